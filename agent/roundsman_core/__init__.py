@@ -1,0 +1,1 @@
+"""Pure rules that van and hub must compute alike. No sockets, files, clocks or environment."""
