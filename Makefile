@@ -1,0 +1,38 @@
+# Two commands on a fresh machine, each doing all its own set-up: `make demo` and `make test`.
+.DEFAULT_GOAL := help
+.PHONY: help setup setup-test demo test test-deep lint bench lock web
+PY := .venv/bin/python
+
+help:  ## what there is
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+demo: setup  ## a town, its vans, and a plan that changes while they drive (HEADLESS=1 MINUTES=3 OSM=file.osm.pbf FACTOR=30)
+	@$(PY) -m roundsman_sim demo
+
+test: setup-test lint  ## lint and every test but the long ones
+	@$(PY) -m pytest -m 'not deep'
+
+test-deep: setup-test  ## long faults and long walks
+	@$(PY) -m pytest -m deep
+
+lint: setup  ## ruff, mypy --strict, the import rules
+	@.venv/bin/ruff check -q . && .venv/bin/ruff format -q --check .
+	@$(PY) -m mypy --no-error-summary
+	@.venv/bin/lint-imports >.venv/lint-imports.log 2>&1 || { cat .venv/lint-imports.log; exit 1; }
+
+bench: bench-loop  ## every benchmark
+
+bench-loop: setup  ## urgent order to screen, fixes lost or doubled, what a van costs
+	@$(PY) -m roundsman_sim bench-loop
+
+web: setup  ## build dashboards/web into the hub's package
+	@.ci/web --force
+
+lock: setup  ## recompute requirements.lock from pyproject.toml
+	@$(PY) -m pip install -q uv && .venv/bin/uv pip compile -q --universal --python-version 3.11 --all-extras --generate-hashes \
+	  --no-emit-index-url --custom-compile-command 'make lock' pyproject.toml -o requirements.lock
+
+setup:
+	@.ci/setup
+setup-test:
+	@.ci/setup test
