@@ -1,0 +1,3 @@
+"""What a fleet is made of, and the rules that need nothing but their arguments."""
+
+from __future__ import annotations
