@@ -100,7 +100,9 @@ def quantise(row: FixRow) -> FixRow:
         lon_e6=row.lon_e6,
         speed_cm_s=None if row.speed_cm_s is None else min(max(row.speed_cm_s, 0), NO_SPEED - 1),
         heading_cdeg=None if row.heading_cdeg is None else round(row.heading_cdeg / HEADING_STEP_CDEG) % 240 * HEADING_STEP_CDEG,
-        accuracy_dm=None if row.accuracy_dm is None else min(max(round(row.accuracy_dm / ACCURACY_STEP_DM), 0), NO_BYTE - 1) * ACCURACY_STEP_DM,
+        accuracy_dm=None
+        if row.accuracy_dm is None
+        else min(max(round(row.accuracy_dm / ACCURACY_STEP_DM), 0), NO_BYTE - 1) * ACCURACY_STEP_DM,
         satellites=min(max(row.satellites, 0), 255),
         flags=row.flags & 0xFF,
     )
@@ -334,7 +336,7 @@ def decode_entries(header: Header, data: bytes) -> list[bytes]:
     return entries
 
 
-_known = msgspec.json.Decoder(AnyEntry)
+_known: msgspec.json.Decoder[AnyEntry] = msgspec.json.Decoder(AnyEntry)
 _unknown = msgspec.json.Decoder(UnknownEntry)
 
 
