@@ -1,0 +1,66 @@
+"""The level that planning is triggered by: a depot's revision rises with every change; there is work while revision > planned."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import psycopg
+
+from roundsman_hub.clock import Clock
+
+CHANNEL = "rm"
+URGENT_PRIORITY = 8
+"""From here up a change is planned at once, without waiting for more changes to come along."""
+KEPT_REASONS = 20
+"""Reasons told in the next plan; more would not be read."""
+
+_BUMP = """
+    INSERT INTO planning AS p (depot_id, fleet_id, revision, reasons, changed_at)
+    SELECT depot_id, fleet_id, 1, jsonb_build_array(%(reason)s::jsonb), %(at)s FROM depots WHERE depot_id = %(depot)s
+    ON CONFLICT (depot_id) DO UPDATE SET revision = p.revision + 1, changed_at = %(at)s,
+        reasons = CASE WHEN jsonb_array_length(p.reasons) >= %(kept)s THEN p.reasons - 0 ELSE p.reasons END || %(reason)s::jsonb
+    RETURNING revision, fleet_id
+"""
+
+
+def notify(cur: psycopg.Cursor[Any], topic: str, fleet_id: str, subject: str) -> None:
+    """Tell every listening role, once the transaction commits. Carries what changed, never the change itself."""
+    cur.execute("SELECT pg_notify(%s, %s)", (CHANNEL, json.dumps({"t": topic, "f": fleet_id, "id": subject})))
+
+
+def bump(cur: psycopg.Cursor[Any], depot_id: str, reason: str, priority: int = 0, *, clock: Clock | None = None) -> int:
+    """Say that a depot's work changed, in the transaction of the change itself.
+
+    Parameters
+    ----------
+    cur : cursor
+        Of the open transaction; nothing is told to the planner unless it commits.
+    depot_id : str
+        Depot whose plans the change may concern.
+    reason : str
+        A few words for people: shown with the plan that follows.
+    priority : int
+        0 to 9; from `URGENT_PRIORITY` up the planner starts at once.
+    clock : Clock, optional
+        Business time of the change.
+
+    Returns
+    -------
+    int
+        The depot's new revision; 0 if there is no such depot.
+    """
+    row = cur.execute(
+        _BUMP,
+        {
+            "depot": depot_id,
+            "at": (clock or Clock()).now(),
+            "kept": KEPT_REASONS,
+            "reason": json.dumps({"reason": reason, "priority": priority}),
+        },
+    ).fetchone()
+    if row is None:
+        return 0
+    revision, fleet_id = row.values() if isinstance(row, dict) else row
+    notify(cur, "planning", str(fleet_id), depot_id)
+    return int(revision)
