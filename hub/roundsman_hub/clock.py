@@ -8,6 +8,8 @@ from datetime import UTC, datetime
 
 from roundsman_core.timebase import TimeBase
 
+REAL_TIME = TimeBase()
+
 
 def from_ms(utc_ms: int) -> datetime:
     """Aware UTC instant from milliseconds since 1970."""
@@ -28,7 +30,7 @@ class Clock:
     Time-outs, keepalives, debounce times and solver budgets are real and do not ask this clock.
     """
 
-    base: TimeBase = TimeBase()
+    base: TimeBase = REAL_TIME
 
     def utc_ms(self) -> int:
         """Business UTC in ms since 1970."""

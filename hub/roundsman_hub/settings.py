@@ -11,6 +11,7 @@ from typing import Any
 
 from roundsman_core.timebase import TimeBase
 from roundsman_hub import HubError
+from roundsman_hub.clock import REAL_TIME
 
 HUB_FILE = "hub.json"
 ADMIN_KEY_FILE = "admin.key"
@@ -71,7 +72,7 @@ class Settings:
     osm: Path | None = None
     osrm_url: str | None = None
     geocoder_url: str | None = None
-    time_base: TimeBase = TimeBase()
+    time_base: TimeBase = REAL_TIME
 
     @property
     def pki_dir(self) -> Path:
