@@ -30,7 +30,8 @@ CREATE TABLE log.entries (                    -- facts, as received
     kind         text NOT NULL,
     mono_ms      bigint NOT NULL,
     time         timestamptz,
-    received_at  timestamptz NOT NULL,
+    received_at  timestamptz NOT NULL,        -- business time
+    received_real_at timestamptz NOT NULL,    -- real time: figures in seconds
     body         text NOT NULL,
     PRIMARY KEY (session_no, seq)
 );
@@ -52,6 +53,11 @@ CREATE TABLE log.quarantine (                 -- frames whose body (or header) c
     id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     topic text NOT NULL, received_at timestamptz NOT NULL, error text NOT NULL, frame bytea NOT NULL,
     session_no integer, lane smallint, first_seq bigint, last_seq bigint, resolved_at timestamptz
+);
+
+CREATE TABLE log.alarms (                     -- what a technician should look at: unknown vehicle, wrong shard, unreadable frame
+    kind text NOT NULL, subject text NOT NULL, count bigint NOT NULL, first_real_at timestamptz NOT NULL, last_real_at timestamptz NOT NULL,
+    detail text NOT NULL, PRIMARY KEY (kind, subject)
 );
 
 -- ── the hub's own ──────────────────────────────────────────────────────────────────────────────────────────────────
@@ -157,6 +163,13 @@ CREATE TABLE crossings (
     session_no integer NOT NULL, seq bigint NOT NULL, vehicle_id text NOT NULL REFERENCES vehicles, fleet_id text NOT NULL REFERENCES fleets,
     fence_id text NOT NULL, event text NOT NULL, at timestamptz, inferred boolean NOT NULL, PRIMARY KEY (session_no, seq)
 );
+CREATE TABLE actions (                        -- what drivers said of orders; order_states is the fold of these
+    session_no integer NOT NULL, seq bigint NOT NULL, order_id text NOT NULL REFERENCES orders,
+    vehicle_id text NOT NULL REFERENCES vehicles, fleet_id text NOT NULL REFERENCES fleets, driver_id text,
+    action text NOT NULL, outcome text NOT NULL CHECK (outcome IN ('arrived', 'delivered', 'failed', 'undo')), undoes text, reason text,
+    at timestamptz NOT NULL, PRIMARY KEY (session_no, seq, order_id)
+);
+CREATE INDEX actions_by_order ON actions (order_id);
 CREATE TABLE order_states (
     order_id text PRIMARY KEY REFERENCES orders, fleet_id text NOT NULL REFERENCES fleets,
     state text NOT NULL CHECK (state IN ('arrived', 'delivered', 'failed')),
@@ -195,10 +208,12 @@ CREATE TABLE etas (
 DO $$ BEGIN
     IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'roundsman_tenant') THEN CREATE ROLE roundsman_tenant NOLOGIN; END IF;
 END $$;
+GRANT roundsman_tenant TO CURRENT_USER;       -- the hub steps down to it (SET LOCAL ROLE) for whatever a fleet asks
 GRANT USAGE ON SCHEMA public TO roundsman_tenant;
 GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO roundsman_tenant;
 GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO roundsman_tenant;
 REVOKE UPDATE, DELETE ON journal FROM roundsman_tenant;
+REVOKE ALL ON schema_migrations, derive_state FROM roundsman_tenant;
 REVOKE ALL ON ALL TABLES IN SCHEMA log FROM roundsman_tenant;
 
 DO $$ DECLARE t text; BEGIN

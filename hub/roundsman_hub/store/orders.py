@@ -1,0 +1,173 @@
+"""Orders and their places: SQL beside its function. Call inside a tenant's transaction (`Database.tenant`)."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any, Final, LiteralString
+
+from psycopg import sql
+from psycopg.types.json import Jsonb
+
+from roundsman_hub.store.db import Cursor
+from roundsman_hub.store.rows import Row, new_id, notify, row, rows
+
+_VIEW: LiteralString = """
+WITH newest AS (   -- each van's newest plan, and the newest that is in force there
+    SELECT v.vehicle_id,
+           (SELECT max(p.version) FROM plans p WHERE p.vehicle_id = v.vehicle_id) AS version,
+           (SELECT max(r.version) FROM plan_receipts r WHERE r.vehicle_id = v.vehicle_id AND r.state = 'in_force') AS in_force,
+           coalesce(n.duty, 'off') AS duty
+    FROM vehicles v LEFT JOIN vehicle_now n USING (vehicle_id)
+    WHERE v.retired_at IS NULL
+), first AS (      -- the first stop that is left in it, where the driver is at work
+    SELECT DISTINCT ON (t.vehicle_id) t.vehicle_id, t.order_id
+    FROM newest JOIN plan_tasks t ON t.vehicle_id = newest.vehicle_id AND t.version = newest.in_force
+    JOIN orders o USING (order_id) LEFT JOIN order_states s USING (order_id)
+    WHERE newest.duty = 'on' AND o.cancelled_at IS NULL AND coalesce(s.state, 'arrived') = 'arrived'
+    ORDER BY t.vehicle_id, t.position
+), shown AS (
+    SELECT o.*, s.arrived_at, CASE WHEN s.state IN ('delivered', 'failed') THEN s.at END AS done_at,
+           coalesce(s.vehicle_id, t.vehicle_id) AS vehicle_id, t.position, t.version AS plan_version,
+           CASE WHEN o.cancelled_at IS NULL AND coalesce(s.state, 'arrived') = 'arrived' THEN e.eta END AS eta,
+           CASE WHEN o.cancelled_at IS NULL AND coalesce(s.state, 'arrived') = 'arrived' THEN e.low END AS eta_low,
+           CASE WHEN o.cancelled_at IS NULL AND coalesce(s.state, 'arrived') = 'arrived' THEN e.high END AS eta_high,
+           CASE WHEN s.state IN ('delivered', 'failed') THEN s.state   -- what happened beats what was decided
+                WHEN o.cancelled_at IS NOT NULL THEN 'cancelled'
+                WHEN s.state = 'arrived' THEN 'arrived'
+                WHEN first.order_id IS NOT NULL THEN 'next'
+                WHEN t.order_id IS NOT NULL THEN 'planned'
+                WHEN q.order_id IS NOT NULL THEN 'waiting_for_place'
+                WHEN u.order_id IS NOT NULL THEN 'unassigned'
+                ELSE 'new' END AS state,
+           coalesce(s.reason, q.reason, u.reason) AS reason
+    FROM orders o
+    LEFT JOIN order_states s USING (order_id)
+    LEFT JOIN (newest JOIN plan_tasks t USING (vehicle_id, version)) USING (order_id)
+    LEFT JOIN first ON first.order_id = o.order_id
+    LEFT JOIN geocode_queue q ON q.order_id = o.order_id
+    LEFT JOIN unassigned u ON u.order_id = o.order_id
+    LEFT JOIN etas e ON e.order_id = o.order_id
+)
+"""
+STATES: Final = ("new", "waiting_for_place", "unassigned", "planned", "next", "arrived", "delivered", "failed", "cancelled")
+MAY_CHANGE: Final = frozenset(
+    {"name", "phone", "instructions", "window_start", "window_end", "service_s", "parcels", "priority", "cancelled_at"}
+)
+
+
+def shown(cur: Cursor, *, order_id: str | None = None, token: str | None = None) -> Row | None:
+    """One order with the state that is shown: a fold over what vans said, what was planned, and what people decided."""
+    if token is not None:
+        return row(cur, _VIEW + "SELECT * FROM shown WHERE track_token = %s", (token,))
+    return row(cur, _VIEW + "SELECT * FROM shown WHERE order_id = %s", (order_id,))
+
+
+def page(cur: Cursor, *, states: Sequence[str], after: tuple[datetime, str] | None, limit: int) -> list[Row]:
+    """Orders by window, then id. `after`: the last (window_start, order_id) of the page before."""
+    return rows(
+        cur,
+        _VIEW
+        + "SELECT * FROM shown WHERE (%(any)s OR state = ANY (%(states)s))"
+        + " AND (%(at)s::timestamptz IS NULL OR (window_start, order_id) > (%(at)s, %(id)s::text))"
+        + " ORDER BY window_start, order_id LIMIT %(limit)s",
+        {
+            "any": not states,
+            "states": list(states),
+            "at": after[0] if after else None,
+            "id": after[1] if after else None,
+            "limit": limit,
+        },
+    )
+
+
+def since(cur: Cursor, at: datetime) -> list[Row]:
+    """Orders of the day, for the live view: windows that end after `at`, or done or cancelled after it."""
+    return rows(
+        cur,
+        _VIEW + "SELECT * FROM shown WHERE window_end >= %(at)s OR done_at >= %(at)s ORDER BY window_start, order_id",
+        {"at": at},
+    )
+
+
+def by_reference(cur: Cursor, reference: str) -> str | None:
+    """The order that bears the shop's own number."""
+    found = row(cur, "SELECT order_id FROM orders WHERE reference = %s", (reference,))
+    return None if found is None else found["order_id"]
+
+
+def add(cur: Cursor, fleet_id: str, columns: Mapping[str, object]) -> str:
+    """A new order; gives its id. Its customer's link has 192 random bits."""
+    values = {"order_id": new_id("o"), "fleet_id": fleet_id, "track_token": secrets.token_urlsafe(24), **columns}
+    cur.execute(
+        sql.SQL("INSERT INTO orders ({}) VALUES ({})").format(
+            sql.SQL(", ").join(map(sql.Identifier, values)), sql.SQL(", ").join(map(sql.Placeholder, values))
+        ),
+        values,
+    )
+    notify(cur, "order", fleet_id, str(values["order_id"]))
+    return str(values["order_id"])
+
+
+def change(cur: Cursor, fleet_id: str, order_id: str, changes: Mapping[str, object]) -> None:
+    """Change an order's own columns, and raise its revision."""
+    columns = [column for column in changes if column in MAY_CHANGE]
+    statement = sql.SQL("UPDATE orders SET {} WHERE order_id = {}").format(
+        sql.SQL(", ").join(
+            [sql.SQL("revision = revision + 1"), *(sql.SQL("{} = {}").format(sql.Identifier(c), sql.Placeholder(c)) for c in columns)]
+        ),
+        sql.Placeholder("key"),
+    )
+    cur.execute(statement, {**{c: changes[c] for c in columns}, "key": order_id})
+    notify(cur, "order", fleet_id, order_id)
+
+
+def lock(cur: Cursor, order_id: str) -> None:
+    """Hold the order until this transaction ends: two people cannot decide on it at once."""
+    cur.execute("SELECT 1 FROM orders WHERE order_id = %s FOR UPDATE", (order_id,))
+
+
+# ── places ───────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def place(cur: Cursor, fleet_id: str, order_id: str, *, lat_e6: int, lon_e6: int) -> None:
+    """Settle an order's place by hand; it no longer waits."""
+    cur.execute(
+        "UPDATE orders SET lat_e6 = %s, lon_e6 = %s, placed = 'pinned', revision = revision + 1 WHERE order_id = %s",
+        (lat_e6, lon_e6, order_id),
+    )
+    cur.execute("DELETE FROM geocode_queue WHERE order_id = %s", (order_id,))
+    notify(cur, "order", fleet_id, order_id)
+
+
+def remember_pin(cur: Cursor, fleet_id: str, address_key: str, *, lat_e6: int, lon_e6: int) -> None:
+    """The place of an address, as a person corrected it: wins over any geocoder from now on."""
+    cur.execute(
+        "INSERT INTO pins (fleet_id, address_key, lat_e6, lon_e6) VALUES (%s, %s, %s, %s)"
+        " ON CONFLICT (fleet_id, address_key) DO UPDATE SET lat_e6 = excluded.lat_e6, lon_e6 = excluded.lon_e6",
+        (fleet_id, address_key, lat_e6, lon_e6),
+    )
+
+
+def pin_of(cur: Cursor, address_key: str) -> tuple[int, int] | None:
+    """The remembered place of an address, (lat_e6, lon_e6)."""
+    found = row(cur, "SELECT lat_e6, lon_e6 FROM pins WHERE address_key = %s", (address_key,))
+    return None if found is None else (found["lat_e6"], found["lon_e6"])
+
+
+def enqueue(cur: Cursor, fleet_id: str, order_id: str, *, reason: str, candidates: list[dict[str, Any]], at: datetime) -> None:
+    """Let an order wait for a person to settle its place."""
+    cur.execute(
+        "INSERT INTO geocode_queue (order_id, fleet_id, reason, candidates, queued_at) VALUES (%s, %s, %s, %s, %s)",
+        (order_id, fleet_id, reason, Jsonb(candidates), at),
+    )
+
+
+def queue(cur: Cursor) -> list[Row]:
+    """Orders that wait for a place, oldest first."""
+    return rows(
+        cur,
+        "SELECT q.*, o.reference, o.address FROM geocode_queue q JOIN orders o USING (order_id)"
+        " WHERE o.cancelled_at IS NULL ORDER BY q.queued_at, q.order_id LIMIT 500",
+    )
