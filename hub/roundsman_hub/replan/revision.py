@@ -8,8 +8,8 @@ from typing import Any
 import psycopg
 
 from roundsman_hub.clock import Clock
+from roundsman_hub.store.rows import notify
 
-CHANNEL = "rm"
 URGENT_PRIORITY = 8
 """From here up a change is planned at once, without waiting for more changes to come along."""
 KEPT_REASONS = 20
@@ -22,11 +22,6 @@ _BUMP = """
         reasons = CASE WHEN jsonb_array_length(p.reasons) >= %(kept)s THEN p.reasons - 0 ELSE p.reasons END || %(reason)s::jsonb
     RETURNING revision, fleet_id
 """
-
-
-def notify(cur: psycopg.Cursor[Any], topic: str, fleet_id: str, subject: str) -> None:
-    """Tell every listening role, once the transaction commits. Carries what changed, never the change itself."""
-    cur.execute("SELECT pg_notify(%s, %s)", (CHANNEL, json.dumps({"t": topic, "f": fleet_id, "id": subject})))
 
 
 def bump(cur: psycopg.Cursor[Any], depot_id: str, reason: str, priority: int = 0, *, clock: Clock | None = None) -> int:

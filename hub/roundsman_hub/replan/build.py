@@ -1,0 +1,161 @@
+"""From what is known to what is asked: a depot's world becomes a planning problem. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from roundsman_core.geo import LatLon
+from roundsman_hub.planning.problem import Problem, Task, Van
+from roundsman_hub.planning.walk import Ground
+from roundsman_hub.replan.holds import may_hold
+from roundsman_hub.replan.world import OrderFacts, VanFacts, World
+
+LEFT_OUT_CENTS: Final = 100_000
+"""Price of leaving an order out; each step of priority adds as much again."""
+BREAK_S: Final = 900
+"""A driver on a break is taken to drive on after this: half of a usual lunch break."""
+LEAST_SERVICE_S: Final = 30
+"""A stop that takes longer than planned is taken to end this soon."""
+
+Table = npt.NDArray[np.int32]
+
+
+def places(world: World) -> tuple[list[LatLon], list[LatLon]]:
+    """(places that work is at, the depot first; places that vans start from). The matrices of `build` are in this order."""
+    return [world.depot, *(order.position for order in world.orders.values())], [
+        van.position for van in world.vans.values() if van.position is not None
+    ]
+
+
+def at_work(van: VanFacts, now: datetime) -> bool:
+    """May the van be given work: its shift has not ended, or it is still out."""
+    return not van.ended and (van.left_with is not None or now < van.shift_end)
+
+
+def remaining(world: World, van: VanFacts) -> tuple[str, ...]:
+    """What is left of the newest plan that was issued to a van."""
+    return tuple(stop.stop for stop in van.newest.stops if stop.stop in world.orders) if van.newest else ()
+
+
+def on_board(world: World) -> dict[str, str]:
+    """Undone deliveries that a van left the depot with."""
+    return {
+        task: van.vehicle_id
+        for van in world.vans.values()
+        for task in van.left_with or ()
+        if task in world.orders and world.orders[task].kind == "delivery"
+    }
+
+
+def frozen(world: World, van: VanFacts, aboard: dict[str, str], holders: dict[str, frozenset[str]]) -> tuple[str, ...]:
+    """The stop in progress; else the one being driven to, if it is still this van's."""
+    standing = tuple(task for task in van.in_progress if task in world.orders)
+    if standing or van.left_with is None or van.duty == "off":
+        return standing
+    left = [task for task in remaining(world, van) if not world.orders[task].cancelled]
+    to = van.driving_to if van.driving_to in left else next(iter(left), None)
+    if to is None or not holders.get(to, frozenset()) <= {van.vehicle_id}:
+        return ()
+    if world.orders[to].kind == "delivery" and aboard.get(to) != van.vehicle_id:
+        return ()
+    return (to,)
+
+
+def build(world: World, durations_s: Table, distances_m: Table, *, may_move: bool) -> Problem:
+    """The problem of a depot's remaining work.
+
+    Parameters
+    ----------
+    world : World
+        What is known now.
+    durations_s, distances_m : int32 arrays, shape (n, n)
+        Between `places(world)`: first work, then starts.
+    may_move : bool
+        Whether a task in one van's plan may be wished into another's. It moves in two steps then (see `holds`), so a
+        wish is only allowed where the van can answer: never for one that is offline. False: each stays where it is held.
+    """
+    origin_utc_s = int(world.now.timestamp())
+    holders = may_hold(world.issued, world.in_force)
+    aboard = on_board(world)
+    vans = [van for van in world.vans.values() if at_work(van, world.now)]
+    cold = {van.vehicle_id: frozen(world, van, aboard, holders) for van in vans}
+    standing = {task: van for van in vans for task in van.in_progress}
+    frozen_by = {task: vehicle for vehicle, tasks in cold.items() for task in tasks}
+    tasks = []
+    for at, order in enumerate(world.orders.values(), start=1):
+        held = holders.get(order.order_id, frozenset())
+        if order.cancelled and order.order_id not in standing:
+            continue
+        if len(held) > 1:
+            continue  # left in no plan until the vans let go: what a restored database may have mixed up heals itself
+        holder = next(iter(held), None)
+        stays = holder is not None and (not may_move or not world.vans[holder].online)
+        tasks.append(
+            Task(
+                task=order.order_id,
+                place=at,
+                kind=order.kind,
+                load=order.parcels,
+                service_s=_service_s(order, world) if order.order_id in standing else order.service_s,
+                windows_s=() if order.order_id in standing else (_window_s(order, origin_utc_s),),
+                left_out_cents=LEFT_OUT_CENTS * (1 + order.priority) * (2 if order.order_id in aboard else 1),
+                on_board=aboard.get(order.order_id),
+                may_be_held_by=frozen_by.get(order.order_id) or (holder if stays else None),
+            )
+        )
+    known = {task.task for task in tasks}
+    start_place = {
+        van.vehicle_id: 1 + len(world.orders) + index
+        for index, van in enumerate(van for van in world.vans.values() if van.position is not None)
+    }
+    problem = Problem(
+        origin_utc_s=origin_utc_s,
+        tasks=tuple(tasks),
+        vans=tuple(_van(van, world, start_place.get(van.vehicle_id, 0), cold[van.vehicle_id]) for van in vans),
+        durations_s=durations_s,
+        distances_m=distances_m,
+        current={van.vehicle_id: tuple(task for task in remaining(world, van) if task in known) for van in vans},
+        timezone=world.timezone,
+    )
+    return _let_finish(problem, out={van.vehicle_id for van in vans if van.left_with is not None})
+
+
+def _van(van: VanFacts, world: World, start_place: int, first: tuple[str, ...]) -> Van:
+    out = van.left_with is not None
+    start_s = (BREAK_S if van.duty == "break" else 0) if out else max(0, round((van.shift_start - world.now).total_seconds()))
+    return Van(
+        vehicle=van.vehicle_id,
+        start_place=start_place if out else 0,
+        end_place=0,
+        start_s=start_s,
+        shift_end_s=round((van.shift_end - world.now).total_seconds()),
+        capacity=van.capacity,
+        at_depot=not out,
+        frozen=first,
+        carried=van.carried,
+    )
+
+
+def _let_finish(problem: Problem, out: set[str]) -> Problem:
+    """A van on the road that will be home late may finish its round: it gets no later, but it is not stripped of its work either."""
+    ground = Ground(problem)
+    vans = []
+    for van in problem.vans:
+        back_s = ground.walk(van, problem.current.get(van.vehicle, ())).back_s if van.vehicle in out else 0
+        vans.append(replace(van, shift_end_s=max(van.shift_end_s, back_s)))
+    return replace(problem, vans=tuple(vans))
+
+
+def _window_s(order: OrderFacts, origin_utc_s: int) -> tuple[int, int]:
+    return int(order.window_start.timestamp()) - origin_utc_s, int(order.window_end.timestamp()) - origin_utc_s
+
+
+def _service_s(order: OrderFacts, world: World) -> int:
+    """What is left of the service of a stop in progress."""
+    since = order.arrived_at or world.now
+    return max(LEAST_SERVICE_S, order.service_s - round((world.now - since).total_seconds()))

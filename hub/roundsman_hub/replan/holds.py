@@ -1,0 +1,61 @@
+"""Who may hold a task, and what a plan may therefore contain. Pure.
+
+A van that was sent a plan may act on it until a newer plan of its own is in force. So a task may be planned into a van only
+when no other van may still hold it: it moves by first leaving the one plan, and entering the other after the receipt.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IssuedTasks:
+    """Which tasks one committed plan contains. Committed is enough: it may be published at any moment."""
+
+    vehicle_id: str
+    version: int
+    tasks: tuple[str, ...]
+
+
+def may_hold(issued: Iterable[IssuedTasks], in_force: Mapping[str, int]) -> dict[str, frozenset[str]]:
+    """Vans that may hold each task: those with a plan containing it that no newer plan in force has superseded.
+
+    Parameters
+    ----------
+    issued : iterable of IssuedTasks
+        Every plan committed at the hub; those older than the newest in force may be left out.
+    in_force : mapping
+        Newest version that each van's receipts say is in force; absent: none yet.
+    """
+    holders: dict[str, set[str]] = {}
+    for plan in issued:
+        if plan.version >= in_force.get(plan.vehicle_id, 0):
+            for task in plan.tasks:
+                holders.setdefault(task, set()).add(plan.vehicle_id)
+    return {task: frozenset(vans) for task, vans in holders.items()}
+
+
+def permitted(
+    routes: Mapping[str, tuple[str, ...]], holders: Mapping[str, frozenset[str]]
+) -> tuple[dict[str, tuple[str, ...]], dict[str, frozenset[str]]]:
+    """What of these routes may be issued now.
+
+    Returns
+    -------
+    tuple
+        The routes without the tasks that another van may still hold; and those tasks, each with the vans it waits for.
+    """
+    waiting: dict[str, frozenset[str]] = {}
+    allowed: dict[str, tuple[str, ...]] = {}
+    for vehicle, tasks in routes.items():
+        kept = []
+        for task in tasks:
+            others = holders.get(task, frozenset()) - {vehicle}
+            if others:
+                waiting[task] = others
+            else:
+                kept.append(task)
+        allowed[vehicle] = tuple(kept)
+    return allowed, waiting

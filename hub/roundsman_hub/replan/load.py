@@ -1,0 +1,216 @@
+"""Reads a depot's world in one transaction: SQL beside the facts it gives."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from datetime import timedelta
+from typing import Any, LiteralString
+
+import msgspec
+from psycopg import Cursor
+
+from roundsman_core.geo import LatLon
+from roundsman_hub.clock import Clock, to_ms
+from roundsman_hub.replan.holds import IssuedTasks
+from roundsman_hub.replan.world import OrderFacts, Reason, VanFacts, World
+from roundsman_hub.store.rows import Row, row, rows
+from roundsman_wire.messages import Plan
+
+BEFORE_SHIFT = timedelta(hours=6)
+"""A driver who taps "on" this early starts this shift; earlier belongs to the shift before."""
+RECEIPTS_FOR = timedelta(days=7)
+"""Receipts older than this belong to rounds that are over."""
+KEPT_OPEN = timedelta(days=1)
+"""An order whose window ended longer ago than this is no longer planned."""
+
+_DEPOT: LiteralString = """
+    SELECT d.fleet_id, d.lat_e6, d.lon_e6, coalesce(p.revision, 0) AS revision, coalesce(p.planned, 0) AS planned,
+           coalesce(p.reasons, '[]') AS reasons, e.epoch, f.timezone
+    FROM depots d JOIN fleets f USING (fleet_id) CROSS JOIN log.epoch e LEFT JOIN planning p USING (depot_id) WHERE d.depot_id = %s
+"""
+_VEHICLES: LiteralString = """
+    SELECT v.vehicle_id, v.name, v.driver_id, v.capacity, v.shift_start, v.shift_end, coalesce(n.online, false) AS online,
+           n.lat_e6, n.lon_e6, n.next_stop, s.session, coalesce(s.through_seq, 0) AS facts_seq, p.plan,
+           (SELECT coalesce(sum(o.parcels), 0)::integer FROM order_states c JOIN orders o USING (order_id)
+            WHERE c.vehicle_id = v.vehicle_id AND c.at >= v.shift_start - %(before)s
+              AND ((o.kind = 'pickup' AND c.state = 'delivered') OR (o.kind = 'delivery' AND c.state = 'failed'))) AS carried
+    FROM vehicles v
+    LEFT JOIN vehicle_now n USING (vehicle_id)
+    LEFT JOIN LATERAL (SELECT session, through_seq FROM log.sessions l LEFT JOIN derive_state t USING (session_no)
+                       WHERE l.vehicle_id = v.vehicle_id ORDER BY ordinal DESC, session_no DESC LIMIT 1) s ON true
+    LEFT JOIN LATERAL (SELECT plan FROM plans q WHERE q.vehicle_id = v.vehicle_id ORDER BY version DESC LIMIT 1) p ON true
+    WHERE v.depot_id = %(depot)s AND v.retired_at IS NULL ORDER BY v.vehicle_id
+"""
+_ORDERS: LiteralString = """
+    SELECT o.*, s.state, s.vehicle_id AS state_vehicle, s.at AS state_at, s.arrived_at
+    FROM orders o LEFT JOIN order_states s USING (order_id)
+    WHERE o.depot_id = %s AND o.lat_e6 IS NOT NULL AND o.placed IN ('given', 'geocoded', 'pinned') AND o.window_end > %s
+      AND (s.state IS NULL OR s.state = 'arrived') AND (o.cancelled_at IS NULL OR s.state = 'arrived' OR o.order_id = ANY(%s))
+    ORDER BY o.order_id
+"""
+_DONE: LiteralString = "SELECT order_id FROM order_states WHERE state IN ('delivered', 'failed') AND order_id = ANY(%s)"
+_DUTIES: LiteralString = """
+    SELECT d.vehicle_id, d.duty, d.at FROM duties d JOIN log.sessions s USING (session_no)
+    JOIN vehicles v ON v.vehicle_id = d.vehicle_id
+    WHERE v.depot_id = %(depot)s AND (d.at IS NULL OR d.at >= v.shift_start - %(before)s) ORDER BY s.ordinal, s.session_no, d.seq
+"""
+_RECEIPTS: LiteralString = """
+    SELECT r.vehicle_id, r.version, r.state, r.at FROM plan_receipts r JOIN vehicles v USING (vehicle_id)
+    WHERE v.depot_id = %s AND r.state IN ('in_force', 'refused') AND r.version >= %s ORDER BY r.version
+"""
+_STANDING: LiteralString = """
+    SELECT DISTINCT ON (t.vehicle_id) t.vehicle_id, t.order_id, t.left_at FROM visits t JOIN vehicles v USING (vehicle_id)
+    JOIN log.sessions s USING (session_no)
+    WHERE v.depot_id = %s ORDER BY t.vehicle_id, s.ordinal DESC, s.session_no DESC, t.visit DESC
+"""
+_TASKS: LiteralString = """
+    SELECT vehicle_id, version, array_agg(order_id ORDER BY position) AS tasks FROM plan_tasks JOIN orders USING (order_id)
+    WHERE vehicle_id = ANY(%(vehicles)s) AND window_end > %(open)s
+      AND (version >= %(oldest)s OR version = ANY(%(left_with)s)) GROUP BY vehicle_id, version
+"""
+_UNASSIGNED: LiteralString = "SELECT u.order_id, u.reason FROM unassigned u JOIN orders o USING (order_id) WHERE o.depot_id = %s"
+
+
+def load_world(cur: Cursor[Any], depot_id: str, clock: Clock) -> World | None:
+    """What is known of a depot now; None if there is no such depot. Call in a transaction that reads one snapshot."""
+    now = clock.now()
+    depot = row(cur, _DEPOT, (depot_id,))
+    if depot is None:
+        return None
+    vehicles = rows(cur, _VEHICLES, {"depot": depot_id, "before": BEFORE_SHIFT})
+    duties: dict[str, list[Row]] = defaultdict(list)
+    for r in rows(cur, _DUTIES, {"depot": depot_id, "before": BEFORE_SHIFT}):
+        duties[r["vehicle_id"]].append(r)
+    in_force: dict[str, list[Row]] = defaultdict(list)
+    refused: set[tuple[str, int]] = set()
+    for r in rows(cur, _RECEIPTS, (depot_id, to_ms(now - RECEIPTS_FOR))):
+        if r["state"] == "in_force":
+            in_force[r["vehicle_id"]].append(r)
+        else:
+            refused.add((r["vehicle_id"], r["version"]))
+    standing = {r["vehicle_id"]: r["order_id"] for r in rows(cur, _STANDING, (depot_id,)) if r["order_id"] and r["left_at"] is None}
+    orders = {r["order_id"]: _order(r) for r in rows(cur, _ORDERS, (depot_id, now - KEPT_OPEN, list(standing.values())))}
+    newest = {v["vehicle_id"]: msgspec.convert(v["plan"], Plan) for v in vehicles if v["plan"] is not None}
+    left_version = {vehicle: _left_with_version(said, in_force[vehicle]) for vehicle, said in duties.items()}
+    newest_in_force = {vehicle: receipts[-1]["version"] for vehicle, receipts in in_force.items() if receipts}
+    issued = tuple(
+        IssuedTasks(vehicle_id=r["vehicle_id"], version=r["version"], tasks=tuple(r["tasks"]))
+        for r in rows(
+            cur,
+            _TASKS,
+            {
+                "vehicles": [v["vehicle_id"] for v in vehicles],
+                "open": now - KEPT_OPEN,
+                "oldest": min((newest_in_force.get(v["vehicle_id"], 0) for v in vehicles), default=0),
+                "left_with": [version for version in left_version.values() if version],
+            },
+        )
+    )
+    loaded = {plan.vehicle_id: frozenset(plan.tasks) for plan in issued if plan.version == left_version.get(plan.vehicle_id)}
+    vans = {}
+    for v in vehicles:
+        vehicle = v["vehicle_id"]
+        said = duties[vehicle]
+        left = any(r["duty"] == "on" for r in said)
+        vans[vehicle] = _van(
+            v,
+            duty=said[-1]["duty"] if said else "off",
+            left_with=loaded.get(vehicle, frozenset()) if left else None,
+            in_progress=_in_progress(vehicle, orders, standing.get(vehicle)),
+            in_force_version=newest_in_force.get(vehicle, 0),
+            newest=newest.get(vehicle),
+            refused=vehicle in newest and (vehicle, newest[vehicle].version) in refused,
+        )
+    return World(
+        fleet_id=depot["fleet_id"],
+        depot_id=depot_id,
+        depot=LatLon.from_e6(depot["lat_e6"], depot["lon_e6"]),
+        revision=depot["revision"],
+        planned=depot["planned"],
+        reasons=tuple(Reason(text=r["reason"], priority=r["priority"]) for r in depot["reasons"]),
+        now=now,
+        epoch=depot["epoch"],
+        orders=orders,
+        done=frozenset(r["order_id"] for r in rows(cur, _DONE, ([stop.stop for plan in newest.values() for stop in plan.stops],))),
+        vans=vans,
+        issued=issued,
+        unassigned={r["order_id"]: r["reason"] for r in rows(cur, _UNASSIGNED, (depot_id,))},
+        timezone=depot["timezone"],
+    )
+
+
+def _left_with_version(said: list[Row], receipts: list[Row]) -> int | None:
+    """Version of the plan whose goods were loaded: in force when the shift began, or the first after, if the van left without one."""
+    began = next((r["at"] for r in said if r["duty"] == "on"), None)
+    before = [r["version"] for r in receipts if began is None or r["at"] is None or r["at"] <= began]
+    after = [r["version"] for r in receipts if r["version"] not in before]
+    return before[-1] if before else after[0] if after else None
+
+
+def _in_progress(vehicle: str, orders: dict[str, OrderFacts], standing_at: str | None) -> tuple[str, ...]:
+    """The stop the van stands at: the newest that its driver said "arrived" of, else where its log has it standing.
+
+    An older "arrived" without an outcome is a stop that the driver left without a word: it is still to be served.
+    """
+    arrived = [o for o in orders.values() if o.state == "arrived" and o.state_vehicle == vehicle and o.arrived_at is not None]
+    if arrived:
+        return (max(arrived, key=lambda o: (o.arrived_at, o.order_id)).order_id,)
+    if standing_at is not None and standing_at in orders:
+        return (standing_at,)
+    return ()
+
+
+def _order(r: Row) -> OrderFacts:
+    return OrderFacts(
+        order_id=r["order_id"],
+        kind=r["kind"],
+        position=LatLon.from_e6(r["lat_e6"], r["lon_e6"]),
+        window_start=r["window_start"],
+        window_end=r["window_end"],
+        promise_start=r["promise_start"],
+        promise_end=r["promise_end"],
+        service_s=r["service_s"],
+        parcels=r["parcels"],
+        priority=r["priority"],
+        name=r["name"],
+        address=r["address"],
+        instructions=r["instructions"],
+        phone=r["phone"],
+        cancelled=r["cancelled_at"] is not None,
+        state=r["state"],
+        state_vehicle=r["state_vehicle"],
+        arrived_at=r["arrived_at"] or r["state_at"],
+    )
+
+
+def _van(
+    v: Row,
+    *,
+    duty: str,
+    left_with: frozenset[str] | None,
+    in_progress: tuple[str, ...],
+    in_force_version: int,
+    newest: Plan | None,
+    refused: bool,
+) -> VanFacts:
+    return VanFacts(
+        vehicle_id=v["vehicle_id"],
+        name=v["name"],
+        driver_id=v["driver_id"],
+        capacity=v["capacity"],
+        carried=v["carried"],
+        shift_start=v["shift_start"],
+        shift_end=v["shift_end"],
+        online=v["online"],
+        duty=duty,
+        ended=duty == "off" and left_with is not None,
+        position=None if v["lat_e6"] is None else LatLon.from_e6(v["lat_e6"], v["lon_e6"]),
+        left_with=left_with,
+        in_progress=in_progress,
+        driving_to=v["next_stop"],
+        newest=newest,
+        refused=refused,
+        in_force_version=in_force_version,
+        session=v["session"],
+        facts_seq=v["facts_seq"],
+    )

@@ -1,0 +1,123 @@
+"""What the hub knows of one depot at one instant, as the planner needs it. Plain facts; `load.py` reads them, `build.py` judges them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+from roundsman_core.geo import LatLon
+from roundsman_hub.replan.holds import IssuedTasks
+from roundsman_wire.messages import Plan
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reason:
+    """Why the depot's revision rose."""
+
+    text: str
+    priority: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderFacts:
+    """An order that is placed on the map, with what its van's log says of it."""
+
+    order_id: str
+    kind: Literal["delivery", "pickup"]
+    position: LatLon
+    window_start: datetime
+    window_end: datetime
+    promise_start: datetime | None
+    promise_end: datetime | None
+    service_s: int
+    parcels: int
+    priority: int
+    name: str
+    address: str
+    instructions: str
+    phone: str
+    cancelled: bool
+    state: Literal["arrived", "delivered", "failed"] | None
+    state_vehicle: str | None
+    arrived_at: datetime | None
+
+    @property
+    def done(self) -> bool:
+        return self.state in ("delivered", "failed")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VanFacts:
+    """A vehicle with its shift, its place, and how far its plans came.
+
+    Attributes
+    ----------
+    duty : str
+        The newest word of its driver: "on", "break" or "off"; "off" before the first.
+    carried : int
+        Parcels on board that no remaining stop takes off: collected ones, and deliveries that failed.
+    ended : bool
+        It was on duty in this shift, and its driver went off.
+    left_with : frozenset of str, or None
+        Tasks of the plan that was in force when the shift began (all loaded then); None: still at the depot.
+    in_progress : tuple of str
+        Stops the van stands at, oldest first.
+    driving_to : str or None
+        What its screen shows as next.
+    newest : Plan or None
+        Newest plan committed for it.
+    refused : bool
+        The van would not take that plan: it has to be told again.
+    """
+
+    vehicle_id: str
+    name: str
+    driver_id: str | None
+    capacity: int
+    carried: int
+    shift_start: datetime
+    shift_end: datetime
+    online: bool
+    duty: str
+    ended: bool
+    position: LatLon | None
+    left_with: frozenset[str] | None
+    in_progress: tuple[str, ...]
+    driving_to: str | None
+    newest: Plan | None
+    refused: bool
+    in_force_version: int
+    session: str | None
+    facts_seq: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class World:
+    """One depot: its orders, its vans, and what was issued so far, all read in one transaction."""
+
+    fleet_id: str
+    depot_id: str
+    depot: LatLon
+    revision: int
+    planned: int
+    reasons: tuple[Reason, ...]
+    now: datetime
+    epoch: int
+    orders: dict[str, OrderFacts]
+    """What is still to be done. A cancelled order is among them only while a van stands at it."""
+    done: frozenset[str]
+    """Stops of the vans' newest plans that are delivered or failed."""
+    vans: dict[str, VanFacts]
+    issued: tuple[IssuedTasks, ...]
+    unassigned: dict[str, str]
+    """What was told so far of work that no van takes: told again only when it differs."""
+    timezone: str = "UTC"
+
+    @property
+    def in_force(self) -> dict[str, int]:
+        return {van.vehicle_id: van.in_force_version for van in self.vans.values()}
+
+    @property
+    def urgency(self) -> int:
+        return max((reason.priority for reason in self.reasons), default=0)
