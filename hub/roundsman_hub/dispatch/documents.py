@@ -1,0 +1,78 @@
+"""The other steering documents: a fleet's standing fences (sites), and what the hub sets on the units (config)."""
+
+from __future__ import annotations
+
+from typing import Any, LiteralString
+
+import msgspec
+from psycopg import Cursor
+
+from roundsman_core.geo import LatLon, distance_m
+from roundsman_hub.pki import Signer
+from roundsman_hub.store.rows import Row, rows
+from roundsman_wire.envelopes import seal
+from roundsman_wire.messages import Config, EnvelopeHeader, Fence, Sites, SteeringKind
+
+MAX_SITES_BYTES = 65_536
+"""Fences of one van, before deflation: the nearest to its depot are kept when there are more."""
+
+_UNITS: LiteralString = """
+    SELECT v.vehicle_id, v.fleet_id, coalesce(s.version, 0) AS sites_version, d.lat_e6, d.lon_e6, e.epoch
+    FROM vehicles v JOIN depots d USING (depot_id) LEFT JOIN sites_versions s ON s.fleet_id = v.fleet_id CROSS JOIN log.epoch e
+    WHERE v.retired_at IS NULL ORDER BY v.vehicle_id
+"""
+_FENCES: LiteralString = "SELECT * FROM fences WHERE fleet_id = %s AND deleted_at IS NULL ORDER BY fence_id"
+
+
+class Document(msgspec.Struct, frozen=True, kw_only=True):
+    """A sealed steering document, ready to be published retained."""
+
+    vehicle_id: str
+    kind: SteeringKind
+    version: int
+    envelope: bytes
+
+
+def units(cur: Cursor[Any]) -> list[Row]:
+    """Every vehicle, with the version of its fleet's fences and the place of its depot."""
+    return rows(cur, _UNITS)
+
+
+def config_of(unit: Row, signer: Signer) -> Document:
+    """A unit's config: the signing keys to trust. Its version is the newest key's age, so the same keys are the same document."""
+    config = Config(version=signer.made_utc_ms, trusted_keys={signer.key_id: signer.public_hex})
+    return _sealed(unit, "config", config.version, config, signer)
+
+
+def sites_of(cur: Cursor[Any], unit: Row, signer: Signer) -> Document | None:
+    """A unit's standing fences; None while its fleet never had any."""
+    if not unit["sites_version"]:
+        return None
+    depot = LatLon.from_e6(unit["lat_e6"], unit["lon_e6"])
+    fences = [_fence(r) for r in rows(cur, _FENCES, (unit["fleet_id"],))]
+    fences.sort(key=lambda fence: distance_m(depot, LatLon.from_e6(*fence.rings_e6[0][0])))
+    kept: list[Fence] = []
+    size = 0
+    for fence in fences:
+        size += len(msgspec.json.encode(fence)) + 1
+        if size > MAX_SITES_BYTES:
+            break
+        kept.append(fence)
+    sites = Sites(version=unit["sites_version"], fences=tuple(kept))
+    return _sealed(unit, "sites", sites.version, sites, signer)
+
+
+def _fence(r: Row) -> Fence:
+    return Fence(
+        fence=r["fence_id"],
+        name=r["name"],
+        rings_e6=tuple(tuple((lat, lon) for lat, lon in ring) for ring in r["rings_e6"]),
+        radius_m=r["radius_m"],
+        dwell_s=r["dwell_s"],
+        speed_limit_cm_s=r["speed_limit_cm_s"],
+    )
+
+
+def _sealed(unit: Row, kind: SteeringKind, version: int, payload: Config | Sites, signer: Signer) -> Document:
+    header = EnvelopeHeader(vehicle=unit["vehicle_id"], kind=kind, epoch=unit["epoch"], version=version, key_id=signer.key_id)
+    return Document(vehicle_id=unit["vehicle_id"], kind=kind, version=version, envelope=seal(header, payload, signer.sign))

@@ -1,0 +1,175 @@
+"""Issues plans: numbered, signed, with their tasks and their line in the journal, in one transaction that two planners cannot both win."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+import msgspec
+from psycopg import Cursor
+from psycopg.types.json import Jsonb
+
+from roundsman_hub import HubError
+from roundsman_hub.clock import Clock, from_ms, to_ms
+from roundsman_hub.pki import Signer
+from roundsman_hub.replan.world import World
+from roundsman_hub.store.rows import journal, notify, rows
+from roundsman_wire.envelopes import hash_of, seal
+from roundsman_wire.messages import BasedOn, EnvelopeHeader, Plan, PlanStop
+
+VALID_AFTER_SHIFT = timedelta(hours=2)
+"""A plan is the current one until the shift ended and a late van had time to finish; then the screen marks it as expired."""
+ACTOR = "planner"
+
+
+class Stale(HubError):
+    """The depot's work changed, or another planner was quicker: look again, and plan again."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Draft:
+    """A van's next plan, before it has a version.
+
+    `stops` without any: the end of the shift. `matrix_s`: see `roundsman_wire.messages.Plan`.
+    """
+
+    vehicle_id: str
+    stops: tuple[PlanStop, ...]
+    reason: str
+    changes: tuple[str, ...] = ()
+    matrix_s: bytes = b""
+    travel_times: str = "great_circle"
+
+
+def next_version(last: int, utc_ms: int) -> int:
+    """Version of a new plan: above the last, and never behind the clock, so that a restored hub does not fall behind its vans."""
+    return max(last + 1, utc_ms)
+
+
+def issue(
+    cur: Cursor[Any],
+    world: World,
+    drafts: Sequence[Draft],
+    unassigned: Mapping[str, str],
+    *,
+    signer: Signer,
+    clock: Clock,
+) -> list[Plan]:
+    """Commit plans that were made from `world`, and what no van takes. Publish after COMMIT (see `publisher.py`).
+
+    Compare-and-set: the depot's revision is still the one that was read, and none of its vans got a plan since.
+
+    Returns
+    -------
+    list of Plan
+        As they will be sent.
+
+    Raises
+    ------
+    Stale
+        Nothing was changed.
+    """
+    claimed = cur.execute(
+        "UPDATE planning SET planned = revision, reasons = '[]' WHERE depot_id = %s AND revision = %s AND planned = %s",
+        (world.depot_id, world.revision, world.planned),
+    )
+    if claimed.rowcount != 1:
+        raise Stale(f"depot {world.depot_id} is past revision {world.revision}")
+    last = {
+        r["vehicle_id"]: r["version"]
+        for r in rows(
+            cur, "SELECT vehicle_id, max(version) AS version FROM plans WHERE vehicle_id = ANY(%s) GROUP BY 1", (list(world.vans),)
+        )
+    }
+    if any(last.get(van.vehicle_id, 0) != (van.newest.version if van.newest else 0) for van in world.vans.values()):
+        raise Stale(f"a van of depot {world.depot_id} has a newer plan than the one that was read")
+    plans = [_plan(world, draft, next_version(last.get(draft.vehicle_id, 0), clock.utc_ms())) for draft in drafts]
+    for plan in plans:
+        _store(cur, world, plan, signer=signer, clock=clock)
+    _tell_unassigned(cur, world, unassigned, clock)
+    return plans
+
+
+def _plan(world: World, draft: Draft, version: int) -> Plan:
+    van = world.vans[draft.vehicle_id]
+    return Plan(
+        plan=f"{van.vehicle_id}.{version}",
+        vehicle=van.vehicle_id,
+        version=version,
+        issued_utc_ms=to_ms(world.now),
+        based_on=BasedOn(session=van.session, facts_seq=van.facts_seq),
+        stops=draft.stops,
+        driver=van.driver_id,
+        shift_start_utc_ms=to_ms(van.shift_start),
+        shift_end_utc_ms=to_ms(van.shift_end),
+        depot_lat_e6=world.depot.lat_e6,
+        depot_lon_e6=world.depot.lon_e6,
+        matrix_s=draft.matrix_s,
+        travel_times=draft.travel_times,
+        reason=draft.reason,
+        changes=draft.changes,
+    )
+
+
+def _store(cur: Cursor[Any], world: World, plan: Plan, *, signer: Signer, clock: Clock) -> None:
+    valid_until = max(world.vans[plan.vehicle].shift_end, world.now) + VALID_AFTER_SHIFT
+    header = EnvelopeHeader(
+        vehicle=plan.vehicle,
+        kind="plan",
+        epoch=world.epoch,
+        version=plan.version,
+        key_id=signer.key_id,
+        valid_until_utc_ms=to_ms(valid_until),
+    )
+    envelope = seal(header, plan, signer.sign)
+    cur.execute(
+        "INSERT INTO plans (vehicle_id, version, fleet_id, issued_at, issued_real_at, valid_until, reason, changes, plan, hash, envelope)"
+        " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s::jsonb, %s, %s)",
+        (
+            plan.vehicle,
+            plan.version,
+            world.fleet_id,
+            from_ms(plan.issued_utc_ms),
+            clock.real_now(),
+            valid_until,
+            plan.reason,
+            Jsonb(list(plan.changes)),
+            msgspec.json.encode(plan).decode(),
+            hash_of(envelope),
+            envelope,
+        ),
+    )
+    tasks = [(task, position) for position, stop in enumerate(plan.stops, start=1) for task in stop.tasks]
+    cur.execute(
+        "INSERT INTO plan_tasks (vehicle_id, version, fleet_id, order_id, position)"
+        " SELECT %s, %s, %s, * FROM unnest(%s::text[], %s::integer[])",
+        (plan.vehicle, plan.version, world.fleet_id, [task for task, _ in tasks], [position for _, position in tasks]),
+    )
+    journal(
+        cur,
+        fleet_id=world.fleet_id,
+        at=from_ms(plan.issued_utc_ms),
+        kind="plan.issued",
+        subject=plan.vehicle,
+        actor=ACTOR,
+        body={"version": plan.version, "reason": plan.reason, "stops": [stop.stop for stop in plan.stops], "changes": list(plan.changes)},
+    )
+    notify(cur, "plan", world.fleet_id, plan.vehicle)
+
+
+def _tell_unassigned(cur: Cursor[Any], world: World, unassigned: Mapping[str, str], clock: Clock) -> None:
+    """Write down what no van takes, and why; only what differs from what was told so far."""
+    gone = [order_id for order_id in world.unassigned if order_id not in unassigned]
+    new = {order_id: reason for order_id, reason in unassigned.items() if world.unassigned.get(order_id) != reason}
+    if gone:
+        cur.execute("DELETE FROM unassigned WHERE order_id = ANY(%s)", (gone,))
+    if new:
+        cur.execute(
+            "INSERT INTO unassigned (order_id, fleet_id, reason, at) SELECT o, %s, r, %s FROM unnest(%s::text[], %s::text[]) AS t (o, r)"
+            " ON CONFLICT (order_id) DO UPDATE SET reason = excluded.reason, at = excluded.at",
+            (world.fleet_id, clock.now(), list(new), list(new.values())),
+        )
+    for order_id in (*gone, *new):
+        notify(cur, "order", world.fleet_id, order_id)
