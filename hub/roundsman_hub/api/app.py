@@ -1,0 +1,139 @@
+"""The API's app: every door behind one factory. The root brings the adapters."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+from pydantic import BaseModel
+from starlette.datastructures import MutableHeaders
+from starlette.middleware.gzip import GZipMiddleware
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from roundsman_hub.api import fleet, keys_doors, orders, problems
+from roundsman_hub.api.desk import AtDesk, Desk
+from roundsman_hub.api.problems import ProblemDocument, documented
+from roundsman_hub.domain.roles import PERMISSIONS, ROLES
+
+if TYPE_CHECKING:
+    from roundsman_hub.clock import Clock
+    from roundsman_hub.geocode import Geocoder
+    from roundsman_hub.roads import RoadNetwork
+    from roundsman_hub.settings import Settings
+    from roundsman_hub.store.db import Database
+
+VERSION = "1"
+SECURITY_HEADERS = {
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    # A customer's link is a secret in an address: it must not travel on as a referrer.
+    "Referrer-Policy": "no-referrer",
+    # MapLibre makes its worker from a blob; everything else comes from this hub alone.
+    "Content-Security-Policy": (
+        "default-src 'self'; img-src 'self' data: blob:; worker-src 'self' blob:; style-src 'self' 'unsafe-inline';"
+        " connect-src 'self'; object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+    ),
+}
+
+
+class SecurityHeaders:
+    """Adds `SECURITY_HEADERS` to every answer that does not set its own."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                for header, value in SECURITY_HEADERS.items():
+                    headers.setdefault(header, value)
+            await send(message)
+
+        await self._app(scope, receive, with_headers if scope["type"] == "http" else send)
+
+
+class Health(BaseModel):
+    """Alive; or ready, which says what it reached."""
+
+    status: str
+
+
+def create_app(settings: Settings, db: Database, clock: Clock, geocoder: Geocoder | None, roads: RoadNetwork) -> FastAPI:
+    """The hub's HTTP side: API, live stream, customers' pages, dispatch page.
+
+    Parameters
+    ----------
+    settings : Settings
+        Where the base map's extract and the cache are.
+    db : Database
+        Shared pool; the caller closes it.
+    clock : Clock
+        Business time.
+    geocoder : Geocoder or None
+        None: addresses wait for a person.
+    roads : RoadNetwork
+        For "is there a road near that place".
+    """
+    app = FastAPI(
+        title="Roundsman",
+        version=VERSION,
+        description=_description(),
+        docs_url=None,  # its pages load scripts from elsewhere; the document itself is at /openapi.json
+        redoc_url=None,
+    )
+    app.state.desk = Desk(db=db, clock=clock, geocoder=geocoder, roads=roads)
+    problems.install(app)
+    app.add_middleware(GZipMiddleware, minimum_size=1_000)
+
+    app.add_middleware(SecurityHeaders)
+
+    @app.get("/healthz", tags=["health"])
+    def healthz() -> Health:
+        """The process answers."""
+        return Health(status="alive")
+
+    @app.get("/readyz", tags=["health"], responses=documented(503))
+    def readyz(desk: AtDesk) -> Health:
+        """The database answers, too."""
+        with desk.db.transaction() as cur:
+            cur.execute("SELECT 1")
+        return Health(status="ready")
+
+    for router in (fleet.router, orders.router, keys_doors.router):
+        app.include_router(router)
+    app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]  # FastAPI's own way to extend the document
+    return app
+
+
+def _description() -> str:
+    table = "\n".join(f"- `{role}`: {'; '.join(PERMISSIONS[p] for p in PERMISSIONS if p in allowed)}" for role, allowed in ROLES.items())
+    return (
+        "Orders in, plans and arrival times out. Places are WGS84 degrees, instants RFC 3339 with an offset, durations seconds.\n\n"
+        "Every error is a problem document (RFC 9457) with a `next_step`. Every POST takes an `Idempotency-Key`: the same key with the"
+        " same body happens once and answers alike.\n\nWhat each role of an API key may do:\n" + table
+    )
+
+
+def _openapi(app: FastAPI) -> dict[str, Any]:
+    if app.openapi_schema is None:
+        document = get_openapi(title=app.title, version=app.version, description=app.description, routes=app.routes)
+        schemas = document.setdefault("components", {}).setdefault("schemas", {})
+        problem = ProblemDocument.model_json_schema(ref_template="#/components/schemas/{model}")
+        schemas.update(problem.pop("$defs", {}))
+        schemas["ProblemDocument"] = problem
+        for path in document["paths"].values():
+            for operation in path.values():
+                # FastAPI documents its own shape of 422; this API answers with problems.
+                operation["responses"].update(_as_problem(operation["responses"]))
+        schemas.pop("HTTPValidationError", None)
+        schemas.pop("ValidationError", None)
+        app.openapi_schema = document
+    return app.openapi_schema
+
+
+def _as_problem(responses: dict[str, Any]) -> dict[str, Any]:
+    wrong = {"$ref": "#/components/schemas/HTTPValidationError"}
+    found = [status for status, body in responses.items() if body.get("content", {}).get("application/json", {}).get("schema") == wrong]
+    return {str(status): body for status, body in documented(*(int(status) for status in found)).items()}

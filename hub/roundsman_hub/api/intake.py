@@ -1,0 +1,84 @@
+"""Taking an order in: the steps that one order and a file of orders share. Each runs inside the caller's transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from roundsman_hub.api.desk import Desk
+from roundsman_hub.api.keys import Caller
+from roundsman_hub.api.models import NewOrder
+from roundsman_hub.api.places import Place
+from roundsman_hub.api.problems import Problem, not_found
+from roundsman_hub.domain.shifts import Shift, why_outside
+from roundsman_hub.store import fleet as fleet_store
+from roundsman_hub.store import orders as store
+from roundsman_hub.store.db import Cursor
+from roundsman_hub.store.rows import journal, rows
+
+
+def depot_for(cur: Cursor, named: str | None) -> str:
+    """The depot that an order names, or the only one there is.
+
+    Raises
+    ------
+    Problem
+        No such depot, or none named where there are several.
+    """
+    if named is not None:
+        if fleet_store.depot(cur, named) is None:
+            raise not_found("depot", named, see="/v1/depots", status=422)
+        return named
+    found = rows(cur, "SELECT depot_id FROM depots LIMIT 2")
+    if len(found) == 1:
+        return str(found[0]["depot_id"])
+    if not found:
+        raise Problem(422, "no-depot", "this fleet has no depot yet", next_step="make one with POST /v1/depots")
+    raise Problem(
+        422, "depot-missing", "this fleet has several depots, and the order names none", next_step="add `depot`; GET /v1/depots lists them"
+    )
+
+
+def refuse_outside(window_start: datetime, window_end: datetime, shifts: Sequence[Shift]) -> None:
+    """Refuse a window that no shift of the depot can serve."""
+    if (why := why_outside(window_start, window_end, shifts)) is not None:
+        raise Problem(
+            422, "outside-every-shift", why, next_step="choose a window inside a shift, or move a shift with PATCH /v1/vehicles/{vehicle}"
+        )
+
+
+def accept(cur: Cursor, desk: Desk, caller: Caller, new: NewOrder, depot: str, place: Place) -> str:
+    """Write an order down, and let it wait in the queue where its place is not settled.
+
+    Raises
+    ------
+    Problem
+        409 when the shop's own number is already another order's.
+    """
+    if new.reference and (other := store.by_reference(cur, new.reference)) is not None:
+        raise Problem(
+            409,
+            "reference-taken",
+            f"reference {new.reference!r} is already order {other}",
+            next_step=f"change that one with PATCH /v1/orders/{other}, or use another reference",
+        )
+    now = desk.clock.now()
+    order = store.add(
+        cur,
+        caller.fleet,
+        {
+            **new.model_dump(include={"reference", "kind", "name", "phone", "address", "instructions", "service_s", "parcels", "priority"}),
+            **place.columns,
+            "depot_id": depot,
+            "window_start": new.window_start,
+            "window_end": new.window_end,
+            "promise_start": new.promise_start or new.window_start,
+            "promise_end": new.promise_end or new.window_end,
+            "created_at": now,
+        },
+    )
+    if place.at is None:
+        store.enqueue(cur, caller.fleet, order, reason=place.reason, candidates=place.candidate_rows, at=now)
+    body = new.model_dump(mode="json", exclude={"phone"}, exclude_defaults=True)
+    journal(cur, fleet_id=caller.fleet, at=now, kind="order_created", subject=order, actor=caller.key_id, body=body)
+    return order

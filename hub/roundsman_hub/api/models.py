@@ -1,0 +1,363 @@
+"""What goes over HTTP. Ids are opaque; places are WGS84 degrees; instants are RFC 3339 with an offset; durations are seconds."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, model_validator
+
+from roundsman_hub.domain.roles import Role
+
+Name = Annotated[str, StringConstraints(min_length=1, max_length=120, strip_whitespace=True)]
+Text = Annotated[str, StringConstraints(max_length=500, strip_whitespace=True)]
+Phone = Annotated[str, StringConstraints(max_length=40, pattern=r"^[0-9+() ./-]*$")]
+LatDeg = Annotated[float, Field(ge=-90, le=90, allow_inf_nan=False)]
+LonDeg = Annotated[float, Field(ge=-180, le=180, allow_inf_nan=False)]
+OrderState = Literal["new", "waiting_for_place", "unassigned", "planned", "next", "arrived", "delivered", "failed", "cancelled"]
+
+
+class Said(BaseModel):
+    """A request's body: unknown fields are refused, so that a misspelt one is noticed."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class Change(Said):
+    """A PATCH: only the fields that are sent change, and none of them to null unless its type says so."""
+
+    @model_validator(mode="after")
+    def _says_something(self) -> Change:
+        if not self.model_fields_set:
+            raise ValueError("nothing to change: send at least one field")
+        return self
+
+
+class Page(BaseModel):
+    """Where the next page begins; null on the last one."""
+
+    next_cursor: str | None = None
+
+
+# ── the fleet ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+class Fleet(BaseModel):
+    fleet: str
+    name: str
+    timezone: str
+
+
+class FleetChange(Change):
+    name: Name | None = None
+    timezone: Text | None = Field(default=None, description="IANA name, as `Europe/Helsinki`")
+
+
+class NewDepot(Said):
+    name: Name
+    address: Text = ""
+    lat_deg: LatDeg
+    lon_deg: LonDeg
+
+
+class DepotChange(Change):
+    name: Name | None = None
+    address: Text | None = None
+    lat_deg: LatDeg | None = None
+    lon_deg: LonDeg | None = None
+
+    @model_validator(mode="after")
+    def _whole_place(self) -> DepotChange:
+        if (self.lat_deg is None) != (self.lon_deg is None):
+            raise ValueError("lat_deg and lon_deg come together")
+        return self
+
+
+class Depot(BaseModel):
+    depot: str
+    name: str
+    address: str
+    lat_deg: float
+    lon_deg: float
+
+
+class NewDriver(Said):
+    name: Name
+    phone: Phone = ""
+
+
+class DriverChange(Change):
+    name: Name | None = None
+    phone: Phone | None = None
+
+
+class Driver(BaseModel):
+    driver: str
+    name: str
+    phone: str
+
+
+class NewVehicle(Said):
+    name: Name
+    depot: str
+    driver: str | None = None
+    capacity: int = Field(gt=0, le=1_000_000, description="parcels that fit in")
+    shift_start: AwareDatetime
+    shift_end: AwareDatetime
+
+    @model_validator(mode="after")
+    def _forward(self) -> NewVehicle:
+        if self.shift_end <= self.shift_start:
+            raise ValueError("shift_end must be after shift_start")
+        return self
+
+
+class VehicleChange(Change):
+    name: Name | None = None
+    driver: str | None = Field(default=None, description="null: nobody")
+    capacity: int | None = Field(default=None, gt=0, le=1_000_000)
+    shift_start: AwareDatetime | None = None
+    shift_end: AwareDatetime | None = None
+
+
+class Vehicle(BaseModel):
+    vehicle: str
+    name: str
+    depot: str
+    driver: str | None
+    capacity: int
+    shift_start: datetime
+    shift_end: datetime
+
+
+class Circle(Said):
+    """A fence around a point."""
+
+    lat_deg: LatDeg
+    lon_deg: LonDeg
+    radius_m: float = Field(ge=10, le=100_000, description="smaller ones drown in a receiver's own noise")
+
+
+Ring = Annotated[list[tuple[LatDeg, LonDeg]], Field(min_length=3, max_length=2_000)]
+
+
+class NewFence(Said):
+    name: Name
+    circle: Circle | None = None
+    rings_deg: Annotated[list[Ring], Field(min_length=1, max_length=20)] | None = Field(
+        default=None, description="polygon: the outer ring, then its holes; [lat_deg, lon_deg] pairs"
+    )
+    dwell_s: int | None = Field(default=None, gt=0)
+    speed_limit_mps: float | None = Field(default=None, gt=0, le=100)
+
+    @model_validator(mode="after")
+    def _one_shape(self) -> NewFence:
+        if (self.circle is None) == (self.rings_deg is None):
+            raise ValueError("give either circle or rings_deg")
+        return self
+
+
+class FenceChange(Change):
+    name: Name | None = None
+    dwell_s: int | None = Field(default=None, gt=0, description="null: none")
+    speed_limit_mps: float | None = Field(default=None, gt=0, le=100, description="null: none")
+
+
+class Fence(BaseModel):
+    fence: str
+    name: str
+    circle: Circle | None
+    rings_deg: list[list[tuple[float, float]]] | None
+    dwell_s: int | None
+    speed_limit_mps: float | None
+
+
+class Depots(Page):
+    items: list[Depot]
+
+
+class Drivers(Page):
+    items: list[Driver]
+
+
+class Vehicles(Page):
+    items: list[Vehicle]
+
+
+class Fences(Page):
+    items: list[Fence]
+
+
+class NewKey(Said):
+    name: Name
+    role: Role
+
+
+class Key(BaseModel):
+    key: str
+    name: str
+    role: Role
+    created_at: datetime
+    revoked_at: datetime | None
+    secret: str | None = Field(default=None, description="the whole key; in the answer that makes it, and never again")
+
+
+class Keys(BaseModel):
+    items: list[Key]
+
+
+# ── orders ───────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+class NewOrder(Said):
+    """An order is one stop. Its place is `lat_deg` and `lon_deg`, or else its address is looked up."""
+
+    reference: Text = Field(default="", description="your own number; unique in the fleet where given")
+    kind: Literal["delivery", "pickup"] = "delivery"
+    depot: str | None = Field(default=None, description="may be left out where the fleet has one depot")
+    name: Text = Field(default="", description="who receives or hands over")
+    phone: Phone = ""
+    address: Text = ""
+    instructions: Text = ""
+    lat_deg: LatDeg | None = None
+    lon_deg: LonDeg | None = None
+    window_start: AwareDatetime = Field(description="service starts between window_start and window_end")
+    window_end: AwareDatetime
+    promise_start: AwareDatetime | None = Field(default=None, description="what the customer was told; the window, if left out")
+    promise_end: AwareDatetime | None = None
+    service_s: int = Field(default=180, ge=0, le=28_800)
+    parcels: int = Field(default=1, gt=0, le=1_000_000)
+    priority: int = Field(default=0, ge=0, le=9, description="9 is most urgent; 8 and 9 are planned at once")
+
+    @model_validator(mode="after")
+    def _whole(self) -> NewOrder:
+        if (self.lat_deg is None) != (self.lon_deg is None):
+            raise ValueError("lat_deg and lon_deg come together")
+        if self.lat_deg is None and not self.address:
+            raise ValueError("give an address, or lat_deg and lon_deg")
+        if self.window_end < self.window_start:
+            raise ValueError("window_end is before window_start")
+        if (self.promise_start is None) != (self.promise_end is None):
+            raise ValueError("promise_start and promise_end come together")
+        if self.promise_start is not None and self.promise_end is not None and self.promise_end < self.promise_start:
+            raise ValueError("promise_end is before promise_start")
+        return self
+
+
+class OrderChange(Change):
+    name: Text | None = None
+    phone: Phone | None = None
+    instructions: Text | None = None
+    window_start: AwareDatetime | None = None
+    window_end: AwareDatetime | None = None
+    service_s: int | None = Field(default=None, ge=0, le=28_800)
+    parcels: int | None = Field(default=None, gt=0, le=1_000_000)
+    priority: int | None = Field(default=None, ge=0, le=9)
+
+
+class Order(BaseModel):
+    order: str
+    reference: str
+    kind: Literal["delivery", "pickup"]
+    depot: str
+    name: str
+    phone: str
+    address: str
+    instructions: str
+    lat_deg: float | None
+    lon_deg: float | None
+    placed: Literal["given", "geocoded", "pinned", "ambiguous", "unknown", "off_network"]
+    window_start: datetime
+    window_end: datetime
+    promise_start: datetime | None
+    promise_end: datetime | None
+    service_s: int
+    parcels: int
+    priority: int
+    state: OrderState
+    reason: str | None = Field(description="why it is unassigned, waits for a place, or failed")
+    vehicle: str | None = Field(description="the van that served it, or whose newest plan has it")
+    position: int | None = Field(description="in that plan, from 0")
+    eta: datetime | None
+    eta_low: datetime | None
+    eta_high: datetime | None
+    arrived_at: datetime | None
+    done_at: datetime | None = Field(description="when it was delivered or failed")
+    created_at: datetime
+    cancelled_at: datetime | None
+    revision: int
+    track_url: str = Field(description="the customer's page: whoever has the link can read it")
+
+
+class Orders(Page):
+    items: list[Order]
+
+
+class Pin(Said):
+    lat_deg: LatDeg
+    lon_deg: LonDeg
+    remember: bool = Field(default=True, description="use this place for the same address from now on")
+
+
+class Candidate(BaseModel):
+    label: str
+    lat_deg: float
+    lon_deg: float
+
+
+class Waiting(BaseModel):
+    order: str
+    reference: str
+    address: str
+    reason: str
+    candidates: list[Candidate]
+    queued_at: datetime
+
+
+class GeocodeQueue(BaseModel):
+    items: list[Waiting]
+
+
+class BadLine(BaseModel):
+    line: int = Field(description="line of the file, from 1; the header is line 1")
+    field: str
+    detail: str
+
+
+class ImportReport(BaseModel):
+    imported: int
+    waiting_for_place: int
+    bad: list[BadLine]
+    orders: list[str] = Field(description="ids of the orders made, in the file's order")
+
+
+class Eta(BaseModel):
+    order: str
+    vehicle: str
+    position: int
+    eta: datetime
+    low: datetime
+    high: datetime
+    basis: str
+    computed_at: datetime
+
+
+class Etas(BaseModel):
+    items: list[Eta]
+
+
+class PlanReceipt(BaseModel):
+    state: str
+    at: datetime | None
+    reason: str | None
+
+
+class VehiclePlan(BaseModel):
+    vehicle: str
+    version: int
+    hash: str
+    issued_at: datetime
+    reason: str
+    changes: list[str]
+    receipts: list[PlanReceipt]
+    plan: dict[str, Any] = Field(description="the plan as the van holds it (roundsman_wire.Plan)")
