@@ -1,0 +1,105 @@
+"""Which fixes are believed. A refused fix is counted by its reason and stepped over; three that agree with each other win."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Final
+
+from roundsman_agent.fix import Fix
+from roundsman_core.geo import distance_m
+
+INACCURATE_M: Final = 200.0
+"""Receivers' own figures are poor witnesses (gpsd said 14.6 m where the error was 0.5 m): only the hopeless is refused by them."""
+FASTEST_MPS: Final = 60.0
+"""No van does 216 km/h; a receiver's log shows jumps at 438 km/h."""
+CHANGE_MPS2: Final = 10.0
+"""Full braking is 8 m/s²: ground covered beyond the claimed speeds plus this is a jump. Single 200 m jumps at a claimed 1.7 m happen."""
+JUMP_SLACK_M: Final = 15.0
+"""Re-acquisition moves a fix by this much (parked drift's p95 is 20 m over minutes, not over one epoch)."""
+AGREEING_FIXES: Final = 3
+"""Odd fixes in a row that agree with each other are believed: three wild ones in a row were never seen."""
+LEAP_MS: Final = 60_000
+"""The receiver's date may not run ahead of the session's clock by more between two fixes, unless it stays there."""
+EARLIEST_UTC_MS: Final = 1_554_595_200_000
+"""2019-04-07, when GPS weeks last rolled over: an earlier date is a receiver that lost 1,024 weeks. Its place is still good."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Gate:
+    """`last`: the newest believed fix. `odd`: refused ones since then that agree with each other, oldest first."""
+
+    last: Fix | None = None
+    odd: tuple[Fix, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Judgement:
+    """`refused`: the reason, or None where the fix is believed. `anew`: believed against the fixes before it."""
+
+    refused: str | None = None
+    anew: bool = False
+
+
+BELIEVED: Final = Judgement()
+
+
+def step(gate: Gate, fix: Fix) -> tuple[Gate, Judgement]:
+    """Judge one fix by itself and by the one before.
+
+    Parameters
+    ----------
+    gate : Gate
+        After the fix before; `Gate()` at the start of a shift.
+    fix : Fix
+        As it arrived; `mono_ms` is its arrival.
+
+    Returns
+    -------
+    tuple
+        New state, and the judgement. Reasons: `zero`, `inaccurate`, `repeated`, `backwards`, `leap`, `jump`.
+    """
+    at = fix.position
+    if abs(at.lat_deg) < 1e-4 and abs(at.lon_deg) < 1e-4:  # what broken parsers make of an absent fix
+        return gate, Judgement(refused="zero")
+    if fix.accuracy_m is not None and fix.accuracy_m > INACCURATE_M:
+        return gate, Judgement(refused="inaccurate")
+    if gate.last is None:
+        return Gate(last=fix), BELIEVED
+    doubt = _doubt(gate.last, fix)
+    if doubt is None:
+        return Gate(last=fix), BELIEVED
+    if doubt == "repeated":
+        return gate, Judgement(refused=doubt)
+    against = _doubt(gate.odd[-1], fix) if gate.odd else "first"
+    if against == "repeated":
+        return gate, Judgement(refused=against)
+    odd = (*gate.odd, fix) if against is None else (fix,)
+    if len(odd) >= AGREEING_FIXES:
+        return Gate(last=fix), Judgement(anew=True)
+    return Gate(last=gate.last, odd=odd), Judgement(refused=doubt)
+
+
+def elapsed_ms(before: Fix, fix: Fix) -> int:
+    """Time from one fix to the next: by the receiver where both have its time, else by arrival."""
+    if before.utc_ms is not None and fix.utc_ms is not None:
+        return fix.utc_ms - before.utc_ms
+    return fix.mono_ms - before.mono_ms
+
+
+def _doubt(before: Fix, fix: Fix) -> str | None:
+    """Why `fix` cannot follow `before`; None if it can."""
+    passed_ms = elapsed_ms(before, fix)
+    if passed_ms == 0:
+        return "repeated"
+    if passed_ms < 0:
+        return "backwards"
+    if passed_ms - (fix.mono_ms - before.mono_ms) > LEAP_MS:
+        return "leap"
+    passed_s = passed_ms / 1000
+    moved_m = distance_m(before.position, fix.position)
+    slack_m = JUMP_SLACK_M + 3 * math.hypot(before.accuracy_m or 0.0, fix.accuracy_m or 0.0)
+    fastest_mps = FASTEST_MPS
+    if before.speed_mps is not None and fix.speed_mps is not None:
+        fastest_mps = min(fastest_mps, max(before.speed_mps, fix.speed_mps) + CHANGE_MPS2 * passed_s)
+    return "jump" if moved_m > fastest_mps * passed_s + slack_m else None

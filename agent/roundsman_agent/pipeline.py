@@ -1,0 +1,306 @@
+"""The life of a fix, from the receiver's word to the van's log. Pure: read `_fix` from top to bottom.
+
+Off shift nothing is collected: a fix that comes in then leaves no trace, not even in a counter.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
+from typing import Final, Literal
+
+from roundsman_agent import fences, gate, sampling, standstill, visits
+from roundsman_agent.fix import DRIFT_MS, Fix, SourceEvent, Timing, align, to_row
+from roundsman_agent.gate import Gate
+from roundsman_agent.sampling import Mode, Sample
+from roundsman_agent.standstill import Standstill
+from roundsman_agent.visits import Moment, PlannedStop, Visits
+from roundsman_core.geo import LatLon, distance_m
+from roundsman_wire.messages import ANCHORED, GAP_BEFORE, AnyEntry, Clock, FixGap, FixRow, PlanStop
+from roundsman_wire.messages import Sites as SitesMessage
+
+DutyState = Literal["on", "break", "off"]
+
+GAP_MS: Final = 3_000
+GAP_INTERVALS: Final = 3
+"""Silence is a gap after 3 s, or three of the receiver's usual intervals if that is longer: one lost epoch is none."""
+USUAL_OF: Final = 5
+"""The usual interval is the median of so many."""
+
+
+# ── what comes in ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Tick:
+    """Time passes without a fix: by the session's clock, and by the system's date."""
+
+    mono_ms: int
+    utc_ms: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PlanChanged:
+    """What remains of the plan, in driving order: stops done are left out. Sent again when one is done."""
+
+    stops: tuple[PlannedStop, ...]
+
+    @classmethod
+    def of(cls, stops: Iterable[PlanStop]) -> PlanChanged:
+        """From a plan's stops; the depot is none of them."""
+        return cls(
+            stops=tuple(
+                PlannedStop(stop=s.stop, position=LatLon.from_e6(s.lat_e6, s.lon_e6), radius_m=float(s.fence_radius_m))
+                for s in stops
+                if s.kind != "depot"
+            )
+        )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SitesChanged:
+    """Another set of standing fences (see `fences.index`)."""
+
+    sites: fences.Sites
+
+    @classmethod
+    def of(cls, message: SitesMessage) -> tuple[SitesChanged, list[str]]:
+        """From the hub's document; with what is wrong with the fences that cannot be used."""
+        sites, wrong = fences.index(message)
+        return cls(sites=sites), wrong
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class DutyChanged:
+    """The driver's shift began, paused or ended."""
+
+    duty: DutyState
+    mono_ms: int
+    utc_ms: int | None
+
+
+Input = Fix | SourceEvent | Tick | PlanChanged | SitesChanged | DutyChanged
+
+
+# ── what comes out ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Position:
+    """Where the van is this second, for the live marker and the driver's screen. Every believed fix gives one."""
+
+    mono_ms: int
+    utc_ms: int | None
+    position: LatLon
+    speed_mps: float | None
+    heading_deg: float | None
+    accuracy_m: float | None
+    anchored: bool
+
+
+Output = FixRow | AnyEntry | Position
+"""`FixRow` goes to the track lane, entries to the facts lane, `Position` to whoever looks now."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PipelineConfig:
+    """`drift_ms`: see `fix.align`; a pretend world whose time runs fast needs more (`of`)."""
+
+    sampling: Mode = "evidence"
+    drift_ms: int = DRIFT_MS
+
+    @classmethod
+    def of(cls, mode: Mode, time_factor: float = 1.0) -> PipelineConfig:
+        """For business time `time_factor` times as fast as life: a delivery that is 50 ms late is late by that much more."""
+        return cls(sampling=mode, drift_ms=max(DRIFT_MS, round(50 * time_factor)))
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PipelineState:
+    """Everything that is remembered between two fixes. `accepted` and `rejected` count since the session began."""
+
+    duty: DutyState = "off"
+    stops: tuple[PlannedStop, ...] = ()
+    sites: fences.Sites = fences.NO_SITES
+    timing: Timing = field(default_factory=Timing)
+    gate: Gate = field(default_factory=Gate)
+    standstill: Standstill = standstill.MOVING
+    visits: Visits = field(default_factory=Visits)
+    membership: fences.Membership = field(default_factory=fences.Membership)
+    newest: Fix | None = None
+    intervals_ms: tuple[int, ...] = ()
+    trouble: str = ""
+    kept: Sample | None = None
+    accepted: int = 0
+    rejected: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
+
+
+def step(state: PipelineState, item: Input, config: PipelineConfig) -> tuple[PipelineState, list[Output]]:
+    """Advance by one input.
+
+    Parameters
+    ----------
+    state : PipelineState
+        `PipelineState()` at the session's start: off shift.
+    item : Input
+        What happened, in the order in which it happened.
+    config : PipelineConfig
+        May change between two steps.
+
+    Returns
+    -------
+    tuple
+        New state; rows and entries for the log, in order, and the newest position.
+    """
+    match item:
+        case Fix():
+            return _fix(state, item, config) if state.duty != "off" else (state, [])
+        case SourceEvent():
+            return _source(state, item), []
+        case PlanChanged(stops=stops):
+            return replace(state, stops=stops), []
+        case SitesChanged(sites=sites):
+            return replace(state, sites=sites), []
+        case DutyChanged():
+            return _duty(state, item)
+        case Tick():
+            return _tick(state, item), []
+
+
+def _fix(state: PipelineState, fix: Fix, config: PipelineConfig) -> tuple[PipelineState, list[Output]]:
+    """One fix on shift: dated, believed, placed, its visit and fences told, and kept if the track needs it."""
+    if fix.utc_ms is not None and fix.utc_ms < gate.EARLIEST_UTC_MS:
+        state, fix = _count(state, "date"), replace(fix, utc_ms=None)
+    out: list[Output] = []
+
+    believed, judgement = gate.step(state.gate, fix)
+    if judgement.refused is not None:
+        return replace(_count(state, judgement.refused), gate=believed, trouble=state.trouble or "refused"), []
+
+    timing, fix, dated = align(state.timing, fix, drift_ms=config.drift_ms, anew=judgement.anew and _leapt(state.gate, fix))
+    if dated:
+        out.append(Clock(mono_ms=fix.mono_ms, utc_ms=fix.utc_ms, source="gnss"))
+
+    gap, intervals_ms = _gap(state, fix, anew=judgement.anew)
+    if gap is not None and gap.from_utc_ms and gap.utc_ms is not None:
+        out.append(gap)
+    unbroken = state.newest is not None and gap is None
+    speed_mps = _speed_mps(state.newest if unbroken else None, fix)
+
+    stand = standstill.step(state.standstill, fix.mono_ms, fix.position, speed_mps)
+    anchored = stand.anchor is not None
+    place = stand.anchor or fix.position
+
+    moment = Moment(mono_ms=fix.mono_ms, utc_ms=fix.utc_ms, position=place)
+    seen, phases = visits.step(state.visits, moment, 0.0 if anchored else speed_mps, state.stops)
+    out += phases
+
+    at = fences.At(mono_ms=fix.mono_ms, utc_ms=fix.utc_ms, position=place, speed_mps=fix.speed_mps, unbroken=unbroken)
+    membership, crossings = fences.step(state.membership, at, state.sites)
+    out += crossings
+
+    sample = Sample(mono_ms=fix.mono_ms, position=place, speed_mps=fix.speed_mps, heading_deg=fix.heading_deg, anchored=anchored)
+    kept = state.kept
+    if phases or crossings or sampling.keeps(config.sampling, kept if unbroken else None, sample):
+        flags = (GAP_BEFORE if not unbroken else 0) | (ANCHORED if anchored else 0)
+        out.append(to_row(replace(fix, position=place) if anchored else fix, flags))
+        kept = sample
+    out.append(
+        Position(
+            mono_ms=fix.mono_ms,
+            utc_ms=fix.utc_ms,
+            position=place,
+            speed_mps=fix.speed_mps,
+            heading_deg=fix.heading_deg,
+            accuracy_m=fix.accuracy_m,
+            anchored=anchored,
+        )
+    )
+    after = PipelineState(
+        duty=state.duty,
+        stops=state.stops,
+        sites=state.sites,
+        timing=timing,
+        gate=believed,
+        standstill=stand,
+        visits=seen,
+        membership=membership,
+        newest=fix,
+        intervals_ms=intervals_ms,
+        trouble="",
+        kept=kept,
+        accepted=state.accepted + 1,
+        rejected=state.rejected,
+    )
+    return after, out
+
+
+def _leapt(before: Gate, fix: Fix) -> bool:
+    """Whether a fix that was believed against the ones before it moved in time, not only in place."""
+    return before.last is not None and not 0 < gate.elapsed_ms(before.last, fix) <= fix.mono_ms - before.last.mono_ms + gate.LEAP_MS
+
+
+def _gap(state: PipelineState, fix: Fix, *, anew: bool) -> tuple[FixGap | None, tuple[int, ...]]:
+    """The gap that this fix ends, if the silence before it was one; and the receiver's newest intervals."""
+    before = state.newest
+    if before is None:
+        return None, ()
+    passed_ms = fix.mono_ms - before.mono_ms
+    usual_ms = sorted(state.intervals_ms)[len(state.intervals_ms) // 2] if state.intervals_ms else 0
+    if not anew and 0 <= passed_ms <= max(GAP_MS, GAP_INTERVALS * usual_ms):
+        return None, (*state.intervals_ms[-(USUAL_OF - 1) :], passed_ms)
+    # A slower receiver than before would end a gap with every fix: its interval counts too.
+    intervals_ms = (*state.intervals_ms[-(USUAL_OF - 1) :], max(passed_ms, 0))
+    gap = FixGap(mono_ms=fix.mono_ms, utc_ms=fix.utc_ms, from_utc_ms=before.utc_ms or 0, reason=state.trouble or "silent")
+    return gap, intervals_ms
+
+
+def _speed_mps(before: Fix | None, fix: Fix) -> float:
+    """Doppler speed; where the receiver says none, distance over time (0 for a fix without one before it)."""
+    if fix.speed_mps is not None:
+        return fix.speed_mps
+    if before is None or fix.mono_ms <= before.mono_ms:
+        return 0.0
+    return distance_m(before.position, fix.position) * 1000 / (fix.mono_ms - before.mono_ms)
+
+
+def _count(state: PipelineState, reason: str, by: int = 1) -> PipelineState:
+    return replace(state, rejected=MappingProxyType({**state.rejected, reason: state.rejected.get(reason, 0) + by}))
+
+
+TROUBLES: Final[Mapping[str, str]] = MappingProxyType({"lost": "receiver lost", "silent": "receiver silent", "searching": "no fix"})
+"""What a gap is blamed on. What is known first explains it: a receiver that is lost is silent as well."""
+
+
+def _source(state: PipelineState, event: SourceEvent) -> PipelineState:
+    if event.kind == "garbage":
+        return _count(state, "unreadable", event.count)
+    trouble = TROUBLES.get(event.kind)
+    if trouble is None or state.duty == "off" or state.trouble not in ("", "refused"):
+        return state
+    return replace(state, trouble=trouble)
+
+
+def _duty(state: PipelineState, change: DutyChanged) -> tuple[PipelineState, list[Output]]:
+    """At the shift's end the visit that goes on is closed, and every place is forgotten."""
+    if change.duty != "off":
+        return replace(state, duty=change.duty), []
+    told: list[Output] = []
+    ended = Visits(told=state.visits.told)
+    if state.newest is not None:
+        last = Moment(mono_ms=change.mono_ms, utc_ms=change.utc_ms, position=state.newest.position)
+        ended, phases = visits.end(state.visits, last)
+        told += phases
+    forgotten = PipelineState(
+        stops=state.stops, sites=state.sites, timing=state.timing, visits=ended, accepted=state.accepted, rejected=state.rejected
+    )
+    return forgotten, told
+
+
+def _tick(state: PipelineState, tick: Tick) -> PipelineState:
+    """Without a word from the source, silence itself is what the next gap is blamed on."""
+    newest = state.newest
+    if newest is None or state.trouble or tick.mono_ms - newest.mono_ms <= GAP_MS:
+        return state
+    return replace(state, trouble="receiver silent")

@@ -1,0 +1,280 @@
+"""Receivers: gpsd, a serial line, NMEA over TCP, a recorded file. Whatever one does, it never ends the agent.
+
+An unplugged receiver, a gpsd that was restarted or is frozen, a line full of noise: each becomes a `SourceEvent`, and the
+receiver is opened again after a pause that grows and is jittered. All pauses here are real time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import urllib.parse
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+import serial
+
+from roundsman_agent import AgentError, nmea
+from roundsman_agent.clock import Clock
+from roundsman_agent.fix import Fix, SourceEvent, SourceState
+from roundsman_agent.gpsd_source import Gpsd, GpsdStream
+
+SILENT_S: Final = 5.0
+"""Receivers speak every second; five without a word are told."""
+REOPEN_S: Final = 20.0
+"""A half-open TCP line, a frozen gpsd or a wedged USB adapter never says so: after this silence it is opened again."""
+CONNECT_S: Final = 5.0
+PAUSE_S: Final = 0.15
+"""Sentences of one instant come in one burst; a pause of this length ends the instant of a receiver without GGA or RMC."""
+FIRST_BACKOFF_S: Final = 0.5
+MAX_BACKOFF_S: Final = 15.0
+GARBAGE_EVERY_S: Final = 30.0
+CHUNK_BYTES: Final = 65_536
+
+Item = Fix | SourceEvent
+
+
+class SourceError(AgentError):
+    """The receiver's URL is not one that this agent reads."""
+
+
+def open_source(url: str, clock: Clock) -> AsyncIterator[Item]:
+    """Fixes of a receiver, as they come, and what there is to say about the receiver.
+
+    Parameters
+    ----------
+    url : str
+        `gpsd://host:port[/device]`, `serial:///dev/ttyX?baud=9600` (a pty too), `tcp://host:port` (NMEA lines), or
+        `file:///path.nmea[?rate=N]`: a recording, N times as fast as it was made, without `rate` as fast as it is read.
+    clock : Clock
+        The session's clock; a fix carries `mono_ms` of its arrival (of a recording: of its own time, from the first fix on).
+
+    Returns
+    -------
+    async iterator of Fix or SourceEvent
+        Endless, but for a file. Fixes are not judged yet: the pipeline does that.
+
+    Raises
+    ------
+    SourceError
+        At once, for a URL that cannot be read.
+    """
+    parts = urllib.parse.urlsplit(url)
+    query = dict(urllib.parse.parse_qsl(parts.query))
+    try:
+        match parts.scheme:
+            case "gpsd":
+                return _live(Gpsd(host=parts.hostname or "127.0.0.1", port=parts.port or 2947, device=parts.path), url, clock)
+            case "serial" if parts.path:
+                return _live(SerialLine(path=parts.path, baud=int(query.get("baud", "9600"))), url, clock)
+            case "tcp" if parts.hostname and parts.port:
+                return _live(TcpLine(host=parts.hostname, port=parts.port), url, clock)
+            case "file" if parts.path:
+                rate = float(query["rate"]) if "rate" in query else None
+                if rate is not None and not rate > 0:
+                    raise ValueError("rate is not more than 0")
+                return _recorded(Path(urllib.parse.unquote(parts.path)), rate, url, clock)
+    except ValueError as error:
+        raise SourceError(f"receiver {url!r}: {error}") from None
+    raise SourceError(
+        f"receiver {url!r} is none of gpsd://host:port[/device], serial:///dev/ttyX?baud=9600, tcp://host:port, file:///path.nmea?rate=1"
+    )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TcpLine:
+    """NMEA lines from a TCP port."""
+
+    host: str
+    port: int
+
+    async def open(self) -> NmeaStream:
+        async with asyncio.timeout(CONNECT_S):
+            reader, writer = await asyncio.open_connection(self.host, self.port)
+        return NmeaStream(reader=reader, transport=writer.transport)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SerialLine:
+    """NMEA lines from a serial port, or from a pty that stands for one."""
+
+    path: str
+    baud: int
+
+    async def open(self) -> NmeaStream:
+        port = await asyncio.to_thread(serial.Serial, self.path, self.baud, timeout=0)
+        reader = asyncio.StreamReader()
+        transport, _ = await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), port)
+        return NmeaStream(reader=reader, transport=transport)
+
+
+@dataclass(kw_only=True, slots=True)
+class NmeaStream:
+    """An open line of NMEA: bytes in, epochs out."""
+
+    reader: asyncio.StreamReader
+    transport: asyncio.BaseTransport
+    rest: bytes = b""
+    assembly: nmea.Assembly = field(default_factory=nmea.Assembly)
+
+    @property
+    def pending(self) -> bool:
+        """Whether a pause would complete an epoch."""
+        return self.assembly.pending
+
+    def take(self, chunk: bytes) -> Iterator[nmea.Epoch]:
+        """Epochs that these bytes complete."""
+        *lines, self.rest = (self.rest + chunk).split(b"\n")
+        if len(self.rest) > nmea.MAX_SENTENCE:  # noise without an end of line
+            self.rest = b""
+        for line in lines:
+            self.assembly, epoch = nmea.feed(self.assembly, line)
+            if epoch is not None:
+                yield epoch
+
+    def pause(self) -> nmea.Epoch | None:
+        """The epoch that a pause completes."""
+        self.assembly, epoch = nmea.flush(self.assembly)
+        return epoch
+
+    @property
+    def bad(self) -> int:
+        """Sentences that could not be read, since it was opened."""
+        return self.assembly.bad
+
+    def close(self) -> None:
+        """Let go of the line."""
+        self.transport.close()
+
+
+async def _live(line: Gpsd | SerialLine | TcpLine, url: str, clock: Clock) -> AsyncGenerator[Item]:
+    """Open, read, and open again, for ever."""
+    backoff_s = FIRST_BACKOFF_S
+    while True:
+        try:
+            stream = await line.open()
+        except Exception as error:  # gpsd-py3 raises bare Exception, IndexError, KeyError; pyserial its own; all mean: not now
+            yield _event("lost", clock, f"{url}: {error or type(error).__name__}")
+        else:
+            yield _event("open", clock, url)
+            try:
+                async for item in _read(stream, url, clock):
+                    if isinstance(item, Fix):
+                        backoff_s = FIRST_BACKOFF_S
+                    yield item
+            finally:
+                stream.close()
+        await asyncio.sleep(backoff_s * random.uniform(0.5, 1.0))
+        backoff_s = min(backoff_s * 2, MAX_BACKOFF_S)
+
+
+async def _read(stream: NmeaStream | GpsdStream, url: str, clock: Clock) -> AsyncGenerator[Item]:
+    """Items of one open line, until it is lost or silent for too long."""
+    loop = asyncio.get_running_loop()
+    heard = told_garbage = loop.time()
+    silent = searching = False
+    began_ms = clock.mono_ms()
+    counted = 0
+    while True:
+        wait_s = PAUSE_S if stream.pending else SILENT_S
+        chunk: bytes | None = None
+        try:
+            async with asyncio.timeout(wait_s):
+                chunk = await stream.reader.read(CHUNK_BYTES)
+        except TimeoutError:
+            pass
+        except OSError as error:  # a pulled plug, a closed pty, a reset
+            yield _event("lost", clock, f"{url}: {error}")
+            return
+        if chunk == b"":
+            yield _event("lost", clock, f"{url}: closed")
+            return
+        epochs: list[nmea.Epoch] = []
+        if chunk is not None:
+            heard, silent = loop.time(), False
+            if not stream.pending:
+                began_ms = clock.mono_ms()
+            epochs = list(stream.take(chunk))
+        elif stream.pending:
+            last = stream.pause()
+            epochs = [] if last is None else [last]
+        elif loop.time() - heard >= REOPEN_S:
+            yield _event("lost", clock, f"{url}: nothing for {REOPEN_S:g} s")
+            return
+        elif not silent:
+            silent = True
+            yield _event("silent", clock, f"{url}: nothing for {SILENT_S:g} s")
+        for epoch in epochs:
+            if epoch.position is not None:
+                searching = False
+                yield _fix(epoch, began_ms, url)
+            elif not searching:
+                searching = True
+                yield _event("searching", clock, f"{url}: no fix")
+        if epochs:
+            began_ms = clock.mono_ms()
+        if stream.bad > counted and loop.time() - told_garbage >= GARBAGE_EVERY_S:
+            yield SourceEvent(kind="garbage", mono_ms=clock.mono_ms(), text=url, count=stream.bad - counted)
+            counted, told_garbage = stream.bad, loop.time()
+
+
+async def _recorded(path: Path, rate: float | None, url: str, clock: Clock) -> AsyncGenerator[Item]:
+    """A recording. Its fixes lie on the session's clock as they lay in life, whatever the rate."""
+    try:
+        data = await asyncio.to_thread(path.read_bytes)
+    except OSError as error:
+        yield _event("lost", clock, f"{url}: {error.strerror}")
+        return
+    yield _event("open", clock, url)
+    loop = asyncio.get_running_loop()
+    started_s, started_ms = loop.time(), clock.mono_ms()
+    first_ms: int | None = None
+    at_ms = 0
+    searching = False
+    for epoch in epochs_of(data):
+        if epoch.utc_ms is not None:
+            first_ms = epoch.utc_ms - at_ms if first_ms is None else first_ms
+            at_ms = max(epoch.utc_ms - first_ms, at_ms)
+        else:
+            at_ms += 1000
+        wait_s = 0.0 if rate is None else started_s + at_ms / 1000 / rate - loop.time()
+        await asyncio.sleep(max(wait_s, 0.0))
+        if epoch.position is not None:
+            searching = False
+            yield _fix(epoch, started_ms + at_ms, url)
+        elif not searching:
+            searching = True
+            yield SourceEvent(kind="searching", mono_ms=started_ms + at_ms, text=f"{url}: no fix")
+
+
+def epochs_of(data: bytes) -> Iterator[nmea.Epoch]:
+    """Epochs of a whole recording."""
+    assembly = nmea.Assembly()
+    for line in data.split(b"\n"):
+        assembly, epoch = nmea.feed(assembly, line)
+        if epoch is not None:
+            yield epoch
+    _, epoch = nmea.flush(assembly)
+    if epoch is not None:
+        yield epoch
+
+
+def _fix(epoch: nmea.Epoch, mono_ms: int, url: str) -> Fix:
+    assert epoch.position is not None
+    return Fix(
+        mono_ms=mono_ms,
+        utc_ms=epoch.utc_ms,
+        position=epoch.position,
+        speed_mps=epoch.speed_mps,
+        heading_deg=epoch.heading_deg,
+        accuracy_m=epoch.accuracy_m,
+        satellites=epoch.satellites,
+        mode=epoch.mode,
+        source=url,
+    )
+
+
+def _event(kind: SourceState, clock: Clock, text: str) -> SourceEvent:
+    return SourceEvent(kind=kind, mono_ms=clock.mono_ms(), text=text)
