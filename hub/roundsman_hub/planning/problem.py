@@ -52,6 +52,8 @@ class Van:
     """Still at the depot, able to load deliveries."""
     frozen: tuple[TaskId, ...] = ()
     """Tasks that must be served first, in this order: the stop in progress or being driven to."""
+    carried: int = 0
+    """Load on board that no remaining task takes off: collected pickups, failed deliveries."""
     fixed_cents: int = 5_000
     cents_per_hour: int = 3_000
     cents_per_km: int = 40
@@ -75,6 +77,8 @@ class Problem:
     """The plan that the vans hold now; changing it has a price (churn)."""
     churn_cents: int = 150
     """Price of each task among a driver's next three that moves to another van or place in the order."""
+    timezone: str = "UTC"
+    """IANA name; used only for the times of day in reasons that people read."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

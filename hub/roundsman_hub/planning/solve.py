@@ -1,0 +1,81 @@
+"""From a problem to the plan to use: repair, search, judge, and the better one wins."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from roundsman_hub.planning.engines import Engine, EngineFailed
+from roundsman_hub.planning.evaluate import judge
+from roundsman_hub.planning.insertion import insert, repair
+from roundsman_hub.planning.problem import Plan, Problem, Verdict
+from roundsman_hub.planning.walk import Ground
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decision:
+    """The plan to use, who made it, and what it gains over the plan that it had to beat.
+
+    `by`: "repaired" or the engine's name. `note`: what happened to the search, for a person.
+    """
+
+    plan: Plan
+    verdict: Verdict
+    by: str
+    gain_cents: int
+    note: str
+
+
+def solve(problem: Problem, warm: Plan | None, budget_s: float, seed: int = 0, *, engine: Engine | None = None) -> Plan:
+    """The best plan found within the budget. See `decide`."""
+    return decide(problem, warm, budget_s, seed, engine=engine).plan
+
+
+def decide(problem: Problem, warm: Plan | None, budget_s: float, seed: int = 0, *, engine: Engine | None = None) -> Decision:
+    """Search from the warm plan on, and judge what comes back.
+
+    Parameters
+    ----------
+    problem : Problem
+        What is to be planned.
+    warm : Plan, optional
+        Where to start: a plan without violations; by default what `repair` makes of the current one.
+    budget_s : float
+        Real seconds for the search; 0: none.
+    seed : int
+        Same problem, seed and number of iterations: same answer. (A budget in seconds is not a number of iterations.)
+    engine : Engine, optional
+        The search; without one the warm plan is the answer.
+
+    Returns
+    -------
+    Decision
+        Never worse than the warm plan. The engine's answer is taken if the judge finds no violation and a lower price, after
+        whatever it left out was offered to the insertion.
+    """
+    ground = Ground(problem)
+    if warm is None:
+        warm = repair(problem)
+    base = judge(ground, warm)
+    stands = Decision(plan=warm, verdict=base, by="repaired", gain_cents=0, note="no search")
+    if engine is None or budget_s <= 0 or not problem.tasks:
+        return stands
+    try:
+        found = engine.solve(problem, warm, budget_s, seed)
+    except EngineFailed as failure:
+        return _with_note(stands, f"search failed, the repaired plan stands: {failure}")
+    if found == warm:
+        return _with_note(stands, f"{engine.name} found nothing better")
+    verdict = judge(ground, found)
+    if verdict.violations:
+        return _with_note(stands, f"{engine.name} broke a rule it does not know: {verdict.violations[0]}")
+    if found.unassigned:
+        found = insert(problem, found)
+        verdict = judge(ground, found)
+    gain = base.cost_cents - verdict.cost_cents
+    if verdict.violations or (gain <= 0 and not base.violations):
+        return _with_note(stands, f"{engine.name} found nothing better")
+    return Decision(plan=found, verdict=verdict, by=engine.name, gain_cents=gain, note=f"{engine.name} saves {gain / 100:.2f}")
+
+
+def _with_note(decision: Decision, note: str) -> Decision:
+    return Decision(plan=decision.plan, verdict=decision.verdict, by=decision.by, gain_cents=decision.gain_cents, note=note)
