@@ -20,6 +20,9 @@ EXIT_FIXES: Final = 3
 """Single 200 m jumps at a claimed 1.7 m happen; three in a row were never seen. The exit carries the first one's time."""
 SPEEDING_FIXES: Final = 3
 """A limit is exceeded when three fixes in a row say so: one is noise, or the braking at the sign."""
+QUIET_MAX_M: Final = 5_000.0
+QUIET_MARGIN_M: Final = 2.0
+"""A circle's shape in the tree lies up to 0.12 % of its radius inside it: 2 m for a fence of 1.6 km."""
 INFERRED_M: Final = 5.0
 """A shorter chord through a fence, between two fixes outside it, is the receiver's noise at its edge."""
 
@@ -67,10 +70,18 @@ class Inside:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Membership:
-    """Which fences the van is in (by id), and the fix that said so."""
+    """Which fences the van is in (by id), and the fix that said so.
+
+    `quiet`: (east_m, north_m, radius_m) of a disc without any fence or band: no question needs asking inside it.
+    """
 
     inside: Mapping[str, Inside] = field(default_factory=lambda: MappingProxyType({}))
     newest: At | None = None
+    quiet: tuple[float, float, float] | None = None
+
+    def elsewhere(self) -> Membership:
+        """The same for another set of fences: what was quiet need not be."""
+        return replace(self, quiet=None)
 
 
 def index(message: SitesMessage) -> tuple[Sites, list[str]]:
@@ -137,6 +148,9 @@ def step(state: Membership, now: At, sites: Sites) -> tuple[Membership, list[Cro
     if sites.tree is None or sites.frame is None:
         return Membership(newest=now), []
     place = sites.frame.to_m(now.position)
+    quiet = state.quiet
+    if quiet is not None and now.unbroken and math.hypot(place[0] - quiet[0], place[1] - quiet[1]) < quiet[2]:
+        return Membership(newest=now, quiet=quiet), []
     path = _path(state.newest, now, place, sites.frame)
     inside: dict[str, Inside] = {}
     crossings: list[Crossing] = []
@@ -159,7 +173,15 @@ def step(state: Membership, now: At, sites: Sites) -> tuple[Membership, list[Cro
             crossings += told
             if after is not None:
                 inside[name] = after
-    return Membership(inside=MappingProxyType(inside), newest=now), crossings
+    quiet = None if inside else _quiet(sites, place)
+    return Membership(inside=MappingProxyType(inside), newest=now, quiet=quiet), crossings
+
+
+def _quiet(sites: Sites, place: tuple[float, float]) -> tuple[float, float, float] | None:
+    """A disc around the place that no fence or band reaches into; None if it would be too small to save anything."""
+    _, off_m = sites.tree.query_nearest(shapely.Point(place), max_distance=QUIET_MAX_M, return_distance=True, all_matches=False)
+    clear_m = (float(off_m[0]) if len(off_m) else QUIET_MAX_M) - EXIT_BAND_M - QUIET_MARGIN_M
+    return (*place, clear_m) if clear_m > 0 else None
 
 
 def _path(before: At | None, now: At, place: tuple[float, float], frame: LocalFrame) -> Any:

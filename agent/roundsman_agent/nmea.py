@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time
+from functools import lru_cache
 from types import MappingProxyType
 from typing import Any, Final, Literal
 
 import pynmea2
+from pynmea2.nmea_utils import datestamp, dm_to_sd
 
 from roundsman_core.geo import LatLon
 
@@ -95,11 +97,10 @@ def feed(state: Assembly, line: bytes) -> tuple[Assembly, Epoch | None]:
     tuple
         New state; the epoch that this line completes: at once when both RMC and GGA are there, else when the next instant begins.
     """
-    start = line.find(b"$")
-    if start < 0:
-        return state, None
-    if line[start + 3 : start + 6] not in SENTENCES:
-        return state, None
+    start = 0 if line.startswith(b"$") else line.find(b"$")
+    kind = line[start + 3 : start + 6]
+    if start < 0 or kind not in SENTENCES or (kind == b"GSA" and line[start + 9 : start + 10] == b"%d" % state.mode):
+        return state, None  # four GSA an epoch say what was known: not worth parsing
     try:
         sentence = pynmea2.NMEASentence.parse(line[start:].decode("ascii"), check=True) if len(line) <= MAX_SENTENCE else None
     except (pynmea2.ParseError, UnicodeDecodeError):
@@ -110,7 +111,7 @@ def feed(state: Assembly, line: bytes) -> tuple[Assembly, Epoch | None]:
         case "RMC" | "GGA":
             return _position(state, sentence)
         case "GSA":
-            return _mode(state, sentence.mode_fix_type), None
+            return _mode(state, _text(sentence, "mode_fix_type")), None
         case "GST":
             lat, lon = _number(sentence, "std_dev_latitude"), _number(sentence, "std_dev_longitude")
             known = lat is not None and lon is not None and 0 < lat < 1000 and 0 < lon < 1000
@@ -142,37 +143,44 @@ def _position(state: Assembly, sentence: Any) -> tuple[Assembly, Epoch | None]:
     time_ms = None
     if isinstance(at, time):
         time_ms = ((at.hour * 60 + at.minute) * 60 + at.second) * 1000 + at.microsecond // 1000
-    if time_ms is not None and time_ms == state.done_ms:  # a second talker on the same instant
-        return state, None
+        if time_ms == state.done_ms:  # a second talker on the same instant
+            return state, None
     epoch = None
-    if time_ms != state.time_ms:
+    if time_ms != state.time_ms and state.pending:
         state, epoch = flush(state)
-        state = replace(state, time_ms=time_ms)
+    rmc, gga = state.rmc, state.gga
     if sentence.sentence_type == "RMC":
-        if state.rmc is None or state.rmc.position is None:
-            state = replace(state, rmc=_rmc(sentence))
-    elif state.gga is None or state.gga.position is None:
-        state = replace(state, gga=_gga(sentence))
-    if epoch is None and state.rmc is not None and state.gga is not None:
-        state, epoch = flush(state)
-    return state, epoch
+        rmc = _rmc(sentence) if rmc is None or rmc.position is None else rmc
+    else:
+        gga = _gga(sentence) if gga is None or gga.position is None else gga
+    state = replace(state, time_ms=time_ms, rmc=rmc, gga=gga)
+    return flush(state) if epoch is None and rmc is not None and gga is not None else (state, epoch)
 
 
 def _rmc(sentence: Any) -> Rmc:
-    valid = sentence.status == "A" and (len(sentence.data) < 12 or sentence.mode_indicator != "N")
+    valid = _text(sentence, "status") == "A" and _text(sentence, "mode_indicator") != "N"
     knots, course = _number(sentence, "spd_over_grnd"), _number(sentence, "true_course")
-    day = sentence.datestamp
     return Rmc(
         position=_place(sentence) if valid else None,
         speed_mps=knots * KNOT_MPS if knots is not None and 0 <= knots < 1000 else None,
         heading_deg=course % 360.0 if course is not None and 0 <= course <= 360 else None,
-        day=day if isinstance(day, date) else None,
+        day=_day(_text(sentence, "datestamp")),
     )
 
 
+@lru_cache(maxsize=8)
+def _day(text: str) -> date | None:
+    """The day of `ddmmyy`; the same one 86,400 times."""
+    try:
+        return datestamp(text)  # type: ignore[no-any-return]
+    except ValueError:
+        return None
+
+
 def _gga(sentence: Any) -> Gga:
-    quality, hdop, satellites = sentence.gps_qual, _number(sentence, "horizontal_dil"), _number(sentence, "num_sats")
-    quality = quality if isinstance(quality, int) else 0
+    hdop, satellites = _number(sentence, "horizontal_dil"), _number(sentence, "num_sats")
+    said = _text(sentence, "gps_qual")
+    quality = int(said) if said.isascii() and said.isdigit() else 0
     return Gga(
         position=_place(sentence) if quality > 0 else None,
         quality=quality,
@@ -183,18 +191,26 @@ def _gga(sentence: Any) -> Gga:
 
 def _place(sentence: Any) -> LatLon | None:
     """The position, if all four of its fields are there and make one."""
-    if not (sentence.lat and sentence.lon and sentence.lat_dir in ("N", "S") and sentence.lon_dir in ("E", "W")):
+    lat, lon, north, east = (_text(sentence, name) for name in ("lat", "lon", "lat_dir", "lon_dir"))
+    if not (lat and lon and north in ("N", "S") and east in ("E", "W")):
         return None
     try:
-        return LatLon(sentence.latitude, sentence.longitude)
+        return LatLon(dm_to_sd(lat) * (1 if north == "N" else -1), dm_to_sd(lon) * (1 if east == "E" else -1))
     except ValueError:
         return None
 
 
+def _text(sentence: Any, name: str) -> str:
+    """A field as it was sent; empty where the sentence is too short for it. (The parser's accessors convert, and swallow failures.)"""
+    at: int = type(sentence).name_to_idx[name]
+    fields: list[str] = sentence.data
+    return fields[at] if at < len(fields) else ""
+
+
 def _number(sentence: Any, name: str) -> float | None:
     try:
-        return float(getattr(sentence, name))
-    except (TypeError, ValueError):
+        return float(_text(sentence, name))
+    except ValueError:
         return None
 
 

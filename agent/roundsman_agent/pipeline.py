@@ -22,9 +22,9 @@ from roundsman_wire.messages import Sites as SitesMessage
 
 DutyState = Literal["on", "break", "off"]
 
-GAP_MS: Final = 3_000
-GAP_INTERVALS: Final = 3
-"""Silence is a gap after 3 s, or three of the receiver's usual intervals if that is longer: one lost epoch is none."""
+GAP_MS: Final = 1_900
+GAP_INTERVALS: Final = 1.9
+"""A missing epoch of a receiver that speaks every second, or more rarely, is a gap; of a faster one, two missing seconds are."""
 USUAL_OF: Final = 5
 """The usual interval is the median of so many."""
 
@@ -161,7 +161,7 @@ def step(state: PipelineState, item: Input, config: PipelineConfig) -> tuple[Pip
         case PlanChanged(stops=stops):
             return replace(state, stops=stops), []
         case SitesChanged(sites=sites):
-            return replace(state, sites=sites), []
+            return replace(state, sites=sites, membership=state.membership.elsewhere()), []
         case DutyChanged():
             return _duty(state, item)
         case Tick():
