@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
@@ -14,10 +13,10 @@ from psycopg.types.json import Jsonb
 from roundsman_hub import HubError
 from roundsman_hub.clock import Clock, from_ms, to_ms
 from roundsman_hub.pki import Signer
-from roundsman_hub.replan.world import World
+from roundsman_hub.replan.world import Draft, World
 from roundsman_hub.store.rows import journal, notify, rows
 from roundsman_wire.envelopes import hash_of, seal
-from roundsman_wire.messages import BasedOn, EnvelopeHeader, Plan, PlanStop
+from roundsman_wire.messages import BasedOn, EnvelopeHeader, Plan
 
 VALID_AFTER_SHIFT = timedelta(hours=2)
 """A plan is the current one until the shift ended and a late van had time to finish; then the screen marks it as expired."""
@@ -26,21 +25,6 @@ ACTOR = "planner"
 
 class Stale(HubError):
     """The depot's work changed, or another planner was quicker: look again, and plan again."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Draft:
-    """A van's next plan, before it has a version.
-
-    `stops` without any: the end of the shift. `matrix_s`: see `roundsman_wire.messages.Plan`.
-    """
-
-    vehicle_id: str
-    stops: tuple[PlanStop, ...]
-    reason: str
-    changes: tuple[str, ...] = ()
-    matrix_s: bytes = b""
-    travel_times: str = "great_circle"
 
 
 def next_version(last: int, utc_ms: int) -> int:

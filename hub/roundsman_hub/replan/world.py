@@ -8,7 +8,7 @@ from typing import Literal
 
 from roundsman_core.geo import LatLon
 from roundsman_hub.replan.holds import IssuedTasks
-from roundsman_wire.messages import Plan
+from roundsman_wire.messages import Plan, PlanStop
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,3 +121,18 @@ class World:
     @property
     def urgency(self) -> int:
         return max((reason.priority for reason in self.reasons), default=0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Draft:
+    """A van's next plan, before it has a version.
+
+    `stops` without any: the end of the shift. `matrix_s`: see `roundsman_wire.messages.Plan`.
+    """
+
+    vehicle_id: str
+    stops: tuple[PlanStop, ...]
+    reason: str
+    changes: tuple[str, ...] = ()
+    matrix_s: bytes = b""
+    travel_times: str = "great_circle"

@@ -1,0 +1,216 @@
+"""Tells arrival times again whenever a van moved, did something or got another plan: at most once a second for each van."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from dataclasses import dataclass
+from typing import Any, Final, LiteralString
+
+import msgspec
+from psycopg import Cursor
+
+from roundsman_core.geo import LatLon
+from roundsman_core.timeline import first_leg_s
+from roundsman_hub.clock import Clock, from_ms, to_ms
+from roundsman_hub.eta.compute import BASIS, Eta, etas
+from roundsman_hub.replan.revision import bump
+from roundsman_hub.roads import RoadNetwork, RoadsError
+from roundsman_hub.store.db import Database, Notice, is_away, listen, notices
+from roundsman_hub.store.rows import Row, notify, rows
+from roundsman_wire.messages import Plan, PlanStop
+
+log = logging.getLogger(__name__)
+
+AT_MOST_EVERY_S: Final = 1.0
+LOOKS_ANYWAY_S: Final = 15.0
+"""A van that says nothing (no network, a long stop) still gets later: its times are told anew this often."""
+AGAIN_AFTER_S: Final = 1.0
+WORTH_TELLING_MS: Final = 5_000
+LATE_S: Final = 300
+"""A stop that will begin this much after its window, and as much more than when it was last said, asks for another plan."""
+LATE_PRIORITY: Final = 4
+
+_VEHICLES: LiteralString = """
+    SELECT v.vehicle_id, v.name, v.fleet_id, v.depot_id, v.shift_start, p.plan, n.lat_e6, n.lon_e6, coalesce(n.duty, 'off') AS duty
+    FROM vehicles v LEFT JOIN vehicle_now n USING (vehicle_id)
+    LEFT JOIN LATERAL (SELECT plan FROM plans q WHERE q.vehicle_id = v.vehicle_id ORDER BY version DESC LIMIT 1) p ON true
+    WHERE v.retired_at IS NULL AND (v.vehicle_id = ANY(%s) OR %s) ORDER BY v.vehicle_id
+"""
+_ORDERS: LiteralString = """
+    SELECT o.order_id, o.cancelled_at, s.state, s.vehicle_id, coalesce(s.arrived_at, s.at) AS arrived_at
+    FROM orders o LEFT JOIN order_states s USING (order_id) WHERE o.order_id = ANY(%s)
+"""
+_VEHICLES_OF_ORDER: LiteralString = """
+    SELECT DISTINCT t.vehicle_id FROM plan_tasks t WHERE t.order_id = ANY(%s)
+"""
+_TELL: LiteralString = """
+    INSERT INTO etas (order_id, fleet_id, vehicle_id, plan_version, position, eta, low, high, computed_at, basis)
+    SELECT o, %(fleet)s, %(vehicle)s, %(version)s, n, e, l, h, %(now)s, %(basis)s
+    FROM unnest(%(orders)s::text[], %(positions)s::integer[], %(etas)s::timestamptz[], %(lows)s::timestamptz[], %(highs)s::timestamptz[])
+         AS t (o, n, e, l, h)
+    ON CONFLICT (order_id) DO UPDATE SET vehicle_id = excluded.vehicle_id, plan_version = excluded.plan_version,
+        position = excluded.position, eta = excluded.eta, low = excluded.low, high = excluded.high,
+        computed_at = excluded.computed_at, basis = excluded.basis
+"""
+_FORGET: LiteralString = "DELETE FROM etas WHERE vehicle_id = %s AND order_id <> ALL(%s)"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Left:
+    """What is left of a van's newest plan."""
+
+    vehicle: Row
+    plan: Plan
+    stops: tuple[PlanStop, ...]
+    arrived_utc_ms: int | None
+
+
+class EtaWorker:
+    """Keeps the table `etas` in step with the vans. Holds what it told last, only to stay silent when nothing changed."""
+
+    def __init__(self, db: Database, roads: RoadNetwork, clock: Clock) -> None:
+        self._db, self._roads, self._clock = db, roads, clock
+        self._told: dict[str, tuple[int, list[Eta]]] = {}
+        self._late_s: dict[str, int] = {}
+        self._next_at: dict[str, float] = {}
+
+    def run(self, stop: threading.Event) -> None:
+        """Work until `stop`."""
+        while not stop.is_set():
+            try:
+                self._follow(stop)
+            except Exception as error:
+                if not is_away(error):
+                    raise
+                log.warning("%s; trying again", error)
+                stop.wait(AGAIN_AFTER_S)
+
+    def _follow(self, stop: threading.Event) -> None:
+        with self._db.dedicated() as connection:
+            listen(connection)
+            vehicles: set[str] = set()
+            orders: set[str] = set()
+            everything_at = 0.0
+            while not stop.is_set():
+                now = time.monotonic()
+                if now >= everything_at:
+                    self.tell([], everyone=True)
+                    vehicles.clear()
+                    orders.clear()
+                    everything_at = now + LOOKS_ANYWAY_S
+                if orders:
+                    with self._db.transaction() as cur:
+                        vehicles |= {r["vehicle_id"] for r in rows(cur, _VEHICLES_OF_ORDER, (list(orders),))}
+                    orders.clear()
+                ready = [vehicle for vehicle in vehicles if self._next_at.get(vehicle, 0.0) <= now]
+                if ready:
+                    self.tell(ready)
+                    vehicles.difference_update(ready)
+                    self._next_at |= dict.fromkeys(ready, now + AT_MOST_EVERY_S)
+                soonest = min((self._next_at.get(vehicle, 0.0) for vehicle in vehicles), default=now + 1.0)
+                for notice in notices(connection, min(1.0, max(0.01, soonest - time.monotonic()))):
+                    self._hear(notice, vehicles, orders)
+
+    @staticmethod
+    def _hear(notice: Notice, vehicles: set[str], orders: set[str]) -> None:
+        if notice.topic in ("vehicle", "plan"):
+            vehicles.add(notice.subject)
+        elif notice.topic == "order":
+            orders.add(notice.subject)
+
+    def tell(self, vehicles: list[str], *, everyone: bool = False) -> None:
+        """Compute and write the times of these vans (or all)."""
+        with self._db.transaction() as cur:
+            left = self._left(cur, vehicles, everyone=everyone)
+        now_utc_ms = self._clock.utc_ms()
+        computed = [(van, self._etas(van, now_utc_ms)) for van in left]
+        changed = [(van, times) for van, times in computed if self._worth_telling(van, times)]
+        if not changed:
+            return
+        with self._db.transaction() as cur:
+            for van, times in changed:
+                self._write(cur, van, times, now_utc_ms)
+                self._ask_for_help(cur, van, times)
+        for van, times in changed:
+            self._told[van.vehicle["vehicle_id"]] = (van.plan.version, times)
+
+    def _left(self, cur: Cursor[Any], vehicles: list[str], *, everyone: bool) -> list[_Left]:
+        found = [(r, msgspec.convert(r["plan"], Plan)) for r in rows(cur, _VEHICLES, (vehicles, everyone)) if r["plan"] is not None]
+        orders = {r["order_id"]: r for r in rows(cur, _ORDERS, ([stop.stop for _, plan in found for stop in plan.stops],))}
+        out = []
+        for vehicle, plan in found:
+            stops: list[PlanStop] = []
+            arrived = None
+            for stop in plan.stops:
+                order = orders.get(stop.stop)
+                if order is None or order["state"] in ("delivered", "failed"):
+                    continue
+                here = order["state"] == "arrived" and order["vehicle_id"] == vehicle["vehicle_id"]
+                if order["cancelled_at"] is not None and not here:
+                    continue
+                if here and (arrived is None or order["arrived_at"] > arrived):
+                    arrived = order["arrived_at"]
+                    stops.insert(0, stop)
+                else:
+                    stops.append(stop)
+            out.append(_Left(vehicle=vehicle, plan=plan, stops=tuple(stops), arrived_utc_ms=to_ms(arrived) if arrived else None))
+        return out
+
+    def _etas(self, van: _Left, now_utc_ms: int) -> list[Eta]:
+        if not van.stops:
+            return []
+        first = van.stops[0]
+        vehicle = van.vehicle
+        starts_utc_ms, leg_s = now_utc_ms, first.leg_s
+        if vehicle["duty"] == "off":
+            starts_utc_ms = max(now_utc_ms, to_ms(vehicle["shift_start"]))
+        elif vehicle["lat_e6"] is not None:
+            leg_s = self._leg_s(LatLon.from_e6(vehicle["lat_e6"], vehicle["lon_e6"]), first)
+        return etas(van.stops, now_utc_ms=now_utc_ms, starts_utc_ms=starts_utc_ms, first_leg_s=leg_s, arrived_utc_ms=van.arrived_utc_ms)
+
+    def _leg_s(self, position: LatLon, stop: PlanStop) -> int:
+        to = LatLon.from_e6(stop.lat_e6, stop.lon_e6)
+        try:
+            seconds = int(self._roads.matrix([position], [to]).durations_s[0, 0])
+        except RoadsError as error:
+            log.warning("%s; the rest of the leg is estimated", error)
+            seconds = -1
+        return seconds if seconds >= 0 else first_leg_s(position, to, leg_s=stop.leg_s, leg_m=stop.leg_m)
+
+    def _worth_telling(self, van: _Left, times: list[Eta]) -> bool:
+        version, told = self._told.get(van.vehicle["vehicle_id"], (-1, []))
+        if version != van.plan.version or [eta.order_id for eta in told] != [eta.order_id for eta in times]:
+            return True
+        return any(abs(new.eta_utc_ms - old.eta_utc_ms) >= WORTH_TELLING_MS for new, old in zip(times, told, strict=True))
+
+    def _write(self, cur: Cursor[Any], van: _Left, times: list[Eta], now_utc_ms: int) -> None:
+        vehicle = van.vehicle
+        cur.execute(_FORGET, (vehicle["vehicle_id"], [eta.order_id for eta in times]))
+        cur.execute(
+            _TELL,
+            {
+                "fleet": vehicle["fleet_id"],
+                "vehicle": vehicle["vehicle_id"],
+                "version": van.plan.version,
+                "now": from_ms(now_utc_ms),
+                "basis": f"{self._roads.name}, {BASIS}",
+                "orders": [eta.order_id for eta in times],
+                "positions": [eta.position for eta in times],
+                "etas": [from_ms(eta.eta_utc_ms) for eta in times],
+                "lows": [from_ms(eta.low_utc_ms) for eta in times],
+                "highs": [from_ms(eta.high_utc_ms) for eta in times],
+            },
+        )
+        notify(cur, "eta", vehicle["fleet_id"], vehicle["vehicle_id"])
+
+    def _ask_for_help(self, cur: Cursor[Any], van: _Left, times: list[Eta]) -> None:
+        """Ask for another plan when a stop became late, or much later than was last said."""
+        vehicle_id = van.vehicle["vehicle_id"]
+        late_s = max((eta.late_s for eta in times), default=0)
+        if late_s >= self._late_s.get(vehicle_id, 0) + LATE_S:
+            self._late_s[vehicle_id] = late_s
+            bump(cur, van.vehicle["depot_id"], f"{van.vehicle['name']} is {late_s // 60} min late", LATE_PRIORITY, clock=self._clock)
+        elif late_s < LATE_S:
+            self._late_s[vehicle_id] = 0

@@ -1,0 +1,198 @@
+"""From the planner's routes to what is told: which vans get a new plan, and which work waits. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from roundsman_hub.clock import to_ms
+from roundsman_hub.planning.diff import diff
+from roundsman_hub.planning.evaluate import judge
+from roundsman_hub.planning.problem import Plan, PlannedVisit, Problem
+from roundsman_hub.planning.walk import Ground
+from roundsman_hub.replan.build import on_board, remaining
+from roundsman_hub.replan.holds import may_hold, permitted
+from roundsman_hub.replan.world import Draft, OrderFacts, VanFacts, World
+from roundsman_wire.messages import PlanStop
+
+FENCE_RADIUS_M: Final = 60
+"""A planned stop's fence: addresses lie up to 40 m from where a van can stand, and a fix is within 5 m."""
+MATRIX_STOPS: Final = 40
+NO_WAY: Final = 65_535
+KEPT_REASONS: Final = 3
+FIRST: Final = "first plan of the shift"
+ENDED: Final = "the shift has ended"
+TOLD_AGAIN: Final = "the van refused the plan before this one"
+WAITS: Final = "waits until "
+"""Begins the reason of a task that is between two vans."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What to issue. Vans that are not in `drafts` keep the plan they have."""
+
+    drafts: tuple[Draft, ...]
+    unassigned: dict[str, str]
+
+
+def answer(world: World, problem: Problem, plan: Plan, *, travel_times: str, why: str = "") -> Answer:
+    """Turn a plan without violations into drafts for the vans it changes.
+
+    Parameters
+    ----------
+    world, problem
+        What the plan was made for.
+    plan : Plan
+        Its routes may wish a task into a van while another may still hold it: then this round only takes it from that other
+        van, and it enters the new one after the receipt.
+    travel_times : str
+        Name of the road network that the legs come from.
+    why : str
+        Reason to tell where the world has none of its own (a search's gain).
+    """
+    holders = may_hold(world.issued, world.in_force)
+    routes, waiting = permitted(plan.routes, holders)
+    unassigned = dict(plan.unassigned)
+    names = {van.vehicle_id: van.name for van in world.vans.values()}
+    for task, vans in waiting.items():
+        unassigned[task] = _waits(names, vans)
+    for order in world.orders.values():
+        vans = holders.get(order.order_id, frozenset())
+        if len(vans) > 1:
+            unassigned[order.order_id] = _waits(names, vans)
+    verdict = judge(Ground(problem), Plan(routes=routes, unassigned=unassigned))
+    drafts = []
+    for van in world.vans.values():
+        stops = tuple(_stop(world.orders[visit.task], visit, problem) for visit in verdict.routes.get(van.vehicle_id, ()))
+        if _same(world, van, stops):
+            continue
+        drafts.append(
+            Draft(
+                vehicle_id=van.vehicle_id,
+                stops=stops,
+                reason=_reason(world, van, why),
+                changes=tuple(_changes(world, van, stops)),
+                matrix_s=_matrix(problem, stops),
+                travel_times=travel_times,
+            )
+        )
+    return Answer(drafts=tuple(drafts), unassigned=unassigned)
+
+
+def unsettled(world: World) -> list[str]:
+    """Why this world needs planning although nobody said so: what the vans' logs have changed. Empty: nothing new.
+
+    Looked at whenever derived facts change; cheap, so that a quiet day costs nothing.
+    """
+    aboard = on_board(world)
+    planned = {task for van in world.vans.values() for task in remaining(world, van)}
+    holders = may_hold(world.issued, world.in_force)
+    out = []
+    for van in world.vans.values():
+        left = remaining(world, van)
+        if van.ended and left:
+            out.append(f"{van.name} has ended its shift")
+        elif van.refused:
+            out.append(f"{van.name} refused its plan")
+        elif van.left_with is not None and any(
+            world.orders[task].kind == "delivery" and aboard.get(task) != van.vehicle_id for task in left
+        ):
+            out.append(f"{van.name} left without goods of its plan")
+    for order in world.orders.values():
+        told = world.unassigned.get(order.order_id)
+        if order.cancelled or order.order_id in planned:
+            continue
+        if told is None:
+            out.append(f"{order.name or order.order_id} has to be planned again")
+        elif told.startswith(WAITS) and not holders.get(order.order_id):
+            out.append(f"{order.name or order.order_id} is free to be planned")
+    return out
+
+
+def _waits(names: Mapping[str, str], vans: frozenset[str]) -> str:
+    return f"{WAITS}{' and '.join(sorted(names.get(van, van) for van in vans))} confirmed a plan without it"
+
+
+def _stop(order: OrderFacts, visit: PlannedVisit, problem: Problem) -> PlanStop:
+    return PlanStop(
+        stop=order.order_id,
+        tasks=(order.order_id,),
+        kind=order.kind,
+        lat_e6=order.position.lat_e6,
+        lon_e6=order.position.lon_e6,
+        fence_radius_m=FENCE_RADIUS_M,
+        leg_s=visit.leg_s,
+        leg_m=visit.leg_m,
+        service_s=order.service_s,
+        arrival_utc_ms=1000 * (problem.origin_utc_s + visit.arrival_s),
+        window_start_utc_ms=to_ms(order.window_start),
+        window_end_utc_ms=to_ms(order.window_end),
+        promise_start_utc_ms=to_ms(order.promise_start) if order.promise_start else None,
+        promise_end_utc_ms=to_ms(order.promise_end) if order.promise_end else None,
+        name=order.name,
+        address=order.address,
+        instructions=order.instructions,
+        phone=order.phone,
+        parcels=order.parcels,
+        priority=order.priority,
+    )
+
+
+def _told(stop: PlanStop) -> tuple[object, ...]:
+    """What a driver is told of a stop. Times of travel are not: they change all day, and van and hub compute them anew."""
+    return (
+        stop.stop,
+        stop.kind,
+        stop.lat_e6,
+        stop.lon_e6,
+        stop.service_s,
+        stop.window_start_utc_ms,
+        stop.window_end_utc_ms,
+        stop.promise_start_utc_ms,
+        stop.promise_end_utc_ms,
+        stop.name,
+        stop.address,
+        stop.instructions,
+        stop.phone,
+        stop.parcels,
+        stop.priority,
+    )
+
+
+def _same(world: World, van: VanFacts, stops: tuple[PlanStop, ...]) -> bool:
+    """Does the van's newest plan, without the work that is done, already say this?"""
+    if van.newest is None:
+        return not stops
+    if van.refused:
+        return False
+    return [_told(stop) for stop in van.newest.stops if stop.stop not in world.done] == [_told(stop) for stop in stops]
+
+
+def _reason(world: World, van: VanFacts, why: str) -> str:
+    if van.ended:
+        return ENDED
+    if van.refused:
+        return TOLD_AGAIN
+    if van.newest is None:
+        return FIRST
+    return why or "; ".join(list(dict.fromkeys(reason.text for reason in world.reasons))[-KEPT_REASONS:])
+
+
+def _changes(world: World, van: VanFacts, stops: tuple[PlanStop, ...]) -> list[str]:
+    if van.newest is None:
+        return []
+    before = [stop for stop in van.newest.stops if stop.stop not in world.done]
+    names = {stop.stop: stop.name or stop.address or stop.stop for stop in (*before, *stops)}
+    lines = diff([stop.stop for stop in before], [stop.stop for stop in stops], names)
+    old = {stop.stop: _told(stop) for stop in before}
+    return lines + [f"Changed: {names[stop.stop]}" for stop in stops if stop.stop in old and old[stop.stop] != _told(stop)]
+
+
+def _matrix(problem: Problem, stops: tuple[PlanStop, ...]) -> bytes:
+    place = {task.task: task.place for task in problem.tasks}
+    at = [0, *(place[stop.stop] for stop in stops[:MATRIX_STOPS])]
+    seconds = problem.durations_s[np.ix_(at, at)]
+    return bytes(np.where(seconds < 0, NO_WAY, np.minimum(seconds, NO_WAY - 1)).astype("<u2").tobytes())

@@ -1,0 +1,135 @@
+"""One depot's planning, step by step: look, ask, decide, issue. `worker.py` says when."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Final
+
+from roundsman_hub.clock import Clock
+from roundsman_hub.dispatch.issue import Stale, issue
+from roundsman_hub.pki import Signer
+from roundsman_hub.planning.evaluate import judge
+from roundsman_hub.planning.insertion import repair
+from roundsman_hub.planning.problem import Plan, Problem
+from roundsman_hub.planning.walk import Ground
+from roundsman_hub.replan.build import build, places
+from roundsman_hub.replan.decide import answer
+from roundsman_hub.replan.load import load_world
+from roundsman_hub.replan.matrix import MatrixCache, Table
+from roundsman_hub.replan.revision import URGENT_PRIORITY
+from roundsman_hub.replan.world import World
+from roundsman_hub.roads import RoadNetwork
+from roundsman_hub.store.db import Database
+
+log = logging.getLogger(__name__)
+
+ADOPT_CENTS: Final = 300
+"""A search's plan is told to drivers only if it saves this much: about six minutes of one van."""
+SEARCH_S: Final = 1.5
+FIRST_SEARCH_S: Final = (0.5, 10.0)
+FIRST_SEARCH_S_PER_ORDER: Final = 0.08
+"""Real seconds of search for the first plan of a shift, when nobody waits for it yet."""
+TRIES: Final = 5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Search:
+    """A problem worth searching, outside the planner's own thread."""
+
+    depot_id: str
+    problem: Problem
+    warm: Plan
+    budget_s: float
+
+
+class Planner:
+    """Plans depots. Keeps the travel times of each; holds no other state, so any number may run.
+
+    Parameters
+    ----------
+    issued : callable
+        Called after plans were committed: wakes the publisher.
+    """
+
+    def __init__(self, db: Database, roads: RoadNetwork, signer: Signer, clock: Clock, issued: Callable[[], None]) -> None:
+        self._db, self._roads, self._signer, self._clock, self._issued = db, roads, signer, clock, issued
+        self._matrices: dict[str, MatrixCache] = {}
+
+    def look(self, depot_id: str) -> World | None:
+        """What is known of a depot, all of it read at one instant."""
+        with self._db.transaction() as cur:
+            cur.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+            return load_world(cur, depot_id, self._clock)
+
+    def plan(self, depot_id: str) -> Search | None:
+        """Mend a depot's plans now, by insertion alone; gives what a search could look at afterwards.
+
+        The first plan of a shift is searched before it is told, unless something urgent is in it.
+        """
+        for _ in range(TRIES):
+            world = self.look(depot_id)
+            if world is None:
+                return None
+            began = time.monotonic()
+            first = all(van.newest is None for van in world.vans.values())
+            work, starts = places(world)
+            tables = self._matrix(depot_id).tables(work, starts)
+            if first and world.urgency < URGENT_PRIORITY and (search := self._search(world, tables)):
+                low, high = FIRST_SEARCH_S
+                return replace(search, budget_s=min(max(low, FIRST_SEARCH_S_PER_ORDER * len(search.problem.tasks)), high))
+            mended = build(world, *tables, may_move=False)
+            if self._tell(world, mended, repair(mended), why=""):
+                log.info("depot %s revision %d planned in %.0f ms", depot_id, world.revision, 1000 * (time.monotonic() - began))
+                return self._search(world, tables)
+        raise Stale(f"depot {depot_id} changed {TRIES} times while it was planned")
+
+    def adopt(self, search: Search, found: Plan) -> None:
+        """Use what a search found, if it still is worth it in the world as it is by now."""
+        for _ in range(TRIES):
+            world = self.look(search.depot_id)
+            if world is None:
+                return
+            first = all(van.newest is None for van in world.vans.values())
+            work, starts = places(world)
+            problem = build(world, *self._matrix(search.depot_id).tables(work, starts), may_move=True)
+            ground = Ground(problem)
+            stands_plan = repair(problem)
+            stands = judge(ground, stands_plan)
+            known = {task.task for task in problem.tasks}
+            routes = {vehicle: tuple(task for task in route if task in known) for vehicle, route in found.routes.items()}
+            fresh = repair(replace(problem, current=routes))
+            verdict = judge(ground, fresh)
+            gain_cents = stands.cost_cents - verdict.cost_cents
+            if verdict.violations or gain_cents < (0 if first else ADOPT_CENTS):
+                if not first:
+                    return
+                fresh = stands_plan  # somebody has to go: the first plan is told as it is
+            if self._tell(world, problem, fresh, why=f"a better order of stops (saves {gain_cents / 100:.2f})"):
+                return
+        log.info("depot %s changes faster than a search can be told; the repaired plan stands", search.depot_id)
+
+    def _search(self, world: World, tables: tuple[Table, Table]) -> Search | None:
+        """What a search could look at, from the world as it was read; None where there is nothing to choose."""
+        wish = build(world, *tables, may_move=True)
+        if not wish.vans or not wish.tasks:
+            return None
+        return Search(depot_id=world.depot_id, problem=wish, warm=repair(wish), budget_s=SEARCH_S)
+
+    def _tell(self, world: World, problem: Problem, plan: Plan, *, why: str) -> bool:
+        told = answer(world, problem, plan, travel_times=self._roads.name, why=why)
+        if not told.drafts and told.unassigned == world.unassigned and world.planned == world.revision:
+            return True
+        try:
+            with self._db.transaction() as cur:
+                plans = issue(cur, world, told.drafts, told.unassigned, signer=self._signer, clock=self._clock)
+        except Stale:
+            return False
+        if plans:
+            self._issued()
+        return True
+
+    def _matrix(self, depot_id: str) -> MatrixCache:
+        return self._matrices.setdefault(depot_id, MatrixCache(self._roads))
