@@ -11,8 +11,11 @@ own disk. The hub takes only what follows its watermark, and acknowledges after 
    hub answers each with an ack for every lane named. So a wrong belief lives no longer than that.
 5. A van that starts, starts a new session: a number never names two entries, even on a van rolled back to an old image.
 
-At the hub the watermark moves by compare-and-set in the transaction of the rows, and an ack carries the epoch that was read
-together with its watermark. Everything here is pure; `tests/core/test_log_protocol.py` drives it through all faults.
+At the hub the watermark moves by compare-and-set in the transaction of the rows. What a hub remembers of it only saves a read
+before a `Take`; `Duplicate` and `Gap` are answered from the database, or a hub that outlived a restore repeats its old answer for
+ever. An ack carries the epoch that was read together with its watermark.
+
+Everything here is pure; `tests/core/test_log_protocol.py` drives it through all faults.
 """
 
 from __future__ import annotations
@@ -44,6 +47,7 @@ class SendLane:
     last : highest number committed on the van's own disk.
     window : frames allowed in flight.
     stalls : time-outs in a row without progress; also what the caller's jittered backoff grows with.
+    epoch : of the last ack of this very lane. Need not survive a restart: 0 only means that the next ack is taken at its word.
     """
 
     session: SessionId
@@ -53,6 +57,7 @@ class SendLane:
     last: int = 0
     window: int = MIN_WINDOW
     stalls: int = 0
+    epoch: int = 0
 
     def __post_init__(self) -> None:
         if not 0 <= self.acked <= self.sent <= self.last:
@@ -90,9 +95,10 @@ def sent(state: SendLane, through: int) -> SendLane:
 def acked(state: SendLane, epoch: int, ack: Ack) -> tuple[SendLane, int]:
     """The lane, and the van's epoch, after an ack of this lane.
 
-    A lower epoch is ignored. A higher epoch, or `rewind`, is the truth: the release goes back to what the hub has, and sending
-    restarts there (a `rewind` that arrives late only costs duplicates). Otherwise acks move forward only. When the
-    returned epoch is higher than the one given, the caller publishes its presence: its other lanes may rest on lost commits.
+    An ack of a lower epoch than the van's is ignored. The lane's first ack of a higher epoch, and any `rewind`, is the truth: the
+    release goes back to what the hub has, and sending restarts there (one that arrives late only costs duplicates).
+    Otherwise acks move forward only. When the returned epoch is higher than the one given, the caller publishes its
+    presence: its other lanes may rest on lost commits.
 
     Raises
     ------
@@ -105,12 +111,13 @@ def acked(state: SendLane, epoch: int, ack: Ack) -> tuple[SendLane, int]:
         return state, epoch
     # A van rolled back to an old image holds less of an old session than the hub does.
     through = min(ack.through_seq, state.last)
-    progress = through > state.acked
-    if ack.rewind or (ack.epoch > epoch and through < state.acked):
-        return replace(state, acked=through, sent=through, window=MIN_WINDOW, stalls=0 if progress else state.stalls), ack.epoch
-    if not progress:
-        return state, ack.epoch
-    return replace(state, acked=through, sent=max(state.sent, through), window=min(state.window + 1, MAX_WINDOW), stalls=0), ack.epoch
+    heard = replace(state, epoch=ack.epoch)
+    if ack.rewind or (ack.epoch > state.epoch and through < state.acked):
+        stalls = 0 if through > state.acked else state.stalls
+        return replace(heard, acked=through, sent=through, window=MIN_WINDOW, stalls=stalls), ack.epoch
+    if through <= state.acked:
+        return heard, ack.epoch
+    return replace(heard, acked=through, sent=max(state.sent, through), window=min(state.window + 1, MAX_WINDOW), stalls=0), ack.epoch
 
 
 def no_progress(state: SendLane) -> SendLane:
