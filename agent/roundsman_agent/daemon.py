@@ -1,0 +1,345 @@
+"""The agent as one process: builds every adapter, ties them to the unit, and runs them in one task group until it is told to stop."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+import socket
+import time
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from typing import Any, Final
+
+import uvicorn
+
+from roundsman_agent import AgentError, __version__, health
+from roundsman_agent.clock import Clock
+from roundsman_agent.config import AgentConfig
+from roundsman_agent.inbox import Inbox
+from roundsman_agent.journal import COMMIT_S, Journal
+from roundsman_agent.outbox import Outbox
+from roundsman_agent.screen import server
+from roundsman_agent.screen.state import View, expected, screen
+from roundsman_agent.sources import open_source
+from roundsman_agent.unit import Unit
+from roundsman_agent.uplink import Uplink
+from roundsman_wire.messages import FACTS, TRACK, Now
+
+log = logging.getLogger(__name__)
+
+TICK_S: Final = 1.0
+SAVE_S: Final = 60.0
+PURGE_S: Final = 3_600.0
+PRETEND_COMMIT_S: Final = 1.0
+"""Where time runs fast, five real seconds would be minutes of a driver's day."""
+SCREEN_GOODBYE_S: Final = 1
+
+
+class PortTaken(AgentError):
+    """The screen's port cannot be had."""
+
+
+class Daemon:
+    """One running agent.
+
+    Parameters
+    ----------
+    config : AgentConfig
+        The unit's settings.
+    ended : asyncio.Event, optional
+        The receiver plays a recording: the shift begins at once, and `run` returns when this is set and the hub has everything.
+    """
+
+    def __init__(self, config: AgentConfig, ended: asyncio.Event | None = None) -> None:
+        self.config = config
+        self._ended = ended
+        self._stop = asyncio.Event()
+        self._started_s = time.monotonic()
+        self._order = 0
+        self._link_up = False
+        self._link_reason = "" if config.broker else "no broker is set: working alone"
+        self.clock = Clock(base=config.time_base)
+        self._link_since_utc_ms = self.clock.utc_ms()
+        self._changes = server.Changes()
+        self._store = ThreadPoolExecutor(1, "store")
+        self._listener = _listen(config) if config.screen_enabled else None
+        try:
+            self.outbox = Outbox(
+                config.store_dir / "log.db",
+                max_mb=config.store_max_mb,
+                version=__version__,
+                now=lambda: (self.clock.utc_ms(), self.clock.mono_ms()),
+            )
+        except BaseException:
+            if self._listener is not None:
+                self._listener.close()
+            raise
+        self.journal = Journal(
+            self.outbox, self._store, on_commit=self._committed, every_s=COMMIT_S if config.time_base.factor == 1 else PRETEND_COMMIT_S
+        )
+        self.unit = Unit(
+            vehicle=config.vehicle,
+            clock=self.clock,
+            outbox=self.outbox,
+            inbox=Inbox(config.store_dir / "inbox", vehicle=config.vehicle, keys=config.hub_keys),
+            journal=self.journal,
+            sampling=config.sampling_mode,
+            on_change=self._changed,
+        )
+        self.uplink: Uplink | None = None
+        if config.broker is not None:
+            self.uplink = Uplink(
+                config.broker,
+                config.vehicle,
+                outbox=self.outbox,
+                store=self._store,
+                presence=self.unit.presence,
+                now=self.now,
+                on_document=self._document,
+                on_link=self._link,
+            )
+
+    @property
+    def screen_url(self) -> str | None:
+        """Where the driver's screen is."""
+        if self._listener is None:
+            return None
+        host, port = self._listener.getsockname()[:2]
+        return f"http://{host}:{port}/"
+
+    def stop(self) -> None:
+        """End in good order."""
+        self._stop.set()
+
+    async def run(self) -> None:
+        """Work until stopped; then commit what waits, say goodbye, and close the store."""
+        try:
+            async with asyncio.TaskGroup() as group:
+                self.unit.begin()
+                tasks = [group.create_task(self._watch_receiver()), group.create_task(self.journal.run()), group.create_task(self._tick())]
+                if self._ended is not None:
+                    await self.unit.set_duty("on", None)
+                    tasks.append(group.create_task(self._stop_when_drained(self._ended)))
+                if self.uplink is not None:
+                    tasks.append(group.create_task(self.uplink.run()))
+                serving = self._serve_screen(group)
+                health.tell_systemd("READY=1")
+                log.info("vehicle %s, session %s, screen %s", self.config.vehicle, self.outbox.session, self.screen_url)
+                await self._stop.wait()
+                health.tell_systemd("STOPPING=1")
+                for task in tasks:
+                    task.cancel()
+                if serving is not None:
+                    serving.should_exit = True
+        finally:
+            await self.journal.flush()
+            self._store.shutdown()
+            self.outbox.close()
+            if self._listener is not None:
+                self._listener.close()
+
+    # ── tasks ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    async def _watch_receiver(self) -> None:
+        async for item in open_source(self.config.receiver_url, self.clock):
+            self.unit.receive(item)
+
+    async def _stop_when_drained(self, ended: asyncio.Event) -> None:
+        """When the recording is over: until the hub has everything; without a broker, until it is on the disk."""
+        await ended.wait()
+        await self.unit.set_duty("off", None)
+        await self.journal.flush()
+        while self.uplink is not None and any(self.outbox.backlog().values()):
+            await asyncio.sleep(TICK_S / 10)
+        self.stop()
+
+    async def _tick(self) -> None:
+        watchdog_s = health.watchdog_every_s() or float("inf")
+        due = {"health": health.HEALTH_EVERY_S, "save": SAVE_S, "purge": 0.0, "watchdog": 0.0}
+        loop = asyncio.get_running_loop()
+        while True:
+            self.unit.tick()
+            passed_s = time.monotonic() - self._started_s
+            if passed_s >= due["health"]:
+                self.unit.log_health()
+                due["health"] = passed_s + health.HEALTH_EVERY_S
+            if passed_s >= due["save"]:
+                await loop.run_in_executor(self._store, self.outbox.save)
+                due["save"] = passed_s + SAVE_S
+            if passed_s >= due["purge"]:
+                await loop.run_in_executor(self._store, self.outbox.purge)
+                due["purge"] = passed_s + PURGE_S
+            # The word goes out from here, after the loop and the store's thread have both answered: a stuck disk is a stuck unit.
+            if passed_s >= due["watchdog"] and watchdog_s < float("inf"):
+                await loop.run_in_executor(self._store, lambda: None)
+                health.tell_systemd("WATCHDOG=1")
+                due["watchdog"] = passed_s + watchdog_s
+            await asyncio.sleep(min(TICK_S, watchdog_s))
+
+    def _serve_screen(self, group: asyncio.TaskGroup) -> _ScreenServer | None:
+        if self._listener is None:
+            return None
+        app = server.application(self.unit, state=self.screen_state, status=self.status, changes=self._changes)
+        serving = _ScreenServer(
+            uvicorn.Config(
+                app, lifespan="off", log_config=None, log_level="warning", access_log=False, timeout_graceful_shutdown=SCREEN_GOODBYE_S
+            )
+        )
+        group.create_task(serving.serve(sockets=[self._listener]))
+        return serving
+
+    # ── ties ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _committed(self, facts_last: int, track_last: int) -> None:
+        if self.uplink is not None:
+            self.uplink.grown(facts_last, track_last)
+
+    def _changed(self, more_than_position: bool) -> None:
+        self._changes.tell(more_than_position)
+        if self.uplink is not None and not more_than_position:
+            self.uplink.moved()
+
+    async def _document(self, kind: str, data: bytes) -> None:
+        await self.unit.document(kind, data)
+        config = self.unit.inbox.config
+        if self.uplink is not None and kind == "config" and config is not None and config.now_interval_s is not None:
+            self.uplink.now_interval_s = max(1.0, config.now_interval_s)
+
+    def _link(self, up: bool, reason: str) -> None:
+        self._link_reason = reason
+        if up != self._link_up:
+            self._link_up, self._link_since_utc_ms = up, self.clock.utc_ms()
+            log.info("link to the hub is %s", "up" if up else "down")
+            self._changes.tell(True)
+
+    def _view(self) -> View:
+        unit = self.unit
+        return View(
+            now_utc_ms=self.clock.utc_ms(),
+            mono_ms=self.clock.mono_ms(),
+            factor=self.clock.base.factor,
+            vehicle=self.config.vehicle,
+            language=self.config.screen_language,
+            online=self._link_up,
+            link_since_utc_ms=self._link_since_utc_ms,
+            link_reason=self._link_reason,
+            board=unit.board,
+            position=unit.position,
+            plan=unit.plan,
+            plan_hash=unit.inbox.plan_hash,
+            valid_until_utc_ms=unit.inbox.plan_valid_until_utc_ms,
+            backlog=sum(self.outbox.backlog().values()) + self.journal.waiting,
+        )
+
+    def screen_state(self) -> Mapping[str, Any]:
+        """What the driver sees."""
+        return screen(self._view())
+
+    def now(self) -> Now | None:
+        """The live marker; None off shift and before the first fix."""
+        view = self._view()
+        at = view.position
+        if at is None or view.board.duty == "off":
+            return None
+        stops = self.unit.remaining()
+        times = expected(view, stops)
+        self._order += 1
+        return Now(
+            session=self.outbox.session,
+            order=self._order,
+            mono_ms=at.mono_ms,
+            utc_ms=at.utc_ms,
+            lat_e6=at.position.lat_e6,
+            lon_e6=at.position.lon_e6,
+            speed_cm_s=None if at.speed_mps is None else round(at.speed_mps * 100),
+            heading_cdeg=None if at.heading_deg is None else round(at.heading_deg * 100) % 36_000,
+            duty=view.board.duty,
+            next_stop=stops[0].stop if stops else None,
+            eta_utc_ms=times[0].eta_utc_ms if times else None,
+            plan_version=0 if view.plan is None else view.plan.version,
+            backlog=view.backlog,
+        )
+
+    def status(self) -> Mapping[str, Any]:
+        """What a technician wants to know of a running agent."""
+        unit, uplink = self.unit, self.uplink
+        backlog = self.outbox.backlog()
+        own = {(lane.session, lane.lane): lane for lane in self.outbox.lanes()}
+        facts, track = own[self.outbox.session, FACTS], own[self.outbox.session, TRACK]
+        return {
+            "vehicle": self.config.vehicle,
+            "agent_version": __version__,
+            "session": self.outbox.session,
+            "uptime_s": round(time.monotonic() - self._started_s),
+            "now_utc_ms": self.clock.utc_ms(),
+            "link": {"online": self._link_up, "since_utc_ms": self._link_since_utc_ms, "reason": self._link_reason},
+            "receiver": {"url": self.config.receiver_url, "state": unit.receiver},
+            "fixes": {"accepted": unit.pipeline.accepted, "rejected": dict(unit.pipeline.rejected), "logged": track.last},
+            "duty": unit.board.duty,
+            "driver": unit.board.driver,
+            "plan": None
+            if unit.plan is None
+            else {"version": unit.plan.version, "held": unit.inbox.versions["plan"], "stops_left": len(unit.remaining())},
+            "log": {
+                "facts": {"last": facts.last, "acked": facts.acked},
+                "track": {"last": track.last, "acked": track.acked},
+                "waiting": self.journal.waiting,
+                "backlog": {"facts": backlog[FACTS], "track": backlog[TRACK]},
+                "epoch": self.outbox.epoch,
+                "sessions_kept": len(own) // 2,
+            },
+            "store": {
+                "path": str(self.outbox.path),
+                "mb": round(self.outbox.path.stat().st_size / 1_048_576, 1),
+                "max_mb": self.config.store_max_mb,
+                "full": self.journal.full,
+                "disk_free_mb": health.disk_free_mb(self.config.store_dir),
+            },
+            "sent": {"frames": uplink.frames_sent if uplink else 0, "bytes": uplink.bytes_sent if uplink else 0},
+            "rss_mb": health.rss_mb(),
+            "temperature_c": health.temperature_c(),
+        }
+
+
+class _ScreenServer(uvicorn.Server):
+    """uvicorn without its own signal handlers: the program decides when the agent ends."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+def _listen(config: AgentConfig) -> socket.socket:
+    address = (config.screen_host, config.screen_port)
+    family = socket.AF_INET6 if ":" in config.screen_host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+        listener.listen(32)
+    except OSError as error:
+        listener.close()
+        source = config.settings["screen.port"].source
+        raise PortTaken(f"screen on {address[0]}:{address[1]}: {error.strerror}; set another screen.port ({source})") from None
+    listener.setblocking(False)
+    return listener
+
+
+async def run(config: AgentConfig, *, ended: asyncio.Event | None = None, on_ready: Callable[[Daemon], None] | None = None) -> None:
+    """Run one agent until SIGTERM, SIGINT, or (see `Daemon`) a recording's end.
+
+    Raises
+    ------
+    AgentError
+        It cannot start: port taken, store in use, receiver's URL unreadable.
+    """
+    daemon = Daemon(config, ended)
+    loop = asyncio.get_running_loop()
+    with suppress(ValueError, RuntimeError):  # not the main thread: its caller stops it
+        for name in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(name, daemon.stop)
+    if on_ready is not None:
+        on_ready(daemon)
+    await daemon.run()

@@ -1,0 +1,50 @@
+"""How the unit itself is: memory, disk, temperature, backlog; and the word to systemd that it is alive."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+from pathlib import Path
+from typing import Final
+
+HEALTH_EVERY_S: Final = 300.0
+"""About 60 kB a day on the wire; a technician looks at hours, not seconds."""
+_THERMAL: Final = Path("/sys/class/thermal/thermal_zone0/temp")
+
+
+def rss_mb() -> int:
+    """Resident memory of this process."""
+    pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
+    return round(pages * os.sysconf("SC_PAGE_SIZE") / 1_048_576)
+
+
+def disk_free_mb(folder: Path) -> int:
+    """Free space where the store is."""
+    return shutil.disk_usage(folder).free // 1_048_576
+
+
+def temperature_c() -> float | None:
+    """Of the board, where it can be read."""
+    try:
+        return int(_THERMAL.read_text(encoding="ascii")) / 1000
+    except (OSError, ValueError):
+        return None
+
+
+def tell_systemd(state: str) -> None:
+    """Send `READY=1`, `WATCHDOG=1`, `STATUS=…` or `STOPPING=1`; nothing happens where systemd does not listen."""
+    address = os.environ.get("NOTIFY_SOCKET", "")
+    if not address:
+        return
+    if address.startswith("@"):
+        address = "\0" + address[1:]
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as notify:
+        notify.connect(address)
+        notify.sendall(state.encode())
+
+
+def watchdog_every_s() -> float | None:
+    """Half of what systemd waits for; None where there is no watchdog."""
+    text = os.environ.get("WATCHDOG_USEC", "")
+    return int(text) / 2e6 if text.isdigit() and int(text) > 0 else None

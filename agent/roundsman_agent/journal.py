@@ -1,0 +1,99 @@
+"""Batches what is to be logged: fixes every few seconds, what matters at once. One commit at a time, off the loop."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor
+from contextlib import suppress
+from typing import Final
+
+from roundsman_agent.outbox import Outbox, StoreFull
+from roundsman_wire.messages import AnyEntry, FixRow
+
+log = logging.getLogger(__name__)
+
+COMMIT_S: Final = 5.0
+"""A power cut costs at most so many seconds of track; each commit costs a flash write (132 MB a day in tens of fixes, 860 each alone)."""
+MOST_WAITING: Final = 1000
+"""Fixes in memory: in a pretend world, whose time runs fast, they are many in five seconds."""
+WAITING_FACTS: Final = 10_000
+"""Facts kept in memory while the store is full of facts: weeks of a van's work."""
+
+
+class Journal:
+    """The way into the outbox.
+
+    Parameters
+    ----------
+    on_commit : callable
+        Called with (newest fact, newest fix) after each commit.
+    every_s : float
+        Real seconds between commits of fixes.
+    """
+
+    def __init__(self, outbox: Outbox, store: Executor, *, on_commit: Callable[[int, int], None], every_s: float = COMMIT_S) -> None:
+        self._outbox, self._store, self._on_commit, self._every_s = outbox, store, on_commit, every_s
+        self._facts: list[AnyEntry] = []
+        self._rows: list[FixRow] = []
+        self._lock = asyncio.Lock()
+        self._hurry = asyncio.Event()
+        self.full = False
+        self.fixes_without_room = 0
+
+    @property
+    def waiting(self) -> int:
+        """Entries that are not on the disk yet."""
+        return len(self._facts) + len(self._rows)
+
+    def add(self, facts: Sequence[AnyEntry], rows: Sequence[FixRow] = (), *, at_once: bool = False) -> None:
+        """Log these with the next commit; `at_once`: now, without waiting for it."""
+        self._facts += facts
+        self._rows += rows
+        if at_once or len(self._rows) >= MOST_WAITING:
+            self._hurry.set()
+
+    async def write(self, facts: Sequence[AnyEntry]) -> None:
+        """Commit these, and everything that waits; on return they survive a power cut.
+
+        Raises
+        ------
+        StoreFull
+            They were not written, and will not be.
+        """
+        async with self._lock:
+            await self._commit(list(facts))
+
+    async def flush(self) -> None:
+        """Commit everything that waits, as far as there is room."""
+        async with self._lock:
+            try:
+                await self._commit([])
+            except StoreFull as error:
+                if not self.full:
+                    log.error("%s", error)
+                self.full = True
+
+    async def _commit(self, also: list[AnyEntry]) -> None:
+        facts, rows = self._facts, self._rows
+        if not facts and not rows and not also:
+            return
+        self._facts, self._rows = [], []
+        try:
+            done = await asyncio.get_running_loop().run_in_executor(self._store, self._outbox.append, [*facts, *also], rows)
+        except StoreFull:
+            self._facts = [*facts, *self._facts][-WAITING_FACTS:]
+            self.fixes_without_room += len(rows)
+            raise
+        self.full = False
+        self.fixes_without_room += done.dropped
+        self._on_commit(done.facts_last, done.track_last)
+
+    async def run(self) -> None:
+        """Commit in batches until cancelled."""
+        while True:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._hurry.wait(), self._every_s)
+            self._hurry.clear()
+            await self.flush()

@@ -1,0 +1,321 @@
+"""The van's own mind: takes fixes, documents and the driver's taps, and keeps log, board and plan in step with each other.
+
+Everything that the driver or the hub may rely on is on the disk before it is answered, shown or receipted.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from roundsman_agent import __version__, board, health, pipeline
+from roundsman_agent.board import Board, DutyState
+from roundsman_agent.clock import Clock
+from roundsman_agent.config import SamplingMode
+from roundsman_agent.fix import Fix, SourceEvent
+from roundsman_agent.inbox import Inbox
+from roundsman_agent.journal import Journal
+from roundsman_agent.outbox import Outbox
+from roundsman_agent.pipeline import DutyChanged, PipelineConfig, PipelineState, PlanChanged, Position, SitesChanged, Tick
+from roundsman_core.geo import LatLon
+from roundsman_wire import WireError
+from roundsman_wire.messages import (
+    TRACK,
+    Action,
+    AnyEntry,
+    Command,
+    Crossing,
+    Duty,
+    FixRow,
+    Health,
+    Note,
+    Plan,
+    PlanStop,
+    Presence,
+    Receipt,
+    ReceiptState,
+    Visit,
+)
+
+log = logging.getLogger(__name__)
+
+AT_ONCE: Final = (Visit, Crossing, Receipt, Note)
+COMMANDS_REMEMBERED: Final = 256
+
+
+class Unit:
+    """One van at work.
+
+    Parameters
+    ----------
+    sampling : str
+        Of the settings file; the hub's config may change it.
+    on_change : callable
+        Called when something that is shown has changed; True: more than a position.
+    """
+
+    def __init__(
+        self,
+        *,
+        vehicle: str,
+        clock: Clock,
+        outbox: Outbox,
+        inbox: Inbox,
+        journal: Journal,
+        sampling: SamplingMode,
+        on_change: Callable[[bool], None],
+    ) -> None:
+        self.vehicle = vehicle
+        self.clock, self.outbox, self.inbox, self.journal = clock, outbox, inbox, journal
+        self.board: Board = board.fold(outbox.facts_of(*board.FOLDED))
+        self.position: Position | None = None
+        self.receiver = "starting"
+        self.pipeline = PipelineState()
+        self._file_sampling = sampling
+        self._caught_up_mono_ms = clock.mono_ms()
+        self._on_change = on_change
+        self._inputs = asyncio.Lock()
+        self._receipts: set[tuple[int, str, ReceiptState]] = set()
+        self._commands: OrderedDict[str, None] = OrderedDict()
+        self._configure()
+
+    def begin(self) -> None:
+        """Say what this start found, and take up where the last session ended."""
+        notes = [("inbox damaged", text) for text in self.inbox.damaged]
+        if self.outbox.set_aside is not None:
+            notes.append(("store set aside", f"the log's file was damaged; it is kept as {self.outbox.set_aside.name}"))
+        self.journal.add([Note(**self._instant(), topic=topic, text=text) for topic, text in notes], at_once=True)
+        if self.board.duty != "off":
+            self._step(DutyChanged(duty=self.board.duty, **self._instant()))
+        self._sites_changed()
+        # The power may have gone between the disk and the receipt: say it once a session; the hub takes it once.
+        if self.inbox.plan is not None:
+            self._receipt(self.inbox.plan.version, self.inbox.plan_hash, "held")
+            self._receipt(self.inbox.plan.version, self.inbox.plan_hash, "in_force")
+        if self.inbox.held is not None:
+            self._receipt(self.inbox.held.header.version, self.inbox.held.hash, "held")
+        self._settle()
+
+    # ── the plan ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    @property
+    def plan(self) -> Plan | None:
+        """The plan in force."""
+        return self.inbox.plan
+
+    def remaining(self) -> list[PlanStop]:
+        """Stops that are still to be done, in driving order."""
+        return [] if self.plan is None else self.board.remaining(self.plan.stops)
+
+    async def document(self, kind: str, data: bytes) -> None:
+        """A steering document from the hub's broker."""
+        if kind == "command":
+            self._command(data)
+            return
+        received = self.inbox.receive(kind, data)
+        envelope = received.envelope
+        if received.verdict == "refused":
+            log.warning("%s refused: %s", kind, received.reason)
+            if kind == "plan" and envelope is not None:
+                self._receipt(envelope.header.version, envelope.hash, "refused", received.reason)
+            else:
+                self._record([Note(**self._instant(), topic=f"{kind} refused", text=received.reason)])
+        if received.verdict != "new" or envelope is None:
+            return
+        if kind == "plan":
+            self._receipt(envelope.header.version, envelope.hash, "held")
+            self._settle()
+        elif kind == "sites":
+            self._sites_changed()
+        else:
+            self._configure()
+        await self.journal.flush()
+
+    def _settle(self) -> None:
+        """Put a held plan in force unless it would take away the stop in progress; and tell the pipeline what remains."""
+        held, plan = self.inbox.held, self.plan
+        if held is not None and isinstance(held.payload, Plan):
+            busy = self.board.in_progress(plan.stops) if plan is not None else frozenset()
+            if busy <= {stop.stop for stop in held.payload.stops}:
+                self.inbox.put_in_force()
+                self._receipt(held.header.version, held.hash, "in_force")
+        self._step(PlanChanged.of(self.remaining()))
+        self._on_change(True)
+
+    def _receipt(self, version: int, plan_hash: str, state: ReceiptState, reason: str | None = None) -> bool:
+        """Log a receipt, once a session."""
+        key = (version, plan_hash, state)
+        if key in self._receipts:
+            return False
+        self._receipts.add(key)
+        self._record([Receipt(**self._instant(), plan_version=version, plan_hash=plan_hash, state=state, reason=reason)])
+        return True
+
+    async def shown(self, version: int, plan_hash: str) -> bool:
+        """The page has painted this plan. False: it is not the one in force."""
+        if self.plan is None or (version, plan_hash) != (self.plan.version, self.inbox.plan_hash):
+            return False
+        if self._receipt(version, plan_hash, "shown"):
+            await self.journal.flush()
+        return True
+
+    # ── the driver ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+    async def log_for_driver(self, make: Callable[[], Action | Duty | None]) -> None:
+        """Decide and log one input of the driver's; on return it survives a power cut. `make` gives None for nothing new.
+
+        Raises
+        ------
+        StoreFull
+            The disk has no room even for this.
+        """
+        async with self._inputs:
+            entry = make()
+            if entry is None:
+                return
+            await self.journal.write([entry])
+            self.board = board.step(self.board, entry)
+            if isinstance(entry, Duty):
+                self._step(DutyChanged(duty=entry.duty, mono_ms=entry.mono_ms, utc_ms=entry.utc_ms))
+                if entry.duty == "off":
+                    self.position = None
+            self._settle()
+        self._on_change(True)
+
+    async def set_duty(self, duty: DutyState, driver: str | None) -> None:
+        """Begin, pause or end the shift; the same again changes nothing."""
+
+        def make() -> Duty | None:
+            same = self.board.duty == duty and driver in (None, self.board.driver)
+            return None if same else Duty(**self._instant(), duty=duty, driver=driver or self.board.driver)
+
+        await self.log_for_driver(make)
+
+    def here(self) -> LatLon | None:
+        """The newest position; None off shift, or before the first fix."""
+        return None if self.position is None else self.position.position
+
+    # ── the receiver, and time ──────────────────────────────────────────────────────────────────────────────────────
+
+    def receive(self, item: Fix | SourceEvent) -> None:
+        """A fix, or news of the receiver."""
+        if isinstance(item, SourceEvent) and item.kind != "garbage":
+            self.receiver = f"{item.kind}: {item.text}" if item.text else item.kind
+        elif isinstance(item, Fix):
+            self.receiver = "ok"
+        self._step(item)
+
+    def tick(self) -> None:
+        """Time passes."""
+        if not any(self.outbox.backlog().values()):
+            self._caught_up_mono_ms = self.clock.mono_ms()
+        self._step(Tick(mono_ms=self.clock.mono_ms(), utc_ms=self.clock.utc_ms()))
+
+    def _step(self, item: pipeline.Input) -> None:
+        self.pipeline, out = pipeline.step(self.pipeline, item, self._pipeline_config)
+        facts: list[AnyEntry] = []
+        rows: list[FixRow] = []
+        moved = False
+        for thing in out:
+            if isinstance(thing, FixRow):
+                rows.append(thing)
+            elif isinstance(thing, Position):
+                self.position, moved = thing, True
+            else:
+                facts.append(thing)
+        if facts or rows:
+            self._record(facts, rows)
+        if any(isinstance(fact, Visit) for fact in facts):
+            self._settle()
+        elif moved:
+            self._on_change(False)
+
+    def _record(self, facts: Sequence[AnyEntry], rows: Sequence[FixRow] = ()) -> None:
+        self.board = board.fold(facts, self.board)
+        self.journal.add(facts, rows, at_once=any(isinstance(fact, AT_ONCE) for fact in facts))
+
+    # ── the hub's wishes, and what it is told ───────────────────────────────────────────────────────────────────────
+
+    def _configure(self) -> None:
+        config = self.inbox.config
+        mode = config.sampling if config is not None and config.sampling is not None else self._file_sampling
+        self._pipeline_config = PipelineConfig.of(mode, self.clock.base.factor)
+
+    def _sites_changed(self) -> None:
+        if self.inbox.sites is None:
+            return
+        changed, wrong = SitesChanged.of(self.inbox.sites)
+        if wrong:
+            self._record([Note(**self._instant(), topic="fences stepped over", text="; ".join(wrong)[:1000])])
+        self._step(changed)
+
+    def _command(self, data: bytes) -> None:
+        try:
+            envelope = self.inbox.open_command(data)
+        except WireError as error:
+            self._record([Note(**self._instant(), topic="command refused", text=str(error)[:1000])])
+            return
+        command, until = envelope.payload, envelope.header.valid_until_utc_ms
+        if not isinstance(command, Command) or command.command in self._commands:
+            return
+        self._commands[command.command] = None
+        if len(self._commands) > COMMANDS_REMEMBERED:
+            self._commands.popitem(last=False)
+        if until is not None and until < self.clock.utc_ms():
+            self._record([Note(**self._instant(), topic="command refused", text=f"{command.verb} {command.command} came too late")])
+        elif command.verb == "diagnose":
+            self._record([self.health()])
+        else:
+            self._record([Note(**self._instant(), topic=f"locate {command.command}", text=self._located())])
+
+    def _located(self) -> str:
+        if self.board.duty == "off":
+            return "refused: off shift, no position is collected"
+        if self.position is None:
+            return f"no position; receiver {self.receiver}"
+        at = self.position
+        return f"{at.position.lat_deg:.6f},{at.position.lon_deg:.6f} at mono_ms {at.mono_ms}"
+
+    def health(self) -> Health:
+        """The unit's state as a fact."""
+        backlog = self.outbox.backlog()
+        rejected = {**self.pipeline.rejected}
+        if self.journal.fixes_without_room:
+            rejected["store full"] = self.journal.fixes_without_room
+        return Health(
+            **self._instant(),
+            agent_version=__version__,
+            backlog_facts=backlog[0],
+            backlog_track=backlog[TRACK],
+            oldest_unsent_s=(self.clock.mono_ms() - self._caught_up_mono_ms) // 1000 if any(backlog.values()) else 0,
+            disk_free_mb=health.disk_free_mb(self.outbox.path.parent),
+            rss_mb=health.rss_mb(),
+            fixes_accepted=self.pipeline.accepted,
+            rejected=rejected,
+            receiver=self.receiver,
+            temperature_c=health.temperature_c(),
+        )
+
+    def log_health(self) -> None:
+        """Log the unit's state."""
+        self._record([self.health()])
+
+    def presence(self) -> Presence:
+        """What to say of this van on a connection."""
+        versions = self.inbox.versions
+        return Presence(
+            online=True,
+            session=self.outbox.session,
+            agent_version=__version__,
+            epoch=self.outbox.epoch,
+            plan_version=versions["plan"],
+            sites_version=versions["sites"],
+            config_version=versions["config"],
+            sessions=self.outbox.told(),
+        )
+
+    def _instant(self) -> dict[str, int]:
+        return {"mono_ms": self.clock.mono_ms(), "utc_ms": self.clock.utc_ms()}

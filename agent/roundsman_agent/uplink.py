@@ -1,0 +1,251 @@
+"""The van's end of the log protocol: sends both lanes from the outbox in small windows, and releases only on the hub's ack.
+
+The rules are `roundsman_core.lanes` (pure); here are the clock, the sockets and the disk. Nothing is published, and
+nothing is kept for later, while there is no connection: the outbox is the only queue. Time here is real time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+import time
+from collections import deque
+from collections.abc import Awaitable, Callable
+from concurrent.futures import Executor
+from dataclasses import dataclass, field
+from typing import Final
+
+import msgspec
+
+from roundsman_agent.config import Broker
+from roundsman_agent.link import Link, LinkDown, Message
+from roundsman_agent.outbox import Outbox
+from roundsman_core import lanes
+from roundsman_core.lanes import SendLane
+from roundsman_wire.messages import FACTS, LANE_NAMES, LANES, TRACK, Ack, Now, Presence, SessionId
+
+log = logging.getLogger(__name__)
+
+MOST_ENTRIES: Final = {FACTS: 64, TRACK: 240}
+"""In a frame: four minutes at 1 Hz are under 3 kB, two packets of a mobile network."""
+ACK_TIMEOUT_S: Final = 5.0
+"""A hub under load commits within a second; on a mobile network a round trip may take two."""
+LONGEST_BACKOFF_S: Final = 60.0
+RETRY_PAUSE_S: Final = 0.2
+"""Between two times of sending the same again because the hub asked: bounds what a confused pair can cost."""
+RECONNECT_S: Final = (0.5, 30.0)
+STEADY_S: Final = 10.0
+"""A connection that lasted so long was a good one: the next attempt comes at once."""
+
+
+@dataclass(slots=True)
+class Flight:
+    """What is under way of one lane."""
+
+    state: SendLane
+    frames: deque[int] = field(default_factory=deque)
+    """Last number of each frame that is not acknowledged."""
+    patience_until_s: float = 0.0
+    not_before_s: float = 0.0
+
+    def forget(self) -> None:
+        self.frames.clear()
+
+
+class Uplink:
+    """Keeps a connection while there is a way, and the log moving over it.
+
+    Parameters
+    ----------
+    outbox : Outbox
+        The log.
+    store : Executor
+        Where the outbox is read: the disk may be slow, the loop must not be.
+    presence : callable
+        What to say of this van on each connection.
+    now : callable
+        The newest position, for the live marker; None: there is none to tell (off shift).
+    on_document : callable
+        Called with (channel, bytes) of plan, sites, config and command; awaited, in order.
+    on_link : callable
+        Called when the link comes up or goes down, with the reason.
+    """
+
+    def __init__(
+        self,
+        broker: Broker,
+        vehicle: str,
+        *,
+        outbox: Outbox,
+        store: Executor,
+        presence: Callable[[], Presence],
+        now: Callable[[], Now | None],
+        on_document: Callable[[str, bytes], Awaitable[None]],
+        on_link: Callable[[bool, str], None],
+    ) -> None:
+        self._broker, self._vehicle = broker, vehicle
+        self._outbox, self._store = outbox, store
+        self._presence, self._now, self._on_document, self._on_link = presence, now, on_document, on_link
+        self._flights: dict[tuple[SessionId, int], Flight] = {(x.session, x.lane): Flight(x) for x in outbox.lanes()}
+        self._wake = asyncio.Event()
+        self._now_fresh = False
+        self._now_sent_s = float("-inf")
+        self.now_interval_s = 1.0
+        self.frames_sent = 0
+        self.bytes_sent = 0
+        self.bad_messages = 0
+
+    def grown(self, facts_last: int, track_last: int) -> None:
+        """The outbox has committed this session's lanes through these numbers."""
+        for lane, last in ((FACTS, facts_last), (TRACK, track_last)):
+            flight = self._flights[self._outbox.session, lane]
+            flight.state = lanes.committed(flight.state, last)
+        self._wake.set()
+
+    def moved(self) -> None:
+        """There is a newer position than the one that was told; it is asked for when its turn comes."""
+        self._now_fresh = True
+
+    async def run(self) -> None:
+        """Connect, serve, and connect again, until cancelled."""
+        attempt = 0
+        last_reason = ""
+        while True:
+            link = Link(self._broker, self._vehicle, msgspec.json.encode(Presence(online=False)))
+            began_s = time.monotonic()
+            goodbye = None
+            try:
+                await link.open()
+                self._on_link(True, "")
+                await self._serve(link)
+            except LinkDown as why:
+                if str(why) != last_reason:
+                    log.warning("no link to the hub: %s", why)
+                last_reason = str(why)
+                self._on_link(False, str(why))
+            except asyncio.CancelledError:
+                goodbye = msgspec.json.encode(Presence(online=False))
+                raise
+            finally:
+                self.bytes_sent += link.bytes_sent
+                await link.close(goodbye)
+            attempt = 0 if time.monotonic() - began_s > STEADY_S else attempt + 1
+            # Jitter, because after an outage all vans come at once.
+            await asyncio.sleep(min(RECONNECT_S[0] * 2**attempt, RECONNECT_S[1]) * random.uniform(0.5, 1.0))
+
+    # ── one connection ──────────────────────────────────────────────────────────────────────────────────────────────
+
+    async def _serve(self, link: Link) -> None:
+        self._flights = {(x.session, x.lane): Flight(lanes.reconnected(x)) for x in self._outbox.lanes()}
+        self._say_presence(link)
+        listener = asyncio.create_task(self._listen(link))
+        try:
+            while not listener.done():
+                self._wake.clear()
+                await self._send(link)
+                self._send_now(link)
+                waker = asyncio.create_task(self._wake.wait())
+                await asyncio.wait({listener, waker}, timeout=self._until_next(), return_when=asyncio.FIRST_COMPLETED)
+                waker.cancel()
+                if time.monotonic() >= self._presence_due_s:
+                    self._say_presence(link)
+            await listener
+        finally:
+            listener.cancel()
+            await asyncio.gather(listener, return_exceptions=True)
+
+    def _say_presence(self, link: Link) -> None:
+        link.publish("presence", msgspec.json.encode(self._presence()))
+        self._presence_due_s = time.monotonic() + lanes.PRESENCE_EVERY_S * random.uniform(0.8, 1.0)
+
+    async def _listen(self, link: Link) -> None:
+        while True:
+            message = await link.next()
+            if message.channel == "ack":
+                self._acknowledged(link, message)
+            else:
+                await self._on_document(message.channel, message.payload)
+
+    def _acknowledged(self, link: Link, message: Message) -> None:
+        try:
+            ack = msgspec.json.decode(message.payload, type=Ack)
+        except msgspec.DecodeError:
+            self.bad_messages += 1
+            return
+        flight = self._flights.get((ack.session, ack.lane))
+        if flight is None or not self._outbox.keeps(ack.session):
+            return
+        before, epoch_before = flight.state, self._outbox.epoch
+        flight.state, epoch = lanes.acked(before, epoch_before, ack)
+        self._outbox.release(ack.session, ack.lane, flight.state.acked, epoch)
+        now_s = time.monotonic()
+        while flight.frames and flight.frames[0] <= flight.state.acked:
+            flight.frames.popleft()
+        if flight.state.sent < before.sent:
+            flight.forget()
+            flight.not_before_s = now_s + RETRY_PAUSE_S
+        elif before.stalls and not flight.frames:
+            flight.not_before_s = min(flight.not_before_s, now_s + RETRY_PAUSE_S)
+        if flight.state.acked > before.acked:
+            flight.patience_until_s = now_s + ACK_TIMEOUT_S
+        if epoch > epoch_before and epoch_before:
+            self._say_presence(link)
+        self._wake.set()
+
+    async def _send(self, link: Link) -> None:
+        """Facts before fixes, older sessions before newer; a lane that is stuck does not hold up those behind it."""
+        for lane in LANES:
+            for flight in [flight for (_, number), flight in self._flights.items() if number == lane]:
+                self._give_up_waiting(flight)
+                await self._send_lane(link, flight)
+                if flight.state.acked < flight.state.last and not flight.state.stalls:
+                    break
+
+    async def _send_lane(self, link: Link, flight: Flight) -> None:
+        while time.monotonic() >= flight.not_before_s:
+            state = flight.state
+            wanted = lanes.next_range(state, MOST_ENTRIES[state.lane], len(flight.frames))
+            if wanted is None:
+                return
+            loop = asyncio.get_running_loop()
+            data, through = await loop.run_in_executor(self._store, self._outbox.frame, state.session, state.lane, *wanted)
+            if flight.state.sent != state.sent:
+                continue  # an ack moved the lane while the disk was read
+            if not link.publish(LANE_NAMES[state.lane], data):
+                return
+            self.frames_sent += 1
+            if not flight.frames:
+                flight.patience_until_s = time.monotonic() + ACK_TIMEOUT_S
+            flight.state = lanes.sent(flight.state, through)
+            flight.frames.append(through)
+
+    def _give_up_waiting(self, flight: Flight) -> None:
+        now_s = time.monotonic()
+        if not flight.frames or now_s < flight.patience_until_s:
+            return
+        backoff_s = min(ACK_TIMEOUT_S * 2**flight.state.stalls, LONGEST_BACKOFF_S)
+        flight.state = lanes.no_progress(flight.state)
+        flight.forget()
+        # The first time at once: most often a single ack was lost.
+        flight.not_before_s = now_s if flight.state.stalls == 1 else now_s + backoff_s * random.uniform(0.5, 1.0)
+
+    def _send_now(self, link: Link) -> None:
+        now_s = time.monotonic()
+        if not self._now_fresh or now_s - self._now_sent_s < self.now_interval_s:
+            return
+        now = self._now()
+        if now is not None and link.publish("now", msgspec.json.encode(now)):
+            self._now_fresh, self._now_sent_s = False, now_s
+
+    def _until_next(self) -> float:
+        """Seconds until something is due without a wake."""
+        now_s = time.monotonic()
+        due = [self._presence_due_s]
+        for flight in self._flights.values():
+            if flight.frames:
+                due.append(flight.patience_until_s)
+            elif flight.state.sent < flight.state.last:
+                due.append(flight.not_before_s)
+        due.append(self._now_sent_s + self.now_interval_s if self._now_fresh else now_s + self.now_interval_s)
+        return max(0.01, min(due) - now_s)
