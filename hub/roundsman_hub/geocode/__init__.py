@@ -8,7 +8,7 @@ from pathlib import Path
 from roundsman_hub.geocode.addresses import AddressBook
 from roundsman_hub.geocode.answers import Ambiguous, Answer, Candidate, Found, Geocoder, Unknown
 from roundsman_hub.geocode.nominatim import Nominatim
-from roundsman_hub.geocode.normalise import fold, street_key
+from roundsman_hub.geocode.normalise import address_key
 from roundsman_hub.geocode.photon import Photon
 
 __all__ = [
@@ -60,8 +60,3 @@ def open_geocoder(osm: Path | None = None, nominatim_url: str | None = None, pho
     if photon_url:
         geocoders.append(Photon(photon_url))
     return InTurn(geocoders)
-
-
-def address_key(text: str) -> str:
-    """What a corrected pin is remembered by: the same for every way of writing an address that differs in case, signs and abbreviations."""
-    return "".join(street_key(word) for word in fold(text).split())

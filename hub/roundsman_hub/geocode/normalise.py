@@ -44,6 +44,11 @@ def street_key(street: str) -> str:
     return "".join(f"{word[:-3]}strasse" if word.endswith("str") and len(word) > 3 else word for word in words)
 
 
+def address_key(text: str) -> str:
+    """What a corrected pin is remembered by: the same for every way of writing an address that differs in case, signs and abbreviations."""
+    return "".join(street_key(word) for word in fold(text).split())
+
+
 def numbers_of(tag: str) -> tuple[str, ...]:
     """House numbers of a map's tag, folded: "24-26" gives 24, 26; "76, 76a" both; floors and remarks are left out."""
     out: dict[str, None] = {}

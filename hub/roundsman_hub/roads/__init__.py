@@ -13,7 +13,18 @@ from roundsman_hub.roads.network import Matrix, Nearest, RoadNetwork, RoadsError
 from roundsman_hub.roads.osrm import PROCESS_TABLE, OsrmRoads
 from roundsman_hub.roads.osrm_process import start_osrm
 
-__all__ = ["GreatCircle", "Matrix", "Nearest", "OsrmRoads", "RoadNetwork", "RoadsError", "Route", "open_roads", "start_osrm"]
+__all__ = [
+    "PROCESS_TABLE",
+    "GreatCircle",
+    "Matrix",
+    "Nearest",
+    "OsrmRoads",
+    "RoadNetwork",
+    "RoadsError",
+    "Route",
+    "open_roads",
+    "start_osrm",
+]
 
 
 def open_roads(osm: Path | None, osrm_url: str | None, cache_dir: Path, progress: Progress = print) -> RoadNetwork:
