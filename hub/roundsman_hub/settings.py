@@ -61,7 +61,11 @@ class Settings:
     osm : Path or None
         Street extract (.osm.pbf): roads, addresses, base map.
     osrm_url : str or None
-        A running OSRM; without it and without a side process, travel times are great circle × detour.
+        A running OSRM (or our own side process); without one, travel times are great circle × detour.
+    osrm_table : int or None
+        How many places it takes in one table, where that is known.
+    geocoder_url : str or None
+        Nominatim or Photon (`nominatim+http://…`, `photon+http://…`), asked where the extract's own addresses know nothing.
     """
 
     data_dir: Path
@@ -71,6 +75,7 @@ class Settings:
     api: Endpoint
     osm: Path | None = None
     osrm_url: str | None = None
+    osrm_table: int | None = None
     geocoder_url: str | None = None
     time_base: TimeBase = REAL_TIME
 
@@ -103,6 +108,7 @@ class Settings:
             "database_url": self.database_url,
             "osm": str(self.osm) if self.osm else None,
             "osrm_url": self.osrm_url,
+            "osrm_table": self.osrm_table,
             "geocoder_url": self.geocoder_url,
             "time_base": str(self.time_base),
             **also,
@@ -129,6 +135,7 @@ def load(data_dir: Path) -> Settings:
             api=Endpoint(**body["api"]),
             osm=Path(body["osm"]) if body["osm"] else None,
             osrm_url=body["osrm_url"],
+            osrm_table=body["osrm_table"],
             geocoder_url=body["geocoder_url"],
             time_base=TimeBase.parse(body["time_base"]),
         )

@@ -6,6 +6,7 @@ import logging
 import queue
 import threading
 import time
+from collections.abc import Callable
 from typing import Any, Final, LiteralString
 
 from roundsman_hub.clock import Clock
@@ -46,10 +47,14 @@ class PlanWorker:
     ----------
     engine : Engine, optional
         Without one, plans are made by insertion alone.
+    publish : callable
+        Wakes the publisher, when another process issued something or fences changed.
     """
 
-    def __init__(self, db: Database, planner: Planner, clock: Clock, engine: Engine | None) -> None:
-        self._db, self._planner, self._clock, self._engine = db, planner, clock, engine
+    def __init__(
+        self, db: Database, planner: Planner, clock: Clock, engine: Engine | None, publish: Callable[[], None] = lambda: None
+    ) -> None:
+        self._db, self._planner, self._clock, self._engine, self._publish = db, planner, clock, engine, publish
         self._changed = threading.Condition()
         self._stopping = False
         self._rang_at: float | None = None
@@ -102,7 +107,9 @@ class PlanWorker:
     def _hear(self, notice: Notice) -> None:
         if notice.topic == "planning":
             self._ring()
-        elif notice.topic in FACTS:
+        if notice.topic in ("plan", "sites"):
+            self._publish()
+        if notice.topic in FACTS:
             with self._changed:
                 self._unsettled.add(notice.fleet_id)
                 self._changed.notify_all()

@@ -1,0 +1,192 @@
+"""The root: reads the command line and the environment, and chooses every adapter. `roundsman-hub serve` runs a whole hub."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import os
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Final
+from urllib.parse import urlsplit
+
+import httpx
+
+from roundsman_core.timebase import TimeBase
+from roundsman_hub import HubError
+from roundsman_hub.settings import ADMIN_KEY_FILE, BrokerLogin, Endpoint, load
+
+DEFAULT_DATA: Final = Path("var/hub")
+IMPORT_WITHIN_S: Final = 300.0
+Command = Callable[[argparse.Namespace], int]
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; gives the process's exit code."""
+    options = _parser().parse_args(argv)
+    logging.basicConfig(level=options.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    logging.getLogger("httpx").setLevel(logging.WARNING)
+    run: Command = options.run
+    try:
+        return run(options)
+    except HubError as error:
+        print(f"roundsman-hub: {error}", file=sys.stderr)
+        return 1
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="roundsman-hub", description="The hub: keeps the vans' logs, plans, and tells arrival times.")
+    parser.add_argument("--log-level", default=os.environ.get("ROUNDSMAN_LOG", "info"), help="debug, info, warning, error")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    serve = _command(commands, "serve", _serve, "run a whole hub: database, broker, roads, and every role")
+    serve.add_argument("--osm", type=Path, help="street extract (.osm.pbf): roads, addresses, base map")
+    serve.add_argument("--osrm-url", help="a running OSRM, instead of a side process on --osm")
+    serve.add_argument("--geocoder-url", help="nominatim+https://… or photon+https://…, asked beside the extract's addresses")
+    serve.add_argument("--database-url", default=os.environ.get("DATABASE_URL"), help="PostgreSQL 16+; default: the embedded one")
+    serve.add_argument("--mqtt", metavar="mqtt://USER:PASSWORD@HOST:PORT", help="a broker run elsewhere, as the hub's programs reach it")
+    serve.add_argument("--vans-host", default="127.0.0.1", help="address that vans reach the broker at (default: loopback only)")
+    serve.add_argument("--vans-port", type=int, help="port of the vans' listener; 0: any free one (default: 8883, or as before)")
+    serve.add_argument("--api-host", default="127.0.0.1")
+    serve.add_argument("--api-port", type=int, default=8080, help="0: any free one")
+    serve.add_argument("--time-base", default=os.environ.get("ROUNDSMAN_TIME_BASE", ""), help="business time, for a pretend world")
+
+    for name, words in (
+        ("ingest", "store what vans say"),
+        ("derive", "fold the log into visits and order states"),
+        ("plan", "plan, publish, tell arrival times"),
+        ("api", "serve the API and the pages"),
+    ):
+        role = _command(commands, name, _role, f"run one role alone: {words}")
+        role.set_defaults(role=name)
+        role.add_argument("--tied", action="store_true", help="end with the parent process")
+
+    migrate = _command(commands, "migrate", _migrate, "bring a database to this release's schema")
+    migrate.add_argument("--database-url", default=os.environ.get("DATABASE_URL"))
+
+    imports = _command(commands, "import", _import, "import orders from a CSV file; tells every line that is not good")
+    imports.add_argument("file", type=Path)
+    imports.add_argument("--key", default=os.environ.get("ROUNDSMAN_KEY"), help="API key (default: the admin's of --data)")
+
+    provision = _command(commands, "provision", _provision, "make a van's folder: certificate, keys, agent.toml")
+    provision.add_argument("vehicle", help="vehicle id, as the API gave it")
+    provision.add_argument("--out", type=Path, required=True, help="folder to write")
+    provision.add_argument("--receiver", help="receiver's address for agent.toml, such as gpsd://127.0.0.1:2947")
+
+    for name, words in (("export", "export a vehicle's track with its gaps"), ("metrics", "on-time share, distances, stops a day")):
+        told = _command(commands, name, _told, words, add_help=False)
+        told.set_defaults(told=name)
+        told.add_argument("rest", nargs=argparse.REMAINDER)
+    return parser
+
+
+def _command(
+    commands: argparse._SubParsersAction[argparse.ArgumentParser], name: str, run: Command, words: str, *, add_help: bool = True
+) -> argparse.ArgumentParser:
+    made = commands.add_parser(name, help=words, description=words, add_help=add_help)
+    made.add_argument("--data", type=Path, default=Path(os.environ.get("ROUNDSMAN_DATA", DEFAULT_DATA)), help="the hub's folder")
+    made.set_defaults(run=run)
+    return made
+
+
+def _serve(options: argparse.Namespace) -> int:
+    from roundsman_hub.serve import Options, serve
+
+    try:
+        time_base = TimeBase.parse(options.time_base)
+    except ValueError as error:
+        raise HubError(f"--time-base: {error}") from None
+    if options.osm is not None and not options.osm.is_file():
+        raise HubError(f"--osm {options.osm}: there is no such file")
+    return serve(
+        Options(
+            data_dir=options.data,
+            api=Endpoint(host=options.api_host, port=options.api_port),
+            vans_host=options.vans_host,
+            vans_port=options.vans_port,
+            broker=_broker_login(options.mqtt) if options.mqtt else None,
+            database_url=options.database_url or None,
+            osm=options.osm,
+            osrm_url=options.osrm_url,
+            geocoder_url=options.geocoder_url,
+            time_base=time_base,
+        ),
+        say=lambda text: print(text, flush=True),
+    )
+
+
+def _broker_login(url: str) -> BrokerLogin:
+    parts = urlsplit(url)
+    if parts.scheme != "mqtt" or not parts.hostname or not parts.username or parts.password is None:
+        raise HubError("--mqtt is not mqtt://USER:PASSWORD@HOST:PORT")
+    return BrokerLogin(host=parts.hostname, port=parts.port or 1883, username=parts.username, password=parts.password)
+
+
+def _role(options: argparse.Namespace) -> int:
+    from roundsman_hub.roles import run_role
+
+    return run_role(options.role, load(options.data), tied=options.tied)
+
+
+def _migrate(options: argparse.Namespace) -> int:
+    from roundsman_hub.store.migrate import migrate
+
+    print(migrate(options.database_url or load(options.data).database_url).text)
+    return 0
+
+
+def _import(options: argparse.Namespace) -> int:
+    """Through the API, like any other client: the hub looks the addresses up and checks the shifts."""
+    settings = load(options.data)
+    try:
+        key = options.key or (options.data / ADMIN_KEY_FILE).read_text().strip()
+        body = options.file.read_bytes()
+        answer = httpx.post(
+            f"{settings.api_url}/v1/orders:import",
+            content=body,
+            headers={"Authorization": f"Bearer {key}", "Content-Type": "text/csv"},
+            timeout=IMPORT_WITHIN_S,
+            trust_env=False,
+        )
+    except OSError as error:
+        raise HubError(f"{error.strerror}: {error.filename}") from None
+    except httpx.HTTPError as error:
+        raise HubError(f"the hub does not answer on {settings.api_url} ({error}): start it with roundsman-hub serve") from None
+    if not answer.is_success:
+        raise HubError(f"the hub refused the file: {answer.text}")
+    report = answer.json()
+    for bad in report["bad"]:
+        print(f"line {bad['line']}: {bad['field']}: {bad['detail']}", file=sys.stderr)
+    print(json.dumps({key: value for key, value in report.items() if key not in ("bad", "orders")} | {"bad": len(report["bad"])}))
+    return 0 if not report["bad"] else 2
+
+
+def _provision(options: argparse.Namespace) -> int:
+    from roundsman_hub.pki import open_pki
+    from roundsman_hub.provision import Unit, provision
+    from roundsman_hub.store.db import Database
+    from roundsman_hub.store.rows import row
+
+    settings = load(options.data)
+    with Database.connect(settings.database_url, max_size=1) as db, db.transaction() as cur:
+        if row(cur, "SELECT 1 FROM vehicles WHERE vehicle_id = %s AND retired_at IS NULL", (options.vehicle,)) is None:
+            raise HubError(f"no vehicle {options.vehicle!r}: GET {settings.api_url}/v1/vehicles lists them")
+    base = "" if settings.time_base.factor == 1 and not settings.time_base.origin_real_ms else str(settings.time_base)
+    unit = Unit(vehicle_id=options.vehicle, broker=settings.vans_broker, time_base=base)
+    if options.receiver:
+        unit = Unit(vehicle_id=options.vehicle, broker=settings.vans_broker, time_base=base, receiver_url=options.receiver)
+    print(provision(open_pki(settings.pki_dir), unit, options.out))
+    return 0
+
+
+def _told(options: argparse.Namespace) -> int:
+    from roundsman_hub import export, metrics
+
+    command = {"export": export.main, "metrics": metrics.main}[options.told]
+    return command(load(options.data), options.rest)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,143 @@
+"""The hub's roles, each with the adapters that the settings name. `serve` runs all of them as processes; each can also run alone."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import threading
+from collections.abc import Callable
+from types import FrameType
+from typing import Final
+
+import uvicorn
+
+from roundsman_hub import HubError
+from roundsman_hub.clock import Clock
+from roundsman_hub.roads import GreatCircle, OsrmRoads, RoadNetwork
+from roundsman_hub.settings import Settings
+from roundsman_hub.tether import die_with_parent
+
+log = logging.getLogger(__name__)
+
+API_ENDS_WITHIN_S: Final = 1
+"""Live streams never end by themselves."""
+
+
+def run_ingest(settings: Settings, stop: threading.Event) -> None:
+    """Store what vans say, and acknowledge it."""
+    from roundsman_hub.ingest import worker
+
+    worker.run(settings, Clock(settings.time_base), stop)
+
+
+def run_derive(settings: Settings, stop: threading.Event) -> None:
+    """Fold the log into visits, order states, receipts."""
+    from roundsman_hub.derive import worker
+
+    worker.run(settings, Clock(settings.time_base), stop)
+
+
+def run_plan(settings: Settings, stop: threading.Event) -> None:
+    """Plan and re-plan, publish plans and other steering documents, tell arrival times."""
+    from roundsman_hub.dispatch.publisher import Publisher
+    from roundsman_hub.eta.worker import EtaWorker
+    from roundsman_hub.pki import open_pki
+    from roundsman_hub.planning.engines.process import EngineProcess
+    from roundsman_hub.replan.planner import Planner
+    from roundsman_hub.replan.worker import PlanWorker
+    from roundsman_hub.store.db import Database
+
+    clock = Clock(settings.time_base)
+    signer = open_pki(settings.pki_dir).signer()
+    roads, eta_roads = open_settings_roads(settings), open_settings_roads(settings)
+    try:
+        with (
+            Database.connect(settings.database_url) as db,
+            EngineProcess() as engine,
+            Publisher(db, settings.hub_broker, signer, clock) as publisher,
+        ):
+            planner = Planner(db, roads, signer, clock, publisher.wake)
+            eta = threading.Thread(target=EtaWorker(db, eta_roads, clock).run, args=(stop,), name="eta", daemon=True)
+            eta.start()
+            PlanWorker(db, planner, clock, engine, publisher.wake).run(stop)
+            eta.join(1.0)
+    finally:
+        roads.close()
+        eta_roads.close()
+
+
+def run_api(settings: Settings, stop: threading.Event) -> None:
+    """The HTTP API, the live stream and the pages."""
+    from roundsman_hub.api.app import create_app
+    from roundsman_hub.geocode import open_geocoder
+    from roundsman_hub.store.db import Database
+
+    roads = open_settings_roads(settings)
+    try:
+        with Database.connect(settings.database_url, max_size=16) as db:
+            geocoder = open_geocoder(settings.osm, settings.geocoder_url)
+            app = create_app(settings, db, Clock(settings.time_base), geocoder, roads)
+            server = uvicorn.Server(
+                uvicorn.Config(
+                    app,
+                    host=settings.api.host,
+                    port=settings.api.port,
+                    log_level="warning",
+                    access_log=False,
+                    timeout_graceful_shutdown=API_ENDS_WITHIN_S,
+                )
+            )
+
+            def end_when_told() -> None:
+                stop.wait()
+                server.should_exit = True
+
+            threading.Thread(target=end_when_told, name="end", daemon=True).start()
+            server.run()
+            if not server.started:
+                raise HubError(f"the API did not start on {settings.api}")
+    finally:
+        roads.close()
+
+
+def open_settings_roads(settings: Settings) -> RoadNetwork:
+    """The roads that the settings name. `serve` owns the side process; roles share its address."""
+    if settings.osrm_url is None:
+        return GreatCircle()
+    return OsrmRoads(settings.osrm_url, table_size=settings.osrm_table) if settings.osrm_table else OsrmRoads(settings.osrm_url)
+
+
+ROLES: Final[dict[str, Callable[[Settings, threading.Event], None]]] = {
+    "ingest": run_ingest,
+    "derive": run_derive,
+    "plan": run_plan,
+    "api": run_api,
+}
+
+
+def run_role(name: str, settings: Settings, *, tied: bool) -> int:
+    """Run a role until SIGTERM or SIGINT. What is unexpected in any of its threads ends it: whoever started it starts it again.
+
+    Parameters
+    ----------
+    tied : bool
+        End with the parent process, too.
+    """
+    if tied:
+        die_with_parent()
+    stop = threading.Event()
+    failed = threading.Event()
+
+    def on_signal(_number: int, _frame: FrameType | None) -> None:
+        stop.set()
+
+    def on_thread_failure(args: threading.ExceptHookArgs) -> None:
+        log.critical("thread %s failed", args.thread.name if args.thread else "?", exc_info=args.exc_value)
+        failed.set()
+        stop.set()
+
+    signal.signal(signal.SIGTERM, on_signal)
+    signal.signal(signal.SIGINT, on_signal)
+    threading.excepthook = on_thread_failure
+    ROLES[name](settings, stop)
+    return 1 if failed.is_set() else 0

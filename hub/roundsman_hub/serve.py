@@ -1,0 +1,368 @@
+"""Runs a whole hub: database, keys, broker, roads, then its roles as child processes. Restarts what dies; ends as one group."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from types import FrameType
+from typing import Any, Final
+
+import httpx
+import psycopg
+
+from roundsman_core.timebase import TimeBase
+from roundsman_hub import HubError, broker
+from roundsman_hub.api import keys
+from roundsman_hub.broker import BrokerFailed, free_port, require_free
+from roundsman_hub.clock import REAL_TIME
+from roundsman_hub.pki import open_pki
+from roundsman_hub.roads import RoadsError, start_osrm
+from roundsman_hub.roads.osrm import PROCESS_TABLE
+from roundsman_hub.roles import ROLES
+from roundsman_hub.settings import ADMIN_KEY_FILE, HUB_FILE, BrokerLogin, Endpoint, Settings, write_private
+from roundsman_hub.store import embedded
+from roundsman_hub.store.db import Database
+from roundsman_hub.store.migrate import migrate
+
+VANS_PORT: Final = 8883
+"""The registered port of MQTT over TLS."""
+READY_WITHIN_S: Final = 60.0
+ROLES_END_WITHIN_S: Final = 2.5
+"""Then they are killed, so that broker and database have their time within the five seconds that a service manager is told."""
+BACKOFF_S: Final = (0.5, 10.0)
+STEADY_S: Final = 30.0
+"""Alive this long: the next failure is the first again."""
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """What the command line chose. `broker`: the hub's login at a broker that is run elsewhere; `vans_port` 0: any free one."""
+
+    data_dir: Path
+    api: Endpoint
+    vans_host: str = "127.0.0.1"
+    vans_port: int | None = None
+    broker: BrokerLogin | None = None
+    database_url: str | None = None
+    osm: Path | None = None
+    osrm_url: str | None = None
+    geocoder_url: str | None = None
+    time_base: TimeBase = REAL_TIME
+
+
+class Stopped(Exception):
+    """SIGTERM or SIGINT came while the hub was starting."""
+
+
+@dataclass
+class _Role:
+    name: str
+    log_file: Path
+    process: subprocess.Popen[bytes] | None = None
+    failures: int = 0
+    started_at: float = 0.0
+    again_at: float = field(default=0.0)
+
+
+class Supervisor:
+    """Keeps the roles running. A role that dies is started again, later each time; its log says why."""
+
+    def __init__(self, data_dir: Path, say: Say) -> None:
+        self._data_dir, self._say = data_dir, say
+        log_dir = data_dir / "log"
+        log_dir.mkdir(parents=True, exist_ok=True)
+        self._roles = [_Role(name=name, log_file=log_dir / f"{name}.log") for name in ROLES]
+
+    def pids(self) -> dict[str, int]:
+        """Process id of each role that runs."""
+        return {role.name: role.process.pid for role in self._roles if role.process is not None}
+
+    def step(self) -> bool:
+        """Start what should run and does not. True if a process was started."""
+        started = False
+        for role in self._roles:
+            if role.process is not None and role.process.poll() is not None:
+                code, role.process = role.process.returncode, None
+                if time.monotonic() - role.started_at > STEADY_S:
+                    role.failures = 0
+                pause_s = min(BACKOFF_S[0] * 2**role.failures, BACKOFF_S[1])
+                role.failures += 1
+                role.again_at = time.monotonic() + pause_s
+                self._say(f"{role.name} ended with {code}, starts again in {pause_s:g} s: {last_line(role.log_file)} ({role.log_file})")
+            if role.process is None and time.monotonic() >= role.again_at:
+                self._start(role)
+                started = True
+        return started
+
+    def _start(self, role: _Role) -> None:
+        with role.log_file.open("ab") as log:
+            role.process = subprocess.Popen(
+                [sys.executable, "-m", "roundsman_hub", role.name, "--data", str(self._data_dir), "--tied"],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,  # Ctrl-C in a terminal reaches serve alone, which ends its children in order
+            )
+        role.started_at = time.monotonic()
+
+    def stop(self) -> None:
+        """End all roles, together."""
+        processes = [role.process for role in self._roles if role.process is not None]
+        for process in processes:
+            process.terminate()
+        deadline = time.monotonic() + ROLES_END_WITHIN_S
+        for process in processes:
+            try:
+                process.wait(max(0.0, deadline - time.monotonic()))
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+
+class BrokerKeeper:
+    """The broker, started again when it dies."""
+
+    def __init__(self, made: broker.Broker, say: Say) -> None:
+        self._made, self._say = made, say
+        self._process = broker.start(made)
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    def step(self) -> None:
+        """Start it again if it died; a start that fails is tried again at the next step."""
+        if self._process.poll() is not None:
+            self._say(f"the broker ended with {self._process.returncode}, starting it again")
+            with contextlib.suppress(BrokerFailed):
+                self._process = broker.start(self._made)
+
+    def stop(self) -> None:
+        broker.stop(self._process)
+
+
+class DatabaseKeeper:
+    """The embedded database, started again when it dies."""
+
+    def __init__(self, directory: Path, say: Say) -> None:
+        self._directory, self._say = directory, say
+        self._server = embedded.start(directory)
+
+    @property
+    def pid(self) -> int:
+        return self._server.pid
+
+    @property
+    def dsn(self) -> str:
+        return self._server.dsn()
+
+    def step(self) -> None:
+        """Start it again if it died."""
+        if not self._server.alive():
+            self._say(f"the database ended, starting it again ({self._server.log_file})")
+            self._server.stop()
+            with contextlib.suppress(embedded.PostgresFailed):
+                self._server = embedded.start(self._directory)
+
+    def stop(self) -> None:
+        self._server.stop()
+
+
+def serve(options: Options, say: Say) -> int:
+    """Run a hub until SIGTERM or SIGINT; then end everything that was started, within five seconds.
+
+    Raises
+    ------
+    HubError
+        It cannot start: a port is taken, another hub uses the folder, a part is not installed. Nothing is left running.
+    """
+    stopping = threading.Event()
+
+    def on_signal(_number: int, _frame: FrameType | None) -> None:
+        if not stopping.is_set():
+            stopping.set()
+            raise Stopped
+
+    before = {number: signal.signal(number, on_signal) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        with contextlib.suppress(Stopped), contextlib.ExitStack() as stack:
+            _run(options, say, stack)
+        say("the hub has ended")
+        return 0
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _run(options: Options, say: Say, stack: contextlib.ExitStack) -> None:
+    data_dir = options.data_dir.absolute()
+    data_dir.mkdir(parents=True, exist_ok=True)
+    stack.enter_context(_only_one(data_dir))
+    if options.api.port:
+        require_free(options.api, what="the API", option="--api-port")
+    (data_dir / HUB_FILE).unlink(missing_ok=True)  # whoever finds it finds a hub that runs
+    stack.callback((data_dir / HUB_FILE).unlink, missing_ok=True)
+    pki = open_pki(data_dir / "pki", hosts=[options.vans_host])
+    steps: list[Callable[[], None]] = []
+    pids: dict[str, int] = {}
+    ends = stack.enter_context(_together())
+
+    vans = Endpoint(host=options.vans_host, port=_vans_port(options, data_dir))
+    login = options.broker
+    if login is None:
+        require_free(vans, what="the vans' broker", option="--vans-port")
+        made = broker.prepare(data_dir / "broker", pki, vans=vans, hub=Endpoint(host="127.0.0.1", port=free_port()))
+        keeper = BrokerKeeper(made, say)
+        ends.append(keeper.stop)
+        steps.append(keeper.step)
+        pids["broker"], login = keeper.pid, made.hub
+        write_private(data_dir / "broker" / "vans.port", str(vans.port))
+
+    database_url = options.database_url
+    if database_url is None:
+        say("database: starting the embedded PostgreSQL (the first start takes some seconds)")
+        database = DatabaseKeeper(data_dir / "postgres", say)
+        ends.append(database.stop)
+        steps.append(database.step)
+        pids["database"], database_url = database.pid, database.dsn
+    storage = _migrated(database_url)
+
+    settings = Settings(
+        data_dir=data_dir,
+        database_url=database_url,
+        hub_broker=login,
+        vans_broker=vans,
+        api=replace(options.api, port=options.api.port or free_port(options.api.host)),
+        osm=options.osm.absolute() if options.osm else None,
+        osrm_url=options.osrm_url,
+        geocoder_url=options.geocoder_url,
+        time_base=options.time_base,
+    )
+    roads = "osrm" if options.osrm_url else "great_circle"
+    if options.osm is not None and options.osrm_url is None:
+        try:
+            osrm = start_osrm(options.osm, settings.cache_dir, say)
+        except RoadsError as error:
+            say(f"roads: great circle ({error})")
+        else:
+            ends.append(osrm.close)
+            steps.append(lambda: _step_osrm(osrm.ensure, say))
+            pids |= {"osrm": osrm.pid} if osrm.pid else {}
+            roads, settings = "osrm", replace(settings, osrm_url=osrm.url, osrm_table=PROCESS_TABLE)
+    _first_key(settings, say)
+
+    about: dict[str, Any] = {"roads": roads, "storage": storage, "signing_key_id": pki.signer().key_id}
+    settings.save(**about, pids={**pids, "serve": os.getpid()})
+    supervisor = Supervisor(data_dir, say)
+    stack.callback(supervisor.stop)  # roles first, then what they stand on
+    supervisor.step()
+    settings.save(**about, pids={**pids, "serve": os.getpid(), **supervisor.pids()})
+    _wait_until_ready(settings, supervisor)
+    say(f"dispatch and API: {settings.api_url}/   (key: {data_dir / ADMIN_KEY_FILE})")
+    say(f"vans' broker: {vans} (mutual TLS; a van's folder: roundsman-hub provision VEHICLE --data {data_dir} --out DIR)")
+    say(f"storage: {storage} · roads: {roads} · logs: {data_dir / 'log'}")
+    while True:
+        for step in steps:
+            step()
+        if supervisor.step():
+            settings.save(**about, pids={**pids, "serve": os.getpid(), **supervisor.pids()})
+        time.sleep(0.2)
+
+
+@contextlib.contextmanager
+def _only_one(data_dir: Path) -> Iterator[None]:
+    lock = os.open(data_dir / "serve.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise HubError(f"another hub is running on {data_dir}: stop it, or choose another --data") from None
+        yield
+    finally:
+        os.close(lock)
+
+
+@contextlib.contextmanager
+def _together() -> Iterator[list[Callable[[], None]]]:
+    """What is put in the list is called at the end, all at once: the slowest part decides how long it takes, not the sum."""
+    ends: list[Callable[[], None]] = []
+    try:
+        yield ends
+    finally:
+        threads = [threading.Thread(target=end) for end in ends]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+
+
+def _vans_port(options: Options, data_dir: Path) -> int:
+    """The port that was chosen; else the one that vans were told before; else the usual one, or a free one where that is taken."""
+    if options.vans_port is not None:
+        return options.vans_port or free_port(options.vans_host)
+    told = data_dir / "broker" / "vans.port"
+    if told.exists():
+        return int(told.read_text())
+    try:
+        require_free(Endpoint(host=options.vans_host, port=VANS_PORT), what="the vans' broker", option="--vans-port")
+    except broker.PortTaken:
+        return free_port(options.vans_host)
+    return VANS_PORT
+
+
+def _migrated(database_url: str) -> str:
+    try:
+        return migrate(database_url).text
+    except psycopg.OperationalError as error:
+        raise HubError(f"the database cannot be reached: {str(error).strip()}. Is --database-url right, and the server running?") from None
+
+
+def _step_osrm(ensure: Callable[[], None], say: Say) -> None:
+    try:
+        ensure()
+    except RoadsError as error:
+        say(f"roads: {error}")
+
+
+def _first_key(settings: Settings, say: Say) -> None:
+    """On the first start: a fleet, and a key for its admin."""
+    path = settings.data_dir / ADMIN_KEY_FILE
+    with Database.connect(settings.database_url, max_size=1) as db:
+        fleet_id, is_new = keys.first_fleet(db)
+        if is_new or not path.exists():
+            write_private(path, keys.create(db, fleet_id, "admin", "first key") + "\n")
+            say(f"made an admin's API key: {path}")
+
+
+def _wait_until_ready(settings: Settings, supervisor: Supervisor) -> None:
+    deadline = time.monotonic() + READY_WITHIN_S
+    with httpx.Client(trust_env=False, timeout=2.0) as client:
+        while True:
+            with contextlib.suppress(httpx.HTTPError):
+                if client.get(f"{settings.api_url}/readyz").is_success:
+                    return
+            if time.monotonic() > deadline:
+                log = settings.data_dir / "log" / "api.log"
+                raise HubError(f"the API did not answer on {settings.api_url}: {last_line(log)} ({log})")
+            supervisor.step()
+            time.sleep(0.05)
+
+
+def last_line(path: Path) -> str:
+    """The last line of a log."""
+    try:
+        lines = path.read_text(errors="replace").strip().splitlines()
+    except OSError:
+        return ""
+    return lines[-1] if lines else ""
