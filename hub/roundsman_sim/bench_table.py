@@ -1,0 +1,53 @@
+"""The one form of all benchmarks: a table for people, then one JSON object as the last line."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Literal, NamedTuple
+
+
+class Row(NamedTuple):
+    """One figure. `goal`: at most this; None: only printed. `peer`: the same, measured of what one would use instead."""
+
+    name: str
+    value: float | None
+    unit: str
+    goal: float | None = None
+    peer: float | None = None
+    peer_is: str = ""
+
+    @property
+    def holds(self) -> bool | None:
+        """Whether the goal is met; None without one. A figure that could not be measured meets nothing."""
+        if self.goal is None:
+            return None
+        return self.value is not None and self.value <= self.goal
+
+
+def table(rows: Sequence[Row]) -> str:
+    """For people: row, measured, goal, peer, holds or not."""
+    cells = [("row", "measured", "goal", "peer", "holds", "")]
+    cells += [
+        (row.name, _number(row.value, row.unit), _goal(row), _number(row.peer, row.unit), _word(row.holds), row.peer_is) for row in rows
+    ]
+    widths = [max(len(line[column]) for line in cells) for column in range(6)]
+    return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in cells)
+
+
+def last_line(bench: str, rows: Sequence[Row]) -> str:
+    """For programs."""
+    body = [{"name": r.name, "value": r.value, "unit": r.unit, "goal": r.goal, "peer": r.peer, "holds": r.holds} for r in rows]
+    return json.dumps({"bench": bench, "rows": body, "short": sum(row.holds is False for row in rows)})
+
+
+def _number(value: float | None, unit: str) -> str:
+    return "–" if value is None else f"{value:,.6g} {unit}".strip()
+
+
+def _goal(row: Row) -> str:
+    return "" if row.goal is None else f"≤ {row.goal:g}"
+
+
+def _word(holds: bool | None) -> Literal["yes", "NO", ""]:
+    return "" if holds is None else "yes" if holds else "NO"
