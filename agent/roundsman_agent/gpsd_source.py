@@ -72,7 +72,7 @@ class Gpsd:
         if self.device:
             watch["device"] = self.device
         writer.write(f"?WATCH={json.dumps(watch)}\n".encode())
-        return GpsdStream(reader=reader, transport=writer.transport, device=self.device)
+        return GpsdStream(reader=reader, writer=writer, device=self.device)
 
 
 def _handshake(host: str, port: int) -> socket.socket:
@@ -111,7 +111,7 @@ class GpsdStream:
     """An open gpsd: its reports in, epochs out. Two reports of one instant are merged: the first may lack the course."""
 
     reader: asyncio.StreamReader
-    transport: asyncio.BaseTransport
+    writer: asyncio.StreamWriter
     device: str = ""
     rest: bytes = b""
     waiting: Tpv | None = None
@@ -142,7 +142,7 @@ class GpsdStream:
 
     def close(self) -> None:
         """Let go of the connection."""
-        self.transport.close()
+        self.writer.close()
 
     def _report(self, line: bytes) -> Iterator[Epoch]:
         try:

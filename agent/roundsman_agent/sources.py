@@ -7,6 +7,7 @@ receiver is opened again after a pause that grows and is jittered. All pauses he
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import random
 import urllib.parse
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator
@@ -93,7 +94,7 @@ class TcpLine:
     async def open(self) -> NmeaStream:
         async with asyncio.timeout(CONNECT_S):
             reader, writer = await asyncio.open_connection(self.host, self.port)
-        return NmeaStream(reader=reader, transport=writer.transport)
+        return NmeaStream(reader=reader, held=writer)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -107,15 +108,15 @@ class SerialLine:
         port = await asyncio.to_thread(serial.Serial, self.path, self.baud, timeout=0)
         reader = asyncio.StreamReader()
         transport, _ = await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), port)
-        return NmeaStream(reader=reader, transport=transport)
+        return NmeaStream(reader=reader, held=transport)
 
 
 @dataclass(kw_only=True, slots=True)
 class NmeaStream:
-    """An open line of NMEA: bytes in, epochs out."""
+    """An open line of NMEA: bytes in, epochs out. `held` keeps it open."""
 
     reader: asyncio.StreamReader
-    transport: asyncio.BaseTransport
+    held: asyncio.StreamWriter | asyncio.BaseTransport
     rest: bytes = b""
     assembly: nmea.Assembly = field(default_factory=nmea.Assembly)
 
@@ -146,7 +147,7 @@ class NmeaStream:
 
     def close(self) -> None:
         """Let go of the line."""
-        self.transport.close()
+        self.held.close()
 
 
 async def _live(line: Gpsd | SerialLine | TcpLine, url: str, clock: Clock) -> AsyncGenerator[Item]:
@@ -160,10 +161,11 @@ async def _live(line: Gpsd | SerialLine | TcpLine, url: str, clock: Clock) -> As
         else:
             yield _event("open", clock, url)
             try:
-                async for item in _read(stream, url, clock):
-                    if isinstance(item, Fix):
-                        backoff_s = FIRST_BACKOFF_S
-                    yield item
+                async with contextlib.aclosing(_read(stream, url, clock)) as items:
+                    async for item in items:
+                        if isinstance(item, Fix):
+                            backoff_s = FIRST_BACKOFF_S
+                        yield item
             finally:
                 stream.close()
         await asyncio.sleep(backoff_s * random.uniform(0.5, 1.0))
