@@ -44,7 +44,8 @@ def _parser() -> argparse.ArgumentParser:
     serve = _command(commands, "serve", _serve, "run a whole hub: database, broker, roads, and every role")
     serve.add_argument("--osm", type=Path, help="street extract (.osm.pbf): roads, addresses, base map")
     serve.add_argument("--osrm-url", help="a running OSRM, instead of a side process on --osm")
-    serve.add_argument("--geocoder-url", help="nominatim+https://… or photon+https://…, asked beside the extract's addresses")
+    serve.add_argument("--nominatim-url", help="a Nominatim, asked where the extract's own addresses know nothing")
+    serve.add_argument("--photon-url", help="a Photon, likewise")
     serve.add_argument("--database-url", default=os.environ.get("DATABASE_URL"), help="PostgreSQL 16+; default: the embedded one")
     serve.add_argument("--mqtt", metavar="mqtt://USER:PASSWORD@HOST:PORT", help="a broker run elsewhere, as the hub's programs reach it")
     serve.add_argument("--vans-host", default="127.0.0.1", help="address that vans reach the broker at (default: loopback only)")
@@ -110,7 +111,8 @@ def _serve(options: argparse.Namespace) -> int:
             database_url=options.database_url or None,
             osm=options.osm,
             osrm_url=options.osrm_url,
-            geocoder_url=options.geocoder_url,
+            nominatim_url=options.nominatim_url,
+            photon_url=options.photon_url,
             time_base=time_base,
         ),
         say=lambda text: print(text, flush=True),

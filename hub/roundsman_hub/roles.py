@@ -75,7 +75,7 @@ def run_api(settings: Settings, stop: threading.Event) -> None:
     roads = open_settings_roads(settings)
     try:
         with Database.connect(settings.database_url, max_size=16) as db:
-            geocoder = open_geocoder(settings.osm, settings.geocoder_url)
+            geocoder = open_geocoder(settings.osm, settings.nominatim_url, settings.photon_url)
             app = create_app(settings, db, Clock(settings.time_base), geocoder, roads)
             server = uvicorn.Server(
                 uvicorn.Config(

@@ -57,7 +57,8 @@ class Options:
     database_url: str | None = None
     osm: Path | None = None
     osrm_url: str | None = None
-    geocoder_url: str | None = None
+    nominatim_url: str | None = None
+    photon_url: str | None = None
     time_base: TimeBase = REAL_TIME
 
 
@@ -246,7 +247,8 @@ def _run(options: Options, say: Say, stack: contextlib.ExitStack) -> None:
         api=replace(options.api, port=options.api.port or free_port(options.api.host)),
         osm=options.osm.absolute() if options.osm else None,
         osrm_url=options.osrm_url,
-        geocoder_url=options.geocoder_url,
+        nominatim_url=options.nominatim_url,
+        photon_url=options.photon_url,
         time_base=options.time_base,
     )
     roads = "osrm" if options.osrm_url else "great_circle"

@@ -64,8 +64,8 @@ class Settings:
         A running OSRM (or our own side process); without one, travel times are great circle × detour.
     osrm_table : int or None
         How many places it takes in one table, where that is known.
-    geocoder_url : str or None
-        Nominatim or Photon (`nominatim+http://…`, `photon+http://…`), asked where the extract's own addresses know nothing.
+    nominatim_url, photon_url : str or None
+        Geocoders that are asked where the extract's own addresses know nothing.
     """
 
     data_dir: Path
@@ -76,7 +76,8 @@ class Settings:
     osm: Path | None = None
     osrm_url: str | None = None
     osrm_table: int | None = None
-    geocoder_url: str | None = None
+    nominatim_url: str | None = None
+    photon_url: str | None = None
     time_base: TimeBase = REAL_TIME
 
     @property
@@ -109,7 +110,8 @@ class Settings:
             "osm": str(self.osm) if self.osm else None,
             "osrm_url": self.osrm_url,
             "osrm_table": self.osrm_table,
-            "geocoder_url": self.geocoder_url,
+            "nominatim_url": self.nominatim_url,
+            "photon_url": self.photon_url,
             "time_base": str(self.time_base),
             **also,
         }
@@ -136,7 +138,8 @@ def load(data_dir: Path) -> Settings:
             osm=Path(body["osm"]) if body["osm"] else None,
             osrm_url=body["osrm_url"],
             osrm_table=body["osrm_table"],
-            geocoder_url=body["geocoder_url"],
+            nominatim_url=body["nominatim_url"],
+            photon_url=body["photon_url"],
             time_base=TimeBase.parse(body["time_base"]),
         )
     except FileNotFoundError:
