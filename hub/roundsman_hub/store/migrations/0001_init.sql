@@ -38,7 +38,7 @@ CREATE TABLE log.entries (                    -- facts, as received
 CREATE INDEX entries_by_vehicle ON log.entries (vehicle_id, kind, time);
 
 CREATE TABLE log.fixes_untimed (              -- rows without a time, or more than a day in the future
-    vehicle_id text NOT NULL, session_no integer NOT NULL, seq bigint NOT NULL, mono_ms bigint NOT NULL, time timestamptz,
+    vehicle_id text NOT NULL, session_no integer NOT NULL, seq bigint NOT NULL, mono_ms bigint NOT NULL, utc_ms bigint,
     lat_e6 integer NOT NULL, lon_e6 integer NOT NULL, speed_cm_s integer, heading_cdeg integer, accuracy_dm integer,
     satellites smallint NOT NULL, flags smallint NOT NULL
 );

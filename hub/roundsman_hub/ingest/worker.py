@@ -1,0 +1,288 @@
+"""The ingest worker: hear → store → acknowledge, for as long as it runs. A database or a broker that goes away makes it wait, never end."""
+
+from __future__ import annotations
+
+import logging
+import random
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
+from typing import Final, Protocol, TypeVar
+
+import msgspec
+import psycopg
+
+from roundsman_hub.clock import Clock
+from roundsman_hub.ingest.mqtt import Line, Message
+from roundsman_hub.ingest.said import hear_now, hear_presence
+from roundsman_hub.ingest.shards import Shards
+from roundsman_hub.ingest.take import LogFrame, Taken, take
+from roundsman_hub.settings import Settings
+from roundsman_hub.store import log_store
+from roundsman_hub.store.db import AWAY, Cursor, Database, Notice, is_away, notify
+from roundsman_hub.store.log_store import LostRace, Unreadable
+from roundsman_wire import WireError
+from roundsman_wire.channels import parse_topic
+from roundsman_wire.frames import decode_header
+from roundsman_wire.messages import Ack, Now, Presence
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+MOST: Final = 1_000
+"""Messages in a transaction: bounds what is unpacked at once; cost a row no longer falls beyond."""
+LINGER_S: Final = 0.02
+"""Waits for fellows of the first message: below 1,000 rows a transaction everything costs twice as much; a driver does not notice 20 ms."""
+LOOKS_EVERY_S: Final = 3.0
+"""Between looks for free shards; also finds out that the database is away when no van speaks."""
+MARKERS_EVERY_S: Final = 1.0
+"""A vehicle's marker is told of at most once a second."""
+RETRIES: Final = 5
+REWIND_AGAIN_S: Final = 1.0
+"""One lost frame of a full window makes `MAX_WINDOW` frames that leave a gap: the van is told once, not sixteen times."""
+BACKOFF_S: Final = (0.2, 5.0)
+UNFIT: Final = (psycopg.DataError, psycopg.IntegrityError, ValueError, OverflowError)
+"""What a value raises that passed the wire's checks and that the database still cannot hold."""
+
+
+class Outgoing(Protocol):
+    """Where acks go."""
+
+    def acknowledge(self, vehicle: str, ack: Ack) -> None:
+        """Tell a van what is stored."""
+
+
+class Ingest:
+    """Stores batches of messages. Knows no broker: acks leave through `out`."""
+
+    def __init__(self, db: Database, clock: Clock, out: Outgoing) -> None:
+        self._db = db
+        self._clock = clock
+        self._out = out
+        self.counts: Counter[str] = Counter()
+        self._markers: dict[tuple[str, str], None] = {}
+        self._marked_at: dict[str, float] = {}
+        self._rewound: dict[tuple[str, str, int], tuple[int, float]] = {}
+
+    def process(self, batch: Sequence[Message]) -> None:
+        """Store a batch and answer it.
+
+        Raises
+        ------
+        DatabaseAway
+            Give the same batch again later: what was stored already is then a duplicate, and acknowledged again.
+        """
+        frames: list[LogFrame] = []
+        presences: list[tuple[Message, str, Presence]] = []
+        nows: dict[str, tuple[Message, Now]] = {}
+        for message in batch:
+            try:
+                vehicle, channel = parse_topic(message.topic)
+                if channel.content == "frame":
+                    frames.append(
+                        LogFrame(topic=message.topic, vehicle=vehicle, header=decode_header(message.payload), data=message.payload)
+                    )
+                elif channel.content is Presence and message.payload:  # an empty one was deleted from the broker
+                    presences.append((message, vehicle, msgspec.json.decode(message.payload, type=Presence)))
+                elif channel.content is Now:
+                    nows[vehicle] = message, msgspec.json.decode(message.payload, type=Now)
+            except (WireError, msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+                self._refuse(message, error)
+        if frames:
+            self._store(frames)
+        if presences or nows:
+            self._hear(presences, nows)
+        self._tell_markers()
+
+    def idle(self) -> None:
+        """Nothing came for a moment: tell what was held back."""
+        self._tell_markers()
+
+    # ── the log ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _store(self, frames: Sequence[LogFrame]) -> None:
+        """One transaction; if the database will not take it, half of the vehicles, and so on down to the frame that it will not take."""
+        try:
+            self._store_once(frames)
+        except (LostRace, psycopg.OperationalError) as error:
+            if is_away(error):
+                raise
+            # Not the data's fault, and it did not pass: unacknowledged, so the vans send it again.
+            self.counts["given up"] += len(frames)
+            log.warning("%d frames are left to their vans: %s", len(frames), error)
+        except UNFIT as error:
+            self.counts["failed transactions"] += 1
+            vehicles = sorted({frame.vehicle for frame in frames})
+            if len(vehicles) > 1:
+                half = set(vehicles[: len(vehicles) // 2])
+                self._store([frame for frame in frames if frame.vehicle in half])
+                self._store([frame for frame in frames if frame.vehicle not in half])
+            elif len(frames) > 1:
+                for frame in frames:
+                    self._store([frame])
+            else:
+                log.error("a frame of %s cannot be stored (%s): set aside", vehicles[0], error)
+                self._store_once(frames, distrust=f"the database will not take it: {_printable(error)}")
+
+    def _store_once(self, frames: Sequence[LogFrame], *, distrust: str | None = None) -> None:
+        def body(cur: Cursor) -> Taken:
+            taken = take(cur, frames, self._clock, distrust=distrust)
+            for vehicle, count in taken.unknown.items():
+                log_store.alarm(cur, "unknown vehicle", vehicle, "frames of a vehicle that no fleet has", self._clock.real_now(), count)
+            return taken
+
+        taken = self._in_transaction(body)
+        self.counts += taken.counts
+        self.counts["unknown vehicle"] += taken.unknown.total()
+        for vehicle, ack in taken.acks:
+            if not self._said_already(vehicle, ack):
+                self._out.acknowledge(vehicle, ack)
+        self._tell(Notice(topic="log", fleet_id=fleet, subject=vehicle) for vehicle, fleet in sorted(taken.new_facts.items()))
+
+    def _said_already(self, vehicle: str, ack: Ack) -> bool:
+        key, now = (vehicle, ack.session, ack.lane), time.monotonic()
+        if not ack.rewind:
+            self._rewound.pop(key, None)
+            return False
+        said = self._rewound.get(key)
+        if said is not None and said[0] == ack.through_seq and now - said[1] < REWIND_AGAIN_S:
+            return True
+        self._rewound[key] = (ack.through_seq, now)
+        return False
+
+    def _refuse(self, message: Message, error: Exception) -> None:
+        """Nothing may be concluded from it, so nothing is acknowledged; its bytes are kept for who looks for the fault."""
+        try:
+            vehicle, channel = parse_topic(message.topic)
+            kind = "header unreadable" if channel.content == "frame" else f"{channel.name} unreadable"
+        except WireError:
+            vehicle, kind = message.topic[:200], "wrong topic"
+        self.counts[kind] += 1
+        text = _printable(error)
+
+        def body(cur: Cursor) -> None:
+            log_store.alarm(cur, kind, vehicle, text, self._clock.real_now())
+            if kind == "header unreadable":
+                log_store.quarantine(cur, [Unreadable(topic=message.topic, error=text, frame=message.payload)], self._clock.now())
+
+        self._in_transaction(body)
+
+    # ── presence and markers ────────────────────────────────────────────────────────────────────────────────────────
+
+    def _hear(self, presences: Sequence[tuple[Message, str, Presence]], nows: Mapping[str, tuple[Message, Now]]) -> None:
+        with self._db.transaction() as cur:
+            fleets = log_store.fleets_of(cur, {*nows, *(vehicle for _, vehicle, _ in presences)})
+        for message, vehicle, presence in presences:
+            if vehicle not in fleets:
+                self._unknown(vehicle)
+                continue
+            try:
+                acks, changed = self._in_transaction(
+                    partial(hear_presence, vehicle=vehicle, fleet=fleets[vehicle], presence=presence, clock=self._clock)
+                )
+            except (WireError, *UNFIT) as error:
+                self._refuse(message, error)
+                continue
+            self.counts["presences"] += 1
+            for ack in acks:
+                self._out.acknowledge(vehicle, ack)
+            if changed:
+                self._markers[vehicle, fleets[vehicle]] = None
+                self._marked_at.pop(vehicle, None)
+        self._place([(message, vehicle, fleets[vehicle], now) for vehicle, (message, now) in sorted(nows.items()) if vehicle in fleets])
+
+    def _place(self, told: Sequence[tuple[Message, str, str, Now]]) -> None:
+        if not told:
+            return
+        try:
+            moved = self._in_transaction(partial(hear_now, told=[item[1:] for item in told], clock=self._clock))
+            self._markers |= dict.fromkeys(moved)
+        except UNFIT as error:
+            if len(told) == 1:
+                self._refuse(told[0][0], error)
+                return
+            for item in told:
+                self._place([item])
+
+    def _unknown(self, vehicle: str) -> None:
+        self.counts["unknown vehicle"] += 1
+        with self._db.transaction() as cur:
+            log_store.alarm(cur, "unknown vehicle", vehicle, "presence of a vehicle that no fleet has", self._clock.real_now())
+
+    def _tell_markers(self) -> None:
+        now = time.monotonic()
+        due = [key for key in self._markers if now - self._marked_at.get(key[0], -MARKERS_EVERY_S) >= MARKERS_EVERY_S]
+        for key in due:
+            del self._markers[key]
+            self._marked_at[key[0]] = now
+        self._tell(Notice(topic="vehicle", fleet_id=fleet, subject=vehicle) for vehicle, fleet in due)
+
+    # ── the database ────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _tell(self, told: Iterable[Notice]) -> None:
+        """After COMMIT, in a transaction of its own: commits that notify wait for each other, those that store need not."""
+        if notices := list(told):
+            with self._db.transaction() as cur:
+                notify(cur, *notices)
+
+    def _in_transaction(self, body: Callable[[Cursor], T]) -> T:
+        """Run it; again when another worker was quicker, or a deadlock was broken."""
+        for left in range(RETRIES - 1, -1, -1):
+            try:
+                with self._db.transaction() as cur:
+                    return body(cur)
+            except (LostRace, psycopg.errors.DeadlockDetected, psycopg.errors.SerializationFailure):
+                self.counts["lost races"] += 1
+                if not left:
+                    raise
+        raise AssertionError("unreachable: the last try returns or raises")
+
+
+def _printable(error: Exception) -> str:
+    """Words that any database takes, of an error that may quote the bytes it complains of."""
+    return str(error).replace("\x00", "\\0").encode(errors="replace").decode()[:500]
+
+
+def work(db: Database, line: Line, ingest: Ingest, stop: threading.Event) -> None:
+    """Serve until `stop`: take shards, hear, store. While the database is away nothing is heard, so nothing is lost: vans keep it."""
+    kept: list[Message] = []
+    failures = 0
+    while not stop.is_set():
+        try:
+            with db.dedicated() as connection:
+                shards = Shards(connection)
+                looked = -LOOKS_EVERY_S
+                while not stop.is_set():
+                    if time.monotonic() - looked >= LOOKS_EVERY_S:
+                        if shards.take_free():
+                            log.info("serving %d shards", len(shards.held))
+                            line.serve(shards.held)
+                        looked, failures = time.monotonic(), 0
+                    kept = kept or line.collect(0.25, linger_s=LINGER_S, most=MOST)
+                    ingest.process(kept) if kept else ingest.idle()
+                    kept = []
+        except AWAY as error:
+            if not is_away(error):
+                raise
+            line.serve(frozenset())
+            if not failures:
+                log.warning("the database is away: waiting (%s)", str(error).strip())
+            failures += 1
+            stop.wait(random.uniform(0.5, 1.0) * min(BACKOFF_S[0] * 2**failures, BACKOFF_S[1]))
+
+
+def run(settings: Settings, clock: Clock, stop: threading.Event | None = None) -> None:
+    """Run an ingest worker until `stop` is set."""
+    stop = stop or threading.Event()
+    with Database.connect(settings.database_url, max_size=3) as db:
+        line = Line(settings.hub_broker)
+        ingest = Ingest(db, clock, line)
+        line.start()
+        try:
+            work(db, line, ingest, stop)
+        finally:
+            line.stop()
+            log.info("ingest ends: %s", dict(ingest.counts))

@@ -1,0 +1,237 @@
+"""The vans' log at the hub: sessions and their chain, watermarks, facts, gaps, quarantine, alarms, the epoch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from roundsman_hub import HubError
+from roundsman_hub.store.db import Cursor
+
+MAX_UNREADABLE: Final = 100
+"""Unreadable frames kept of one topic: enough to find the fault; a van that repeats itself must not fill the disk."""
+
+_FIX: Final = "lat_e6, lon_e6, speed_cm_s, heading_cdeg, accuracy_dm, satellites, flags"
+_COPY_TIMED: Final = f"COPY log.fixes (time, vehicle_id, session_no, seq, mono_ms, {_FIX}) FROM STDIN (FORMAT BINARY)"
+_COPY_UNTIMED: Final = f"COPY log.fixes_untimed (vehicle_id, session_no, seq, mono_ms, utc_ms, {_FIX}) FROM STDIN (FORMAT BINARY)"
+
+
+class LostRace(HubError):
+    """Another ingest worker moved a watermark first. Roll back and look again."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lane:
+    """One lane of one session of a vehicle, and how far its log is stored."""
+
+    session_no: int
+    lane: int
+    through_seq: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Move:
+    """A watermark that moves from `old` to `new`."""
+
+    session_no: int
+    lane: int
+    old: int
+    new: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GapRow:
+    """Numbers that will not come, and why."""
+
+    session_no: int
+    lane: int
+    first_seq: int
+    last_seq: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EntryRow:
+    """A fact as received."""
+
+    vehicle_id: str
+    session_no: int
+    seq: int
+    kind: str
+    mono_ms: int
+    time: datetime | None
+    body: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unreadable:
+    """A frame that could not be read. Without a range: its header could not be read either, and nothing was concluded."""
+
+    topic: str
+    error: str
+    frame: bytes
+    session_no: int | None = None
+    lane: int | None = None
+    first_seq: int | None = None
+    last_seq: int | None = None
+
+
+def epoch(cur: Cursor) -> int:
+    """The log's epoch; read it in the transaction that reads the watermarks it goes with."""
+    row = cur.execute("SELECT epoch FROM log.epoch").fetchone()
+    if row is None:
+        raise HubError("the table log.epoch is empty: restore the database")
+    return int(row["epoch"])
+
+
+def raise_epoch(cur: Cursor, to: int) -> None:
+    """The epoch is now at least `to`."""
+    cur.execute("UPDATE log.epoch SET epoch = %s WHERE epoch < %s", (to, to))
+
+
+def fleets_of(cur: Cursor, vehicles: Iterable[str]) -> dict[str, str]:
+    """Fleet of each vehicle that the hub knows and that is in service; the others are absent."""
+    cur.execute("SELECT vehicle_id, fleet_id FROM vehicles WHERE vehicle_id = ANY(%s) AND retired_at IS NULL", (sorted(set(vehicles)),))
+    return {row["vehicle_id"]: row["fleet_id"] for row in cur}
+
+
+def session_numbers(cur: Cursor, wanted: Iterable[tuple[str, str]]) -> dict[tuple[str, str], int]:
+    """Numbers of (vehicle, session) pairs; new ones get the next, and for now stand last in their vehicle's chain."""
+    pairs = sorted(set(wanted))
+    vehicles, sessions = [vehicle for vehicle, _ in pairs], [session for _, session in pairs]
+    found = _session_numbers(cur, vehicles, sessions)
+    new = [pair for pair in pairs if pair not in found]
+    for vehicle, session in new:
+        cur.execute(
+            "INSERT INTO log.sessions (vehicle_id, session, ordinal) "
+            "SELECT %(vehicle)s, %(session)s, coalesce(max(ordinal), 0) + 1 FROM log.sessions WHERE vehicle_id = %(vehicle)s "
+            "ON CONFLICT (vehicle_id, session) DO NOTHING",
+            {"vehicle": vehicle, "session": session},
+        )
+    return _session_numbers(cur, vehicles, sessions) if new else found
+
+
+def _session_numbers(cur: Cursor, vehicles: Sequence[str], sessions: Sequence[str]) -> dict[tuple[str, str], int]:
+    cur.execute(
+        "SELECT s.vehicle_id, s.session, s.session_no FROM log.sessions s "
+        "JOIN unnest(%s::text[], %s::text[]) AS w (vehicle_id, session) USING (vehicle_id, session)",
+        (vehicles, sessions),
+    )
+    return {(row["vehicle_id"], row["session"]): row["session_no"] for row in cur}
+
+
+def lock_lanes(cur: Cursor, wanted: Iterable[tuple[int, int]]) -> dict[tuple[int, int], int]:
+    """Watermarks of (session number, lane) pairs, locked in one order for all workers; new lanes begin at 0.
+
+    The lock saves a lost race; that nothing is stored twice rests on `move` alone.
+    """
+    pairs = sorted(set(wanted))
+    arrays = ([number for number, _ in pairs], [lane for _, lane in pairs])
+    lock = (
+        "SELECT w.session_no, w.lane, w.through_seq FROM log.watermarks w "
+        "JOIN unnest(%s::int[], %s::smallint[]) AS n (session_no, lane) USING (session_no, lane) "
+        "ORDER BY w.session_no, w.lane FOR UPDATE OF w"
+    )
+    found = {(row["session_no"], row["lane"]): int(row["through_seq"]) for row in cur.execute(lock, arrays)}
+    if len(found) < len(pairs):
+        cur.execute(
+            "INSERT INTO log.watermarks (session_no, lane, through_seq) "
+            "SELECT session_no, lane, 0 FROM unnest(%s::int[], %s::smallint[]) AS n (session_no, lane) ORDER BY 1, 2 "
+            "ON CONFLICT DO NOTHING",
+            arrays,
+        )
+        found = {(row["session_no"], row["lane"]): int(row["through_seq"]) for row in cur.execute(lock, arrays)}
+    return found
+
+
+def move(cur: Cursor, moves: Sequence[Move]) -> None:
+    """Compare and set: every watermark moves, or none.
+
+    Raises
+    ------
+    LostRace
+        One of them was no longer where it was read.
+    """
+    if not moves:
+        return
+    cur.execute(
+        "UPDATE log.watermarks w SET through_seq = n.new "
+        "FROM unnest(%s::int[], %s::smallint[], %s::bigint[], %s::bigint[]) AS n (session_no, lane, old, new) "
+        "WHERE w.session_no = n.session_no AND w.lane = n.lane AND w.through_seq = n.old",
+        ([m.session_no for m in moves], [m.lane for m in moves], [m.old for m in moves], [m.new for m in moves]),
+    )
+    if cur.rowcount != len(moves):
+        raise LostRace(f"{len(moves) - cur.rowcount} of {len(moves)} watermarks were moved by another worker")
+
+
+def lanes_of(cur: Cursor, vehicle: str) -> dict[tuple[str, int], int]:
+    """How far each (session, lane) of a vehicle is stored."""
+    cur.execute(
+        "SELECT s.session, w.lane, w.through_seq FROM log.sessions s JOIN log.watermarks w USING (session_no) WHERE s.vehicle_id = %s",
+        (vehicle,),
+    )
+    return {(row["session"], row["lane"]): int(row["through_seq"]) for row in cur}
+
+
+def add_entries(cur: Cursor, rows: Sequence[EntryRow], *, received_at: datetime, received_real_at: datetime) -> None:
+    """Store facts, byte for byte."""
+    if not rows:
+        return
+    with cur.copy(
+        "COPY log.entries (vehicle_id, session_no, seq, kind, mono_ms, time, received_at, received_real_at, body) FROM STDIN"
+    ) as copy:
+        for row in rows:
+            copy.write_row(
+                (row.vehicle_id, row.session_no, row.seq, row.kind, row.mono_ms, row.time, received_at, received_real_at, row.body)
+            )
+
+
+def add_fixes(cur: Cursor, *, timed: bytes, untimed: bytes) -> None:
+    """Store fixes that are already in binary COPY form, head and tail included; empty: none."""
+    for data, statement in ((timed, _COPY_TIMED), (untimed, _COPY_UNTIMED)):
+        if data:
+            with cur.copy(statement) as copy:
+                copy.write(data)
+
+
+def add_gaps(cur: Cursor, gaps: Sequence[GapRow], noted_at: datetime) -> None:
+    """Write down numbers that will not come."""
+    if gaps:
+        cur.executemany(
+            "INSERT INTO log.gaps (session_no, lane, first_seq, last_seq, reason, noted_at) VALUES (%s, %s, %s, %s, %s, %s)",
+            [(gap.session_no, gap.lane, gap.first_seq, gap.last_seq, gap.reason, noted_at) for gap in gaps],
+        )
+
+
+def quarantine(cur: Cursor, frames: Sequence[Unreadable], received_at: datetime) -> None:
+    """Keep bytes that could not be read. Frames that were acknowledged are always kept; of others, `MAX_UNREADABLE` a topic."""
+    for frame in frames:
+        cur.execute(
+            "INSERT INTO log.quarantine (topic, received_at, error, frame, session_no, lane, first_seq, last_seq) "
+            "SELECT %(topic)s, %(at)s, %(error)s, %(frame)s, %(session_no)s, %(lane)s, %(first)s, %(last)s "
+            "WHERE %(session_no)s::int IS NOT NULL OR "
+            "(SELECT count(*) FROM log.quarantine WHERE topic = %(topic)s AND session_no IS NULL) < %(most)s",
+            {
+                "topic": frame.topic,
+                "at": received_at,
+                "error": frame.error,
+                "frame": frame.frame,
+                "session_no": frame.session_no,
+                "lane": frame.lane,
+                "first": frame.first_seq,
+                "last": frame.last_seq,
+                "most": MAX_UNREADABLE,
+            },
+        )
+
+
+def alarm(cur: Cursor, kind: str, subject: str, detail: str, at_real: datetime, count: int = 1) -> None:
+    """Something that a technician should look at happened again."""
+    cur.execute(
+        "INSERT INTO log.alarms AS a (kind, subject, count, first_real_at, last_real_at, detail) "
+        "VALUES (%(kind)s, %(subject)s, %(n)s, %(at)s, %(at)s, %(detail)s) "
+        "ON CONFLICT (kind, subject) DO UPDATE SET count = a.count + %(n)s, last_real_at = %(at)s, detail = %(detail)s",
+        {"kind": kind, "subject": subject, "n": count, "at": at_real, "detail": detail},
+    )
