@@ -42,7 +42,8 @@ DAY_STARTS_AT: Final = timedelta(hours=7, minutes=30)
 HUB_STARTS_WITHIN_S: Final = 240.0
 """A city's roads take a while to prepare on a small machine."""
 AGENTS_START_WITHIN_S: Final = 90.0
-CAPACITY: Final = 45
+PARCELS_AN_ORDER: Final = 2
+"""Room in a van for each order that falls to it: customers order 1.7 parcels each, so that nearly all vans are needed."""
 CREW: Final = (
     ("Heron", "Ada"), ("Otter", "Bruno"), ("Wren", "Chidi"), ("Badger", "Dana"),
     ("Finch", "Emil"), ("Hare", "Farah"), ("Lark", "Goran"), ("Marten", "Hana"),
@@ -91,7 +92,7 @@ async def _start_hub(
 ) -> World:
     data = directory / "hub"
     port = free_port()
-    where = ["--data", str(data), "--osm", str(streets), "--api-host", "127.0.0.1", "--api-port", str(port)]
+    where = ["--data", str(data), "--osm", str(streets), "--api-host", "127.0.0.1", "--api-port", str(port), "--vans-port", "0"]
     hub = Program("hub", ["roundsman_hub", "serve", *where, "--time-base", str(base)], directory / "hub.log")
     stack.push_async_callback(hub.stop)
     await hub.start()
@@ -168,9 +169,10 @@ async def _make_fleet(stack: contextlib.AsyncExitStack, made: World) -> None:
         : made.settings.vans
     ]
     curb = await _curb(made, place)
+    capacity = round(PARCELS_AN_ORDER * made.settings.orders / made.settings.vans)
     for number, (name, person) in enumerate(crew):
         driver = (await made.desk.post("/v1/drivers", {"name": person}))["driver"]
-        vehicle = {"name": name, "depot": made.depot, "driver": driver, "capacity": CAPACITY}
+        vehicle = {"name": name, "depot": made.depot, "driver": driver, "capacity": capacity}
         # The shift is settled when everybody is there (`demo.py`); until then it is long enough for any start.
         vehicle |= {"shift_start": start.isoformat(), "shift_end": (start + timedelta(seconds=3 * made.settings.round_s)).isoformat()}
         vehicle_id = (await made.desk.post("/v1/vehicles", vehicle))["vehicle"]
