@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
 from typing import Final
@@ -21,6 +22,9 @@ BREAK_S: Final = 900
 """A driver on a break is taken to drive on after this: half of a usual lunch break."""
 LEAST_SERVICE_S: Final = 30
 """A stop that takes longer than planned is taken to end this soon."""
+
+WAITS: Final = "waits until "
+"""Begins the reason of a task that is between two vans."""
 
 Table = npt.NDArray[np.int32]
 
@@ -52,6 +56,21 @@ def on_board(world: World) -> dict[str, str]:
     }
 
 
+def between_vans(world: World, holders: Mapping[str, frozenset[str]]) -> dict[str, frozenset[str]]:
+    """Work that is in no plan until the vans that may still hold it let go, with those vans.
+
+    A task on its way from one van to another, as long as the first can answer: offline, it gets the task back. And a task that
+    several may hold, as a restored database can leave it: taken from all of them, it heals itself.
+    """
+    out = {}
+    for order_id in world.orders:
+        vans = holders.get(order_id, frozenset())
+        moving = world.unassigned.get(order_id, "").startswith(WAITS) and all(world.vans[van].online for van in vans)
+        if len(vans) > 1 or (vans and moving):
+            out[order_id] = vans
+    return out
+
+
 def frozen(world: World, van: VanFacts, aboard: dict[str, str], holders: dict[str, frozenset[str]]) -> tuple[str, ...]:
     """The stop in progress; else the one being driven to, if it is still this van's."""
     standing = tuple(task for task in van.in_progress if task in world.orders)
@@ -81,6 +100,7 @@ def build(world: World, durations_s: Table, distances_m: Table, *, may_move: boo
     """
     origin_utc_s = int(world.now.timestamp())
     holders = may_hold(world.issued, world.in_force)
+    between = between_vans(world, holders)
     aboard = on_board(world)
     vans = [van for van in world.vans.values() if at_work(van, world.now)]
     cold = {van.vehicle_id: frozen(world, van, aboard, holders) for van in vans}
@@ -91,8 +111,8 @@ def build(world: World, durations_s: Table, distances_m: Table, *, may_move: boo
         held = holders.get(order.order_id, frozenset())
         if order.cancelled and order.order_id not in standing:
             continue
-        if len(held) > 1:
-            continue  # left in no plan until the vans let go: what a restored database may have mixed up heals itself
+        if order.order_id in between:
+            continue
         holder = next(iter(held), None)
         stays = holder is not None and (not may_move or not world.vans[holder].online)
         tasks.append(

@@ -13,7 +13,7 @@ from roundsman_hub.planning.diff import diff
 from roundsman_hub.planning.evaluate import judge
 from roundsman_hub.planning.problem import Plan, PlannedVisit, Problem
 from roundsman_hub.planning.walk import Ground
-from roundsman_hub.replan.build import on_board, remaining
+from roundsman_hub.replan.build import WAITS, between_vans, on_board, remaining
 from roundsman_hub.replan.holds import may_hold, permitted
 from roundsman_hub.replan.world import Draft, OrderFacts, VanFacts, World
 from roundsman_wire.messages import PlanStop
@@ -26,8 +26,6 @@ KEPT_REASONS: Final = 3
 FIRST: Final = "first plan of the shift"
 ENDED: Final = "the shift has ended"
 TOLD_AGAIN: Final = "the van refused the plan before this one"
-WAITS: Final = "waits until "
-"""Begins the reason of a task that is between two vans."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,10 +57,8 @@ def answer(world: World, problem: Problem, plan: Plan, *, travel_times: str, why
     names = {van.vehicle_id: van.name for van in world.vans.values()}
     for task, vans in waiting.items():
         unassigned[task] = _waits(names, vans)
-    for order in world.orders.values():
-        vans = holders.get(order.order_id, frozenset())
-        if len(vans) > 1:
-            unassigned[order.order_id] = _waits(names, vans)
+    for task, vans in between_vans(world, holders).items():
+        unassigned[task] = _waits(names, vans)
     verdict = judge(Ground(problem), Plan(routes=routes, unassigned=unassigned))
     drafts = []
     for van in world.vans.values():

@@ -1,0 +1,229 @@
+"""A depot's day, re-planned: what is told to the vans, and what is not."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from roundsman_hub.replan.build import WAITS
+from roundsman_hub.replan.decide import unsettled
+
+Yard = Any  # the fixture of conftest.py
+
+
+def test_the_first_plan_serves_everything(yard: Yard) -> None:
+    van = yard.van()
+    orders = {yard.order(500 * n, 300, kind="delivery") for n in range(1, 5)}
+    yard.plan()
+    plan = yard.newest(van)
+    assert {stop.stop for stop in plan.stops} == orders
+    assert plan.reason == "first plan of the shift"
+    assert [stop.arrival_utc_ms for stop in plan.stops] == sorted(stop.arrival_utc_ms for stop in plan.stops)
+    assert plan.stops[0].arrival_utc_ms >= plan.shift_start_utc_ms
+    assert len(plan.matrix_s) == 2 * 5 * 5
+    assert yard.woken
+
+
+def test_no_new_information_no_new_plan(yard: Yard) -> None:
+    """However often the depot's revision rises, a van is told a plan only when it says something else."""
+    van = yard.van()
+    yard.order(800, 0)
+    yard.plan()
+    version = yard.newest(van).version
+    for _ in range(3):
+        yard.bump()
+        yard.plan()
+    assert yard.newest(van).version == version
+    assert yard.issued() == 1
+
+
+def test_work_that_is_done_leaves_the_plan_without_a_new_one(yard: Yard) -> None:
+    van = yard.van()
+    yard.order(500, 0)
+    yard.order(1500, 0)
+    yard.plan()
+    yard.receipt(van)
+    yard.duty(van, "on")
+    yard.at(van, 500, 0)
+    yard.state(van, yard.route(van)[0], "delivered")
+    yard.bump()
+    yard.plan()
+    assert yard.issued() == 1
+
+
+def test_an_urgent_order_is_inserted_behind_the_stop_being_driven_to(yard: Yard) -> None:
+    """Invariant 7's hub side: the next stop stays, although the urgent order lies on the way to it."""
+    van = yard.van()
+    far = yard.order(6000, 0, within_h=(0, 8))
+    yard.plan()
+    yard.receipt(van)
+    yard.duty(van, "on")
+    yard.at(van, 1000, 0)
+    urgent = yard.order(2000, 0, priority=9, within_h=(0, 8), name="Urgent")
+    yard.plan()
+    plan = yard.newest(van)
+    assert [stop.stop for stop in plan.stops] == [far, urgent]
+    assert plan.changes == ("Added: Urgent as stop 2",)
+    assert plan.reason == "Urgent ordered"
+
+
+def test_a_stop_in_progress_stays_even_when_it_is_cancelled(yard: Yard) -> None:
+    van = yard.van()
+    first, second = yard.order(500, 0), yard.order(900, 0)
+    yard.plan()
+    yard.receipt(van)
+    yard.duty(van, "on")
+    yard.at(van, 900, 0)
+    yard.state(van, second, "arrived")
+    yard.cancel(second)
+    yard.plan()
+    assert yard.route(van) == [second, first]
+    yard.state(van, second, "failed")
+    yard.bump()
+    yard.plan()
+    assert yard.route(van) == [second, first], "what is done needs no new plan"
+
+
+def test_a_cancelled_order_leaves_the_plan(yard: Yard) -> None:
+    van = yard.van()
+    kept, gone = yard.order(500, 0), yard.order(900, 0, name="Gone")
+    yard.plan()
+    yard.cancel(gone)
+    yard.plan()
+    assert yard.route(van) == [kept]
+    assert yard.newest(van).changes == ("Removed: Gone",)
+
+
+def test_goods_that_left_the_depot_stay_in_their_van(yard: Yard) -> None:
+    """A delivery on board cannot move; one that came after every van left is unassigned, and says why."""
+    van, other = yard.van("One"), yard.van("Two")
+    orders = [yard.order(700 * n, 100, kind="delivery") for n in range(1, 4)]
+    yard.plan()
+    for vehicle in (van, other):
+        if yard.newest(vehicle):
+            yard.receipt(vehicle)
+        yard.duty(vehicle, "on")
+        yard.at(vehicle, 0, 50)
+    before = {vehicle: set(yard.route(vehicle)) for vehicle in (van, other)}
+    late = yard.order(300, 0, kind="delivery", name="Late")
+    yard.plan()
+    assert {vehicle: set(yard.route(vehicle)) for vehicle in (van, other)} == before
+    assert set().union(*before.values()) == set(orders)
+    assert yard.unassigned() == {late: "goods are at the depot and every van has left"}
+
+
+def test_a_task_moves_in_two_steps(yard: Yard) -> None:
+    """It leaves the one van's plan first, and enters the other's only after the receipt: never may two vans hold it."""
+    near, far = yard.van("Near"), yard.van("Far")
+    task = yard.order(3000, 0, name="Parcel")
+    yard.plan()
+    holder, other = (near, far) if yard.route(near) else (far, near)
+    yard.receipt(holder)
+    for vehicle in (near, far):
+        yard.duty(vehicle, "on")
+    yard.at(holder, -9000, 0)
+    yard.at(other, 2900, 0)
+    filler = yard.order(-9500, 0, name="Filler")
+    yard.plan()
+    yard.receipt(holder)
+    with yard.db.transaction() as cur:
+        cur.execute("UPDATE vehicle_now SET next_stop = %s WHERE vehicle_id = %s", (filler, holder))
+    yard.bump()
+    search = yard.planner.plan(yard.depot)
+    assert search is not None
+    moved = type(search.warm)(routes={holder: (filler,), other: (task,)}, unassigned={})
+    yard.planner.adopt(search, moved)
+    assert yard.route(holder) == [filler]
+    assert yard.route(other) == []
+    assert yard.unassigned()[task].startswith(WAITS)
+    yard.bump()
+    yard.plan()
+    assert yard.route(other) == [], "still without a receipt"
+    yard.receipt(holder)
+    world = yard.planner.look(yard.depot)
+    assert unsettled(world) == ["Parcel is free to be planned"]
+    yard.bump()
+    yard.plan()
+    assert yard.route(other) == [task]
+    assert yard.unassigned() == {}
+
+
+def test_a_van_that_is_offline_keeps_what_it_holds(yard: Yard) -> None:
+    """Nobody can ask it to let go, so a search may not even wish for it."""
+    van = yard.van("Away", online=False)
+    yard.van("Here")
+    yard.order(1000, 0)
+    yard.plan()
+    holder = van if yard.route(van) else None
+    yard.bump()
+    search = yard.planner.plan(yard.depot)
+    assert search is not None
+    pinned = {task.task: task.may_be_held_by for task in search.problem.tasks}
+    assert set(pinned.values()) == {holder}
+
+
+def test_the_end_of_a_shift_is_a_plan_without_stops(yard: Yard) -> None:
+    van, other = yard.van("Tired"), yard.van("Fresh")
+    task = yard.order(1000, 0)
+    yard.plan()
+    holder, free = (van, other) if yard.route(van) else (other, van)
+    yard.receipt(holder)
+    yard.duty(holder, "on")
+    yard.duty(holder, "off")
+    assert unsettled(yard.planner.look(yard.depot))
+    yard.bump()
+    yard.plan()
+    assert yard.newest(holder).stops == ()
+    assert yard.newest(holder).reason == "the shift has ended"
+    assert yard.route(free) == []
+    yard.receipt(holder)
+    yard.bump()
+    yard.plan()
+    assert yard.route(free) == [task]
+
+
+def test_a_refused_plan_is_told_again(yard: Yard) -> None:
+    van = yard.van()
+    yard.order(500, 0)
+    yard.plan()
+    before = yard.newest(van)
+    yard.receipt(van, "refused")
+    assert unsettled(yard.planner.look(yard.depot)) == ["Van refused its plan"]
+    yard.bump()
+    yard.plan()
+    after = yard.newest(van)
+    assert after.version > before.version
+    assert [s.stop for s in after.stops] == [s.stop for s in before.stops]
+    assert unsettled(yard.planner.look(yard.depot)) == []
+
+
+def test_a_changed_address_reaches_the_driver(yard: Yard) -> None:
+    van = yard.van()
+    order = yard.order(500, 0, name="Ann")
+    yard.plan()
+    with yard.db.transaction() as cur:
+        cur.execute("UPDATE orders SET instructions = 'ring twice' WHERE order_id = %s", (order,))
+    yard.bump()
+    yard.plan()
+    assert yard.newest(van).stops[0].instructions == "ring twice"
+    assert yard.newest(van).changes == ("Changed: Ann",)
+
+
+def test_an_undone_stop_is_planned_again(yard: Yard) -> None:
+    """A driver's undo can come after the plan was made without the stop."""
+    van = yard.van()
+    task = yard.order(500, 0, name="Ann")
+    yard.order(900, 0)
+    yard.plan()
+    yard.receipt(van)
+    yard.duty(van, "on")
+    yard.at(van, 500, 0)
+    yard.state(van, task, "delivered")
+    yard.order(1200, 0)
+    yard.plan()
+    assert task not in yard.route(van)
+    with yard.db.transaction() as cur:
+        cur.execute("DELETE FROM order_states WHERE order_id = %s", (task,))
+    assert unsettled(yard.planner.look(yard.depot)) == ["Ann has to be planned again"]
+    yard.bump()
+    yard.plan()
+    assert task in yard.route(van)
