@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING, Any
 
 from fastapi import FastAPI
@@ -11,10 +14,11 @@ from starlette.datastructures import MutableHeaders
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from roundsman_hub.api import fleet, keys_doors, orders, problems
+from roundsman_hub.api import customer, fleet, keys_doors, live_doors, orders, pages, problems
 from roundsman_hub.api.desk import AtDesk, Desk
 from roundsman_hub.api.problems import ProblemDocument, documented
 from roundsman_hub.domain.roles import PERMISSIONS, ROLES
+from roundsman_hub.live.broadcast import Broadcaster
 
 if TYPE_CHECKING:
     from roundsman_hub.clock import Clock
@@ -76,13 +80,25 @@ def create_app(settings: Settings, db: Database, clock: Clock, geocoder: Geocode
     roads : RoadNetwork
         For "is there a road near that place".
     """
+    broadcaster = Broadcaster(db, clock, live_doors.drawer(roads))
+
+    @contextlib.asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        broadcaster.start(asyncio.get_running_loop())
+        yield
+        broadcaster.stop()
+        await asyncio.to_thread(broadcaster.wait)
+
     app = FastAPI(
+        lifespan=lifespan,
         title="Roundsman",
         version=VERSION,
         description=_description(),
         docs_url=None,  # its pages load scripts from elsewhere; the document itself is at /openapi.json
         redoc_url=None,
     )
+    app.state.extract = None if settings.osm is None else (settings.osm, settings.cache_dir)
+    app.state.broadcaster = broadcaster
     app.state.desk = Desk(db=db, clock=clock, geocoder=geocoder, roads=roads)
     problems.install(app)
     app.add_middleware(GZipMiddleware, minimum_size=1_000)
@@ -101,7 +117,7 @@ def create_app(settings: Settings, db: Database, clock: Clock, geocoder: Geocode
             cur.execute("SELECT 1")
         return Health(status="ready")
 
-    for router in (fleet.router, orders.router, keys_doors.router):
+    for router in (fleet.router, orders.router, live_doors.router, keys_doors.router, customer.router, pages.router):
         app.include_router(router)
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]  # FastAPI's own way to extend the document
     return app

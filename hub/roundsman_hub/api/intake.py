@@ -80,5 +80,5 @@ def accept(cur: Cursor, desk: Desk, caller: Caller, new: NewOrder, depot: str, p
     if place.at is None:
         store.enqueue(cur, caller.fleet, order, reason=place.reason, candidates=place.candidate_rows, at=now)
     body = new.model_dump(mode="json", exclude={"phone"}, exclude_defaults=True)
-    journal(cur, fleet_id=caller.fleet, at=now, kind="order_created", subject=order, actor=caller.key_id, body=body)
+    journal(cur, fleet_id=caller.fleet, at=now, kind="order.created", subject=order, actor=caller.key_id, body=body)
     return order

@@ -277,7 +277,7 @@ class Order(BaseModel):
     state: OrderState
     reason: str | None = Field(description="why it is unassigned, waits for a place, or failed")
     vehicle: str | None = Field(description="the van that served it, or whose newest plan has it")
-    position: int | None = Field(description="in that plan, from 0")
+    position: int | None = Field(description="in that plan, from 1")
     eta: datetime | None
     eta_low: datetime | None
     eta_high: datetime | None

@@ -19,7 +19,7 @@ from roundsman_hub.api.keys import Caller
 from roundsman_hub.api.once import OnlyOnce
 from roundsman_hub.api.places import off_network_m, place_of
 from roundsman_hub.api.problems import Problem, documented, not_found
-from roundsman_hub.geocode.normalise import address_key
+from roundsman_hub.geocode import address_key
 from roundsman_hub.replan import revision
 from roundsman_hub.store import fleet as fleet_store
 from roundsman_hub.store import orders as store
@@ -108,7 +108,7 @@ def patch_order(order: str, change: m.OrderChange, request: Request, desk: AtDes
         if changes.keys() & {"window_start", "window_end"}:
             refuse_outside(after["window_start"], after["window_end"], fleet_store.shifts(cur, before["depot_id"]))
         store.change(cur, caller.fleet, order, changes)
-        _note(cur, desk, caller, "order_changed", order, change.model_dump(mode="json", exclude_unset=True))
+        _note(cur, desk, caller, "order.changed", order, change.model_dump(mode="json", exclude_unset=True))
         what = f"{before['kind']} {before['reference'] or before['name'] or order} changed"
         revision.bump(cur, before["depot_id"], what, after["priority"], clock=desk.clock)
         return _shown(cur, order, request)
@@ -122,7 +122,7 @@ def cancel_order(order: str, request: Request, desk: AtDesk, once: OnlyOnce, cal
         before = _open(cur, order, cancelled_is_fine=True)
         if before["state"] != "cancelled":
             store.change(cur, caller.fleet, order, {"cancelled_at": desk.clock.now()})
-            _note(cur, desk, caller, "order_cancelled", order, {})
+            _note(cur, desk, caller, "order.cancelled", order, {})
             what = f"{before['kind']} {before['reference'] or before['name'] or order} cancelled"
             revision.bump(cur, before["depot_id"], what, CANCEL_PRIORITY, clock=desk.clock)
         return _shown(cur, order, request)
@@ -144,7 +144,7 @@ def pin_order(order: str, pin: m.Pin, request: Request, desk: AtDesk, once: Only
         store.place(cur, caller.fleet, order, lat_e6=at.lat_e6, lon_e6=at.lon_e6)
         if pin.remember and before["address"]:
             store.remember_pin(cur, caller.fleet, address_key(before["address"]), lat_e6=at.lat_e6, lon_e6=at.lon_e6)
-        _note(cur, desk, caller, "order_pinned", order, pin.model_dump())
+        _note(cur, desk, caller, "order.pinned", order, pin.model_dump())
         what = f"{before['kind']} {before['reference'] or before['name'] or order} placed"
         revision.bump(cur, before["depot_id"], what, before["priority"], clock=desk.clock)
         return _shown(cur, order, request)

@@ -10,8 +10,8 @@ from roundsman_core.geo import LatLon
 from roundsman_hub.api.desk import Desk
 from roundsman_hub.api.keys import Caller
 from roundsman_hub.api.models import NewOrder
-from roundsman_hub.geocode import Ambiguous, Found, Unknown
-from roundsman_hub.geocode.normalise import address_key
+from roundsman_hub.geocode import Ambiguous, Found, address_key
+from roundsman_hub.roads.network import RoadsError
 from roundsman_hub.store import orders as store
 
 FARTHEST_FROM_ROAD_M: Final = 500.0
@@ -48,22 +48,19 @@ def place_of(desk: Desk, caller: Caller, new: NewOrder) -> Place:
         return Place(placed="pinned", at=LatLon.from_e6(*pinned))
     if desk.geocoder is None:
         return Place(placed="unknown", reason="no address book or geocoder is set up: pin it, or send lat_deg and lon_deg")
-    match desk.geocoder.find(new.address):
-        case Found(position=at, label=label):
-            return _on_network(desk, "geocoded", at, label)
-        case Ambiguous(candidates=candidates):
-            return Place(
-                placed="ambiguous",
-                reason=f"{new.address!r} may be {len(candidates)} places",
-                candidates=[(c.label, c.position) for c in candidates],
-            )
-        case Unknown():
-            return Place(placed="unknown", reason=f"no place found for {new.address!r}")
+    answer = desk.geocoder.find(new.address)
+    if isinstance(answer, Found):
+        return _on_network(desk, "geocoded", answer.position, answer.label)
+    candidates = [(candidate.label, candidate.position) for candidate in answer.candidates]
+    return Place(placed="ambiguous" if isinstance(answer, Ambiguous) else "unknown", reason=answer.reason, candidates=candidates)
 
 
 def off_network_m(desk: Desk, at: LatLon) -> float | None:
     """How far the nearest road is, if that is too far; None where a van can come near enough."""
-    away_m = desk.roads.nearest(at)[1]
+    try:
+        away_m = desk.roads.nearest(at).distance_m
+    except RoadsError:
+        return None  # the roads' own process is away for a moment; no order is refused for that, and the planner judges again
     return away_m if away_m > FARTHEST_FROM_ROAD_M else None
 
 

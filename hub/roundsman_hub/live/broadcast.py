@@ -1,0 +1,184 @@
+"""The live broadcaster: one thread hears the database, reads each watched fleet's view, and hands changes to every listener."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Final, Protocol
+
+import msgspec
+import psycopg
+
+from roundsman_hub.live.slot import Slot
+from roundsman_hub.live.view import EVERYTHING, READS, DrawRoute, FleetView, Key, sse
+from roundsman_hub.store.db import AWAY, Database, DatabaseAway, Notice, listen, notices
+
+log = logging.getLogger(__name__)
+
+GATHER_S: Final = 0.25
+"""Notices are gathered this long: a burst of orders is one read. A person does not see a quarter of a second."""
+TICK_S: Final = 1.0
+"""Business time goes out this often; it also shows that the line is alive."""
+REREAD_S: Final = 15.0
+"""Everything watched is read again this often, so that a notice that got lost is not missed for long."""
+RETRY_S: Final = 1.0
+ENDS_WITHIN_S: Final = 3.0
+"""Longer than the thread waits for anything but a connection."""
+_ALL: Final = "*"
+
+
+class TellsTime(Protocol):
+    """The clock, as far as the stream needs it."""
+
+    def now(self) -> datetime: ...
+
+    def real_now(self) -> datetime: ...
+
+
+class Broadcaster:
+    """Listeners join with `join` and leave with `leave`, on the event loop. Views live on the broadcaster's own thread alone."""
+
+    def __init__(self, db: Database, clock: TellsTime, draw_route: DrawRoute) -> None:
+        self._db, self._clock, self._draw = db, clock, draw_route
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._slots: dict[str, set[Slot]] = defaultdict(set)
+        self._newcomers: dict[str, set[Slot]] = defaultdict(set)
+        self._lock = threading.Lock()
+        self._stop = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    def start(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Begin to listen; changes are handed over on `loop`."""
+        self._loop = loop
+        self._thread = threading.Thread(target=self._run, name="live", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End every listener's stream, and tell the thread to end. On the event loop."""
+        self._stop.set()
+        for slots in (*self._slots.values(), *self._newcomers.values()):
+            for slot in slots:
+                slot.close()
+
+    def wait(self) -> None:
+        """Until the thread has ended. Not on the event loop."""
+        if self._thread is not None:
+            self._thread.join(ENDS_WITHIN_S)
+
+    def join(self, fleet_id: str) -> Slot:
+        """A new listener's slot; it begins with a snapshot, within `GATHER_S`."""
+        slot = Slot()
+        with self._lock:
+            self._newcomers[fleet_id].add(slot)
+        return slot
+
+    def leave(self, fleet_id: str, slot: Slot) -> None:
+        """The listener is gone."""
+        with self._lock:
+            for slots in (self._slots, self._newcomers):
+                slots[fleet_id].discard(slot)
+                if not slots[fleet_id]:
+                    del slots[fleet_id]
+
+    # ── on the broadcaster's thread ──────────────────────────────────────────────────────────────────────────────────
+
+    def _run(self) -> None:
+        away = False
+        while not self._stop.is_set():
+            try:
+                with self._db.dedicated() as connection:
+                    listen(connection)
+                    away = False
+                    self._serve(connection)
+            except AWAY as error:
+                if not away:  # said once, not every second
+                    log.warning("live stream: %s; trying again until it is back", error)
+                away = True
+                self._tick(database_away=True)
+                self._stop.wait(RETRY_S)
+
+    def _serve(self, connection: psycopg.Connection[dict[str, object]]) -> None:
+        """Until the connection is gone: gather notices, read, hand over. Views begin anew, since notices were missed before."""
+        views: dict[str, FleetView] = {}
+        dirty: dict[str, set[str]] = defaultdict(set)
+        ticked = reread = 0.0
+        while not self._stop.is_set():
+            for notice in notices(connection, GATHER_S):
+                dirty[notice.fleet_id] |= self._parts(notice)
+            # Those who came along while the first was gathered.
+            self._stop.wait(GATHER_S if dirty else 0.0)
+            for notice in notices(connection, 0.0):
+                dirty[notice.fleet_id] |= self._parts(notice)
+            now = time.monotonic()
+            if now - reread >= REREAD_S:
+                reread = now
+                dirty[_ALL] |= EVERYTHING
+            self._refresh(views, dirty)
+            dirty.clear()
+            if now - ticked >= TICK_S:
+                ticked = now
+                self._tick(database_away=False)
+
+    @staticmethod
+    def _parts(notice: Notice) -> frozenset[str]:
+        return READS.get(notice.topic, frozenset())
+
+    def _refresh(self, views: dict[str, FleetView], dirty: Mapping[str, set[str]]) -> None:
+        with self._lock:
+            watched = set(self._slots) | set(self._newcomers)
+            newcomers = {fleet: bool(slots) for fleet, slots in self._newcomers.items()}
+        for fleet in views.keys() - watched:
+            del views[fleet]
+        for fleet in watched:
+            fresh = fleet not in views
+            view = views.setdefault(fleet, FleetView(self._draw))
+            parts = EVERYTHING if fresh else dirty.get(fleet, set()) | dirty.get(_ALL, set())
+            changed: dict[Key, bytes] = {}
+            if parts:
+                try:
+                    with self._db.tenant(fleet) as cur:
+                        changed = view.refresh(cur, parts, self._clock.now())
+                except DatabaseAway:
+                    del views[fleet]  # half read: begins anew
+                    raise
+            self._hand_over(fleet, changed, snapshot=view.snapshot() if fresh or newcomers.get(fleet) else None, to_all=fresh)
+
+    def _hand_over(self, fleet: str, changed: dict[Key, bytes], *, snapshot: bytes | None, to_all: bool) -> None:
+        """Changes to those who have the view; the snapshot to newcomers, and to all where the view began anew."""
+
+        def deliver() -> None:
+            with self._lock:
+                old = set(self._slots.get(fleet, ()))
+                new = self._newcomers.pop(fleet, set()) if snapshot is not None else set()
+                self._slots[fleet] = old | new
+            for slot in old | new:
+                if snapshot is not None and (to_all or slot in new):
+                    slot.restart(snapshot)
+                else:
+                    slot.put(changed)
+
+        if changed or snapshot is not None:
+            self._on_loop(deliver)
+
+    def _tick(self, *, database_away: bool) -> None:
+        body = {"now": self._clock.now(), "real_now": self._clock.real_now(), "database_away": database_away}
+        data = sse("tick", msgspec.json.encode(body))
+
+        def deliver() -> None:
+            for slots in list(self._slots.values()):
+                for slot in slots:
+                    slot.put({("tick", ""): data})
+
+        self._on_loop(deliver)
+
+    def _on_loop(self, call: Callable[[], None]) -> None:
+        assert self._loop is not None  # started
+        try:
+            self._loop.call_soon_threadsafe(call)
+        except RuntimeError:  # the loop is closed: the app has ended
+            self._stop.set()

@@ -1,0 +1,138 @@
+"""Rows as the documents that the live page gets: one for each van, plan, order and event. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Any, Final
+
+Row = Mapping[str, Any]
+Document = dict[str, Any]
+_FIRST_SHOWN: Final = 4
+
+
+def _deg(e6: int | None) -> float | None:
+    return None if e6 is None else e6 / 1e6
+
+
+def vehicle(r: Row) -> Document:
+    """A van as it is now."""
+    return {
+        "vehicle": r["vehicle_id"],
+        "name": r["name"],
+        "depot": r["depot_id"],
+        "driver": r["driver_name"],
+        "driver_phone": r["driver_phone"],
+        "capacity": r["capacity"],
+        "shift_start": r["shift_start"],
+        "shift_end": r["shift_end"],
+        "online": r["online"],
+        "duty": r["duty"],
+        "time": r["time"],
+        "seen_real_at": r["seen_real_at"],
+        "lat_deg": _deg(r["lat_e6"]),
+        "lon_deg": _deg(r["lon_e6"]),
+        "speed_mps": None if r["speed_cm_s"] is None else r["speed_cm_s"] / 100,
+        "heading_deg": None if r["heading_cdeg"] is None else r["heading_cdeg"] / 100,
+        "next_stop": r["next_stop"],
+        "backlog": r["backlog"],
+        "plan_version": r["plan_version"],
+        "plan_state": plan_state(r["receipts"]),
+    }
+
+
+def plan_state(receipts: Mapping[str, Any]) -> str:
+    """How far a plan came, in one word: what the van last said of it, or `sent` while it said nothing."""
+    return next((state for state in ("refused", "declined", "shown", "in_force", "held") if state in receipts), "sent")
+
+
+def plan(r: Row, route: list[list[float]]) -> Document:
+    """A van's newest plan. `route`: [lon_deg, lat_deg] pairs along the roads."""
+    return {
+        "vehicle": r["vehicle_id"],
+        "version": r["version"],
+        "issued_at": r["issued_at"],
+        "reason": r["reason"],
+        "changes": r["changes"],
+        "stops": [stop["stop"] for stop in r["plan"]["stops"]],
+        "travel_times": r["plan"].get("travel_times", "great_circle"),
+        "route": route,
+    }
+
+
+def order(r: Row) -> Document:
+    """An order on the live page: no telephone number, no link."""
+    same = (
+        "reference",
+        "kind",
+        "name",
+        "address",
+        "placed",
+        "window_start",
+        "window_end",
+        "promise_start",
+        "promise_end",
+        "parcels",
+        "priority",
+    )
+    more = ("state", "reason", "position", "eta", "eta_low", "eta_high", "arrived_at", "done_at")
+    return {
+        "order": r["order_id"],
+        "depot": r["depot_id"],
+        "lat_deg": _deg(r["lat_e6"]),
+        "lon_deg": _deg(r["lon_e6"]),
+        "vehicle": r["vehicle_id"],
+        **{field: r[field] for field in (*same, *more)},
+    }
+
+
+def event(r: Row) -> Document:
+    """One line of what happened."""
+    subject = r["subject"]
+    is_vehicle = r["kind"] == "plan.issued"
+    return {
+        "id": r["id"],
+        "at": r["at"],
+        "kind": r["kind"],
+        "vehicle": subject if is_vehicle else None,
+        "order": None if is_vehicle else subject,
+        "text": _TEXTS[r["kind"]](r),
+    }
+
+
+def _order_name(r: Row) -> str:
+    return " ".join(part for part in (r["reference"], r["order_name"]) if part) or str(r["subject"])
+
+
+def _plan_text(r: Row) -> str:
+    changes = list(r["body"].get("changes") or ())
+    more = f"; and {len(changes) - _FIRST_SHOWN} more" if len(changes) > _FIRST_SHOWN else ""
+    told = f": {'; '.join(changes[:_FIRST_SHOWN])}{more}" if changes else ""
+    return f"{r['vehicle_name'] or r['subject']} gets a new plan ({r['body'].get('reason') or 'no reason given'}){told}"
+
+
+def _created_text(r: Row) -> str:
+    urgent = "Urgent " if r["body"].get("priority", 0) >= 8 else "New "
+    return f"{urgent}{r['body'].get('kind', 'delivery')} {_order_name(r)}"
+
+
+def _late(r: Row) -> str:
+    late_s = r["body"].get("late_s")
+    return "" if late_s is None or late_s < 60 else f", {round(late_s / 60)} min late"
+
+
+_TEXTS: Final[dict[str, Callable[[Row], str]]] = {
+    "plan.issued": _plan_text,
+    "order.created": _created_text,
+    "order.cancelled": lambda r: f"{_order_name(r)} cancelled",
+    "order.changed": lambda r: f"{_order_name(r)} changed",
+    "order.pinned": lambda r: f"{_order_name(r)} has its place",
+    "stop.arrived": lambda r: f"{r['vehicle_name']} arrived at {_order_name(r)}{_late(r)}",
+    "stop.delivered": lambda r: f"{_order_name(r)} done by {r['vehicle_name']}{_late(r)}",
+    "stop.failed": lambda r: f"{_order_name(r)} failed: {r['body'].get('reason') or 'no reason given'} ({r['vehicle_name']})",
+}
+
+
+def day_start(now: datetime, hours: float = 12.0) -> datetime:
+    """Since when orders and events are shown."""
+    return datetime.fromtimestamp(now.timestamp() - hours * 3600, now.tzinfo)

@@ -1,0 +1,97 @@
+"""One fleet's view: what was last read, and what differs when it is read again. Level-triggered: a notice never carries state."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from datetime import datetime
+from typing import Any, Final
+
+import msgspec
+
+from roundsman_core.geo import LatLon
+from roundsman_hub.live import documents
+from roundsman_hub.live.documents import Document
+from roundsman_hub.store import live as live_store
+from roundsman_hub.store import orders as order_store
+from roundsman_hub.store.db import Cursor
+
+Key = tuple[str, str]
+"""Kind of document, and its id."""
+DrawRoute = Callable[[list[LatLon]], list[list[float]]]
+
+READS: Final[dict[str, frozenset[str]]] = {
+    # topic of a notice: what to read again
+    "vehicle": frozenset({"vehicles"}),
+    "plan": frozenset({"vehicles", "orders", "events"}),
+    "order": frozenset({"orders", "events"}),
+    "eta": frozenset({"orders"}),
+    "planning": frozenset({"orders"}),
+}
+EVERYTHING: Final = frozenset({"vehicles", "orders", "events"})
+_ID: Final = {"vehicle": "vehicle", "plan": "vehicle", "order": "order", "event": "id"}
+_KINDS: Final = {"vehicles": ("vehicle", "plan"), "orders": ("order",), "events": ("event",)}
+
+
+class FleetView:
+    """What the listeners of one fleet know: each document's bytes. Not safe for several threads."""
+
+    def __init__(self, draw_route: DrawRoute) -> None:
+        self._draw = draw_route
+        self._sent: dict[Key, bytes] = {}
+        self._plans: dict[str, Document] = {}
+
+    def refresh(self, cur: Cursor, parts: Iterable[str], now: datetime) -> dict[Key, bytes]:
+        """Read parts of the view again; gives what differs, as server-sent events. A document that is gone is told as `gone`."""
+        changed: dict[Key, bytes] = {}
+        for part in sorted(parts):
+            found = self._read(cur, part, now)
+            for key, document in found.items():
+                data = msgspec.json.encode(document)
+                if self._sent.get(key) != data:
+                    self._sent[key] = data
+                    changed[key] = sse(key[0], data)
+            for key in [key for key in self._sent if key[0] in _KINDS[part] and key not in found]:
+                del self._sent[key]
+                changed[key] = sse("gone", msgspec.json.encode({"kind": key[0], "id": key[1]}))
+        return changed
+
+    def snapshot(self) -> bytes:
+        """Everything, as one server-sent event: `{"vehicle": […], "plan": […], "order": […], "event": […]}`."""
+        by_kind: dict[str, list[bytes]] = {kind: [] for kind in _ID}
+        for (kind, _), data in self._sent.items():
+            by_kind[kind].append(data)
+        body = b",".join(b'"%s":[%s]' % (kind.encode(), b",".join(data)) for kind, data in by_kind.items())
+        return sse("snapshot", b"{" + body + b"}")
+
+    def _read(self, cur: Cursor, part: str, now: datetime) -> dict[Key, Document]:
+        since = documents.day_start(now)
+        found: list[tuple[str, Document]]
+        if part == "vehicles":
+            vans = live_store.vehicles(cur)
+            found = [("vehicle", documents.vehicle(r)) for r in vans]
+            found += [("plan", self._plan(cur, r["vehicle_id"], r["plan_version"])) for r in vans if r["plan_version"] is not None]
+        elif part == "orders":
+            found = [("order", documents.order(r)) for r in order_store.since(cur, since)]
+        else:
+            found = [("event", documents.event(r)) for r in live_store.events(cur, since)]
+        return {(kind, document[_ID[kind]]): document for kind, document in found}
+
+    def _plan(self, cur: Cursor, vehicle_id: str, version: int) -> Document:
+        """The plan's document; read and drawn once a version, since a plan never changes."""
+        kept = self._plans.get(vehicle_id)
+        if kept is None or kept["version"] != version:
+            r = live_store.plan(cur, vehicle_id, version)
+            assert r is not None  # read in this transaction
+            kept = self._plans[vehicle_id] = documents.plan(r, self._draw(places_of(r["plan"])))
+        return kept
+
+
+def places_of(plan: dict[str, Any]) -> list[LatLon]:
+    """Depot (where known) and stops of a wire plan, in driving order."""
+    depot = [] if plan.get("depot_lat_e6") is None else [LatLon.from_e6(plan["depot_lat_e6"], plan["depot_lon_e6"])]
+    return [*depot, *(LatLon.from_e6(stop["lat_e6"], stop["lon_e6"]) for stop in plan["stops"])]
+
+
+def sse(event: str, data: bytes) -> bytes:
+    """One server-sent event. `data` is JSON, so it has no line breaks of its own."""
+    return b"event: %s\ndata: %s\n\n" % (event.encode(), data)

@@ -1,0 +1,65 @@
+"""What the live page shows, read for one fleet: SQL beside its function. Call inside a tenant's transaction (`Database.tenant`)."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from roundsman_hub.store.db import Cursor
+from roundsman_hub.store.rows import Row, row, rows
+
+EVENTS_SHOWN = 80
+
+
+def vehicles(cur: Cursor) -> list[Row]:
+    """Each van in use with its newest position and duty, and the version of its newest plan with how far that came."""
+    return rows(
+        cur,
+        """
+        SELECT v.vehicle_id, v.name, v.depot_id, v.capacity, v.shift_start, v.shift_end, d.name AS driver_name, d.phone AS driver_phone,
+               coalesce(n.online, false) AS online, coalesce(n.duty, 'off') AS duty, n.time, n.lat_e6, n.lon_e6, n.speed_cm_s,
+               n.heading_cdeg, n.next_stop, coalesce(n.backlog, 0) AS backlog, n.seen_real_at, p.version AS plan_version,
+               (SELECT coalesce(jsonb_object_agg(r.state, r.reason), '{}') FROM plan_receipts r
+                WHERE r.vehicle_id = v.vehicle_id AND r.version = p.version) AS receipts
+        FROM vehicles v LEFT JOIN drivers d USING (driver_id) LEFT JOIN vehicle_now n USING (vehicle_id)
+        LEFT JOIN LATERAL (SELECT max(version) AS version FROM plans WHERE plans.vehicle_id = v.vehicle_id) p ON true
+        WHERE v.retired_at IS NULL ORDER BY v.name, v.vehicle_id
+        """,
+    )
+
+
+def plan(cur: Cursor, vehicle_id: str, version: int | None = None) -> Row | None:
+    """One plan of a van: the newest, unless a version is asked for. `published_at` and receipts say how far it came."""
+    return row(
+        cur,
+        """
+        SELECT p.vehicle_id, p.version, p.hash, p.issued_at, p.issued_real_at, p.published_at, p.valid_until, p.reason, p.changes, p.plan,
+               (SELECT coalesce(jsonb_agg(jsonb_build_object('state', r.state, 'at', r.at, 'reason', r.reason)
+                                          ORDER BY r.received_real_at), '[]')
+                FROM plan_receipts r WHERE r.vehicle_id = p.vehicle_id AND r.version = p.version) AS receipts
+        FROM plans p WHERE p.vehicle_id = %(vehicle)s AND (%(version)s::bigint IS NULL OR p.version = %(version)s)
+        ORDER BY p.version DESC LIMIT 1
+        """,
+        {"vehicle": vehicle_id, "version": version},
+    )
+
+
+def events(cur: Cursor, at: datetime) -> list[Row]:
+    """What people, the planner and drivers did since `at`, newest first: journal and order states in one list."""
+    return rows(
+        cur,
+        """
+        SELECT * FROM (
+            (SELECT 'j' || j.seq AS id, j.at, j.kind, j.subject, j.body, v.name AS vehicle_name, o.reference, o.name AS order_name
+             FROM journal j LEFT JOIN vehicles v ON v.vehicle_id = j.subject LEFT JOIN orders o ON o.order_id = j.subject
+             WHERE j.at >= %(at)s AND j.kind IN ('plan.issued', 'order.created', 'order.cancelled', 'order.changed', 'order.pinned')
+             ORDER BY j.seq DESC LIMIT %(limit)s)
+            UNION ALL
+            (SELECT 's' || s.action, s.at, 'stop.' || s.state, s.order_id,
+                    jsonb_build_object('reason', s.reason, 'late_s', extract(epoch FROM s.arrived_at - o.promise_end)),
+                    v.name, o.reference, o.name
+             FROM order_states s JOIN orders o USING (order_id) LEFT JOIN vehicles v ON v.vehicle_id = s.vehicle_id
+             WHERE s.at >= %(at)s ORDER BY s.at DESC LIMIT %(limit)s)
+        ) AS happened ORDER BY at DESC, id DESC LIMIT %(limit)s
+        """,
+        {"at": at, "limit": EVENTS_SHOWN},
+    )
