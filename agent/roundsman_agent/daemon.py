@@ -131,6 +131,7 @@ class Daemon:
                 health.tell_systemd("STOPPING=1")
                 for task in tasks:
                     task.cancel()
+                self._changes.end()
                 if serving is not None:
                     serving.should_exit = True
         finally:

@@ -66,6 +66,12 @@ class Changes:
     def __init__(self) -> None:
         self._event = asyncio.Event()
         self._moved = False
+        self.ended = False
+
+    def end(self) -> None:
+        """No more changes: streams come to their end."""
+        self.ended = True
+        self.tell(True)
 
     def tell(self, more_than_position: bool) -> None:
         """Something changed."""
@@ -123,7 +129,7 @@ def application(
 
     async def events(_: Request) -> Response:
         async def stream() -> AsyncIterator[bytes]:
-            while True:
+            while not changes.ended:
                 yield b"data: " + msgspec.json.encode(state()) + b"\n\n"
                 await asyncio.sleep(EVENT_SPACING_S)
                 await changes.wait()
