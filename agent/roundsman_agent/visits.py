@@ -45,12 +45,16 @@ class Moment:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Visiting:
-    """A visit that has been told and goes on. `fast` is the first fast fix of the run that may turn out to be the departure."""
+    """A visit that has been told and goes on.
+
+    `fast` is the first fast fix of the newest run, which may turn out to be the departure; `slowed` the first slow one after it.
+    """
 
     visit: int
     stop: PlannedStop | None
     arrived: Moment
     fast: Moment | None = None
+    slowed: Moment | None = None
     outside: int = 0
 
 
@@ -116,16 +120,19 @@ def _leave(state: Visits, now: Moment, slow: bool) -> tuple[Visits, list[Visit]]
     current = state.current
     if current is None:
         return state, []
-    far = _beyond(current, now.position)
-    if not far:
-        # Slow again inside: it was a shunt, not the departure.
-        if slow:
-            return (state if current.fast is None else replace(state, current=replace(current, fast=None, outside=0))), []
-        return replace(state, current=replace(current, fast=current.fast or now, outside=0)), []
+    running = current.fast is not None and current.slowed is None
+    if not _beyond(current, now.position):
+        if slow and running:  # slow again inside: a shunt, or the house next door
+            current = replace(current, slowed=now, outside=0)
+        elif not slow and not running:
+            current = replace(current, fast=now, slowed=None, outside=0)
+        elif current.outside:
+            current = replace(current, outside=0)
+        return (state if current is state.current else replace(state, current=current)), []
     outside = current.outside + 1
-    fast = current.fast or now
+    fast = current.fast if running and current.fast is not None else now
     if outside < EXIT_FIXES:
-        return replace(state, current=replace(current, fast=fast, outside=outside)), []
+        return replace(state, current=replace(current, fast=fast, slowed=None, outside=outside)), []
     return replace(state, current=None, slow=None, at=None, at_since=None), [_phase(current, "left", fast)]
 
 
@@ -172,8 +179,9 @@ def _arrive(state: Visits, now: Moment, since: Moment, stop: PlannedStop | None)
     number = state.told + 1
     if state.current is not None:
         # The van stands at another stop than the visit's: a house further on, or the plan now says that a stop is here.
-        left = state.current.fast
-        out.append(_phase(state.current, "left", since if left is None or left.mono_ms > since.mono_ms else left))
+        was = state.current
+        moved = was.fast is not None and was.slowed is not None and was.slowed.mono_ms == since.mono_ms
+        out.append(_phase(was, "left", was.fast if moved and was.fast is not None else since))
     current = Visiting(visit=number, stop=stop, arrived=since)
     out.append(_phase(current, "arrived", now))
     return replace(state, told=number, current=current), out
