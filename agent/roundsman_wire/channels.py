@@ -32,10 +32,10 @@ class Channel(NamedTuple):
 
 CHANNELS: Final = (
     #       name        dir   qos retained content   envelope meaning
-    Channel("facts", UP, 0, False, "frame", False, "the log's lane of visits, crossings, actions, receipts, health; acknowledged after COMMIT"),
-    Channel("track", UP, 0, False, "frame", False, "the log's lane of fixes, packed rows; acknowledged after COMMIT"),
+    Channel("facts", UP, 0, False, "frame", False, "the log's lane of visits, crossings, actions, receipts, health; acked after COMMIT"),
+    Channel("track", UP, 0, False, "frame", False, "the log's lane of fixes, packed rows; acked after COMMIT"),
     Channel("now", UP, 0, False, Now, False, "newest position, speed, next stop, backlog: the live marker, never stored as track"),
-    Channel("presence", UP, 1, True, Presence, False, "online or offline (last will), the sessions the van keeps and what it believes acknowledged"),
+    Channel("presence", UP, 1, True, Presence, False, "online or offline (last will), the sessions it keeps, what it believes acked"),
     Channel("ack", DOWN, 0, False, Ack, False, "what the hub has committed of a lane"),
     Channel("plan", DOWN, 1, True, Plan, True, "the whole current plan"),
     Channel("sites", DOWN, 1, True, Sites, True, "standing fences within the van's reach"),

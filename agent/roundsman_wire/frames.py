@@ -15,6 +15,7 @@ that cannot be read gives `WireError` from `decode_rows` or `decode_entries`, an
 
 from __future__ import annotations
 
+import re
 import struct
 import zlib
 from collections.abc import Iterator, Sequence
@@ -22,8 +23,8 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from roundsman_wire import WireError
-from roundsman_wire.messages import FACTS, LANES, TRACK, AnyEntry, FixRow, SessionId, UnknownEntry
+from roundsman_wire import WireError, strict_json
+from roundsman_wire.messages import FACTS, LANES, MAX_LAT_E6, MAX_LON_E6, MAX_MS, TRACK, AnyEntry, FixRow, SessionId, UnknownEntry
 
 VERSION: Final = 1
 BODY_FORMATS: Final = {FACTS: 1, TRACK: 1}
@@ -33,13 +34,12 @@ MAX_FRAME_BYTES: Final = 65_536
 """Bounds a hub's memory per frame; a minute of 1 Hz fixes is under 800 bytes."""
 MAX_ENTRY_BYTES: Final = 8_192
 MAX_GONE: Final = 512
-MAX_SEQ: Final = 2**32 - 1
-MAX_MS: Final = 2**53
-"""Largest instant, exactly representable in every JSON reader."""
 
+_SESSION: Final = re.compile(r"[0-9a-f]{16}\Z")
 HEADER: Final = struct.Struct("<BBBBQIIHI")
 GONE: Final = struct.Struct("<IIB")
 CRC: Final = struct.Struct("<I")
+_LENGTH: Final = struct.Struct("<H")
 RUN: Final = struct.Struct("<HQqii")
 ROW: Final = struct.Struct("<HhhHBBBB")
 """One fix: d_ms u16 · d_lat i16 · d_lon i16 · speed u16 (cm/s, 65535 none) · heading u8 (1.5°, 255 none) · accuracy u8 (5 dm, 255 none)
@@ -49,6 +49,7 @@ HEADING_STEP_CDEG: Final = 150
 ACCURACY_STEP_DM: Final = 5
 NO_SPEED: Final = 65_535
 NO_BYTE: Final = 255
+HEADINGS: Final = frozenset((*range(240), NO_BYTE))
 
 GONE_REASONS: Final = {1: "thinned", 2: "damaged", 3: "privacy", 4: "expired", 5: "undecodable"}
 """Why a number is not held: full disk, store damaged, erased on request, released long ago, not readable at the hub."""
@@ -92,7 +93,14 @@ class Header(NamedTuple):
 
 
 def quantise(row: FixRow) -> FixRow:
-    """The row as the wire holds it: the van keeps this, so that hub's bytes = edge's bytes."""
+    """The row as the wire holds it: the van keeps this, so that hub's bytes = edge's bytes.
+
+    Raises
+    ------
+    WireError
+        An instant or a position that no decoder would accept: found here, before it is in the log for good.
+    """
+    _check_range(row.mono_ms, row.utc_ms, row.lat_e6, row.lon_e6)
     return FixRow(
         mono_ms=row.mono_ms,
         utc_ms=row.utc_ms,
@@ -115,7 +123,19 @@ def pack_rows(rows: Sequence[FixRow]) -> bytes:
     ----------
     rows : sequence of FixRow
         As `quantise` gives them, in log order.
+
+    Raises
+    ------
+    WireError
+        A row that `quantise` would not have given.
     """
+    try:
+        return _pack_rows(rows)
+    except struct.error as error:
+        raise WireError(f"row out of range: {error}") from None
+
+
+def _pack_rows(rows: Sequence[FixRow]) -> bytes:
     out = bytearray()
     run: list[bytes] = []
     start = before = None
@@ -164,9 +184,9 @@ def encode_entry(entry: AnyEntry) -> bytes:
     Raises
     ------
     WireError
-        Longer than `MAX_ENTRY_BYTES`.
+        Longer than `MAX_ENTRY_BYTES`, or text that cannot be kept (a NUL, half a surrogate pair).
     """
-    data = msgspec.json.encode(entry)
+    data = strict_json.encode(entry, "entry")
     if len(data) > MAX_ENTRY_BYTES:
         raise WireError(f"entry of {len(data)} bytes; at most {MAX_ENTRY_BYTES}")
     return data
@@ -174,7 +194,7 @@ def encode_entry(entry: AnyEntry) -> bytes:
 
 def pack_entries(entries: Sequence[bytes]) -> bytes:
     """Body of a facts frame, format 1, from entries as `encode_entry` gives them."""
-    return b"".join(struct.pack("<H", len(entry)) + entry for entry in entries)
+    return b"".join(_LENGTH.pack(len(entry)) + entry for entry in entries)
 
 
 def encode_frame(session: SessionId, lane: int, first_seq: int, last_seq: int, body: bytes, gone: Sequence[Gone] = ()) -> bytes:
@@ -185,20 +205,27 @@ def encode_frame(session: SessionId, lane: int, first_seq: int, last_seq: int, b
     WireError
         A range, session or size that no decoder would accept.
     """
-    head = HEADER.pack(VERSION, lane, BODY_FORMATS.get(lane, 0), 0, _session_int(session), first_seq, last_seq, len(gone), zlib.crc32(body))
-    head += b"".join(GONE.pack(*g) for g in gone)
+    number, body_format = _session_int(session), BODY_FORMATS.get(lane, 0)
+    try:
+        head = HEADER.pack(VERSION, lane, body_format, 0, number, first_seq, last_seq, len(gone), zlib.crc32(body))
+        head += b"".join(GONE.pack(*g) for g in gone)
+    except struct.error as error:
+        raise WireError(f"frame of lane {lane}, {first_seq} to {last_seq}, {len(gone)} gone ranges: {error}") from None
     data = head + CRC.pack(zlib.crc32(head)) + body
     decode_header(data)
     return data
 
 
 def _session_int(session: SessionId) -> int:
-    if len(session) != 16:
-        raise WireError(f"session {session!r} is not sixteen hex digits")
-    try:
-        return int(session, 16)
-    except ValueError:
-        raise WireError(f"session {session!r} is not sixteen hex digits") from None
+    if not _SESSION.match(session):
+        raise WireError(f"session {session!r} is not sixteen lower-case hex digits")
+    return int(session, 16)
+
+
+def _check_range(mono_ms: int, utc_ms: int | None, lat_e6: int, lon_e6: int) -> None:
+    instants = 0 <= mono_ms <= MAX_MS and (utc_ms is None or 0 <= utc_ms <= MAX_MS)
+    if not (instants and abs(lat_e6) <= MAX_LAT_E6 and abs(lon_e6) <= MAX_LON_E6):
+        raise WireError(f"fix out of range: mono_ms {mono_ms}, utc_ms {utc_ms}, lat_e6 {lat_e6}, lon_e6 {lon_e6}")
 
 
 # ── decoding ────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -281,8 +308,7 @@ def decode_rows(header: Header, data: bytes) -> list[FixRow]:
             mono, lat, lon = mono + d_ms, lat + d_lat, lon + d_lon
             if utc != NO_UTC:
                 utc += d_ms
-            if not (mono <= MAX_MS and (utc == NO_UTC or 0 <= utc <= MAX_MS) and abs(lat) <= 90_000_000 and abs(lon) <= 180_000_000):
-                raise WireError(f"fix out of range: mono_ms {mono}, utc_ms {utc}, lat_e6 {lat}, lon_e6 {lon}")
+            _check_range(mono, None if utc == NO_UTC else utc, lat, lon)
             if heading not in HEADINGS:
                 raise WireError(f"heading {heading} is out of range")
             rows.append(
@@ -302,9 +328,6 @@ def decode_rows(header: Header, data: bytes) -> list[FixRow]:
     if len(rows) != wanted:
         raise WireError(f"body holds {len(rows)} fixes, its header claims {wanted}")
     return rows
-
-
-HEADINGS: Final = frozenset((*range(240), NO_BYTE))
 
 
 def decode_entries(header: Header, data: bytes) -> list[bytes]:
@@ -341,20 +364,15 @@ _unknown = msgspec.json.Decoder(UnknownEntry)
 
 
 def parse_entry(data: bytes) -> AnyEntry | UnknownEntry:
-    """A fact from its JSON bytes; a kind from the future comes back as `UnknownEntry`.
+    """A fact from its JSON bytes. A kind from the future, or a known one whose fields this side cannot read, is an `UnknownEntry`.
 
     Raises
     ------
     WireError
         Not a JSON object with `kind` and `mono_ms`, or an instant outside 0 to 2⁵³ ms.
     """
-    try:
-        envelope = _unknown.decode(data)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise WireError(f"entry: {error}") from None
-    if not (0 <= envelope.mono_ms <= MAX_MS and (envelope.utc_ms is None or 0 <= envelope.utc_ms <= MAX_MS)):
-        raise WireError(f"entry's time is out of range: mono_ms {envelope.mono_ms}, utc_ms {envelope.utc_ms}")
+    envelope = strict_json.decode(data, _unknown, "entry")
     try:
         return _known.decode(data)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+    except msgspec.DecodeError:
         return envelope

@@ -2,7 +2,7 @@
 
 Positions are integers of 10⁻⁶ degree (0.11 m), WGS84: `lat_e6`, `lon_e6`. Instants are `…_utc_ms` (milliseconds since
 1970-01-01T00:00Z) or `mono_ms` (milliseconds on the session's monotonic clock, which never jumps and says nothing about
-the date). Structs do not validate in their constructor; decoding does check types, and `frames.py` checks ranges.
+the date). Structs do not validate in their constructor; decoding checks types and the ranges stated here.
 
 The van's log has two lanes. *Facts* are the `Entry` structs below, JSON on the wire, so that a person can read them.
 *Track* is `FixRow`, packed (see `frames.py`).
@@ -10,7 +10,7 @@ The van's log has two lanes. *Facts* are the `Entry` structs below, JSON on the 
 
 from __future__ import annotations
 
-from typing import Final, Literal
+from typing import Annotated, Final, Literal
 
 import msgspec
 
@@ -21,8 +21,23 @@ TRACK: Final = 1
 LANES: Final = (FACTS, TRACK)
 LANE_NAMES: Final = {FACTS: "facts", TRACK: "track"}
 
-SessionId = str
+MAX_MS: Final = 2**53
+"""Largest instant, exactly representable in every JSON reader."""
+MAX_SEQ: Final = 2**32 - 1
+MAX_EPOCH: Final = 2**31 - 2
+MAX_LAT_E6: Final = 90_000_000
+MAX_LON_E6: Final = 180_000_000
+
+SessionId = Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{16}$", max_length=16)]
 """Sixteen lower-case hex digits: a random 64-bit number drawn at each start of the agent."""
+Ms = Annotated[int, msgspec.Meta(ge=0, le=MAX_MS)]
+LatE6 = Annotated[int, msgspec.Meta(ge=-MAX_LAT_E6, le=MAX_LAT_E6)]
+LonE6 = Annotated[int, msgspec.Meta(ge=-MAX_LON_E6, le=MAX_LON_E6)]
+Seq = Annotated[int, msgspec.Meta(ge=0, le=MAX_SEQ)]
+Epoch = Annotated[int, msgspec.Meta(ge=0, le=MAX_EPOCH)]
+Version = Annotated[int, msgspec.Meta(ge=0, le=MAX_MS)]
+"""Of a plan: milliseconds since 1970, or one more than the last."""
+Kind = Annotated[str, msgspec.Meta(pattern="^[a-z][a-z0-9_]*$", max_length=32)]
 
 GAP_BEFORE: Final = 1
 """`FixRow.flags`: the receiver was silent or refused before this fix (tunnel, re-acceptance): draw no line to it."""
@@ -37,10 +52,10 @@ class FixRow(msgspec.Struct, frozen=True, kw_only=True):
     `accuracy_dm` (one sigma, horizontal) is sent in steps of 5 dm. `None`: not known.
     """
 
-    mono_ms: int
-    utc_ms: int | None
-    lat_e6: int
-    lon_e6: int
+    mono_ms: Ms
+    utc_ms: Ms | None
+    lat_e6: LatE6
+    lon_e6: LonE6
     speed_cm_s: int | None
     heading_cdeg: int | None
     accuracy_dm: int | None
@@ -54,8 +69,8 @@ class FixRow(msgspec.Struct, frozen=True, kw_only=True):
 class Entry(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", omit_defaults=True):
     """What all facts have. `utc_ms` is when it happened (backdated where the kind says so), if the van knows the date."""
 
-    mono_ms: int
-    utc_ms: int | None = None
+    mono_ms: Ms
+    utc_ms: Ms | None = None
 
 
 class SessionStarted(Entry, frozen=True, kw_only=True, tag="session"):
@@ -84,8 +99,8 @@ class Visit(Entry, frozen=True, kw_only=True, tag="visit"):
     visit: int
     phase: Literal["arrived", "left"]
     stop: str | None
-    lat_e6: int
-    lon_e6: int
+    lat_e6: LatE6
+    lon_e6: LonE6
     dwell_s: int = 0
     confidence: float = 1.0
 
@@ -95,9 +110,9 @@ class Crossing(Entry, frozen=True, kw_only=True, tag="crossing"):
 
     fence: str
     event: Literal["enter", "exit", "dwell", "speeding"]
-    sites_version: int
-    lat_e6: int
-    lon_e6: int
+    sites_version: Version
+    lat_e6: LatE6
+    lon_e6: LonE6
     inferred: bool = False
     speed_cm_s: int | None = None
 
@@ -115,8 +130,8 @@ class Action(Entry, frozen=True, kw_only=True, tag="action"):
     reason: str | None = None
     undoes: str | None = None
     driver: str | None = None
-    lat_e6: int | None = None
-    lon_e6: int | None = None
+    lat_e6: LatE6 | None = None
+    lon_e6: LonE6 | None = None
 
 
 class Duty(Entry, frozen=True, kw_only=True, tag="duty"):
@@ -132,7 +147,7 @@ ReceiptState = Literal["held", "shown", "in_force", "declined", "refused"]
 class Receipt(Entry, frozen=True, kw_only=True, tag="receipt"):
     """How far a plan came. `held`: on the van's disk. `shown`: painted. `in_force`: the older one can never return."""
 
-    plan_version: int
+    plan_version: Version
     plan_hash: str
     state: ReceiptState
     reason: str | None = None
@@ -156,7 +171,7 @@ class Health(Entry, frozen=True, kw_only=True, tag="health"):
 class FixGap(Entry, frozen=True, kw_only=True, tag="gap"):
     """No fix was accepted from `from_utc_ms` to `utc_ms`. Told when it ends; drawn as a gap, never as a line."""
 
-    from_utc_ms: int
+    from_utc_ms: Ms
     reason: str
 
 
@@ -173,9 +188,9 @@ AnyEntry = SessionStarted | Clock | Visit | Crossing | Action | Duty | Receipt |
 class UnknownEntry(msgspec.Struct, frozen=True, kw_only=True):
     """A kind that this release does not know: kept as received and derived after the upgrade."""
 
-    kind: str
-    mono_ms: int
-    utc_ms: int | None = None
+    kind: Kind
+    mono_ms: Ms
+    utc_ms: Ms | None = None
 
 
 # ── said at once, never stored as track ─────────────────────────────────────────────────────────────────────────────
@@ -186,16 +201,16 @@ class Now(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     session: SessionId
     order: int
-    mono_ms: int
-    utc_ms: int | None
-    lat_e6: int
-    lon_e6: int
+    mono_ms: Ms
+    utc_ms: Ms | None
+    lat_e6: LatE6
+    lon_e6: LonE6
     speed_cm_s: int | None = None
     heading_cdeg: int | None = None
     duty: Literal["on", "break", "off"] = "on"
     next_stop: str | None = None
-    eta_utc_ms: int | None = None
-    plan_version: int = 0
+    eta_utc_ms: Ms | None = None
+    plan_version: Version = 0
     backlog: int = 0
 
 
@@ -203,9 +218,9 @@ class LaneState(msgspec.Struct, frozen=True, kw_only=True):
     """What a van still keeps of one lane: entries `first_kept` to `last`, and what it believes the hub has."""
 
     lane: int
-    first_kept: int
-    last: int
-    acked: int
+    first_kept: Seq
+    last: Seq
+    acked: Seq
 
 
 class SessionState(msgspec.Struct, frozen=True, kw_only=True):
@@ -223,10 +238,10 @@ class Presence(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     session: SessionId | None = None
     agent_version: str = ""
     row_format: int = 1
-    epoch: int = 0
-    plan_version: int = 0
-    sites_version: int = 0
-    config_version: int = 0
+    epoch: Epoch = 0
+    plan_version: Version = 0
+    sites_version: Version = 0
+    config_version: Version = 0
     sessions: tuple[SessionState, ...] = ()
 
 
@@ -236,10 +251,10 @@ class Presence(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 class Ack(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Everything up to `through_seq` of that lane is committed at the hub. `rewind`: send again from there."""
 
-    epoch: int
+    epoch: Epoch
     session: SessionId
     lane: int
-    through_seq: int
+    through_seq: Seq
     rewind: bool = False
 
 
@@ -247,7 +262,7 @@ class BasedOn(msgspec.Struct, frozen=True, kw_only=True):
     """How much of the van's log the planner had seen."""
 
     session: SessionId | None
-    facts_seq: int
+    facts_seq: Seq
 
 
 class PlanStop(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -260,17 +275,17 @@ class PlanStop(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     stop: str
     tasks: tuple[str, ...]
     kind: Literal["delivery", "pickup", "depot"]
-    lat_e6: int
-    lon_e6: int
+    lat_e6: LatE6
+    lon_e6: LonE6
     fence_radius_m: int
     leg_s: int
     leg_m: int
     service_s: int
-    arrival_utc_ms: int
-    window_start_utc_ms: int | None = None
-    window_end_utc_ms: int | None = None
-    promise_start_utc_ms: int | None = None
-    promise_end_utc_ms: int | None = None
+    arrival_utc_ms: Ms
+    window_start_utc_ms: Ms | None = None
+    window_end_utc_ms: Ms | None = None
+    promise_start_utc_ms: Ms | None = None
+    promise_end_utc_ms: Ms | None = None
     name: str = ""
     address: str = ""
     instructions: str = ""
@@ -289,15 +304,15 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     plan: str
     vehicle: str
-    version: int
-    issued_utc_ms: int
+    version: Version
+    issued_utc_ms: Ms
     based_on: BasedOn
     stops: tuple[PlanStop, ...]
     driver: str | None = None
-    shift_start_utc_ms: int | None = None
-    shift_end_utc_ms: int | None = None
-    depot_lat_e6: int | None = None
-    depot_lon_e6: int | None = None
+    shift_start_utc_ms: Ms | None = None
+    shift_end_utc_ms: Ms | None = None
+    depot_lat_e6: LatE6 | None = None
+    depot_lon_e6: LonE6 | None = None
     matrix_s: bytes = b""
     band_factors: tuple[float, ...] = ()
     route_e6: tuple[int, ...] = ()
@@ -320,14 +335,14 @@ class Fence(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 class Sites(msgspec.Struct, frozen=True, kw_only=True):
     """Standing fences within the van's reach."""
 
-    version: int
+    version: Version
     fences: tuple[Fence, ...]
 
 
 class Config(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What the hub may set on the unit. Absent fields keep the unit's own file's value."""
 
-    version: int
+    version: Version
     sampling: Literal["full", "evidence", "sparse"] | None = None
     now_interval_s: float | None = None
     max_row_format: int = 1
@@ -350,7 +365,7 @@ class EnvelopeHeader(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tr
 
     vehicle: str
     kind: SteeringKind
-    epoch: int
-    version: int
+    epoch: Epoch
+    version: Version
     key_id: str
-    valid_until_utc_ms: int | None = None
+    valid_until_utc_ms: Ms | None = None
