@@ -27,6 +27,8 @@ HANDSHAKE_S: Final = 5.0
 """gpsd-py3 has no time-out: a frozen gpsd accepts and never greets. Its socket is shut from outside after this time."""
 MAX_REPORT_BYTES: Final = 262_144
 """A report of satellites can be 20 kB; a line ten times as long is not gpsd's."""
+STICK_MS: Final = 5_000
+"""Of two receivers the first with a fix is believed, until it has had none for so long; two in turn would zigzag."""
 SIGMA_OF_EPH: Final = 2.0
 """gpsd states errors at about 95 %: half of it is one sigma."""
 
@@ -52,7 +54,7 @@ _tpv = msgspec.json.Decoder(Tpv)
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Gpsd:
-    """Where a gpsd listens, and the one device to believe (empty: whichever has a fix first)."""
+    """Where a gpsd listens, and the one device to believe (empty: whichever has a fix first, for as long as it has)."""
 
     host: str
     port: int
@@ -116,6 +118,8 @@ class GpsdStream:
     rest: bytes = b""
     waiting: Tpv | None = None
     told: str | None = None
+    believed: str = ""
+    believed_ms: int = 0
     satellites: int = 0
     bad: int = 0
 
@@ -150,7 +154,7 @@ class GpsdStream:
         except (msgspec.DecodeError, UnicodeDecodeError):
             self.bad += 1
             return
-        if self.device and tpv.device != self.device:
+        if not self._believes(tpv):
             return
         before = self.waiting
         if before is not None and before.time != tpv.time:
@@ -164,6 +168,17 @@ class GpsdStream:
             yield self._tell(tpv)
         else:
             self.waiting = tpv
+
+    def _believes(self, tpv: Tpv) -> bool:
+        """Whether this receiver is the one to listen to."""
+        if self.device:
+            return tpv.device == self.device
+        now_ms = _utc_ms(tpv.time) or self.believed_ms
+        if tpv.device != self.believed and self.believed and now_ms - self.believed_ms <= STICK_MS:
+            return False
+        if tpv.mode >= 2:
+            self.believed, self.believed_ms = tpv.device, now_ms
+        return True
 
     def _tell(self, tpv: Tpv) -> Epoch:
         self.waiting, self.told = None, tpv.time
