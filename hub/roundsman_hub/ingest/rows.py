@@ -13,8 +13,8 @@ import numpy as np
 import numpy.typing as npt
 
 from roundsman_wire import WireError
-from roundsman_wire.frames import ACCURACY_STEP_DM, HEADING_STEP_CDEG, MAX_MS, NO_BYTE, NO_SPEED, NO_UTC, ROW, RUN, Header, body_of
-from roundsman_wire.messages import TRACK
+from roundsman_wire.frames import ACCURACY_STEP_DM, HEADING_STEP_CDEG, NO_BYTE, NO_SPEED, NO_UTC, ROW, RUN, Header, body_of
+from roundsman_wire.messages import MAX_MS, TRACK
 
 Ints = npt.NDArray[np.int64]
 

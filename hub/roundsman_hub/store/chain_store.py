@@ -52,5 +52,6 @@ def link(cur: Cursor, vehicle: str, previous_of: Mapping[str, str | None]) -> No
     before: dict[int, int] = {row["session_no"]: row["ordinal"] for row in rows}
     moved = [(place, number) for place, number in enumerate(order, 1) if before[number] != place]
     if moved:
-        cur.executemany("UPDATE log.sessions SET ordinal = %s WHERE session_no = %s", sorted(moved, key=lambda pair: pair[1]))
+        in_lock_order = sorted(moved, key=lambda pair: pair[1])
+        cur.executemany("UPDATE log.sessions SET ordinal = %s WHERE session_no = %s", in_lock_order)
         cur.execute("UPDATE vehicle_now SET session_ordinal = 0, ord = 0 WHERE vehicle_id = %s", (vehicle,))

@@ -14,7 +14,7 @@ from roundsman_core.lanes import MAX_WINDOW
 from roundsman_hub.ingest.mqtt import Message
 from roundsman_hub.store.db import Database
 from roundsman_wire import channels, frames
-from roundsman_wire.messages import FACTS, TRACK, Ack, FixRow, Health, SessionStarted
+from roundsman_wire.messages import FACTS, MAX_MS, TRACK, Ack, FixRow, Health, SessionStarted
 
 
 def spoilt(message: Message) -> Message:
@@ -39,7 +39,7 @@ def test_fixes_are_stored_as_the_van_kept_them(hub: Any, van: Any) -> None:
 
 def test_a_wrong_date_waits_in_the_side_table(hub: Any, van: Any) -> None:
     """One bad date must not be the latest position for a year."""
-    hub.hear(van.track(1, 3, rows=[van.fix(1), van.fix(2, utc_ms=None), van.fix(3, mono_ms=9_000, utc_ms=frames.MAX_MS)]))
+    hub.hear(van.track(1, 3, rows=[van.fix(1), van.fix(2, utc_ms=None), van.fix(3, mono_ms=9_000, utc_ms=MAX_MS)]))
     assert hub.stored(van) == [1]
     assert hub.rows("SELECT seq FROM log.fixes_untimed WHERE vehicle_id = %s ORDER BY 1", van.vehicle) == [(2,), (3,)]
 
