@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from roundsman_hub.planning.engines import Engine, EngineFailed
 from roundsman_hub.planning.evaluate import judge
@@ -49,8 +49,8 @@ def decide(problem: Problem, warm: Plan | None, budget_s: float, seed: int = 0, 
     Returns
     -------
     Decision
-        Never worse than the warm plan. The engine's answer is taken if the judge finds no violation and a lower price, after
-        whatever it left out was offered to the insertion.
+        Never worse than the warm plan. The engine's answer is taken if it is cheaper, after whatever broke a rule that the engine
+        does not know was mended, and whatever it left out was offered to the insertion.
     """
     ground = Ground(problem)
     if warm is None:
@@ -66,15 +66,18 @@ def decide(problem: Problem, warm: Plan | None, budget_s: float, seed: int = 0, 
     if found == warm:
         return _with_note(stands, f"{engine.name} found nothing better")
     verdict = judge(ground, found)
-    if verdict.violations:
-        return _with_note(stands, f"{engine.name} broke a rule it does not know: {verdict.violations[0]}")
-    if found.unassigned:
-        found = insert(problem, found)
-        verdict = judge(ground, found)
+    broken = verdict.violations
+    found = repair(replace(problem, current=found.routes)) if broken else insert(problem, found)
+    verdict = judge(ground, found)
     gain = base.cost_cents - verdict.cost_cents
     if verdict.violations or (gain <= 0 and not base.violations):
-        return _with_note(stands, f"{engine.name} found nothing better")
-    return Decision(plan=found, verdict=verdict, by=engine.name, gain_cents=gain, note=f"{engine.name} saves {gain / 100:.2f}")
+        return _with_note(stands, f"{engine.name} found nothing better{_mended(broken)}")
+    note = f"{engine.name} saves {gain / 100:.2f}{_mended(broken)}"
+    return Decision(plan=found, verdict=verdict, by=engine.name, gain_cents=gain, note=note)
+
+
+def _mended(broken: tuple[str, ...]) -> str:
+    return f"; its answer had to be mended: {broken[0]}" if broken else ""
 
 
 def _with_note(decision: Decision, note: str) -> Decision:

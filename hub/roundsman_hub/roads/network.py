@@ -21,7 +21,7 @@ class Matrix:
     """Travel between places: all pairs of n, or from n places to m others.
 
     durations_s : int32 array, shape (n, n) or (n, m) — seconds from row's place to column's; not symmetric; -1 where there is no way.
-    distances_m : int32 array, shape (n, n) — metres, likewise.
+    distances_m : int32 array, shape (n, m) — metres, likewise.
     network : str — who computed it: "osrm" or "great_circle".
     """
 

@@ -15,7 +15,8 @@ from roundsman_hub.roads.great_circle import GreatCircle
 from roundsman_hub.roads.network import Matrix, Nearest, RoadNetwork, RoadsError, Route
 from roundsman_hub.roads.osrm_process import MAX_TABLE, OsrmProcess
 
-TIMEOUT_S: Final = 30.0
+TIMEOUT_S: Final = 10.0
+"""A table of 500 places takes 1 to 2 s; an urgent order does not wait longer than this for a server that hangs."""
 URL_TABLE: Final = 100
 """Places in one table of a server that we did not start: OSRM's own default limit."""
 PROCESS_TABLE: Final = min(MAX_TABLE, 500)
@@ -122,6 +123,8 @@ class OsrmRoads:
             try:
                 answer = self._http.get(self._url + path).json()
                 return answer if isinstance(answer, dict) and "code" in answer else None
+            except httpx.TimeoutException:
+                return None  # it hangs: asking again would only take as long again
             except (httpx.TransportError, ValueError):
                 if attempt == 1 and self._process is not None:
                     try:

@@ -1,0 +1,148 @@
+"""Insertion and repair: an answer at once, that never breaks a rule and never makes a promise late."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from roundsman_hub.planning.evaluate import evaluate
+from roundsman_hub.planning.insertion import insert, repair
+from roundsman_hub.planning.problem import Plan, Problem, Task, Van
+
+MakeProblem = Callable[..., Problem]
+
+
+@settings(max_examples=120, deadline=None)
+@given(seed=st.integers(0, 2**32), tasks=st.integers(0, 14), vans=st.integers(0, 4), no_way=st.booleans())
+def test_whatever_the_vans_hold_the_repaired_plan_may_be_used(
+    make_problem: MakeProblem, seed: int, tasks: int, vans: int, no_way: bool
+) -> None:
+    problem = make_problem(seed, tasks, max(vans, 1), no_way=no_way)
+    verdict = evaluate(problem, repair(problem))
+    assert verdict.violations == ()
+
+
+@settings(max_examples=80, deadline=None)
+@given(seed=st.integers(0, 2**32))
+def test_new_work_goes_where_the_judge_finds_it_cheapest(make_problem: MakeProblem, seed: int) -> None:
+    problem = make_problem(seed, 9, 3)
+    new = problem.tasks[seed % 9]
+    if any(new.task in van.frozen for van in problem.vans) or new.on_board is not None:
+        return
+    before = replace(problem, tasks=tuple(task for task in problem.tasks if task != new))
+    plan = repair(before)
+    base = evaluate(problem, replace(plan, unassigned={**plan.unassigned, new.task: "new"}))
+    late = {visit.task: visit.lateness_s for visits in base.routes.values() for visit in visits}
+    options = []
+    for vehicle, route in plan.routes.items():
+        for at in range(len(route) + 1):
+            routes = {**plan.routes, vehicle: (*route[:at], new.task, *route[at:])}
+            verdict = evaluate(problem, Plan(routes=routes, unassigned=plan.unassigned))
+            in_time = all(v.lateness_s <= late.get(v.task, 0) for visits in verdict.routes.values() for v in visits)
+            if in_time and not verdict.violations and verdict.cost_cents < base.cost_cents:
+                options.append(verdict.cost_cents)
+    inserted = insert(problem, plan, [new.task])
+    if not options:
+        planned = {task for route in problem.current.values() for task in route}
+        if new.task not in planned:
+            assert inserted.unassigned[new.task]
+        return
+    assert abs(evaluate(problem, inserted).cost_cents - min(options)) <= 1  # each verdict is rounded to a cent
+
+
+@settings(max_examples=80, deadline=None)
+@given(seed=st.integers(0, 2**32))
+def test_new_work_makes_nothing_later_than_it_was(make_problem: MakeProblem, seed: int) -> None:
+    problem = make_problem(seed, 12, 3, on_the_road=False)
+    assert evaluate(problem, repair(problem)).lateness_s == 0
+
+
+def test_an_urgent_order_is_placed_within_a_tenth_of_a_second(make_problem: MakeProblem) -> None:
+    problem = make_problem(7, 121, 8, on_the_road=False)
+    fleet = tuple(replace(van, capacity=40, shift_end_s=9 * 3600) for van in problem.vans)
+    problem = replace(problem, vans=fleet)
+    routes = repair(replace(problem, tasks=problem.tasks[:-1])).routes
+    urgent = replace(problem.tasks[-1], kind="pickup", left_out_cents=1_000_000, windows_s=(), on_board=None, may_be_held_by=None)
+    problem = replace(problem, tasks=(*problem.tasks[:-1], urgent), current=routes)
+    spent = []
+    for _ in range(3):
+        began = time.process_time()
+        plan = repair(problem)
+        spent.append(time.process_time() - began)
+    assert urgent.task not in plan.unassigned
+    assert min(spent) <= 0.1
+
+
+# ── reasons, in a small town: places on a line, 1 km and 100 s apart; the depot is place 0 ────────────────────────────
+
+
+def town(tasks: tuple[Task, ...], vans: tuple[Van, ...], **traits: object) -> Problem:
+    km = np.abs(np.subtract.outer(np.arange(10), np.arange(10))).astype(np.int32)
+    problem = Problem(origin_utc_s=8 * 3600, tasks=tasks, vans=vans, durations_s=km * 100, distances_m=km * 1000)
+    return replace(problem, **traits)  # type: ignore[arg-type]
+
+
+def pickup(**traits: object) -> Task:
+    base = Task(task="o", place=9, kind="pickup", load=1, service_s=60)
+    return replace(base, **traits)  # type: ignore[arg-type]
+
+
+def at_depot(**traits: object) -> Van:
+    base = Van(vehicle="v", start_place=0, end_place=0, start_s=0, shift_end_s=4 * 3600, capacity=10, at_depot=True)
+    return replace(base, **traits)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("task", "van", "reason"),
+    [
+        (pickup(windows_s=((0, 600),)), at_depot(), "no van can be there before 08:10 (earliest 08:15)"),
+        (pickup(kind="delivery"), at_depot(at_depot=False, start_place=1), "goods are at the depot and every van has left"),
+        (pickup(load=12), at_depot(), "larger than every van (12 > 10)"),
+        (pickup(), at_depot(shift_end_s=1800), "no shift is long enough (back 08:31, shift ends 08:30)"),
+        (pickup(load=9), at_depot(carried=2), "vans that have the time are full (needs room for 9)"),
+        (pickup(may_be_held_by="w"), at_depot(), "a van holds it in its plan and has not yet confirmed a plan without it"),
+        (pickup(kind="delivery", on_board="w"), at_depot(), "goods are on board of a van that is not on a shift"),
+    ],
+)
+def test_whoever_is_left_out_is_told_why(task: Task, van: Van, reason: str) -> None:
+    assert repair(town((task,), (van,))).unassigned == {"o": reason}
+
+
+def test_a_time_of_day_is_told_in_the_fleets_own_time() -> None:
+    problem = town((pickup(windows_s=((0, 600),)),), (at_depot(),), timezone="Europe/Helsinki", origin_utc_s=1_763_800_000 // 3600 * 3600)
+    assert repair(problem).unassigned == {"o": "no van can be there before 10:10 (earliest 10:15)"}
+
+
+def test_an_address_without_a_road_is_told_as_such() -> None:
+    problem = town((pickup(),), (at_depot(),))
+    durations = problem.durations_s.copy()
+    durations[:, 9] = -1
+    assert repair(replace(problem, durations_s=durations)).unassigned == {"o": "no road reaches this address"}
+
+
+def test_work_that_other_work_displaces_says_so() -> None:
+    long_stop = pickup(task="long", place=1, service_s=3600, windows_s=((100, 200),), left_out_cents=900_000)
+    problem = town((long_stop, pickup(windows_s=((0, 3000),))), (at_depot(),))
+    assert repair(problem).unassigned == {"o": "no van is free before 08:50: other work fills every route until then"}
+
+
+def test_a_van_that_was_held_up_goes_on_with_its_round_late() -> None:
+    """Late work in a driver's plan stays, at a price; only new work is never planned late."""
+    tasks = (pickup(task="a", place=2, windows_s=((0, 100),)), pickup(task="b", place=4, windows_s=((0, 100),)))
+    van = at_depot(at_depot=False, start_place=1, start_s=1200)
+    plan = repair(town(tasks, (van,), current={"v": ("a", "b")}))
+    assert plan.routes == {"v": ("a", "b")}
+    assert set(repair(town(tasks, (van,))).unassigned) == {"a", "b"}
+
+
+def test_a_shift_that_cannot_hold_the_round_loses_what_is_worth_least() -> None:
+    tasks = (pickup(task="a", place=2, left_out_cents=500_000), pickup(task="b", place=9), pickup(task="c", place=3))
+    plan = repair(town(tasks, (at_depot(shift_end_s=900),), current={"v": ("a", "b", "c")}))
+    assert plan.routes == {"v": ("a", "c")}
+    assert set(plan.unassigned) == {"b"}
