@@ -1,0 +1,121 @@
+"""When plans are made: at once when it is urgent, together when it is not, and again when the vans' facts say so."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+
+from roundsman_hub.planning.engines import EngineFailed
+from roundsman_hub.planning.problem import Plan, Problem
+from roundsman_hub.replan.worker import PlanWorker
+from roundsman_hub.store.rows import notify
+
+Yard = Any  # the fixture of conftest.py
+
+
+class Crashing:
+    """A search that never answers: what it costs is one answer, never the plan."""
+
+    name = "crashing"
+    features: frozenset[str] = frozenset()
+
+    def solve(self, problem: Problem, warm: Plan, budget_s: float, seed: int) -> Plan:
+        raise EngineFailed("crashed")
+
+
+class Slow:
+    """A search that takes until it is let go."""
+
+    name = "slow"
+    features: frozenset[str] = frozenset()
+
+    def __init__(self) -> None:
+        self.asked, self.go = threading.Event(), threading.Event()
+
+    def solve(self, problem: Problem, warm: Plan, budget_s: float, seed: int) -> Plan:
+        self.asked.set()
+        assert self.go.wait(20)
+        return warm
+
+
+@contextmanager
+def working(yard: Yard, engine: Any) -> Iterator[PlanWorker]:
+    worker = PlanWorker(yard.db, yard.planner, yard.clock, engine)
+    stop = threading.Event()
+    failures: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            worker.run(stop)
+        except BaseException as error:
+            failures.append(error)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    try:
+        yield worker
+    finally:
+        stop.set()
+        thread.join(10)
+    assert not failures
+
+
+def eventually(holds: Callable[[], bool], within_s: float = 10.0) -> None:
+    deadline = time.monotonic() + within_s
+    while not holds():
+        assert time.monotonic() < deadline, "not in time"
+        time.sleep(0.005)
+
+
+@pytest.mark.parametrize("engine", [None, Crashing()])
+def test_an_order_is_planned_with_or_without_a_search(yard: Yard, engine: Any) -> None:
+    van = yard.van()
+    with working(yard, engine):
+        order = yard.order(500, 0)
+        eventually(lambda: yard.route(van) == [order])
+
+
+def test_orders_that_come_together_are_one_plan(yard: Yard) -> None:
+    van = yard.van()
+    yard.order(500, 0)
+    yard.plan()
+    with working(yard, None):
+        eventually(lambda: not yard.planner.look(yard.depot).reasons)
+        before = yard.issued()
+        orders = [yard.order(500 + 10 * n, 0, priority=3) for n in range(5)]
+        eventually(lambda: set(orders) <= set(yard.route(van)))
+        assert yard.issued() - before <= 2
+
+
+def test_something_urgent_does_not_wait_for_a_search(yard: Yard) -> None:
+    """Insertion answers while the search is still busy with the morning's plan."""
+    van = yard.van()
+    engine = Slow()
+    with working(yard, engine):
+        first = yard.order(500, 0)
+        assert engine.asked.wait(10)
+        assert yard.newest(van) is None, "the first plan is searched before it is told"
+        urgent = yard.order(900, 0, priority=9)
+        eventually(lambda: set(yard.route(van)) == {first, urgent}, within_s=5)
+        assert not engine.go.is_set()
+        engine.go.set()
+
+
+def test_facts_that_unsettle_a_plan_bring_another(yard: Yard) -> None:
+    """A driver goes off with work left: nobody bumps the revision but the facts themselves."""
+    van = yard.van()
+    yard.order(500, 0)
+    yard.plan()
+    yard.receipt(van)
+    yard.duty(van, "on")
+    with working(yard, None):
+        yard.duty(van, "off")
+        with yard.db.transaction() as cur:
+            notify(cur, "vehicle", yard.fleet, van)
+        eventually(lambda: yard.newest(van).stops == ())
+    assert yard.newest(van).reason == "the shift has ended"
