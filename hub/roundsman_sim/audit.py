@@ -16,8 +16,10 @@ Fix = tuple[str, int, int | None, int, int]
 """Session, seq, UTC in ms, lat_e6, lon_e6."""
 
 _STORED = """
-SELECT s.session, f.seq, (extract(epoch FROM f.time) * 1000)::bigint AS utc_ms, f.lat_e6, f.lon_e6
-  FROM {table} f JOIN log.sessions s USING (session_no) WHERE f.vehicle_id = %s
+SELECT s.session, f.seq, f.utc_ms, f.lat_e6, f.lon_e6
+  FROM (SELECT vehicle_id, session_no, seq, (extract(epoch FROM time) * 1000)::bigint AS utc_ms, lat_e6, lon_e6 FROM log.fixes
+        UNION ALL SELECT vehicle_id, session_no, seq, utc_ms, lat_e6, lon_e6 FROM log.fixes_untimed) f
+  JOIN log.sessions s USING (session_no) WHERE f.vehicle_id = %s
 """
 
 
@@ -73,12 +75,9 @@ def fixes(database: Database, vans: Sequence[Van]) -> Fixes:
 
 
 def _stored(database: Database, vehicle: str) -> list[Fix]:
-    found: list[Fix] = []
     with database.transaction() as cur:
-        for table in ("log.fixes", "log.fixes_untimed"):
-            cur.execute(_STORED.format(table=table), (vehicle,))
-            found += [(r["session"], r["seq"], r["utc_ms"], r["lat_e6"], r["lon_e6"]) for r in cur.fetchall()]
-    return found
+        cur.execute(_STORED, (vehicle,))
+        return [(r["session"], r["seq"], r["utc_ms"], r["lat_e6"], r["lon_e6"]) for r in cur.fetchall()]
 
 
 def plans(database: Database) -> dict[str, int]:
