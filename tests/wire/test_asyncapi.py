@@ -147,8 +147,6 @@ def test_the_committed_document_is_the_generated_one() -> None:
     )
     how = "run: python -m roundsman_wire.asyncapi > agent/roundsman_wire/asyncapi.json"
     assert COMMITTED.read_bytes() == printed.stdout, how
-        "run: python -m roundsman_wire.asyncapi > agent/roundsman_wire/asyncapi.json"
-    )
 
 
 def test_it_has_the_shape_of_asyncapi_3(document: dict[str, Any]) -> None:
