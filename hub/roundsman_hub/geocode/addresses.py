@@ -50,9 +50,9 @@ class AddressBook:
     def __init__(self, entries: Iterable[tuple[Sequence[str], str, Address]]) -> None:
         self._streets: dict[str, dict[str, list[Address]]] = {}
         self._cities: set[str] = set()
-        self.size = 0
+        self._addresses: list[Address] = []
         for streets, numbers, address in entries:
-            self.size += 1
+            self._addresses.append(address)
             if address.city:
                 self._cities.add(street_key(address.city))
             for number in numbers_of(numbers):
@@ -63,6 +63,10 @@ class AddressBook:
     def from_osm(cls, path: Path | str) -> AddressBook:
         """Read the addresses (nodes, ways, areas with `addr:housenumber`) of a street extract."""
         return cls(_entries(str(path)))
+
+    def addresses(self) -> tuple[Address, ...]:
+        """All of them, in the extract's order."""
+        return tuple(self._addresses)
 
     def find(self, text: str) -> Answer:
         """The place of an address as somebody typed it.
@@ -91,7 +95,8 @@ class AddressBook:
     def _in_place(self, addresses: list[Address], reading: Reading) -> Answer:
         """Choose by postcode and city, if the text names any."""
         words = reading.rest
-        right = [a for a in addresses if a.postcode and fold(a.postcode) in words] or addresses
+        in_postcode = [a for a in addresses if a.postcode and fold(a.postcode) in words]
+        right = in_postcode or addresses
         joined = {street_key(" ".join(words[i:j])) for i in range(len(words)) for j in range(i + 1, min(i + 4, len(words)) + 1)}
         named = joined & self._cities
         here = [a for a in right if street_key(a.city) in named]
@@ -99,7 +104,7 @@ class AddressBook:
             return Ambiguous(candidates=_candidates(addresses), reason="the address is known, but in another place")
         answer = settle([Candidate(position=a.position, label=a.label) for a in here or right])
         foreign = [word for word in words if len(word) > 3 and word.isalpha()]
-        if isinstance(answer, Found) and foreign and not named and any(a.city for a in right):
+        if isinstance(answer, Found) and foreign and not named and not in_postcode and any(a.city for a in right):
             return Ambiguous(candidates=_candidates(right), reason=f"the address is known, but not in {' '.join(foreign)}")
         return answer
 

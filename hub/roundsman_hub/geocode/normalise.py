@@ -60,7 +60,8 @@ def numbers_of(tag: str) -> tuple[str, ...]:
                 step = 2 if (last - first) % 2 == 0 else 1
                 out |= dict.fromkeys(str(number) for number in range(first, last + 1, step))
         elif match := _NUMBER.match(part):
-            out["".join(group or "" for group in match.groups())] = None
+            number, letter, half = match.groups()
+            out[f"{number}{letter or ''}{' 1/2' if half else ''}"] = None
     return tuple(out)
 
 
@@ -91,7 +92,7 @@ def _number(words: list[str], at: int) -> tuple[str, int]:
     """The number at a word, with a letter or a half that follows; and how many words that takes."""
     following = words[at + 1] if at + 1 < len(words) else ""
     if following == "half":
-        return f"{words[at]}1/2", 2
+        return f"{words[at]} 1/2", 2
     if words[at].isdigit() and len(following) == 1 and following.isalpha():
         return words[at] + following, 2
     return words[at], 1

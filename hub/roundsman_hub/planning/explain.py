@@ -54,6 +54,8 @@ def _nobody_may(ground: Ground, task: Task) -> str:
         return "a van holds it in its plan and has not yet confirmed a plan without it"
     if task.on_board is not None:
         return "goods are on board of a van that is not on a shift"
+    if task.kind == "pickup":
+        return "every van that could take it is offline"
     return "goods are at the depot and every van has left"
 
 

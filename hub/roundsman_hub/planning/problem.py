@@ -54,6 +54,8 @@ class Van:
     """Tasks that must be served first, in this order: the stop in progress or being driven to."""
     carried: int = 0
     """Load on board that no remaining task takes off: collected pickups, failed deliveries."""
+    reachable: bool = True
+    """False: nobody knows when it would hear of a new task, so it gets none beside those it has."""
     fixed_cents: int = 5_000
     cents_per_hour: int = 3_000
     cents_per_km: int = 40

@@ -54,6 +54,7 @@ class Ground:
         for task in problem.tasks:
             if task.on_board in self.on_board:
                 self.on_board[task.on_board] += task.load
+        self.held = {van.vehicle: frozenset((*problem.current.get(van.vehicle, ()), *van.frozen)) for van in problem.vans}
         self.home_s: dict[VehicleId, int] = {}
         self.limit_load: dict[VehicleId, int] = {}
         for van in problem.vans:
@@ -72,6 +73,8 @@ class Ground:
             return f"{task.task} may still be held by {task.may_be_held_by}"
         if task.kind == "delivery" and task.on_board is None and not van.at_depot:
             return f"goods of {task.task} are at the depot, which {van.vehicle} has left"
+        if not van.reachable and task.on_board is None and task.task not in self.held[van.vehicle]:
+            return f"{van.vehicle} cannot be told of {task.task}: it is offline"
         return None
 
     def leave_s(self, van: Van, route: Sequence[TaskId]) -> int:

@@ -107,11 +107,19 @@ def at_depot(**traits: object) -> Van:
         (pickup(), at_depot(shift_end_s=1800), "no shift is long enough (back 08:31, shift ends 08:30)"),
         (pickup(load=9), at_depot(carried=2), "vans that have the time are full (needs room for 9)"),
         (pickup(may_be_held_by="w"), at_depot(), "a van holds it in its plan and has not yet confirmed a plan without it"),
+        (pickup(), at_depot(at_depot=False, reachable=False), "every van that could take it is offline"),
         (pickup(kind="delivery", on_board="w"), at_depot(), "goods are on board of a van that is not on a shift"),
     ],
 )
 def test_whoever_is_left_out_is_told_why(task: Task, van: Van, reason: str) -> None:
     assert repair(town((task,), (van,))).unassigned == {"o": reason}
+
+
+def test_a_van_that_cannot_be_told_keeps_its_work_and_gets_no_more() -> None:
+    deaf, near = at_depot(at_depot=False, reachable=False), replace(at_depot(), vehicle="w")
+    problem = town((pickup(), pickup(task="p", place=8)), (deaf, near), current={"v": ("o",)})
+    assert repair(problem).routes == {"v": ("o",), "w": ("p",)}
+    assert evaluate(problem, Plan(routes={"v": ("o", "p")}, unassigned={})).violations
 
 
 def test_a_time_of_day_is_told_in_the_fleets_own_time() -> None:

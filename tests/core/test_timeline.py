@@ -1,0 +1,100 @@
+"""The timeline of a round: what the driver's screen and the customer's page both count with."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from roundsman_core.geo import LatLon, distance_m
+from roundsman_core.timeline import DETOUR, PACE_MPS, SLOWEST_PACE_MPS, StopTime, arrivals, first_leg_s
+from roundsman_wire.messages import PlanStop
+
+NINE = 9 * 3_600_000
+"""Nine o'clock, in ms of an imagined day."""
+MINUTE = 60_000
+
+
+def test_a_round_from_stop_to_stop() -> None:
+    stops = [StopTime(leg_s=999, service_s=180), StopTime(leg_s=300, service_s=120)]
+    first, second = arrivals(NINE, 600, stops)
+    assert first.eta_utc_ms == NINE + 10 * MINUTE  # the first leg is what is left of it, not what was planned
+    assert first.departure_utc_ms == NINE + 13 * MINUTE
+    assert second.eta_utc_ms == NINE + 18 * MINUTE
+    assert second.departure_utc_ms == NINE + 20 * MINUTE
+
+
+def test_a_van_that_is_early_waits_for_the_window() -> None:
+    stops = [StopTime(leg_s=0, service_s=60, window_start_utc_ms=NINE + 30 * MINUTE, window_end_utc_ms=NINE + 60 * MINUTE)]
+    (only,) = arrivals(NINE, 300, stops)
+    assert (only.eta_utc_ms, only.start_utc_ms) == (NINE + 5 * MINUTE, NINE + 30 * MINUTE)
+    assert only.late_s == 0
+
+
+def test_lateness_counts_from_the_windows_end() -> None:
+    stops = [StopTime(leg_s=0, service_s=60, window_start_utc_ms=NINE, window_end_utc_ms=NINE + 5 * MINUTE)]
+    assert arrivals(NINE, 420, stops)[0].late_s == 120
+
+
+def test_a_service_that_takes_longer_than_planned_ends_now_at_the_earliest() -> None:
+    stops = [StopTime(leg_s=0, service_s=180), StopTime(leg_s=300, service_s=60)]
+    standing, following = arrivals(NINE, 0, stops, in_progress_since_utc_ms=NINE - 10 * MINUTE)
+    assert standing.eta_utc_ms == NINE - 10 * MINUTE
+    assert standing.departure_utc_ms == NINE
+    assert following.eta_utc_ms == NINE + 5 * MINUTE
+
+
+def test_a_service_in_progress_ends_when_it_was_planned_to() -> None:
+    stops = [StopTime(leg_s=0, service_s=600)]
+    assert arrivals(NINE, 0, stops, in_progress_since_utc_ms=NINE - 4 * MINUTE)[0].departure_utc_ms == NINE + 6 * MINUTE
+
+
+def test_an_empty_round_has_no_arrivals() -> None:
+    assert arrivals(NINE, 0, []) == []
+
+
+def test_times_are_never_negative() -> None:
+    with pytest.raises(ValueError, match="neither can be negative"):
+        StopTime(leg_s=-1, service_s=0)
+
+
+windows = st.none() | st.integers(NINE, NINE + 10_000_000)
+stop_times = st.lists(
+    st.builds(StopTime, leg_s=st.integers(0, 4000), service_s=st.integers(0, 2000), window_start_utc_ms=windows), max_size=8
+)
+
+
+@given(stops=stop_times, first=st.integers(0, 5000), delay=st.integers(0, 5000))
+def test_more_delay_makes_no_arrival_earlier(stops: list[StopTime], first: int, delay: int) -> None:
+    """First in, first out; and a wait swallows delay, so nothing grows by more than it."""
+    before, after = arrivals(NINE, first, stops), arrivals(NINE, first + delay, stops)
+    for a, b in zip(before, after, strict=True):
+        assert a.eta_utc_ms <= b.eta_utc_ms <= a.eta_utc_ms + 1000 * delay
+        assert a.eta_utc_ms <= a.start_utc_ms <= a.departure_utc_ms
+
+
+def test_the_way_that_is_left_is_driven_at_the_plans_own_pace() -> None:
+    van, stop = LatLon(60.17, 24.93), LatLon(60.18, 24.95)
+    left_m = distance_m(van, stop) * DETOUR
+    assert first_leg_s(van, stop, leg_s=600, leg_m=3000) == round(left_m / 5)
+    assert first_leg_s(van, stop, leg_s=0, leg_m=0) == round(left_m / PACE_MPS)
+    assert first_leg_s(van, stop, leg_s=3600, leg_m=300) == round(left_m / SLOWEST_PACE_MPS)
+    assert first_leg_s(stop, stop, leg_s=600, leg_m=3000) == 0
+
+
+def test_a_plans_stop_brings_its_own_times() -> None:
+    stop = PlanStop(
+        stop="o_1",
+        tasks=("o_1",),
+        kind="delivery",
+        lat_e6=0,
+        lon_e6=0,
+        fence_radius_m=60,
+        leg_s=300,
+        leg_m=2000,
+        service_s=180,
+        arrival_utc_ms=NINE,
+        window_start_utc_ms=NINE,
+        window_end_utc_ms=NINE + MINUTE,
+    )
+    assert StopTime.of(stop) == StopTime(leg_s=300, service_s=180, window_start_utc_ms=NINE, window_end_utc_ms=NINE + MINUTE)
