@@ -129,6 +129,7 @@ def build(world: World, durations_s: Table, distances_m: Table, *, may_move: boo
             )
         )
     known = {task.task for task in tasks}
+    anyone_hears = any(van.online for van in vans)
     start_place = {
         van.vehicle_id: 1 + len(world.orders) + index
         for index, van in enumerate(van for van in world.vans.values() if van.position is not None)
@@ -136,7 +137,7 @@ def build(world: World, durations_s: Table, distances_m: Table, *, may_move: boo
     problem = Problem(
         origin_utc_s=origin_utc_s,
         tasks=tuple(tasks),
-        vans=tuple(_van(van, world, start_place.get(van.vehicle_id, 0), cold[van.vehicle_id]) for van in vans),
+        vans=tuple(_van(van, world, start_place.get(van.vehicle_id, 0), cold[van.vehicle_id], anyone_hears) for van in vans),
         durations_s=durations_s,
         distances_m=distances_m,
         current={van.vehicle_id: tuple(task for task in remaining(world, van) if task in known) for van in vans},
@@ -145,7 +146,7 @@ def build(world: World, durations_s: Table, distances_m: Table, *, may_move: boo
     return _let_finish(problem, out={van.vehicle_id for van in vans if van.left_with is not None})
 
 
-def _van(van: VanFacts, world: World, start_place: int, first: tuple[str, ...]) -> Van:
+def _van(van: VanFacts, world: World, start_place: int, first: tuple[str, ...], anyone_hears: bool) -> Van:
     out = van.left_with is not None
     start_s = (BREAK_S if van.duty == "break" else 0) if out else max(0, round((van.shift_start - world.now).total_seconds()))
     return Van(
@@ -158,6 +159,8 @@ def _van(van: VanFacts, world: World, start_place: int, first: tuple[str, ...]) 
         at_depot=not out,
         frozen=first,
         carried=van.carried,
+        # A van without network keeps its work and gets no more while others can be told. Before the shift everyone is offline.
+        reachable=van.online or not out or not anyone_hears,
     )
 
 
