@@ -123,7 +123,7 @@ def test_a_delivery_is_told_with_its_arrival_and_its_visit(world: World, session
         while Notice(topic="order", fleet_id=world.fleet, subject=order) not in heard:
             heard += notices(ears, 5)
     assert world.rows("SELECT state, arrived_at, vehicle_id FROM order_states WHERE order_id = %s", order) == [
-        ("delivered", eight, world.vehicle)
+        ("delivered", datetime(2026, 3, 2, 8, tzinfo=UTC), world.vehicle)
     ]
     assert world.rows("SELECT order_id, left_at FROM visits WHERE vehicle_id = %s", world.vehicle) == [(order, None)]
 

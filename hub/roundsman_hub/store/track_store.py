@@ -1,0 +1,114 @@
+"""A vehicle's track as it is stored: points in the log's order, and everything that breaks the line between two of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from roundsman_hub.store.db import Cursor
+from roundsman_wire.messages import GAP_BEFORE, TRACK
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Point:
+    """One stored fix."""
+
+    time: datetime
+    session: str
+    seq: int
+    lat_e6: int
+    lon_e6: int
+    speed_cm_s: int | None
+    heading_cdeg: int | None
+    accuracy_dm: int | None
+    satellites: int
+    flags: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Break:
+    """A stretch of time through which no line is drawn, and why."""
+
+    from_at: datetime
+    to_at: datetime
+    reason: str
+
+
+ENDED: Final = "a new session of the unit"
+REFUSED: Final = "the receiver was silent or refused"
+LOST: Final = "numbers of the log are not held: "
+
+
+def points(cur: Cursor, vehicle: str, since: datetime, until: datetime) -> Iterator[Point]:
+    """Fixes of a vehicle from `since` to before `until`, in the order of its log."""
+    cur.execute(
+        "SELECT f.time, s.session, f.seq, f.lat_e6, f.lon_e6, f.speed_cm_s, f.heading_cdeg, f.accuracy_dm, f.satellites, f.flags "
+        "FROM log.fixes f JOIN log.sessions s USING (session_no) WHERE f.vehicle_id = %s AND f.time >= %s AND f.time < %s "
+        "ORDER BY s.ordinal, f.session_no, f.seq",
+        (vehicle, since, until),
+    )
+    for row in cur:
+        yield Point(**row)
+
+
+def told_breaks(cur: Cursor, vehicle: str, since: datetime, until: datetime) -> list[Break]:
+    """Breaks that the van itself told: stretches without a fix, and the end of a shift (off shift nothing is collected)."""
+    cur.execute(
+        "SELECT from_at, to_at, reason FROM fix_gaps WHERE vehicle_id = %(v)s AND to_at > %(since)s AND from_at < %(until)s "
+        "UNION ALL SELECT at, at, 'off shift' FROM duties WHERE vehicle_id = %(v)s AND duty = 'off' AND at >= %(since)s AND at < %(until)s "
+        "ORDER BY 1",
+        {"v": vehicle, "since": since, "until": until},
+    )
+    return [Break(**row) for row in cur]
+
+
+def lost_numbers(cur: Cursor, vehicle: str) -> list[tuple[str, int, int, str]]:
+    """Ranges of the track's numbers that will not come: (session, first, last, reason)."""
+    cur.execute(
+        "SELECT s.session, g.first_seq, g.last_seq, g.reason FROM log.gaps g JOIN log.sessions s USING (session_no) "
+        "WHERE s.vehicle_id = %s AND g.lane = %s ORDER BY s.ordinal, g.first_seq",
+        (vehicle, TRACK),
+    )
+    return [(row["session"], row["first_seq"], row["last_seq"], row["reason"]) for row in cur]
+
+
+def segments(found: Iterator[Point], told: list[Break], lost: list[tuple[str, int, int, str]]) -> tuple[list[list[Point]], list[Break]]:
+    """Cut a track where it must not be bridged.
+
+    Returns
+    -------
+    tuple
+        Unbroken stretches of points, and the breaks between them, one fewer than stretches (none if there are no points).
+    """
+    stretches: list[list[Point]] = []
+    breaks: list[Break] = []
+    waiting = list(reversed(told))
+    for point in found:
+        if not stretches:
+            stretches.append([point])
+            continue
+        before = stretches[-1][-1]
+        reason = _why_broken(before, point, waiting, lost)
+        if reason is None:
+            stretches[-1].append(point)
+        else:
+            breaks.append(Break(from_at=before.time, to_at=point.time, reason=reason))
+            stretches.append([point])
+    return stretches, breaks
+
+
+def _why_broken(before: Point, point: Point, waiting: list[Break], lost: list[tuple[str, int, int, str]]) -> str | None:
+    """`waiting` are the told breaks from here on, the next one last; those that are over are taken off."""
+    while waiting and waiting[-1].to_at <= before.time:
+        waiting.pop()
+    if waiting and waiting[-1].from_at < point.time and waiting[-1].to_at > before.time:
+        return waiting[-1].reason
+    if point.session != before.session:
+        return ENDED
+    if point.seq != before.seq + 1:
+        for session, first, last, reason in lost:
+            if session == point.session and first < point.seq and last > before.seq:
+                return LOST + reason
+    return REFUSED if point.flags & GAP_BEFORE else None
