@@ -124,6 +124,7 @@ class Unit:
             else:
                 self._record([Note(**self._instant(), topic=f"{kind} refused", text=received.reason)])
         if received.verdict != "new" or envelope is None:
+            await self.journal.flush()
             return
         if kind == "plan":
             self._receipt(envelope.header.version, envelope.hash, "held")

@@ -34,6 +34,7 @@ ACK_TIMEOUT_S: Final = 5.0
 LONGEST_BACKOFF_S: Final = 60.0
 RETRY_PAUSE_S: Final = 0.2
 """Between two times of sending the same again because the hub asked: bounds what a confused pair can cost."""
+REPEAT_S: Final = 0.5
 RECONNECT_S: Final = (0.5, 30.0)
 STEADY_S: Final = 10.0
 """A connection that lasted so long was a good one: the next attempt comes at once."""
@@ -89,6 +90,7 @@ class Uplink:
         self._presence, self._now, self._on_document, self._on_link = presence, now, on_document, on_link
         self._flights: dict[tuple[SessionId, int], Flight] = {(x.session, x.lane): Flight(x) for x in outbox.lanes()}
         self._wake = asyncio.Event()
+        self._presence_due_s = float("inf")
         self._now_fresh = False
         self._now_sent_s = float("-inf")
         self.now_interval_s = 1.0
@@ -106,6 +108,11 @@ class Uplink:
     def moved(self) -> None:
         """There is a newer position than the one that was told; it is asked for when its turn comes."""
         self._now_fresh = True
+
+    def repeat_presence(self) -> None:
+        """Tell the hub soon what is believed here. Not at once: its other acks of the same answer are still on their way."""
+        self._presence_due_s = min(self._presence_due_s, time.monotonic() + REPEAT_S)
+        self._wake.set()
 
     async def run(self) -> None:
         """Connect, serve, and connect again, until cancelled."""
@@ -163,11 +170,11 @@ class Uplink:
         while True:
             message = await link.next()
             if message.channel == "ack":
-                self._acknowledged(link, message)
+                self._acknowledged(message)
             else:
                 await self._on_document(message.channel, message.payload)
 
-    def _acknowledged(self, link: Link, message: Message) -> None:
+    def _acknowledged(self, message: Message) -> None:
         try:
             ack = msgspec.json.decode(message.payload, type=Ack)
         except msgspec.DecodeError:
@@ -190,7 +197,7 @@ class Uplink:
         if flight.state.acked > before.acked:
             flight.patience_until_s = now_s + ACK_TIMEOUT_S
         if epoch > epoch_before and epoch_before:
-            self._say_presence(link)
+            self.repeat_presence()
         self._wake.set()
 
     async def _send(self, link: Link) -> None:

@@ -1,0 +1,132 @@
+"""The driver's page in a real browser, at the sizes of real displays."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from playwright.sync_api import Page, sync_playwright
+
+from roundsman_agent.fix import Fix
+from roundsman_core.geo import LatLon
+from roundsman_wire.messages import Receipt
+
+CHROMIUM = shutil.which("chromium")
+FLAGS = "--no-sandbox --disable-quic --no-first-run --disable-background-networking --disable-component-update --disable-sync --enable-unsafe-swiftshader"
+SIZES = {"portrait": (320, 568), "3.5 inch": (480, 320), "5 inch": (800, 480)}
+TARGET_PX = 130
+TEXT_PX = 25
+
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed")
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    with sync_playwright() as playwright:
+        found = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS.split())
+        yield found
+        found.close()
+
+
+@pytest.fixture
+def van(start: Any, hub: Any) -> Any:
+    one = start()
+    stops = [
+        hub.stop("o_1", address="Mannerheimintie 104", name="Anna Virtanen", instructions="Door code 4711", parcels=3),
+        hub.stop("o_2", address="Runeberginkatu 12 B", kind="pickup", priority=9),
+        hub.stop("o_3", address="Pohjoisesplanadi 33"),
+    ]
+    one.give("plan", hub.seal(hub.plan(1, *stops)))
+    return one
+
+
+def open_page(browser: Any, van: Any, size: str) -> Page:
+    width, height = SIZES[size]
+    page: Page = browser.new_page(viewport={"width": width, "height": height})
+    page.goto(van.daemon.screen_url)
+    page.wait_for_selector("[data-act]")
+    return page
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_round_is_driven_by_taps_alone(browser: Any, van: Any, size: str) -> None:
+    page = open_page(browser, van, size)
+    assert "No position" in page.inner_text("#instructions")
+    page.click("[data-act=start]")
+    page.wait_for_selector("[data-act=arrived]")
+    assert page.inner_text("#address") == "Mannerheimintie 104"
+    check_glance(page)
+    page.click("[data-act=arrived]")
+    page.wait_for_selector("[data-act=delivered]")
+    check_glance(page)
+    page.click("[data-act=delivered]")
+    page.wait_for_selector("[data-act=undo]")
+    assert page.inner_text("#address") == "Runeberginkatu 12 B"
+    assert "URGENT" in page.inner_text("#tags")
+    check_glance(page)
+    page.click("[data-act=undo]")
+    page.wait_for_function("document.querySelector('#address').textContent === 'Mannerheimintie 104'")
+    page.click("[data-act=failed]")
+    page.click("dialog >> text=Nobody there")
+    page.wait_for_function("document.querySelector('#address').textContent === 'Runeberginkatu 12 B'")
+    assert [(a.outcome, a.reason) for a in van.facts("action")] == [
+        ("arrived", None),
+        ("delivered", None),
+        ("undo", None),
+        ("failed", "nobody there"),
+    ]
+    page.close()
+
+
+def check_glance(page: Page) -> None:
+    """Nothing scrolls, nothing is cut off, targets are large enough for a thumb and the address for a glance."""
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth && document.documentElement.scrollHeight <= innerHeight")
+    for box in page.evaluate("[...document.querySelectorAll('#actions button')].map((b) => b.getBoundingClientRect().toJSON())"):
+        assert min(box["width"], box["height"]) >= TARGET_PX, box
+        assert box["left"] >= 0
+        assert box["top"] >= 0
+        assert box["right"] <= page.evaluate("innerWidth")
+        assert box["bottom"] <= page.evaluate("innerHeight")
+    assert page.evaluate("parseFloat(getComputedStyle(document.querySelector('#address')).fontSize)") >= TEXT_PX
+    assert page.evaluate("((node) => node.scrollWidth <= node.clientWidth)(document.querySelector('#address'))")
+
+
+def test_plan_is_receipted_as_shown_after_it_was_painted(browser: Any, van: Any, hub: Any, wait: Any) -> None:
+    def shown() -> list[int]:
+        return [r.plan_version for r in van.facts("receipt") if isinstance(r, Receipt) and r.state == "shown"]
+
+    page = open_page(browser, van, "3.5 inch")
+    wait(lambda: shown() == [1], "the first plan is shown")
+    began_s = time.monotonic()
+    page.click("[data-act=start]")
+    van.give("plan", hub.seal(hub.plan(2, hub.stop("o_9", address="Uusikatu 1"), changes=("Uusikatu 1 added",)), valid_until_utc_ms=1))
+    wait(lambda: shown() == [1, 2], "the second too")
+    assert page.inner_text("#address") == "Uusikatu 1"
+    assert "EXPIRED" in page.inner_text("#alarm")
+    assert "Plan changed" in page.inner_text("#news")
+    assert time.monotonic() - began_s < 15
+    page.close()
+
+
+def test_dead_unit_is_not_mistaken_for_a_calm_one(browser: Any, van: Any) -> None:
+    page = open_page(browser, van, "5 inch")
+    van.stop()
+    page.wait_for_selector("#alarm.dead", timeout=20_000)
+    assert page.inner_text("#alarm") == "NO LINK TO UNIT"
+    page.close()
+
+
+@pytest.mark.parametrize(("light", "hour_there"), [("day", 12), ("night", 0)])
+def test_screen_goes_dark_at_night(browser: Any, van: Any, light: str, hour_there: int) -> None:
+    van.post("/api/duty", {"duty": "on"})
+    unit = van.daemon.unit
+    hour_at_greenwich = unit.clock.utc_ms() % 86_400_000 / 3_600_000
+    lon_deg = ((hour_there - hour_at_greenwich) * 15 + 180) % 360 - 180
+    fix = Fix(mono_ms=unit.clock.mono_ms(), utc_ms=unit.clock.utc_ms(), position=LatLon(0.0, lon_deg), speed_mps=0.0)
+    page = open_page(browser, van, "3.5 inch")
+    van.loop.call_soon_threadsafe(unit.receive, fix)
+    page.wait_for_function("(light) => document.body.dataset.light === light", arg=light, timeout=20_000)
+    page.close()

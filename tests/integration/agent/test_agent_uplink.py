@@ -1,0 +1,180 @@
+"""The van's end of the log protocol on a real broker with mutual TLS, through everything that a network and a hub do to it."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from roundsman_sim.proxy import Proxy
+from roundsman_wire.frames import Gone
+from roundsman_wire.messages import FACTS, TRACK, Now
+
+VEHICLE = "v_0123456789ab"
+
+
+def everything_is_there(van: Any, follower: Any) -> bool:
+    """Invariant 2: each committed entry is at the hub exactly once, or gone with its reason."""
+    book = follower.snapshot()
+    for lane in van.outbox.lanes():
+        key = lane.session, lane.lane
+        gone = {number for item in book.gone.get(key, []) for number in range(item.first, item.last + 1)}
+        if set(book.entries.get(key, {})) | gone != set(range(1, lane.last + 1)):
+            return False
+    return van.backlog == 0 and book.twice == 0
+
+
+def test_log_reaches_the_hub_once_and_is_released(make_van: Any, follower: Any, wait: Any) -> None:
+    async def story() -> None:
+        async with make_van() as van:
+            van.log(facts=150, fixes=3000)
+            await wait(lambda: everything_is_there(van, follower), "the log is at the hub")
+            assert {topic.rpartition("/")[2] for topic in follower.topics} <= {"facts", "track", "presence"}
+            # Windows and topic aliases: 3,000 fixes went in few frames.
+            assert van.uplink.frames_sent < 40
+
+    asyncio.run(story())
+
+
+def test_van_keeps_its_log_when_the_broker_dies(make_van: Any, broker: Any, follower: Any, wait: Any) -> None:
+    async def story() -> None:
+        async with make_van() as van:
+            van.log(facts=5, fixes=100)
+            await wait(lambda: van.backlog == 0, "the first part is acknowledged")
+            broker.kill()
+            await wait(lambda: not van.link[-1][0], "the van notices")
+            sent = van.uplink.frames_sent
+            van.log(facts=5, fixes=500)
+            await asyncio.sleep(0.5)
+            assert van.uplink.frames_sent == sent, "nothing is published without a connection"
+            broker.start()
+            await wait(lambda: everything_is_there(van, follower), "the rest is at the hub")
+
+    asyncio.run(story())
+
+
+def test_half_open_link_is_noticed_and_replaced(make_van: Any, broker: Any, follower: Any, wait: Any) -> None:
+    async def story() -> None:
+        proxy = Proxy("127.0.0.1", broker.broker.vans.port)
+        await proxy.start()
+        async with make_van(port=proxy.port, keepalive_s=1) as van:
+            van.log(fixes=50)
+            await wait(lambda: van.backlog == 0, "the first part is acknowledged")
+            proxy.freeze()
+            van.log(facts=3, fixes=50)
+            await wait(lambda: not van.link[-1][0], "the van notices that nothing passes")
+            proxy.heal()
+            await wait(lambda: everything_is_there(van, follower), "all is at the hub")
+        await proxy.stop()
+
+    asyncio.run(story())
+
+
+def test_lost_acks_cost_duplicates_and_nothing_else(make_van: Any, follower: Any, wait: Any) -> None:
+    async def story() -> None:
+        follower.lose_acks = True
+        async with make_van() as van:
+            van.log(facts=10, fixes=1000)
+            await wait(lambda: van.uplink.frames_sent > 6, "the van sends again and again")
+            assert van.backlog == 1010 + 1, "nothing is released without an ack"
+            follower.lose_acks = False
+            await wait(lambda: everything_is_there(van, follower), "the log is at the hub, once")
+
+    asyncio.run(story())
+
+
+def test_restored_hub_has_its_log_again(make_van: Any, follower: Any, wait: Any) -> None:
+    """Invariant 11: an ack releases, it does not delete."""
+
+    async def story() -> None:
+        async with make_van() as van:
+            van.log(facts=5, fixes=300)
+            await wait(lambda: van.backlog == 0, "the first part is acknowledged")
+            backup = follower.snapshot()
+            van.log(facts=5, fixes=300)
+            await wait(lambda: van.backlog == 0, "the second part too")
+            follower.restore(backup)
+            van.log(facts=1)  # leaves a gap at the restored hub, which asks for the rest
+            await wait(
+                lambda: follower.snapshot().through[van.outbox.session, FACTS] == van.outbox.lanes()[-2].last, "the facts are there again"
+            )
+            van.uplink.repeat_presence()
+            await wait(lambda: everything_is_there(van, follower), "the fixes are there again")
+            assert follower.book.epoch > backup.epoch
+
+    asyncio.run(story())
+
+
+def test_epoch_that_rises_takes_releases_back_and_lower_ones_are_not_heard(make_van: Any, follower: Any, wait: Any) -> None:
+    async def story() -> None:
+        async with make_van() as van:
+            van.log(facts=4, fixes=200)
+            await wait(lambda: van.backlog == 0, "all is acknowledged")
+            empty = follower.snapshot()
+            empty.epoch, empty.through, empty.entries = 7, {}, {}
+            follower.restore(empty)
+            follower.say("ack", b'{"epoch":7,"session":"%s","lane":0,"through_seq":0}' % van.outbox.session.encode())
+            await wait(lambda: everything_is_there(van, follower), "everything was sent again")
+            risen = van.outbox.epoch
+            assert risen >= 7
+            follower.say("ack", b'{"epoch":3,"session":"%s","lane":1,"through_seq":0,"rewind":true}' % van.outbox.session.encode())
+            van.log(facts=1)
+            await wait(lambda: everything_is_there(van, follower), "and the old hub's word changed nothing")
+            assert van.outbox.epoch == risen
+
+    asyncio.run(story())
+
+
+def test_session_before_a_restart_is_finished_first(make_van: Any, broker: Any, follower: Any, wait: Any) -> None:
+    async def story() -> None:
+        broker.kill()
+        async with make_van() as van:
+            van.log(facts=3, fixes=100)
+            first = van.outbox.session
+        broker.start()
+        async with make_van() as van:
+            assert van.outbox.previous == first
+            van.log(facts=3, fixes=100)
+            await wait(lambda: everything_is_there(van, follower), "both sessions are at the hub")
+            told = follower.presences[-1]
+            assert [state.session for state in told.sessions] == [first, van.outbox.session]
+        await wait(lambda: not follower.presences[-1].online, "the van says goodbye")
+
+    asyncio.run(story())
+
+
+def test_live_marker_goes_out_at_most_once_a_second(make_van: Any, follower: Any, wait: Any) -> None:
+    async def story() -> None:
+        async with make_van() as van:
+            await wait(lambda: van.link and van.link[-1][0], "the link is up")
+            van.now = Now(session=van.outbox.session, order=1, mono_ms=5, utc_ms=None, lat_e6=1, lon_e6=2)
+            for _ in range(50):
+                van.uplink.moved()
+                await asyncio.sleep(0.02)
+            await wait(lambda: follower.nows, "a marker is seen")
+            assert len(follower.nows) <= 2
+
+    asyncio.run(story())
+
+
+def test_certificate_of_another_van_cannot_speak_for_this_one(make_van: Any, follower: Any, wait: Any) -> None:
+    async def story() -> None:
+        async with make_van(certificate_of="v_ffffffffffff") as van:
+            van.log(facts=1)
+            await wait(lambda: van.uplink.frames_sent > 1, "the van tries")
+            assert follower.snapshot().through == {}
+            assert van.backlog == 2
+
+    asyncio.run(story())
+
+
+def test_thinned_numbers_are_claimed_as_gone(make_van: Any, broker: Any, follower: Any, wait: Any) -> None:
+    async def story() -> None:
+        broker.kill()
+        async with make_van() as van:
+            van.log(fixes=100)
+            van.outbox._db.execute("UPDATE track SET thinned = 2, body = x'', gone = ?", (b"\x01\x00\x00\x00\x64\x00\x00\x00\x01",))
+            broker.start()
+            await wait(lambda: everything_is_there(van, follower), "all is accounted for")
+            assert follower.snapshot().gone[van.outbox.session, TRACK] == [Gone(1, 100, 1)]
+
+    asyncio.run(story())
