@@ -87,7 +87,9 @@ class Timing:
     least_ms: int = 0
 
 
-def align(timing: Timing, fix: Fix, *, drift_ms: int = DRIFT_MS, anew: bool = False) -> tuple[Timing, Fix, bool]:
+def align(
+    timing: Timing, fix: Fix, *, drift_ms: int = DRIFT_MS, late_fixes: int = LATE_FIXES, anew: bool = False
+) -> tuple[Timing, Fix, bool]:
     """Put a fix at the instant at which it was taken.
 
     Parameters
@@ -96,8 +98,9 @@ def align(timing: Timing, fix: Fix, *, drift_ms: int = DRIFT_MS, anew: bool = Fa
         After the fix before; `Timing()` at the session's start.
     fix : Fix
         Accepted; `mono_ms` is its arrival.
-    drift_ms : int
-        Disagreement to live with; more where business time runs fast, since delivery takes real time.
+    drift_ms, late_fixes : int
+        Disagreement to live with, and for how many fixes in a row if they come late; more of both where business time runs
+        fast, since delivery takes real time.
     anew : bool
         The receiver's time has jumped for good: take its word now.
 
@@ -122,7 +125,7 @@ def align(timing: Timing, fix: Fix, *, drift_ms: int = DRIFT_MS, anew: bool = Fa
         same_side = timing.odd > 0 and (off_ms > 0) == (timing.least_ms > 0)
         least_ms = min(timing.least_ms, off_ms, key=abs) if same_side else off_ms
         odd = timing.odd + 1 if same_side else 1
-        changed = odd >= (EARLY_FIXES if off_ms > 0 else LATE_FIXES)
+        changed = odd >= (EARLY_FIXES if off_ms > 0 else late_fixes)
         offset_ms += least_ms if changed else 0
         timing = Timing(offset_ms=offset_ms) if changed else Timing(offset_ms=offset_ms, odd=odd, least_ms=least_ms)
     mono_ms = fix.utc_ms - offset_ms

@@ -9,8 +9,10 @@ from typing import Final
 from roundsman_agent.fix import Fix
 from roundsman_core.geo import distance_m
 
-INACCURATE_M: Final = 200.0
-"""Receivers' own figures are poor witnesses (gpsd said 14.6 m where the error was 0.5 m): only the hopeless is refused by them."""
+INACCURATE_M: Final = 1_000.0
+"""Receivers' own figures are poor witnesses (gpsd said 729 m where the error was 0.5 m): only the hopeless is refused by them."""
+CREDIBLE_M: Final = 30.0
+"""And no more than this is granted for them: a claimed kilometre would let every jump pass."""
 FASTEST_MPS: Final = 60.0
 """No van does 216 km/h; a receiver's log shows jumps at 438 km/h."""
 CHANGE_MPS2: Final = 10.0
@@ -98,7 +100,7 @@ def _doubt(before: Fix, fix: Fix) -> str | None:
         return "leap"
     passed_s = passed_ms / 1000
     moved_m = distance_m(before.position, fix.position)
-    slack_m = JUMP_SLACK_M + 3 * math.hypot(before.accuracy_m or 0.0, fix.accuracy_m or 0.0)
+    slack_m = JUMP_SLACK_M + 3 * min(math.hypot(before.accuracy_m or 0.0, fix.accuracy_m or 0.0), CREDIBLE_M)
     fastest_mps = FASTEST_MPS
     if before.speed_mps is not None and fix.speed_mps is not None:
         fastest_mps = min(fastest_mps, max(before.speed_mps, fix.speed_mps) + CHANGE_MPS2 * passed_s)

@@ -11,7 +11,7 @@ from types import MappingProxyType
 from typing import Final, Literal
 
 from roundsman_agent import fences, gate, sampling, standstill, visits
-from roundsman_agent.fix import DRIFT_MS, Fix, SourceEvent, Timing, align, to_row
+from roundsman_agent.fix import DRIFT_MS, LATE_FIXES, Fix, SourceEvent, Timing, align, to_row
 from roundsman_agent.gate import Gate
 from roundsman_agent.sampling import Mode, Sample
 from roundsman_agent.standstill import Standstill
@@ -105,15 +105,18 @@ Output = FixRow | AnyEntry | Position
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PipelineConfig:
-    """`drift_ms`: see `fix.align`; a pretend world whose time runs fast needs more (`of`)."""
+    """`drift_ms`, `late_fixes`: see `fix.align`; a pretend world whose time runs fast needs more of both (`of`)."""
 
     sampling: Mode = "evidence"
     drift_ms: int = DRIFT_MS
+    late_fixes: int = LATE_FIXES
 
     @classmethod
     def of(cls, mode: Mode, time_factor: float = 1.0) -> PipelineConfig:
         """For business time `time_factor` times as fast as life: a delivery that is 50 ms late is late by that much more."""
-        return cls(sampling=mode, drift_ms=max(DRIFT_MS, round(50 * time_factor)))
+        return cls(
+            sampling=mode, drift_ms=max(DRIFT_MS, round(50 * time_factor)), late_fixes=max(LATE_FIXES, round(LATE_FIXES * time_factor))
+        )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -178,7 +181,8 @@ def _fix(state: PipelineState, fix: Fix, config: PipelineConfig) -> tuple[Pipeli
     if judgement.refused is not None:
         return replace(_count(state, judgement.refused), gate=believed, trouble=state.trouble or "refused"), []
 
-    timing, fix, dated = align(state.timing, fix, drift_ms=config.drift_ms, anew=judgement.anew and _leapt(state.gate, fix))
+    leapt = judgement.anew and _leapt(state.gate, fix)
+    timing, fix, dated = align(state.timing, fix, drift_ms=config.drift_ms, late_fixes=config.late_fixes, anew=leapt)
     if dated:
         out.append(Clock(mono_ms=fix.mono_ms, utc_ms=fix.utc_ms, source="gnss"))
 
@@ -246,7 +250,7 @@ def _gap(state: PipelineState, fix: Fix, *, anew: bool) -> tuple[FixGap | None, 
     before = state.newest
     if before is None:
         return None, ()
-    passed_ms = fix.mono_ms - before.mono_ms
+    passed_ms = gate.elapsed_ms(before, fix)
     usual_ms = sorted(state.intervals_ms)[len(state.intervals_ms) // 2] if state.intervals_ms else 0
     if not anew and 0 <= passed_ms <= max(GAP_MS, GAP_INTERVALS * usual_ms):
         return None, (*state.intervals_ms[-(USUAL_OF - 1) :], passed_ms)

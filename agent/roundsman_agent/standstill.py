@@ -10,15 +10,18 @@ from roundsman_core.geo import LatLon, distance_m
 STILL_MPS: Final = 0.3
 """Doppler speed of a parked receiver stays below it; a van that creeps does not."""
 STILL_MS: Final = 10_000
-"""So long below `STILL_MPS`, and the van stands; the anchor is the mean place of this time."""
+"""So long below `STILL_MPS`, and the van stands; the anchor is the mean place of this time, its end counting most."""
+MEAN_OF: Final = 5
+"""The first seconds are still braking: a plain mean of all ten lies up to 1.6 m behind on the recorded drive."""
 MOVING_MPS: Final = 0.8
 """One fix at this Doppler speed ends a standstill: drift moves the position, hardly ever the speed."""
 DRIFT_M: Final = 20.0
 """Parked drift of four real receivers stays inside it (p95)."""
 DRIFT_FIXES: Final = 3
 """So many fixes in a row beyond it, and the van has been moved, whatever the speed says (a lorry, a ferry)."""
-CREPT_M: Final = 4.0
-"""Doppler distance and displacement together beyond it: the van creeps in a queue below `MOVING_MPS`."""
+CREPT_M: Final = 0.75
+"""Doppler distance without a pause, and displacement, both beyond it: the van creeps in a queue below `MOVING_MPS`. At 4 m the anchor lay
+1.6 m behind a van that had rolled on to the line; drift moves the place, and seldom the speed three times in a row."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -47,8 +50,9 @@ def step(state: Standstill, mono_ms: int, at: LatLon, speed_mps: float) -> Stand
     if not state.count:
         return Standstill(since_ms=mono_ms, count=1, lat_deg=at.lat_deg, lon_deg=at.lon_deg, newest_ms=mono_ms)
     count = state.count + 1
-    lat_deg = state.lat_deg + (at.lat_deg - state.lat_deg) / count
-    lon_deg = state.lon_deg + (at.lon_deg - state.lon_deg) / count
+    weight = 1 / min(count, MEAN_OF)
+    lat_deg = state.lat_deg + (at.lat_deg - state.lat_deg) * weight
+    lon_deg = state.lon_deg + (at.lon_deg - state.lon_deg) * weight
     mean = LatLon(lat_deg, lon_deg)
     if distance_m(mean, at) > DRIFT_M:  # the mean of two places is neither
         return Standstill(since_ms=mono_ms, count=1, lat_deg=at.lat_deg, lon_deg=at.lon_deg, newest_ms=mono_ms)
@@ -63,11 +67,7 @@ def _stand(state: Standstill, mono_ms: int, at: LatLon, speed_mps: float, anchor
         return MOVING
     off_m = distance_m(anchor, at)
     beyond = state.beyond + 1 if off_m > DRIFT_M else 0
-    crept_m = state.crept_m
-    if speed_mps >= STILL_MPS:
-        crept_m += speed_mps * max(mono_ms - state.newest_ms, 0) / 1000
-    elif off_m <= CREPT_M:  # stands again, near the anchor: it was noise
-        crept_m = 0.0
+    crept_m = state.crept_m + speed_mps * max(mono_ms - state.newest_ms, 0) / 1000 if speed_mps >= STILL_MPS else 0.0
     if beyond >= DRIFT_FIXES or (off_m > CREPT_M and crept_m > CREPT_M):
         return MOVING
     return Standstill(

@@ -74,4 +74,8 @@ def test_a_long_silence_lets_the_van_be_elsewhere(make_fix: Make) -> None:
 
 def test_null_island_and_hopeless_figures_are_refused(make_fix: Make) -> None:
     nowhere = Fix(mono_ms=0, utc_ms=0, position=LatLon(0.0, 0.0))
-    assert judge([nowhere, make_fix(1, accuracy_m=500.0), make_fix(2, accuracy_m=14.6)]) == ["zero", "inaccurate", ""]
+    assert judge([nowhere, make_fix(1, accuracy_m=5_000.0), make_fix(2, accuracy_m=729.0)]) == ["zero", "inaccurate", ""]
+
+
+def test_a_claimed_kilometre_of_error_lets_no_jump_pass(make_fix: Make) -> None:
+    assert judge([make_fix(0), make_fix(1, east_m=400, accuracy_m=900.0), make_fix(2)]) == ["", "jump", ""]

@@ -68,7 +68,7 @@ def test_off_shift_nothing_is_collected_not_even_a_count(make_fix: Make) -> None
     inputs: list[Input] = [
         make_fix(0),
         SourceEvent(kind="searching", mono_ms=500),
-        make_fix(1, accuracy_m=900.0),
+        make_fix(1, accuracy_m=9_000.0),
         Tick(mono_ms=9_000, utc_ms=0),
     ]
     for item in inputs:
@@ -118,6 +118,14 @@ def test_a_tunnel_is_told_as_a_gap_with_its_reason(make_fix: Make, drive: Drive)
 def test_a_gap_is_blamed_on_what_was_known_first(between: list[Input], reason: str, make_fix: Make, drive: Drive) -> None:
     _, out = drive([make_fix(0), *between, make_fix(40)])
     assert [o.reason for o in out if isinstance(o, FixGap)] == [reason]
+
+
+def test_a_clock_that_is_set_anew_opens_no_gap(make_fix: Make, drive: Drive) -> None:
+    fixes = [make_fix(t, mono_ms=t * 1000 + (3_000 if 10 <= t < 40 else 0)) for t in range(60)]
+    _, out = drive(fixes)
+    assert len([o for o in out if isinstance(o, Clock)]) == 3, "the session's clock is told, there and back"
+    assert not [o for o in out if isinstance(o, FixGap)]
+    assert len(rows(out)) == 60
 
 
 def test_a_slow_receiver_has_no_gaps(make_fix: Make, drive: Drive) -> None:
