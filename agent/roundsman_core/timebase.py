@@ -34,7 +34,7 @@ class TimeBase:
         return business_s / self.factor
 
     def __str__(self) -> str:
-        return f"{self.origin_real_ms}/{self.origin_utc_ms}/{self.factor:g}"
+        return f"{self.origin_real_ms}/{self.origin_utc_ms}/{self.factor:.15g}"
 
     @classmethod
     def parse(cls, text: str) -> TimeBase:

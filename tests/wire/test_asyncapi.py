@@ -142,9 +142,7 @@ def document() -> dict[str, Any]:
 
 
 def test_the_committed_document_is_the_generated_one() -> None:
-    printed = subprocess.run(
-        [sys.executable, "-m", "roundsman_wire.asyncapi"], capture_output=True, check=True, text=True, encoding="utf-8"
-    )
+    printed = subprocess.run([sys.executable, "-m", "roundsman_wire.asyncapi"], capture_output=True, check=True)
     how = "run: python -m roundsman_wire.asyncapi > agent/roundsman_wire/asyncapi.json"
     assert COMMITTED.read_bytes() == printed.stdout, how
 
