@@ -82,7 +82,8 @@ class Planner:
                 return replace(search, budget_s=min(max(low, FIRST_SEARCH_S_PER_ORDER * len(search.problem.tasks)), high))
             mended = build(world, *tables, may_move=False)
             if self._tell(world, mended, repair(mended), why=""):
-                log.info("depot %s revision %d planned in %.0f ms", depot_id, world.revision, 1000 * (time.monotonic() - began))
+                why = "; ".join(dict.fromkeys(reason.text for reason in world.reasons))
+                log.info("depot %s revision %d planned in %.0f ms: %s", depot_id, world.revision, 1000 * (time.monotonic() - began), why)
                 return self._search(world, tables)
         raise Stale(f"depot {depot_id} changed {TRIES} times while it was planned")
 
