@@ -34,7 +34,7 @@ POSITION_EVENTS_S: Final = 1.0
 """A moving position is drawn once a second; everything else at once."""
 MAX_BODY_BYTES: Final = 16_384
 ActionId = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9_-]{8,64}$")]
-Text = Annotated[str, msgspec.Meta(max_length=200)]
+Text = Annotated[str, msgspec.Meta(max_length=200, pattern="^[^\\x00]*$")]
 
 
 class ShownRequest(msgspec.Struct, forbid_unknown_fields=True):
