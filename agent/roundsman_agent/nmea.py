@@ -131,11 +131,14 @@ def _mode(state: Assembly, said: str) -> Assembly:
 
 def flush(state: Assembly) -> tuple[Assembly, Epoch | None]:
     """The receiver pauses: what has come of this instant is all there will be."""
-    if not state.pending:
-        return state, None
-    epoch = _epoch(state)
+    return _tell(state, state.time_ms, state.rmc, state.gga) if state.pending else (state, None)
+
+
+def _tell(state: Assembly, time_ms: int | None, rmc: Rmc | None, gga: Gga | None) -> tuple[Assembly, Epoch]:
+    """The epoch of these sentences, and the state that has told it."""
+    epoch = _epoch(state, time_ms, rmc, gga)
     newest = state.newest_utc_ms if epoch.utc_ms is None else epoch.utc_ms
-    return replace(state, rmc=None, gga=None, done_ms=state.time_ms, time_ms=None, newest_utc_ms=newest), epoch
+    return Assembly(done_ms=time_ms, newest_utc_ms=newest, day=state.day, mode=state.mode, error_m=state.error_m, bad=state.bad), epoch
 
 
 def _position(state: Assembly, sentence: Any) -> tuple[Assembly, Epoch | None]:
@@ -153,8 +156,9 @@ def _position(state: Assembly, sentence: Any) -> tuple[Assembly, Epoch | None]:
         rmc = _rmc(sentence) if rmc is None or rmc.position is None else rmc
     else:
         gga = _gga(sentence) if gga is None or gga.position is None else gga
-    state = replace(state, time_ms=time_ms, rmc=rmc, gga=gga)
-    return flush(state) if epoch is None and rmc is not None and gga is not None else (state, epoch)
+    if epoch is None and rmc is not None and gga is not None:
+        return _tell(state, time_ms, rmc, gga)
+    return replace(state, time_ms=time_ms, rmc=rmc, gga=gga), epoch
 
 
 def _rmc(sentence: Any) -> Rmc:
@@ -214,8 +218,7 @@ def _number(sentence: Any, name: str) -> float | None:
         return None
 
 
-def _epoch(state: Assembly) -> Epoch:
-    rmc, gga = state.rmc, state.gga
+def _epoch(state: Assembly, time_ms: int | None, rmc: Rmc | None, gga: Gga | None) -> Epoch:
     # GGA carries more digits on some receivers; a V in RMC or a 0 in GGA is the receiver's own doubt.
     doubts = (rmc is not None and rmc.position is None) or (gga is not None and gga.position is None)
     place = gga.position if gga is not None else rmc.position if rmc is not None else None
@@ -223,7 +226,7 @@ def _epoch(state: Assembly) -> Epoch:
     if accuracy_m is None and gga is not None and gga.hdop is not None:
         accuracy_m = gga.hdop * RANGE_ERROR_M.get(gga.quality, RANGE_ERROR_M[1])
     return Epoch(
-        utc_ms=_utc_ms(state),
+        utc_ms=_utc_ms(state, time_ms, rmc),
         position=None if doubts else place,
         speed_mps=None if rmc is None else rmc.speed_mps,
         heading_deg=None if rmc is None else rmc.heading_deg,
@@ -233,16 +236,17 @@ def _epoch(state: Assembly) -> Epoch:
     )
 
 
-def _utc_ms(state: Assembly) -> int | None:
+def _utc_ms(state: Assembly, time_ms: int | None, rmc: Rmc | None) -> int | None:
     """The instant: the day from RMC; without it, the day that puts the time of day nearest to the instant before."""
-    if state.time_ms is None:
+    if time_ms is None:
         return None
-    if state.rmc is not None and state.rmc.day is not None:
-        return _midnight_ms(state.rmc.day) + state.time_ms
+    if rmc is not None and rmc.day is not None:
+        return _midnight_ms(rmc.day) + time_ms
     if state.newest_utc_ms is not None:
-        return state.newest_utc_ms + (state.time_ms - state.newest_utc_ms + DAY_MS // 2) % DAY_MS - DAY_MS // 2
-    return None if state.day is None else _midnight_ms(state.day) + state.time_ms
+        return state.newest_utc_ms + (time_ms - state.newest_utc_ms + DAY_MS // 2) % DAY_MS - DAY_MS // 2
+    return None if state.day is None else _midnight_ms(state.day) + time_ms
 
 
+@lru_cache(maxsize=8)
 def _midnight_ms(day: date) -> int:
     return int(datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp()) * 1000
