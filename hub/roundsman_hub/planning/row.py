@@ -73,10 +73,9 @@ class Row:
             if begins == was.start_s:
                 back_s = self.back_s  # a wait swallowed the delay: nothing after changes
                 break
-            if late > was.lateness_s:
-                if not late_allowed:
-                    return None
-                late_sum += late - was.lateness_s
+            if late > was.lateness_s and not late_allowed:
+                return None
+            late_sum += late - was.lateness_s  # less than nothing where a detour is the faster way: matrices are like that
             clock, place = begins + stop.service_s, stop.place
         if back_s is None:
             back_s = clock + max(durations[place][van.end_place], 0)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 from roundsman_hub.planning.engines import Engine, EngineFailed
 from roundsman_hub.planning.evaluate import judge
-from roundsman_hub.planning.insertion import insert, repair
+from roundsman_hub.planning.insertion import insert, repair, rescue
 from roundsman_hub.planning.problem import Plan, Problem, Verdict
 from roundsman_hub.planning.walk import Ground
 
@@ -15,7 +15,8 @@ from roundsman_hub.planning.walk import Ground
 class Decision:
     """The plan to use, who made it, and what it gains over the plan that it had to beat.
 
-    `by`: "repaired" or the engine's name. `note`: what happened to the search, for a person.
+    `by`: "repaired", "rescued" (late work moved, before any search) or the engine's name.
+    `note`: what happened to the search, for a person.
     """
 
     plan: Plan
@@ -59,18 +60,24 @@ def decide(problem: Problem, warm: Plan | None, budget_s: float, seed: int = 0, 
     stands = Decision(plan=warm, verdict=base, by="repaired", gain_cents=0, note="no search")
     if engine is None or budget_s <= 0 or not problem.tasks:
         return stands
+    rescued = rescue(problem, warm) if base.lateness_s and not base.violations else warm
+    if rescued != warm:
+        verdict = judge(ground, rescued)
+        gain = base.cost_cents - verdict.cost_cents
+        if not verdict.violations and gain > 0:
+            stands = Decision(plan=rescued, verdict=verdict, by="rescued", gain_cents=gain, note=f"late work moved: saves {gain / 100:.2f}")
     try:
-        found = engine.solve(problem, warm, budget_s, seed)
+        found = engine.solve(problem, stands.plan, budget_s, seed)
     except EngineFailed as failure:
         return _with_note(stands, f"search failed, the repaired plan stands: {failure}")
-    if found == warm:
+    if found == stands.plan:
         return _with_note(stands, f"{engine.name} found nothing better")
     verdict = judge(ground, found)
     broken = verdict.violations
     found = repair(replace(problem, current=found.routes)) if broken else insert(problem, found)
     verdict = judge(ground, found)
     gain = base.cost_cents - verdict.cost_cents
-    if verdict.violations or (gain <= 0 and not base.violations):
+    if verdict.violations or (gain <= stands.gain_cents and not base.violations):
         return _with_note(stands, f"{engine.name} found nothing better{_mended(broken)}")
     note = f"{engine.name} saves {gain / 100:.2f}{_mended(broken)}"
     return Decision(plan=found, verdict=verdict, by=engine.name, gain_cents=gain, note=note)

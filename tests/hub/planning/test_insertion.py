@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from roundsman_hub.planning.evaluate import evaluate
-from roundsman_hub.planning.insertion import insert, repair
+from roundsman_hub.planning.insertion import insert, repair, rescue
 from roundsman_hub.planning.problem import Plan, Problem, Task, Van
 
 MakeProblem = Callable[..., Problem]
@@ -154,3 +154,33 @@ def test_a_shift_that_cannot_hold_the_round_loses_what_is_worth_least() -> None:
     plan = repair(town(tasks, (at_depot(shift_end_s=900),), current={"v": ("a", "b", "c")}))
     assert plan.routes == {"v": ("a", "c")}
     assert set(plan.unassigned) == {"b"}
+
+
+def test_late_work_of_a_held_up_van_goes_to_one_that_is_in_time() -> None:
+    tasks = (pickup(task="a", place=2, windows_s=((0, 600),)), pickup(task="b", place=8, windows_s=((0, 900),)))
+    held_up = at_depot(at_depot=False, start_place=1, start_s=1800)
+    free = at_depot(vehicle="w", at_depot=False, start_place=7)
+    problem = town(tasks, (held_up, free), current={"v": ("a", "b")})
+    stays = repair(problem)
+    assert stays.routes == {"v": ("a", "b"), "w": ()}
+    moved = rescue(problem, stays)
+    assert moved.routes == {"v": (), "w": ("b", "a")} or moved.routes == {"v": ("a",), "w": ("b",)}
+    assert evaluate(problem, moved).cost_cents < evaluate(problem, stays).cost_cents
+
+
+@settings(max_examples=80, deadline=None)
+@given(seed=st.integers(0, 2**32))
+def test_a_rescue_is_never_dearer_and_may_be_used(make_problem: MakeProblem, seed: int) -> None:
+    problem = make_problem(seed, 12, 3)
+    before = repair(problem)
+    after = rescue(problem, before)
+    assert evaluate(problem, after).violations == ()
+    assert evaluate(problem, after).cost_cents <= evaluate(problem, before).cost_cents + 1  # each verdict is rounded to a cent
+
+
+def test_hundreds_of_orders_get_a_first_plan_without_a_search(make_problem: MakeProblem) -> None:
+    problem = make_problem(5, 600, 30, on_the_road=False)
+    began = time.process_time()
+    plan = repair(problem)
+    assert time.process_time() - began < 15
+    assert evaluate(problem, plan).violations == ()
