@@ -22,7 +22,8 @@ from roundsman_core.lanes import SendLane
 from roundsman_hub import broker as brokers
 from roundsman_hub.broker import Broker, free_port, prepare
 from roundsman_hub.clock import Clock
-from roundsman_hub.ingest import worker
+from roundsman_hub.derive import worker as derive_worker
+from roundsman_hub.ingest import worker as ingest_worker
 from roundsman_hub.pki import Pki, open_pki
 from roundsman_hub.settings import Endpoint, Settings, write_private
 from roundsman_hub.store import embedded
@@ -31,7 +32,7 @@ from roundsman_hub.store.db import Database, DatabaseAway
 from roundsman_hub.store.migrate import migrate
 from roundsman_wire import frames
 from roundsman_wire.channels import topic
-from roundsman_wire.messages import TRACK, Ack, FixRow, LaneState, Presence, SessionState
+from roundsman_wire.messages import FACTS, TRACK, Ack, AnyEntry, Duty, FixRow, LaneState, Presence, SessionState
 
 HOST = "127.0.0.1"
 WITHIN_S = 60.0
@@ -77,6 +78,11 @@ class Van:
             self.lane = lanes.committed(self.lane, self.lane.last + fixes)
         self.push()
 
+    def tell(self, fact: AnyEntry) -> None:
+        """Its first fact."""
+        data = frames.encode_frame(self.lane.session, FACTS, 1, 1, frames.pack_entries([frames.encode_entry(fact)]))
+        self._client.publish(topic(self.vehicle, "facts"), data)
+
     def push(self) -> None:
         """Send what the window allows; called again when nothing moves, it sends again."""
         with self._lock:
@@ -109,6 +115,8 @@ class Van:
         self._client.publish(topic(self.vehicle, "presence"), msgspec.json.encode(presence), qos=1, retain=True)
 
     def _heard(self, ack: Ack) -> None:
+        if ack.lane != TRACK:
+            return
         with self._lock:
             before = self.lane.acked
             self.lane, self.epoch = lanes.acked(self.lane, self.epoch, ack)
@@ -149,7 +157,8 @@ class Hub:
         return self._vans[-1]
 
     @contextmanager
-    def ingest(self) -> Iterator[None]:
+    def running(self, role: Callable[[Settings, Clock, threading.Event], None] = ingest_worker.run) -> Iterator[None]:
+        """A worker on a thread; it must still be there when the block ends."""
         settings = Settings(
             data_dir=self.folder,
             database_url=self.postgres.dsn(),
@@ -161,7 +170,7 @@ class Hub:
 
         def run() -> None:
             try:
-                worker.run(settings, Clock(), stop)
+                role(settings, Clock(), stop)
             except BaseException as error:
                 failed.append(error)
 
@@ -194,6 +203,10 @@ class Hub:
             [found] = audit_tracks(cur, [van.vehicle])
         return found
 
+    def duties(self, van: Van) -> list[str]:
+        with self.db.transaction() as cur:
+            return [row["duty"] for row in cur.execute("SELECT duty FROM duties WHERE vehicle_id = %s", (van.vehicle,))]
+
     def check(self, *vans: Van) -> None:
         """Invariants 1 and 2: what was released is here, and everything is here once."""
         for van in vans:
@@ -214,7 +227,7 @@ def hub() -> Iterator[Hub]:
 
 def test_what_is_acknowledged_is_stored(hub: Hub) -> None:
     vans = [hub.van() for _ in range(3)]
-    with hub.ingest():
+    with hub.running():
         for van in vans:
             van.drive(120)
         until(hub.all_acked(*vans), "acks")
@@ -227,7 +240,7 @@ def test_vans_wait_for_a_hub_that_is_not_there(hub: Hub) -> None:
     trying = hub.all_acked(van)
     until(lambda: trying() or van.lane.sent > 0, "the van to send")
     assert van.acked == 0
-    with hub.ingest():
+    with hub.running():
         until(hub.all_acked(van), "acks after the hub came")
         hub.check(van)
 
@@ -235,7 +248,7 @@ def test_vans_wait_for_a_hub_that_is_not_there(hub: Hub) -> None:
 def test_the_database_is_killed_and_comes_back(hub: Hub) -> None:
     """Acks stop while it is away, and resume by themselves; nothing is lost, nothing is stored twice."""
     vans = [hub.van() for _ in range(2)]
-    with hub.ingest():
+    with hub.running(), hub.running(derive_worker.run):
         for van in vans:
             van.drive(60)
         until(hub.all_acked(*vans), "acks before")
@@ -259,11 +272,13 @@ def test_the_database_is_killed_and_comes_back(hub: Hub) -> None:
         until(started, "the database to start again")
         until(hub.all_acked(*vans), "acks after the database came back")
         hub.check(*vans)
+        vans[0].tell(Duty(mono_ms=1, utc_ms=1_772_438_400_000, duty="on", driver=None))
+        until(lambda: hub.duties(vans[0]) == ["on"], "the fact to be derived")
 
 
 def test_the_broker_is_killed_and_comes_back(hub: Hub) -> None:
     van = hub.van()
-    with hub.ingest():
+    with hub.running():
         van.drive(50)
         until(hub.all_acked(van), "acks before")
         hub.mosquitto.kill()
@@ -277,7 +292,7 @@ def test_the_broker_is_killed_and_comes_back(hub: Hub) -> None:
 def test_a_second_worker_takes_over(hub: Hub) -> None:
     """Correctness does not rest on it: both may serve a van for a moment, and each fix is stored once."""
     van = hub.van()
-    first, second = hub.ingest(), hub.ingest()
+    first, second = hub.running(), hub.running()
     with second:
         with first:
             van.drive(100)

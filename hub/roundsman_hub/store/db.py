@@ -18,8 +18,8 @@ Cursor = psycopg.Cursor[DictRow]
 
 CHANNEL: Final = "rm"
 """All notices travel on one channel: {"t": topic, "f": fleet, "id": what changed}."""
-GETS_WITHIN_S: Final = 5.0
-"""A request waits this long for a connection before it is told that the database is away."""
+GETS_WITHIN_S: Final = 3.0
+"""A request waits this long for a connection before it is told that the database is away; a worker that is to end, no longer either."""
 CONNECT_WITHIN_S: Final = 5
 KEEPALIVES: Final[dict[str, Any]] = {"keepalives": 1, "keepalives_idle": 5, "keepalives_interval": 2, "keepalives_count": 3}
 """A database whose machine is gone is noticed in about 11 s, and its locks end as soon."""
