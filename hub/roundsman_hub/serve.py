@@ -85,13 +85,12 @@ class Supervisor:
         log_dir.mkdir(parents=True, exist_ok=True)
         self._roles = [_Role(name=name, log_file=log_dir / f"{name}.log") for name in ROLES]
 
-    def pids(self) -> dict[str, int]:
+    def pids(self) -> dict[str, int | None]:
         """Process id of each role that runs."""
         return {role.name: role.process.pid for role in self._roles if role.process is not None}
 
-    def step(self) -> bool:
-        """Start what should run and does not. True if a process was started."""
-        started = False
+    def step(self) -> None:
+        """Start what should run and does not."""
         for role in self._roles:
             if role.process is not None and role.process.poll() is not None:
                 code, role.process = role.process.returncode, None
@@ -103,8 +102,6 @@ class Supervisor:
                 self._say(f"{role.name} ended with {code}, starts again in {pause_s:g} s: {last_line(role.log_file)} ({role.log_file})")
             if role.process is None and time.monotonic() >= role.again_at:
                 self._start(role)
-                started = True
-        return started
 
     def _start(self, role: _Role) -> None:
         with role.log_file.open("ab") as log:
@@ -216,7 +213,7 @@ def _run(options: Options, say: Say, stack: contextlib.ExitStack) -> None:
     stack.callback((data_dir / HUB_FILE).unlink, missing_ok=True)
     pki = open_pki(data_dir / "pki", hosts=[options.vans_host])
     steps: list[Callable[[], None]] = []
-    pids: dict[str, int] = {}
+    pids: dict[str, Callable[[], int | None]] = {"serve": os.getpid}
     ends = stack.enter_context(_together())
 
     vans = Endpoint(host=options.vans_host, port=_vans_port(options, data_dir))
@@ -227,7 +224,8 @@ def _run(options: Options, say: Say, stack: contextlib.ExitStack) -> None:
         keeper = BrokerKeeper(made, say)
         ends.append(keeper.stop)
         steps.append(keeper.step)
-        pids["broker"], login = keeper.pid, made.hub
+        pids["broker"] = lambda: keeper.pid
+        login = made.hub
         write_private(data_dir / "broker" / "vans.port", str(vans.port))
 
     database_url = options.database_url
@@ -236,7 +234,8 @@ def _run(options: Options, say: Say, stack: contextlib.ExitStack) -> None:
         database = DatabaseKeeper(data_dir / "postgres", say)
         ends.append(database.stop)
         steps.append(database.step)
-        pids["database"], database_url = database.pid, database.dsn
+        pids["database"] = lambda: database.pid
+        database_url = database.dsn
     storage = _migrated(database_url)
 
     settings = Settings(
@@ -260,16 +259,24 @@ def _run(options: Options, say: Say, stack: contextlib.ExitStack) -> None:
         else:
             ends.append(osrm.close)
             steps.append(lambda: _step_osrm(osrm.ensure, say))
-            pids |= {"osrm": osrm.pid} if osrm.pid else {}
+            pids["osrm"] = lambda: osrm.pid
             roads, settings = "osrm", replace(settings, osrm_url=osrm.url, osrm_table=PROCESS_TABLE)
     _first_key(settings, say)
 
     about: dict[str, Any] = {"roads": roads, "storage": storage, "signing_key_id": pki.signer().key_id}
-    settings.save(**about, pids={**pids, "serve": os.getpid()})
+    settings.save(**about)
     supervisor = Supervisor(data_dir, say)
     stack.callback(supervisor.stop)  # roles first, then what they stand on
+
+    def written(before: dict[str, int | None]) -> dict[str, int | None]:
+        """Who runs now; written down if that has changed."""
+        now = {name: pid() for name, pid in pids.items()} | supervisor.pids()
+        if now != before:
+            settings.save(**about, pids=now)
+        return now
+
     supervisor.step()
-    settings.save(**about, pids={**pids, "serve": os.getpid(), **supervisor.pids()})
+    running = written({})
     _wait_until_ready(settings, supervisor)
     say(f"dispatch and API: {settings.api_url}/   (key: {data_dir / ADMIN_KEY_FILE})")
     say(f"vans' broker: {vans} (mutual TLS; a van's folder: roundsman-hub provision VEHICLE --data {data_dir} --out DIR)")
@@ -277,8 +284,8 @@ def _run(options: Options, say: Say, stack: contextlib.ExitStack) -> None:
     while True:
         for step in steps:
             step()
-        if supervisor.step():
-            settings.save(**about, pids={**pids, "serve": os.getpid(), **supervisor.pids()})
+        supervisor.step()
+        running = written(running)
         time.sleep(0.2)
 
 
