@@ -112,7 +112,7 @@ export class FleetMap {
     if (!kept) {
       const element = document.createElement("button");
       element.type = "button";
-      element.innerHTML = '<svg viewBox="0 0 36 36" aria-hidden="true"><path class="arrow" d="M18 1 L25 11 H11 Z"/><circle cx="18" cy="18" r="11.5"/></svg><span></span>';
+      element.innerHTML = '<svg viewBox="0 0 36 36" aria-hidden="true"><path class="arrow" d="M18 -5 L28 11 H8 Z"/><circle cx="18" cy="18" r="11.5"/></svg><span></span>';
       element.addEventListener("click", (event) => {
         event.stopPropagation();
         this.select(van.vehicle);

@@ -14,7 +14,7 @@ from starlette.datastructures import MutableHeaders
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from roundsman_hub.api import customer, fleet, keys_doors, live_doors, orders, pages, problems
+from roundsman_hub.api import customer, fleet, keys_doors, live_doors, numbers, orders, pages, problems
 from roundsman_hub.api.desk import AtDesk, Desk
 from roundsman_hub.api.problems import ProblemDocument, documented
 from roundsman_hub.domain.roles import PERMISSIONS, ROLES
@@ -117,7 +117,7 @@ def create_app(settings: Settings, db: Database, clock: Clock, geocoder: Geocode
             cur.execute("SELECT 1")
         return Health(status="ready")
 
-    for router in (fleet.router, orders.router, live_doors.router, keys_doors.router, customer.router, pages.router):
+    for router in (fleet.router, orders.router, live_doors.router, numbers.router, keys_doors.router, customer.router, pages.router):
         app.include_router(router)
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]  # FastAPI's own way to extend the document
     return app

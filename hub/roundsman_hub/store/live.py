@@ -52,6 +52,7 @@ def events(cur: Cursor, at: datetime) -> list[Row]:
             (SELECT 'j' || j.seq AS id, j.at, j.kind, j.subject, j.body, v.name AS vehicle_name, o.reference, o.name AS order_name
              FROM journal j LEFT JOIN vehicles v ON v.vehicle_id = j.subject LEFT JOIN orders o ON o.order_id = j.subject
              WHERE j.at >= %(at)s AND j.kind IN ('plan.issued', 'order.created', 'order.cancelled', 'order.changed', 'order.pinned')
+               AND (j.kind <> 'order.created' OR (j.body ->> 'priority')::integer >= 8)  -- a morning's import would bury the rest
              ORDER BY j.seq DESC LIMIT %(limit)s)
             UNION ALL
             (SELECT 's' || s.action, s.at, 'stop.' || s.state, s.order_id,

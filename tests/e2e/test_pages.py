@@ -1,0 +1,145 @@
+"""The pages in a real browser: what a dispatcher and a customer see, on a telephone and on a desk."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from roundsman_core.geo import LatLon
+
+WAITS_MS = 60_000
+"""WebGL is drawn by the processor here, and shares it with everything else."""
+expect.set_options(timeout=WAITS_MS)
+SIZES = {"telephone": (320, 640), "desk": (1440, 900)}
+
+
+@pytest.fixture(params=sorted(SIZES))
+def page(request: pytest.FixtureRequest, browser: Browser) -> Iterator[Page]:
+    """A page of each size. Whatever it complains of in its console fails the test."""
+    width, height = SIZES[request.param]
+    context = browser.new_context(viewport={"width": width, "height": height})
+    page = context.new_page()
+    page.set_default_timeout(WAITS_MS)
+    complaints: list[str] = []
+    page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    yield page
+    context.close()
+    assert not [text for text in complaints if "401" not in text and "404" not in text]
+
+
+def picture(page: Page, name: str) -> None:
+    """Kept where `ROUNDSMAN_PICTURES` says: for people, and for the README."""
+    folder = os.environ.get("ROUNDSMAN_PICTURES")
+    if folder:
+        width = page.viewport_size["width"] if page.viewport_size else 0
+        page.screenshot(path=str(Path(folder) / f"{name}-{width}.png"), full_page=width < 600)
+
+
+def log_in(page: Page, hub: Any) -> None:
+    page.goto(hub.url)
+    page.get_by_label("API key").fill(hub.key)
+    page.get_by_role("button", name="Show the fleet").click()
+    page.wait_for_selector("body[data-map=ready]")
+
+
+def fits(page: Page) -> bool:
+    """Nothing sticks out sideways (WCAG 2.2, 1.4.10: reflow at 320 px)."""
+    return bool(page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth"))
+
+
+def test_dispatcher_sees_the_morning(page: Page, hub: Any) -> None:
+    log_in(page, hub)
+    expect(page.locator("#link")).to_have_text("live")
+    vans = page.locator("#vans > li")
+    expect(vans).to_have_count(4)
+    expect(vans.nth(1)).to_contain_text("urgent pickup B-127 ordered")
+    expect(vans.nth(3)).to_contain_text("no word for 2 min")
+    attention = page.locator("#attention")
+    expect(attention).to_contain_text("nobody at home")
+    expect(attention).to_contain_text("no van can be there before 10:45")
+    expect(attention).to_contain_text("B-200")
+    expect(page.locator("#orders tr")).to_have_count(41)
+    expect(page.locator(".van-marker")).to_have_count(4)
+    expect(page.locator(".van-marker.stale")).to_have_count(1)
+    page.wait_for_function("document.querySelector('canvas.maplibregl-canvas') !== null")
+    assert fits(page)
+    picture(page, "dispatch")
+    page.get_by_role("button", name="Van 2").first.click()
+    expect(vans.nth(1)).to_contain_text("B-111 now 3rd, was 5th")
+    expect(vans.nth(1).locator(".stops li")).to_have_count(7)
+    picture(page, "dispatch-van")
+
+
+def test_what_changes_shows_without_loading_again(page: Page, hub: Any) -> None:
+    log_in(page, hub)
+    expect(page.locator("#link")).to_have_text("live")
+    reference = f"U-{page.viewport_size['width'] if page.viewport_size else 0}"
+    now = hub.clock.now()
+    body = {
+        "reference": reference,
+        "kind": "pickup",
+        "priority": 9,
+        "lat_deg": hub.orders[0]["lat_deg"],
+        "lon_deg": hub.orders[0]["lon_deg"],
+        "window_start": now.isoformat(),
+        "window_end": (now + timedelta(hours=2)).isoformat(),
+    }
+    assert hub.client.post("/v1/orders", json=body).status_code == 201
+    expect(page.locator("#events")).to_contain_text(f"Urgent pickup {reference}")
+    expect(page.locator("#orders")).to_contain_text(reference)
+
+
+def test_a_name_from_outside_is_text_and_never_markup(page: Page, hub: Any) -> None:
+    now = hub.clock.now()
+    window = {"window_start": now.isoformat(), "window_end": (now + timedelta(hours=2)).isoformat()}
+    name = f"<img src=x onerror=alert(1)> {page.viewport_size['width'] if page.viewport_size else 0}"
+    made = hub.client.post("/v1/orders", json={"name": name, "address": "Nowhere 9", **window})
+    assert made.status_code == 201
+    log_in(page, hub)
+    expect(page.locator("#orders")).to_contain_text(name)
+    assert page.locator("#orders img").count() == 0
+    page.goto(made.json()["track_url"])
+    assert page.locator("img").count() == 0
+
+
+def test_wrong_key_is_told_and_not_kept(page: Page, hub: Any) -> None:
+    page.goto(hub.url)
+    page.get_by_label("API key").fill("rk_000000000000_" + "x" * 32)
+    page.get_by_role("button", name="Show the fleet").click()
+    expect(page.get_by_role("alert")).to_contain_text("unknown or revoked")
+    assert page.evaluate("sessionStorage.length") == 0
+    assert fits(page)
+    picture(page, "login")
+
+
+def test_customer_sees_the_van_once_they_are_next(page: Page, hub: Any, until: Callable[[Callable[[], bool]], None]) -> None:
+    vehicle, order = hub.vehicles[2], hub.orders[20]
+    hub.heard(vehicle, LatLon(hub.orders[25]["lat_deg"], hub.orders[25]["lon_deg"]))
+    page.goto(order["track_url"])
+    expect(page.get_by_role("heading", level=1)).to_have_text("You are next")
+    expect(page.locator("#detail")).to_contain_text("Expected between")
+    page.wait_for_selector(".near-marker")
+    assert fits(page)
+    picture(page, "track-next")
+    page.goto(hub.orders[21]["track_url"])
+    expect(page.get_by_role("heading", level=1)).to_have_text("On its way today")
+    expect(page.locator("#map")).to_be_hidden()
+    picture(page, "track-planned")
+
+
+def test_customers_page_is_whole_without_a_script(browser: Browser, hub: Any) -> None:
+    context = browser.new_context(java_script_enabled=False, viewport={"width": 320, "height": 640})
+    page = context.new_page()
+    page.goto(hub.orders[0]["track_url"])
+    expect(page.get_by_role("heading", level=1)).to_have_text("Delivered")
+    expect(page.locator("#steps li[aria-current=step]")).to_have_text("Done")
+    page.goto(f"{hub.url}/t/nothing-of-ours")
+    expect(page.get_by_role("heading", level=1)).to_have_text("This link does not lead to an order")
+    context.close()

@@ -1,0 +1,108 @@
+"""The customer's page: their own order, the van once they are next, and nothing else."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import httpx
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from roundsman_core.geo import LatLon, distance_m
+from roundsman_hub.domain.customers import FRESH, UNDO_WINDOW, coarse, view
+
+NOW = datetime(2026, 3, 2, 10, tzinfo=UTC)
+
+
+def seen_by(shop: Any, order: dict[str, Any]) -> dict[str, Any]:
+    """What somebody with the link alone gets."""
+    answer = httpx.get(order["track_url"] + "/state", trust_env=False)
+    assert answer.headers["cache-control"] == "no-store"
+    state: dict[str, Any] = answer.json()
+    return state
+
+
+def test_van_is_seen_only_while_the_stop_is_next(shop: Any) -> None:
+    van = shop.van(shop.depot())
+    first, second = shop.order(), shop.order()
+    assert seen_by(shop, first)["stage"] == "taken"
+    shop.in_force(van, [first["order"], second["order"]])
+    next_, later = seen_by(shop, first), seen_by(shop, second)
+    assert (next_["stage"], later["stage"]) == ("next", "planned")
+    assert later["van"] is None
+    away_m = distance_m(LatLon(next_["van"]["lat_deg"], next_["van"]["lon_deg"]), LatLon(50.001234, 10.004321))
+    assert 0 < away_m < 75  # half the diagonal of the 100 m grid
+    shop.resolve(van, first["order"], "arrived")
+    assert seen_by(shop, first)["van"] is None
+
+
+def test_page_tells_nothing_of_others_or_of_the_fleets_inside(shop: Any) -> None:
+    van = shop.van(shop.depot(), name="Van Secret")
+    driver = shop.post("/v1/drivers", json={"name": "Hidden Driver"}).json()["driver"]
+    shop.patch(f"/v1/vehicles/{van}", json={"driver": driver})
+    mine = shop.order(name="Kit", phone="111", instructions="key under the mat", reference="A-1")
+    other = shop.order(name="Neighbour Nora", address="Mill Street 9", reference="A-2", phone="222")
+    shop.in_force(van, [mine["order"], other["order"]])
+    page = httpx.get(mine["track_url"], trust_env=False)
+    for text in (page.text, httpx.get(mine["track_url"] + "/state", trust_env=False).text):
+        for secret in ("Nora", "A-2", "222", "111", "Hidden", "Secret", van, driver, mine["order"], other["order"], "mat", shop.fleet):
+            assert secret not in text
+    assert page.headers["x-robots-tag"] == "noindex, nofollow"
+    assert page.headers["referrer-policy"] == "no-referrer"
+
+
+def test_customer_is_told_when_it_is_final(shop: Any) -> None:
+    """Invariant 5: final after the undo window; customers are told then."""
+    van = shop.van(shop.depot())
+    order = shop.order()
+    shop.in_force(van, [order["order"]])
+    shop.resolve(van, order["order"], "failed", reason="nobody at home")
+    assert seen_by(shop, order)["stage"] == "here"
+    shop.resolve(van, order["order"], "failed", ago_s=UNDO_WINDOW.total_seconds() + 1)
+    told = seen_by(shop, order)
+    assert (told["stage"], told["headline"]) == ("failed", "We could not deliver")
+    assert "nobody at home" in told["detail"]
+
+
+def test_link_that_is_none_is_a_page_that_says_so(url: str) -> None:
+    page = httpx.get(f"{url}/t/guessed", trust_env=False)
+    assert (page.status_code, page.headers["content-type"]) == (404, "text/html; charset=utf-8")
+    assert "does not lead to an order" in page.text
+    state = httpx.get(f"{url}/t/guessed/state", trust_env=False)
+    assert (state.status_code, state.headers["content-type"]) == (404, "application/problem+json")
+
+
+def test_words_from_outside_are_text(shop: Any) -> None:
+    van = shop.van(shop.depot())
+    order = shop.order()
+    shop.resolve(van, order["order"], "failed", ago_s=90, reason="<script>alert(1)</script>")
+    page = httpx.get(order["track_url"], trust_env=False).text
+    assert "<script>alert" not in page
+    assert "&lt;script&gt;alert(1)" in page
+
+
+def row(state: str, **fields: Any) -> dict[str, Any]:
+    """An order's row as the store gives it."""
+    times = {"promise_start": NOW, "promise_end": NOW, "eta": NOW, "eta_low": NOW, "eta_high": NOW, "done_at": None}
+    return {"state": state, "kind": "delivery", "reason": "why", "lat_e6": 1, "lon_e6": 2, **times, **fields}
+
+
+@pytest.mark.parametrize("age", [timedelta(0), FRESH + timedelta(seconds=1)])
+@pytest.mark.parametrize(
+    "state", ["new", "waiting_for_place", "unassigned", "planned", "next", "arrived", "delivered", "failed", "cancelled"]
+)
+def test_position_is_there_for_next_and_fresh_alone(state: str, age: timedelta) -> None:
+    van = {"lat_e6": 50_000_000, "lon_e6": 10_000_000, "time": NOW - age, "heading_cdeg": 9_100}
+    seen = view(row(state, done_at=NOW if state in ("delivered", "failed") else None), van, NOW)
+    assert (seen.van is not None) == (state == "next" and age <= FRESH)
+    assert seen.reason is None or state == "failed"
+
+
+@given(st.floats(-90, 90), st.floats(-180, 180))
+def test_coarse_place_is_near_and_hides_where_in_it(lat_deg: float, lon_deg: float) -> None:
+    at = LatLon(lat_deg, lon_deg)
+    shown = coarse(at)
+    assert distance_m(at, shown) < 75 or abs(lat_deg) > 89  # near a pole the grid is coarser still
+    assert distance_m(coarse(shown), shown) < 75

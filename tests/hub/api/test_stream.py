@@ -1,0 +1,137 @@
+"""The live stream: a snapshot, then what changed; the newest wins for a slow listener."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import httpx
+
+from roundsman_hub.live.slot import Slot
+from roundsman_hub.live.view import FleetView, sse
+
+Event = tuple[str, dict[str, Any]]
+
+
+@contextmanager
+def listening(shop: Any, role: str = "viewer") -> Iterator[Iterator[Event]]:
+    """The events of one listener, as they come."""
+
+    def events(lines: Iterator[str]) -> Iterator[Event]:
+        name = ""
+        for line in lines:
+            if line.startswith("event: "):
+                name = line[7:]
+            elif line.startswith("data: "):
+                yield name, json.loads(line[6:])
+
+    timeout = httpx.Timeout(30, read=15)
+    with shop.clients[role].stream("GET", "/v1/stream", timeout=timeout) as answer:
+        assert answer.status_code == 200
+        assert answer.headers["content-type"].startswith("text/event-stream")
+        yield events(answer.iter_lines())
+
+
+def first(events: Iterator[Event], holds: Callable[[str, dict[str, Any]], bool]) -> dict[str, Any]:
+    """The first event that is looked for; the stream's own silence ends a search in vain."""
+    for count, (name, body) in enumerate(events):
+        if holds(name, body):
+            return body
+        assert count < 100, "the event looked for did not come"
+    raise AssertionError("the stream ended")
+
+
+def test_stream_begins_with_everything_and_goes_on_with_changes(shop: Any) -> None:
+    van = shop.van(shop.depot())
+    order = shop.order(reference="A-1")["order"]
+    with listening(shop) as events:
+        name, snapshot = next(events)
+        assert name == "snapshot"
+        assert [v["vehicle"] for v in snapshot["vehicle"]] == [van]
+        assert [(o["order"], o["state"]) for o in snapshot["order"]] == [(order, "new")]
+        shop.in_force(van, [order])
+        assert first(events, lambda n, b: n == "order" and b["state"] == "next")["order"] == order
+        shop.resolve(van, order, "delivered")
+        assert first(events, lambda n, b: n == "order" and b["state"] == "delivered")["done_at"]
+        assert first(events, lambda n, b: n == "tick")["database_away"] is False
+
+
+def test_plan_and_its_reason_reach_the_page(shop: Any) -> None:
+    van = shop.van(shop.depot())
+    with listening(shop) as events:
+        assert next(events)[0] == "snapshot"
+        shop.in_force(van, [])
+        plan = first(events, lambda n, b: n == "plan")
+        assert (plan["vehicle"], plan["reason"], plan["changes"]) == (van, "the first", ["one"])
+
+
+def test_what_is_gone_is_told(shop: Any) -> None:
+    van = shop.van(shop.depot())
+    with listening(shop) as events:
+        assert next(events)[1]["vehicle"]
+        with shop.db.transaction() as cur:
+            cur.execute("UPDATE vehicles SET retired_at = %s WHERE vehicle_id = %s", (shop.clock.now(), van))
+        shop.van(shop.depot(), "Van 2")  # its notice makes the hub look again
+        assert first(events, lambda n, b: n == "gone") == {"kind": "vehicle", "id": van}
+
+
+def test_listener_hears_its_own_fleet_alone(make_shop: Callable[[], Any]) -> None:
+    ours, theirs = make_shop(), make_shop()
+    ours.van(ours.depot())
+    theirs.van(theirs.depot())
+    with listening(ours) as events:
+        assert len(next(events)[1]["vehicle"]) == 1
+        theirs.order(reference="THEIRS")
+        ours.order(reference="OURS")
+        seen = []
+        for name, body in events:
+            seen.append(json.dumps(body))
+            if name == "order":
+                break
+        assert "OURS" in seen[-1]
+        assert not any("THEIRS" in text for text in seen)
+
+
+def test_shop_has_no_business_with_where_drivers_are(shop: Any) -> None:
+    assert shop.clients["shop"].get("/v1/stream").status_code == 403
+
+
+def test_newest_wins_and_memory_is_bounded() -> None:
+    """A listener that does not read holds one document of each key, however much happens meanwhile."""
+
+    async def story() -> bytes:
+        slot = Slot()
+        for at in range(10_000):
+            slot.put({("vehicle", f"v_{at % 3}"): sse("vehicle", b'{"at":%d}' % at)})
+        return await slot.take()
+
+    taken = asyncio.run(story())
+    assert [json.loads(event.split(b"data: ")[1])["at"] for event in taken.split(b"\n\n") if event] == [9_999, 9_997, 9_998]
+
+
+def test_snapshot_takes_the_place_of_what_waited() -> None:
+    async def story() -> list[bytes]:
+        slot = Slot()
+        slot.put({("order", "o_1"): b"old"})
+        slot.restart(b"all")
+        slot.put({("order", "o_1"): b"new"})
+        taken = [await slot.take()]
+        slot.close()
+        return [*taken, await slot.take()]
+
+    assert asyncio.run(story()) == [b"allnew", b""]
+
+
+def test_view_tells_each_change_once(shop: Any) -> None:
+    shop.van(shop.depot())
+    order = shop.order()["order"]
+    view = FleetView(lambda places: [])
+    with shop.db.tenant(shop.fleet) as cur:
+        assert ("order", order) in view.refresh(cur, {"orders", "vehicles", "events"}, shop.clock.now())
+        assert view.refresh(cur, {"orders", "vehicles", "events"}, shop.clock.now()) == {}
+    shop.patch(f"/v1/orders/{order}", json={"priority": 3})
+    with shop.db.tenant(shop.fleet) as cur:
+        assert set(view.refresh(cur, {"orders"}, shop.clock.now())) == {("order", order)}
