@@ -10,6 +10,7 @@ import osmium
 import osmium.osm.mutable as osm
 
 from roundsman_core.geo import LatLon
+from roundsman_hub.roads.basemap import MADE_UP
 from roundsman_sim import SimError
 from roundsman_sim.town import CITY, Crossing, House, Street, Town
 
@@ -27,7 +28,9 @@ def write(town: Town, path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.unlink(missing_ok=True)
     ids = itertools.count(1)
-    writer = osmium.SimpleWriter(str(path))
+    header = osmium.io.Header()
+    header.set("generator", MADE_UP)
+    writer = osmium.SimpleWriter(str(path), header=header)
     try:
         nodes: dict[Crossing, int] = {}
         for crossing, at_m in sorted(town.crossings_m.items()):

@@ -69,6 +69,7 @@ def test_dispatcher_sees_the_morning(page: Page, hub: Any) -> None:
     expect(page.locator(".van-marker")).to_have_count(4)
     expect(page.locator(".van-marker.stale")).to_have_count(1)
     page.wait_for_function("document.querySelector('canvas.maplibregl-canvas') !== null")
+    expect(page.locator(".maplibregl-ctrl-attrib")).to_contain_text("A made-up town")
     assert fits(page)
     picture(page, "dispatch")
     page.get_by_role("button", name="Van 2").first.click()

@@ -14,7 +14,10 @@ import osmium
 
 ATTRIBUTION: Final = "© OpenStreetMap contributors"
 """OpenStreetMap data is ODbL: whoever shows the map shows this."""
-RECIPE: Final = 1
+MADE_UP: Final = "roundsman pretend town"
+"""Generator of an extract that nobody mapped: its header says so, and the map does."""
+MADE_UP_ATTRIBUTION: Final = "A made-up town: no real streets"
+RECIPE: Final = 2
 """Rises when this module draws something else, so that cached maps are made again."""
 CLASSES: Final = {
     "motorway": "major", "trunk": "major", "primary": "major", "motorway_link": "major", "trunk_link": "major", "primary_link": "major",
@@ -47,11 +50,18 @@ def basemap(osm: Path) -> dict[str, Any]:
         if feature is not None:
             features.append(feature)
     points = [point for feature in features for point in _points(feature)]
-    collection: dict[str, Any] = {"type": "FeatureCollection", "attribution": ATTRIBUTION, "features": features}
+    collection: dict[str, Any] = {"type": "FeatureCollection", "attribution": attribution_of(osm), "features": features}
     if points:
         lons, lats = [point[0] for point in points], [point[1] for point in points]
         collection["bbox"] = [min(lons), min(lats), max(lons), max(lats)]
     return collection
+
+
+def attribution_of(osm: Path) -> str:
+    """Whom the map must name."""
+    with osmium.io.Reader(str(osm)) as reader:
+        made_up: bool = reader.header().get("generator") == MADE_UP
+    return MADE_UP_ATTRIBUTION if made_up else ATTRIBUTION
 
 
 def write_basemap(osm: Path, cache_dir: Path) -> Path:
