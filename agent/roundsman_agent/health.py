@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import socket
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -40,8 +41,11 @@ def tell_systemd(state: str) -> None:
     if address.startswith("@"):
         address = "\0" + address[1:]
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as notify:
-        notify.connect(address)
-        notify.sendall(state.encode())
+        # Where nobody reads, a word is lost; the loop must not wait for it.
+        notify.setblocking(False)
+        with suppress(BlockingIOError):
+            notify.connect(address)
+            notify.send(state.encode())
 
 
 def watchdog_every_s() -> float | None:

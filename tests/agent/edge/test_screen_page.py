@@ -15,7 +15,10 @@ from roundsman_core.geo import LatLon
 from roundsman_wire.messages import Receipt
 
 CHROMIUM = shutil.which("chromium")
-FLAGS = "--no-sandbox --disable-quic --no-first-run --disable-background-networking --disable-component-update --disable-sync --enable-unsafe-swiftshader"
+FLAGS = (
+    *("--no-sandbox", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update"),
+    *("--disable-sync", "--enable-unsafe-swiftshader"),
+)
 SIZES = {"portrait": (320, 568), "3.5 inch": (480, 320), "5 inch": (800, 480)}
 TARGET_PX = 130
 TEXT_PX = 25
@@ -26,7 +29,7 @@ pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="chromium is not instal
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
     with sync_playwright() as playwright:
-        found = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS.split())
+        found = playwright.chromium.launch(executable_path=CHROMIUM, args=list(FLAGS))
         yield found
         found.close()
 

@@ -20,7 +20,7 @@ def everything_is_there(van: Any, follower: Any) -> bool:
         gone = {number for item in book.gone.get(key, []) for number in range(item.first, item.last + 1)}
         if set(book.entries.get(key, {})) | gone != set(range(1, lane.last + 1)):
             return False
-    return van.backlog == 0 and book.twice == 0
+    return bool(van.backlog == 0 and book.twice == 0)
 
 
 def test_log_reaches_the_hub_once_and_is_released(make_van: Any, follower: Any, wait: Any) -> None:
