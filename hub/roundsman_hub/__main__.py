@@ -25,7 +25,11 @@ Command = Callable[[argparse.Namespace], int]
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; gives the process's exit code."""
-    options = _parser().parse_args(argv)
+    parser = _parser()
+    options, rest = parser.parse_known_args(argv)
+    if rest and options.run is not _told:
+        parser.error(f"unrecognized arguments: {' '.join(rest)}")
+    options.rest = rest
     logging.basicConfig(level=options.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     logging.getLogger("httpx").setLevel(logging.WARNING)
     run: Command = options.run
@@ -79,14 +83,13 @@ def _parser() -> argparse.ArgumentParser:
     for name, words in (("export", "export a vehicle's track with its gaps"), ("metrics", "on-time share, distances, stops a day")):
         told = _command(commands, name, _told, words, add_help=False)
         told.set_defaults(told=name)
-        told.add_argument("rest", nargs=argparse.REMAINDER)
     return parser
 
 
 def _command(
     commands: argparse._SubParsersAction[argparse.ArgumentParser], name: str, run: Command, words: str, *, add_help: bool = True
 ) -> argparse.ArgumentParser:
-    made = commands.add_parser(name, help=words, description=words, add_help=add_help)
+    made = commands.add_parser(name, help=words, description=words, add_help=add_help, allow_abbrev=False)
     made.add_argument("--data", type=Path, default=Path(os.environ.get("ROUNDSMAN_DATA", DEFAULT_DATA)), help="the hub's folder")
     made.set_defaults(run=run)
     return made
@@ -184,6 +187,7 @@ def _provision(options: argparse.Namespace) -> int:
 
 
 def _told(options: argparse.Namespace) -> int:
+    """Commands with options of their own: what is not known here is theirs."""
     from roundsman_hub import export, metrics
 
     command = {"export": export.main, "metrics": metrics.main}[options.told]

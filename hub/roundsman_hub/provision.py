@@ -15,7 +15,7 @@ DEFAULT_SCREEN = Endpoint(host="127.0.0.1", port=8070)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unit:
-    """What is written into a van's agent.toml beside its keys.
+    """What is written into a van's agent.toml beside its keys. Its files are named as they lie beside it: the folder can be carried.
 
     `time_base` is empty in life; a pretend world's vans share the hub's.
     """
@@ -45,11 +45,11 @@ def provision(pki: Pki, unit: Unit, out: Path) -> Path:
     write_private(out / "unit.pem", certified.certificate_pem)
     write_private(out / "unit.key", certified.key_pem)
     signer = pki.signer()
-    write_private(out / AGENT_FILE, _agent_toml(unit, out, {signer.key_id: signer.public_hex}))
+    write_private(out / AGENT_FILE, _agent_toml(unit, {signer.key_id: signer.public_hex}))
     return out / AGENT_FILE
 
 
-def _agent_toml(unit: Unit, out: Path, keys: dict[str, str]) -> str:
+def _agent_toml(unit: Unit, keys: dict[str, str]) -> str:
     def text(value: object) -> str:
         return json.dumps(str(value), ensure_ascii=False)  # a JSON string is a TOML basic string
 
@@ -60,15 +60,15 @@ def _agent_toml(unit: Unit, out: Path, keys: dict[str, str]) -> str:
         "[broker]",
         f"host = {text(unit.broker.host)}",
         f"port = {unit.broker.port}",
-        f"ca = {text(out / 'ca.pem')}",
-        f"cert = {text(out / 'unit.pem')}",
-        f"key = {text(out / 'unit.key')}",
+        f"ca = {text('ca.pem')}",
+        f"cert = {text('unit.pem')}",
+        f"key = {text('unit.key')}",
         "",
         "[receiver]",
         f"url = {text(unit.receiver_url)}",
         "",
         "[store]",
-        f"dir = {text(unit.store_dir or out / 'store')}",
+        f"dir = {text(unit.store_dir or 'store')}",
         "",
         "[screen]",
         f"host = {text(unit.screen.host)}",

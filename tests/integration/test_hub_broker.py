@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import queue
+import shutil
 import socket
 import ssl
 import time
@@ -15,6 +16,7 @@ import paho.mqtt.client as mqtt
 import pytest
 from paho.mqtt.enums import CallbackAPIVersion
 
+from roundsman_agent.config import load as load_agent_config
 from roundsman_hub.broker import Broker, PortTaken, free_port, prepare, require_free, running
 from roundsman_hub.pki import Pki, open_pki
 from roundsman_hub.provision import Unit, provision
@@ -201,6 +203,20 @@ def test_keys_are_private_and_kept(folder: Path, pki: Pki) -> None:
     again = open_pki(folder / "pki", hosts=["hub.example"])
     assert again.signer().key_id == before.key_id
     assert again.signer().sign(b"document") == before.sign(b"document")
+
+
+def test_a_vans_unit_reads_the_folder_that_was_made_for_it(pki: Pki, broker: Broker, tmp_path: Path) -> None:
+    """And wherever the folder is carried to: its files are named as they lie beside agent.toml."""
+    made = provision(pki, Unit(vehicle_id=VAN, broker=broker.vans, time_base="0/0/30"), tmp_path / "made")
+    carried = shutil.copytree(made.parent, tmp_path / "carried")
+    config = load_agent_config(carried / made.name)
+    assert config.vehicle == VAN
+    assert config.broker is not None
+    assert (config.broker.host, config.broker.port) == (broker.vans.host, broker.vans.port)
+    assert [path.parent for path in (config.broker.ca, config.broker.cert, config.broker.key, config.store_dir)] == [carried] * 4
+    signer = pki.signer()
+    assert {key: bytes(public).hex() for key, public in config.hub_keys.items()} == {signer.key_id: signer.public_hex}
+    assert config.time_base.factor == 30
 
 
 def test_a_taken_port_is_said_clearly(broker: Broker) -> None:

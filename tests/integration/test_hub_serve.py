@@ -229,6 +229,22 @@ def test_orders_are_imported_from_a_file(hub: Hub, vehicle: str, tmp_path: Path)
     assert json.loads(done.stdout)["imported"] == 1
 
 
+@pytest.mark.parametrize(
+    ("arguments", "code", "expected"),
+    [
+        (["metrics", "--json"], 0, '"total"'),
+        (["export", "track", "--format", "geojson", "--vehicle"], 1, "no fixes of v_"),
+        (["migrate"], 0, "postgresql 1"),
+        (["provision", "--nonsense"], 2, "usage:"),
+    ],
+)
+def test_commands_ask_the_running_hub(hub: Hub, vehicle: str, arguments: list[str], code: int, expected: str) -> None:
+    asked = [*arguments, vehicle] if arguments[-1] == "--vehicle" else arguments
+    done = subprocess.run(roundsman_hub(*asked, "--data", str(hub.data)), capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == code, done.stderr
+    assert expected in done.stdout + done.stderr
+
+
 def test_a_second_hub_on_the_same_folder_is_refused(hub: Hub) -> None:
     done = subprocess.run(
         roundsman_hub("serve", "--data", str(hub.data), "--api-port", "0"), capture_output=True, text=True, timeout=30, check=False
