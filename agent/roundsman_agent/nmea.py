@@ -176,9 +176,10 @@ def _rmc(sentence: Any) -> Rmc:
 def _day(text: str) -> date | None:
     """The day of `ddmmyy`; the same one 86,400 times."""
     try:
-        return datestamp(text)  # type: ignore[no-any-return]
+        day: date = datestamp(text)
     except ValueError:
         return None
+    return day
 
 
 def _gga(sentence: Any) -> Gga:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Iterable
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from roundsman_agent import fences
@@ -126,6 +126,7 @@ def test_a_fence_that_is_none_is_named_and_the_others_serve() -> None:
     assert brief(run([(0, 0, 0)], found)) == [("enter", "good", 0)]
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.floats(-400, 400), st.floats(-400, 400)), max_size=60), st.integers(0, 2**16))
 def test_the_quiet_disc_changes_no_answer(path: list[tuple[float, float]], seed: int) -> None:
     """Invariant: not asking where nothing can be is the same as asking everywhere."""
@@ -139,6 +140,7 @@ def test_the_quiet_disc_changes_no_answer(path: list[tuple[float, float]], seed:
         assert told == all_told
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.floats(-200, 200), st.floats(-200, 200)), max_size=80))
 def test_enter_and_exit_alternate(path: list[tuple[float, float]]) -> None:
     """Invariant: who enters has been outside, who exits has been inside, for every fence."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from roundsman_agent.fix import Fix, Timing, align, to_row
@@ -84,6 +84,7 @@ def test_before_any_date_is_known_none_is_invented(make_fix: Make) -> None:
     assert (fix.utc_ms, fix.mono_ms, told) == (None, 3_000, False)
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 5_000), st.integers(0, 3_000)), max_size=60))
 def test_aligned_fixes_agree_with_the_offset_that_was_told_last(steps: list[tuple[int, int]]) -> None:
     """Invariant: whoever knows the newest `Clock` entry can turn a fix's `mono_ms` into its UTC."""

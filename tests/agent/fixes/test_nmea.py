@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from roundsman_agent import nmea
@@ -119,6 +119,7 @@ def test_the_receivers_own_error_figure_is_taken_before_a_guess_from_geometry(
     assert epochs[0].accuracy_m == 0.9
 
 
+@settings(deadline=None)
 @given(st.lists(st.one_of(st.binary(max_size=200), st.text(max_size=90).map(lambda t: b"$GPRMC," + t.encode())), max_size=40))
 def test_no_bytes_end_the_reading(lines: list[bytes]) -> None:
     """Invariant: any bytes are read or counted; nothing is raised, and nothing out of range is told."""
@@ -129,6 +130,7 @@ def test_no_bytes_end_the_reading(lines: list[bytes]) -> None:
         assert epoch.speed_mps is None or 0 <= epoch.speed_mps < 600
 
 
+@settings(deadline=None)
 @given(
     st.lists(st.text(alphabet="0123456789.,ANSEWV-*x", max_size=12), min_size=9, max_size=16),
     st.sampled_from(["RMC", "GGA", "GSA", "GST", "ZDA"]),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec import structs
 
@@ -196,6 +196,7 @@ def test_evidence_keeps_the_fix_of_every_visit_and_crossing(make_fix: Make, driv
     assert kept < 15
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.sampled_from([1, 1, 1, 1, 2, 7]), st.floats(-30, 30), st.floats(0, 20), st.booleans()), max_size=80))
 def test_in_full_mode_every_believed_fix_is_kept_once(steps: list[tuple[int, float, float, bool]]) -> None:
     """Invariant: accepted = rows; believed + refused = all; places are within the anchor's reach of what was said."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Iterable, Sequence
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from roundsman_agent import visits
@@ -118,6 +118,7 @@ def test_the_shifts_end_closes_the_visit(place: Place) -> None:
     assert state == Visits(told=1)
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.integers(1, 40), st.floats(-60, 60), st.sampled_from([0.0, 0.5, 3.0, 12.0])), max_size=150), st.booleans())
 def test_phases_come_in_pairs_in_order_of_time(moves: list[tuple[int, float, float]], planned: bool) -> None:
     """Invariant: arrived and left alternate, visits are numbered without a hole, no departure precedes its arrival."""
