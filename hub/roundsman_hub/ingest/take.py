@@ -51,7 +51,7 @@ class Taken:
 
 
 @dataclass(slots=True, kw_only=True)
-class _Bound:
+class Bound:
     """A frame with its lane, and the range of it that is new."""
 
     frame: LogFrame
@@ -72,7 +72,9 @@ class _Lane:
 
 
 @dataclass(slots=True)
-class _Stored:
+class Stored:
+    """What a batch holds besides fixes."""
+
     entries: list[EntryRow] = field(default_factory=list)
     gaps: list[GapRow] = field(default_factory=list)
     unreadable: list[Unreadable] = field(default_factory=list)
@@ -100,7 +102,7 @@ def take(cur: Cursor, frames: Sequence[LogFrame], clock: Clock, *, distrust: str
         return Taken(acks=[], new_facts={}, unknown=unknown, counts=counts)
     epoch, lanes = _lanes(cur, known)
     bound = _follow(known, lanes, counts)
-    stored, timed, untimed = _read(bound, clock, distrust, counts)
+    stored, timed, untimed = read(bound, clock, distrust, counts)
 
     moved = [lane for lane in lanes.values() if lane.through > lane.old]
     log_store.move(cur, [Move(session_no=m.session_no, lane=m.lane, old=m.old, new=m.through) for m in moved])
@@ -137,13 +139,13 @@ def _lanes(cur: Cursor, frames: Sequence[LogFrame]) -> tuple[int, dict[tuple[str
     return log_store.epoch(cur), lanes
 
 
-def _follow(frames: Sequence[LogFrame], lanes: dict[tuple[str, str, int], _Lane], counts: Counter[str]) -> list[_Bound]:
+def _follow(frames: Sequence[LogFrame], lanes: dict[tuple[str, str, int], _Lane], counts: Counter[str]) -> list[Bound]:
     bound = []
     for frame in frames:
         lane = lanes[frame.vehicle, frame.header.session, frame.header.lane]
         match follow(lane.through, frame.header.first_seq, frame.header.last_seq):
             case Take(first=first, last=last):
-                bound.append(_Bound(frame=frame, session_no=lane.session_no, first=first, last=last))
+                bound.append(Bound(frame=frame, session_no=lane.session_no, first=first, last=last))
                 lane.through = last
                 lane.rewind = False  # what was missing came after all, later in the same batch
                 counts["frames"] += 1
@@ -155,9 +157,9 @@ def _follow(frames: Sequence[LogFrame], lanes: dict[tuple[str, str, int], _Lane]
     return bound
 
 
-def _read(bound: Sequence[_Bound], clock: Clock, distrust: str | None, counts: Counter[str]) -> tuple[_Stored, bytes, bytes]:
+def read(bound: Sequence[Bound], clock: Clock, distrust: str | None, counts: Counter[str]) -> tuple[Stored, bytes, bytes]:
     """Everything to be stored: facts, gaps and unreadable frames; fixes with a time and without, in COPY's form."""
-    stored = _Stored()
+    stored = Stored()
     tracks = [item for item in bound if item.frame.header.lane == TRACK]
     horizon = clock.now() + FUTURE
     for item in bound:
@@ -193,7 +195,7 @@ def _whole(tuples: bytes) -> bytes:
     return rows.COPY_HEAD + tuples + rows.COPY_TAIL if tuples else b""
 
 
-def _entries(item: _Bound, horizon: datetime) -> Iterator[tuple[EntryRow, SessionStarted | None]]:
+def _entries(item: Bound, horizon: datetime) -> Iterator[tuple[EntryRow, SessionStarted | None]]:
     header = item.frame.header
     for seq, body in zip(header.held_seqs(), decode_entries(header, item.frame.data), strict=True):
         if seq < item.first:
@@ -213,7 +215,7 @@ def _entries(item: _Bound, horizon: datetime) -> Iterator[tuple[EntryRow, Sessio
         yield row, entry if isinstance(entry, SessionStarted) else None
 
 
-def _gone(item: _Bound) -> list[GapRow]:
+def _gone(item: Bound) -> list[GapRow]:
     header = item.frame.header
     return [
         GapRow(
@@ -228,7 +230,7 @@ def _gone(item: _Bound) -> list[GapRow]:
     ]
 
 
-def _set_aside(stored: _Stored, item: _Bound, error: str, counts: Counter[str]) -> None:
+def _set_aside(stored: Stored, item: Bound, error: str, counts: Counter[str]) -> None:
     """Keep the bytes, and write down every number of the frame that is not already a gap."""
     header = item.frame.header
     counts["body unreadable"] += 1

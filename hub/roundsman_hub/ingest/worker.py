@@ -16,6 +16,7 @@ import psycopg
 
 from roundsman_hub.clock import Clock
 from roundsman_hub.ingest.mqtt import Line, Message
+from roundsman_hub.ingest.refill import refill
 from roundsman_hub.ingest.said import hear_now, hear_presence
 from roundsman_hub.ingest.shards import Shards
 from roundsman_hub.ingest.take import LogFrame, Taken, take
@@ -246,13 +247,18 @@ def _printable(error: Exception) -> str:
     return str(error).replace("\x00", "\\0").encode(errors="replace").decode()[:500]
 
 
-def work(db: Database, line: Line, ingest: Ingest, stop: threading.Event) -> None:
-    """Serve until `stop`: take shards, hear, store. While the database is away nothing is heard, so nothing is lost: vans keep it."""
+def work(db: Database, line: Line, ingest: Ingest, stop: threading.Event, clock: Clock) -> None:
+    """Serve until `stop`: try again what is set aside, take shards, hear, store.
+
+    While the database is away nothing is heard, so nothing is lost: vans keep it.
+    """
     kept: list[Message] = []
     failures = 0
     while not stop.is_set():
         try:
             with db.dedicated() as connection:
+                if filled := refill(db, clock):
+                    log.info("%d frames that were set aside can be read now", filled)
                 shards = Shards(connection)
                 looked = -LOOKS_EVERY_S
                 while not stop.is_set():
@@ -282,7 +288,7 @@ def run(settings: Settings, clock: Clock, stop: threading.Event | None = None) -
         ingest = Ingest(db, clock, line)
         line.start()
         try:
-            work(db, line, ingest, stop)
+            work(db, line, ingest, stop, clock)
         finally:
             line.stop()
             log.info("ingest ends: %s", dict(ingest.counts))

@@ -80,6 +80,9 @@ class EmbeddedPostgres:
             except subprocess.TimeoutExpired:
                 self._process.send_signal(signal.SIGQUIT)
                 self._process.wait()
+        if self.socket_dir != self.directory:
+            with contextlib.suppress(OSError):
+                self.socket_dir.rmdir()  # empty, unless the server was killed
         if self._lock >= 0:
             os.close(self._lock)
             self._lock = -1

@@ -9,6 +9,7 @@ from typing import Final
 
 from roundsman_hub import HubError
 from roundsman_hub.store.db import Cursor
+from roundsman_wire.messages import FACTS
 
 MAX_UNREADABLE: Final = 100
 """Unreadable frames kept of one topic: enough to find the fault; a van that repeats itself must not fill the disk."""
@@ -225,6 +226,33 @@ def quarantine(cur: Cursor, frames: Sequence[Unreadable], received_at: datetime)
                 "most": MAX_UNREADABLE,
             },
         )
+
+
+def set_aside(cur: Cursor) -> list[int]:
+    """Quarantined frames that were acknowledged and wait to be read by a later release, oldest first."""
+    cur.execute("SELECT id FROM log.quarantine WHERE session_no IS NOT NULL AND resolved_at IS NULL ORDER BY id")
+    return [row["id"] for row in cur]
+
+
+def quarantined(cur: Cursor, number: int) -> Unreadable | None:
+    """A frame set aside; None if another worker has it in hand, or it is read by now. Locked until the transaction ends."""
+    row = cur.execute(
+        "SELECT topic, error, frame, session_no, lane, first_seq, last_seq FROM log.quarantine "
+        "WHERE id = %s AND resolved_at IS NULL FOR UPDATE SKIP LOCKED",
+        (number,),
+    ).fetchone()
+    return Unreadable(**row) if row else None
+
+
+def resolve(cur: Cursor, number: int, frame: Unreadable, at: datetime) -> None:
+    """The frame is read after all: its numbers are no gap any more, and its facts are to be derived in their place."""
+    cur.execute("UPDATE log.quarantine SET resolved_at = %s WHERE id = %s", (at, number))
+    cur.execute(
+        "DELETE FROM log.gaps WHERE session_no = %s AND lane = %s AND first_seq BETWEEN %s AND %s AND reason = 'undecodable'",
+        (frame.session_no, frame.lane, frame.first_seq, frame.last_seq),
+    )
+    if frame.lane == FACTS:
+        cur.execute("DELETE FROM derive_state WHERE session_no = %s", (frame.session_no,))
 
 
 def alarm(cur: Cursor, kind: str, subject: str, detail: str, at_real: datetime, count: int = 1) -> None:
