@@ -291,4 +291,4 @@ def run(settings: Settings, clock: Clock, stop: threading.Event | None = None) -
             work(db, line, ingest, stop, clock)
         finally:
             line.stop()
-            log.info("ingest ends: %s", dict(ingest.counts))
+            log.info("ingest ends: %s, %d messages dropped", dict(ingest.counts), line.dropped)

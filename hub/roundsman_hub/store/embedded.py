@@ -17,7 +17,7 @@ import stat
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -277,13 +277,3 @@ def _ensure_database(server: EmbeddedPostgres, database: str) -> None:
     with psycopg.connect(server.dsn("postgres"), autocommit=True) as connection:
         if connection.execute("SELECT FROM pg_database WHERE datname = %s", (database,)).fetchone() is None:
             connection.execute(psycopg.sql.SQL("CREATE DATABASE {}").format(psycopg.sql.Identifier(database)))
-
-
-@contextlib.contextmanager
-def running(directory: Path, *, settings: Mapping[str, str] | None = None) -> Iterator[EmbeddedPostgres]:
-    """The server, for as long as the block runs."""
-    server = start(directory, settings=settings)
-    try:
-        yield server
-    finally:
-        server.stop()
