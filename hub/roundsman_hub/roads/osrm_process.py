@@ -15,6 +15,7 @@ import httpx
 
 from roundsman_hub.roads.extract import Progress, dataset, osrm_folder
 from roundsman_hub.roads.network import RoadsError
+from roundsman_hub.tether import tethered
 
 MAX_TABLE: Final = 5_000
 """Places in one table: 25 million cells take about 400 MB and two minutes, the most that is of use in one answer."""
@@ -93,7 +94,13 @@ class OsrmProcess:
         command = [str(programs / "bin" / "osrm-routed"), "-l", "WARNING", "-a", "MLD", "-i", "127.0.0.1", "-p", str(self._port)]
         command += ["-t", str(self._threads), "--max-table-size", str(MAX_TABLE), str(self._base)]
         self._words.truncate(0)
-        self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=self._words, stderr=self._words)
+        self._process = subprocess.Popen(
+            tethered(command),  # a hub that is killed leaves none behind
+            stdin=subprocess.DEVNULL,
+            stdout=self._words,
+            stderr=self._words,
+            start_new_session=True,  # Ctrl-C in a terminal reaches serve alone, which ends its children in order
+        )
         deadline = time.monotonic() + START_LIMIT_S
         while not _answers(self.url):
             if self._process.poll() is not None or time.monotonic() > deadline:
