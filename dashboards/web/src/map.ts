@@ -101,7 +101,7 @@ export class FleetMap {
       this.fitted = true;
       const bounds = new maplibregl.LngLatBounds();
       for (const stop of stops) bounds.extend((stop.geometry as GeoJSON.Point).coordinates as [number, number]);
-      this.map.fitBounds(bounds, { padding: 40, animate: false });
+      this.map.fitBounds(bounds, { padding: 40, linear: true, duration: 0 });
     }
   }
 

@@ -23,6 +23,6 @@ export async function open(box: HTMLElement): Promise<(seen: Seen) => void> {
     const near: [number, number] = [seen.van.lon_deg, seen.van.lat_deg];
     homeMarker.setLngLat(at).addTo(map);
     vanMarker.setLngLat(near).addTo(map);
-    map.fitBounds(new maplibregl.LngLatBounds(at, at).extend(near), { padding: 60, maxZoom: 15, animate: false });
+    map.fitBounds(new maplibregl.LngLatBounds(at, at).extend(near), { padding: 60, maxZoom: 15, linear: true, duration: 0 });
   };
 }
