@@ -14,8 +14,8 @@ from roundsman_wire.messages import AnyEntry, FixRow
 
 log = logging.getLogger(__name__)
 
-COMMIT_S: Final = 5.0
-"""A power cut costs at most so many seconds of track; each commit costs a flash write (132 MB a day in tens of fixes, 860 each alone)."""
+COMMIT_S: Final = 10.0
+"""A power cut costs at most so many seconds of track. Measured at 1 Hz, bytes written a fix: 1,700 in fives, 300 in thirties."""
 MOST_WAITING: Final = 1000
 """Fixes in memory: in a pretend world, whose time runs fast, they are many in five seconds."""
 WAITING_FACTS: Final = 10_000

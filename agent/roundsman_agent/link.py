@@ -10,6 +10,7 @@ import asyncio
 import ssl
 import threading
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any, Final, NamedTuple
 
 from paho.mqtt.client import Client, ConnectFlags, DisconnectFlags, MQTTMessage
@@ -84,7 +85,7 @@ class Link:
         """
         try:
             self._client.tls_set_context(tls_context(self._broker))
-            await asyncio.to_thread(self._client.connect, self._broker.host, self._broker.port, self._broker.keepalive_s, clean_start=True)
+            await self._dial()
         except (OSError, ValueError) as error:
             raise LinkDown(f"{self._broker.host}:{self._broker.port}: {error}") from None
         self._client.loop_start()
@@ -92,6 +93,30 @@ class Link:
             await asyncio.wait_for(asyncio.shield(self._connected), CONNECT_TIMEOUT_S)
         except TimeoutError:
             raise LinkDown(f"{self._broker.host}:{self._broker.port}: no answer within {CONNECT_TIMEOUT_S:g} s") from None
+
+    async def _dial(self) -> None:
+        """Connect on a thread that nobody waits for: a network that swallows everything must not hold up the agent's end."""
+        dialled: asyncio.Future[None] = self._loop.create_future()
+
+        def settle(error: Exception | None) -> None:
+            if dialled.done():
+                return
+            if error is None:
+                dialled.set_result(None)
+            else:
+                dialled.set_exception(error)
+
+        def dial() -> None:
+            error: Exception | None = None
+            try:
+                self._client.connect(self._broker.host, self._broker.port, self._broker.keepalive_s, clean_start=True)
+            except (OSError, ValueError) as why:
+                error = why
+            with suppress(RuntimeError):  # the loop has ended meanwhile
+                self._say(settle, error)
+
+        threading.Thread(target=dial, name="dial", daemon=True).start()
+        await dialled
 
     async def next(self) -> Message:
         """What the hub says next.

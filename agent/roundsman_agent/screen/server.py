@@ -158,7 +158,11 @@ def application(
 
     async def refused(_: Request, error: Exception) -> Response:
         if isinstance(error, HTTPException):
-            return problem(error.status_code, str(error.detail), "See the list of paths in the agent's README.")
+            return problem(
+                error.status_code,
+                str(error.detail),
+                "GET /, /api/screen, /api/events, /api/status; POST /api/shown, /api/actions, /api/duty.",
+            )
         if isinstance(error, BadRequest):
             return problem(422, "Not what this path takes", str(error))
         return problem(507, "The unit's store is full", f"{error}. Nothing was recorded: tell the dispatcher by phone.")

@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import threading
+import time
 from typing import Any
+
+import pytest
 
 from roundsman_sim.proxy import Proxy
 from roundsman_wire.frames import Gone
@@ -65,6 +70,24 @@ def test_half_open_link_is_noticed_and_replaced(make_van: Any, broker: Any, foll
             proxy.heal()
             await wait(lambda: everything_is_there(van, follower), "all is at the hub")
         await proxy.stop()
+
+    asyncio.run(story())
+
+
+@pytest.mark.filterwarnings("ignore::ResourceWarning")  # paho leaves the socket of a failed handshake to the collector
+def test_network_that_swallows_everything_does_not_hold_up_the_end(make_van: Any, broker: Any, wait: Any) -> None:
+    async def story() -> None:
+        proxy = Proxy("127.0.0.1", broker.broker.vans.port)
+        await proxy.start()
+        proxy.freeze()
+        async with make_van(port=proxy.port, keepalive_s=30) as van:
+            van.log(facts=1)
+            await asyncio.sleep(0.3)  # the TLS handshake has begun and will not be answered
+            began_s = time.monotonic()
+        assert time.monotonic() - began_s < 5
+        await proxy.stop()
+        await wait(lambda: not any(thread.name == "dial" for thread in threading.enumerate()), "the attempt is over")
+        gc.collect()
 
     asyncio.run(story())
 
