@@ -98,6 +98,8 @@ def _moved_to_better(ground: Ground, rows: dict[VehicleId, Row], vehicle: Vehicl
     if at < row.first_free:
         return False
     without = Row(ground, row.van, row.route[:at] + row.route[at + 1 :])
+    if len(without.no_way) > len(row.no_way):
+        return False  # the stops around it have no way but through it
     churn_units = (row.churn - without.churn) * ground.problem.churn_cents * UNITS_PER_CENT
     freed = row.units - without.units + churn_units
     places = [

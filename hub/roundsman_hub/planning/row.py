@@ -23,7 +23,7 @@ class Row:
         self.ground, self.van, self.route = ground, van, list(route)
         walk = ground.walk(van, self.route)
         self.back_s, self.distance_m, self.leave_s = walk.back_s, walk.distance_m, walk.leave_s
-        self.lateness_s, self.units, self.visits = walk.lateness_s, walk.units, walk.visits
+        self.lateness_s, self.units, self.visits, self.no_way = walk.lateness_s, walk.units, walk.visits, walk.no_way
         self.stops = [ground.tasks[task] for task in self.route]
         self.places = [van.start_place, *(stop.place for stop in self.stops)]
         self.depart_s = [walk.leave_s, *(visit.departure_s for visit in walk.visits)]

@@ -25,7 +25,7 @@ from roundsman_hub.planning.walk import Ground
 MakeProblem = Callable[..., Problem]
 
 
-@pytest.mark.parametrize("seed", range(20))
+@pytest.mark.parametrize("seed", [*range(12), 101415, 101430, 101445, 101454, 101512])  # the large ones once broke a rule
 def test_a_fleet_on_the_road_gets_a_plan_that_may_be_used(make_problem: MakeProblem, engine: EngineProcess, seed: int) -> None:
     problem = make_problem(seed, 20, 4, no_way=seed % 3 == 0)
     warm = repair(problem)

@@ -108,8 +108,9 @@ class Translation:
         self.late = _warm_starts(ground, warm)
         done = {task for frozen in self.frozen.values() for task in frozen}
         self.clients = [
-            _Client(task=None, place=place, opens_s=0, closes_s=OPEN_END_S, owner=van.vehicle)
-            for van, place in zip(vans, self.start_place, strict=True)
+            # Open at the start alone: later it would be a place to pass through, where the direct way is longer or missing.
+            _Client(task=None, place=place, opens_s=0, closes_s=OPEN_END_S if van.at_depot else max(start_s, 0), owner=van.vehicle)
+            for van, place, start_s in zip(vans, self.start_place, self.start_s, strict=True)
             if self._must_drive(van)
         ]
         for task in ground.problem.tasks:
@@ -130,7 +131,7 @@ class Translation:
         openings = []
         for opens, closes in windows:
             until = max(closes, late_until) if closes == last else closes
-            if until >= max(opens, release, 0):
+            if until >= max(opens, task.release_s, 0):
                 openings.append(_Client(task=task, place=task.place, opens_s=max(opens, release, 0), closes_s=until))
         return openings
 
