@@ -16,7 +16,7 @@ from roundsman_sim import audit, bench_peers, demo, events, genesis, orders
 from roundsman_sim.bench_table import Row, last_line, table
 from roundsman_sim.settings import DemoSettings
 from roundsman_sim.van import Van
-from roundsman_sim.world import Say, World
+from roundsman_sim.world import Say, World, until
 
 URGENT_ORDERS: Final = 20
 URGENT_EVERY_S: Final = 3.0
@@ -73,8 +73,8 @@ async def _measure(made: World) -> list[Row]:
     peers = await bench_peers.measure(made)
     day = await demo.plan_the_day(made)
     drivers = demo.set_out(made, day)
-    while not all(van.driver.on_duty for van in made.vans):
-        await asyncio.sleep(0.1)
+    away = lambda: all(van.driver.on_duty or not van.screen.stops for van in made.vans)  # noqa: E731
+    await until(away, within_s=60, what="the vans to set out")
     before = Meter.read(made.vans)
     seconds, lost = await _urgent_orders(made)
     after, resident_mb = Meter.read(made.vans), _resident_mb(made.vans)
@@ -127,12 +127,12 @@ async def _urgent_orders(made: World) -> tuple[list[float], int]:
     lost = 0
     for number in range(1, URGENT_ORDERS + 1):
         body = orders.urgent(made.rng, made.rng.choice(made.homes), made.clock.now(), number, made.settings.round_s * 0.9)
-        took_s, van = await events.order_to_screen(made, body)
-        if took_s is None:
+        way = await events.order_to_screen(made, body)
+        if way is None:
             lost += 1
         else:
-            seconds.append(took_s)
-        made.say(f"urgent {number}/{URGENT_ORDERS}: " + (f"{took_s:.2f} s, {van}" if took_s is not None else "on nobody's screen"))
+            seconds.append(way.back_s)
+        made.say(f"urgent {number}/{URGENT_ORDERS}: {way or 'on nobody’s screen'}")
         await asyncio.sleep(URGENT_EVERY_S)
     return seconds, lost
 

@@ -57,17 +57,31 @@ async def urgent_order(made: World, diary: Diary) -> None:
     """A collection that cannot wait comes in."""
     number = len(diary.urgent_s) + diary.urgent_lost + 1
     body = orders.urgent(made.rng, made.rng.choice(made.homes), made.clock.now(), number, URGENT_WITHIN_S)
-    seconds, van = await order_to_screen(made, body)
-    if seconds is None:
+    way = await order_to_screen(made, body)
+    if way is None:
         diary.urgent_lost += 1
         made.say(f"urgent: {body['address']} – on nobody's screen after {SHOWS_WITHIN_S:g} s")
     else:
-        diary.urgent_s.append(seconds)
-        made.say(f"urgent: {body['address']} – on {van}'s screen, receipt back at the hub {seconds:.2f} s after the API took it")
+        diary.urgent_s.append(way.back_s)
+        made.say(f"urgent: {body['address']} – {way}")
 
 
-async def order_to_screen(made: World, body: dict[str, Any]) -> tuple[float | None, str]:
-    """Send an order; real seconds until the right van's screen lists it and its receipt is back, and that van's name."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Way:
+    """How an order came to a driver, in real seconds after the API's 201."""
+
+    van: str
+    planned_s: float
+    screen_s: float
+    back_s: float
+    """On the screen, and its receipt at the hub."""
+
+    def __str__(self) -> str:
+        return f"planned in {self.planned_s:.2f} s, on {self.van}'s screen in {self.screen_s:.2f} s, receipt back in {self.back_s:.2f} s"
+
+
+async def order_to_screen(made: World, body: dict[str, Any]) -> Way | None:
+    """Send an order and follow it to the right van's screen, and the receipt back; None when that takes too long."""
     placed = await made.desk.post("/v1/orders", body)
     accepted_s, accepted_at = time.monotonic(), time.time()
     order: str = placed["order"]
@@ -76,10 +90,15 @@ async def order_to_screen(made: World, body: dict[str, Any]) -> tuple[float | No
     while time.monotonic() < accepted_s + SHOWS_WITHIN_S:
         found = await made.ask(audit.receipt, order, states)
         if found is not None and order in (van := by_id[found["vehicle_id"]]).first_seen_s:
-            receipt_s = found["received_real_at"].timestamp() - accepted_at
-            return max(receipt_s, van.first_seen_s[order] - accepted_s), van.name
+            screen_s = van.first_seen_s[order] - accepted_s
+            return Way(
+                van=van.name,
+                planned_s=found["issued_real_at"].timestamp() - accepted_at,
+                screen_s=screen_s,
+                back_s=max(found["received_real_at"].timestamp() - accepted_at, screen_s),
+            )
         await asyncio.sleep(0.02)
-    return None, ""
+    return None
 
 
 async def cancellation(made: World, diary: Diary) -> None:
