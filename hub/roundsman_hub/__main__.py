@@ -80,6 +80,9 @@ def _parser() -> argparse.ArgumentParser:
     provision.add_argument("--out", type=Path, required=True, help="folder to write")
     provision.add_argument("--receiver", help="receiver's address for agent.toml, such as gpsd://127.0.0.1:2947")
 
+    bench = _command(commands, "bench", _bench, "measure, on data of its own: a table, and JSON as the last line")
+    bench.add_argument("name", choices=["plan"])
+
     for name, words in (("export", "export a vehicle's track with its gaps"), ("metrics", "on-time share, distances, stops a day")):
         told = _command(commands, name, _told, words, add_help=False)
         told.set_defaults(told=name)
@@ -184,6 +187,13 @@ def _provision(options: argparse.Namespace) -> int:
         unit = Unit(vehicle_id=options.vehicle, broker=settings.vans_broker, time_base=base, receiver_url=options.receiver)
     print(provision(open_pki(settings.pki_dir), unit, options.out))
     return 0
+
+
+def _bench(options: argparse.Namespace) -> int:
+    from roundsman_hub import bench
+
+    logging.getLogger("roundsman_hub").setLevel(logging.WARNING)
+    return bench.main(options.name)
 
 
 def _told(options: argparse.Namespace) -> int:

@@ -1,4 +1,7 @@
-"""The hub's roles, each with the adapters that the settings name. `serve` runs all of them as processes; each can also run alone."""
+"""The hub's roles, each with the adapters that the settings name. `serve` runs all of them as processes; each can also run alone.
+
+Each imports its own rooms when it starts: a role's process carries, and waits for, only what it needs.
+"""
 
 from __future__ import annotations
 

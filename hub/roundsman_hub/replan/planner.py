@@ -97,18 +97,19 @@ class Planner:
             work, starts = places(world)
             problem = build(world, *self._matrix(search.depot_id).tables(work, starts), may_move=True)
             ground = Ground(problem)
-            stands_plan = repair(problem)
-            stands = judge(ground, stands_plan)
             known = {task.task for task in problem.tasks}
             routes = {vehicle: tuple(task for task in route if task in known) for vehicle, route in found.routes.items()}
             fresh = repair(replace(problem, current=routes))
             verdict = judge(ground, fresh)
-            gain_cents = stands.cost_cents - verdict.cost_cents
-            if verdict.violations or gain_cents < (0 if first else ADOPT_CENTS):
-                if not first:
+            why = ""
+            if first and verdict.violations:
+                fresh = repair(problem)  # somebody has to go: the first plan is told in any case
+            elif not first:
+                gain_cents = judge(ground, repair(problem)).cost_cents - verdict.cost_cents
+                if verdict.violations or gain_cents < ADOPT_CENTS:
                     return
-                fresh = stands_plan  # somebody has to go: the first plan is told as it is
-            if self._tell(world, problem, fresh, why=f"a better order of stops (saves {gain_cents / 100:.2f})"):
+                why = f"a better order of stops (saves {gain_cents / 100:.2f})"
+            if self._tell(world, problem, fresh, why=why):
                 return
         log.info("depot %s changes faster than a search can be told; the repaired plan stands", search.depot_id)
 
