@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import socket
 import subprocess
 import tempfile
@@ -41,6 +42,7 @@ class OsrmProcess:
         self._words = tempfile.TemporaryFile()  # noqa: SIM115  # lives as long as the process; closed in close()
         self._lock = threading.Lock()
         self._closed = False
+        atexit.register(self.close)  # an owner that fails before it closes leaves no server behind
         self.ensure()
 
     @property
@@ -71,6 +73,7 @@ class OsrmProcess:
         """End it."""
         with self._lock:
             self._closed = True
+            atexit.unregister(self.close)
             if self._process is not None:
                 self._process.terminate()
                 try:

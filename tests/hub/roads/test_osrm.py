@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import signal
 import socket
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -98,6 +100,19 @@ def test_nothing_is_left_running(village: Path, cache: Path) -> None:
     process.close()
     with pytest.raises(ProcessLookupError):
         os.kill(pid, 0)
+
+
+@needs_wheel
+def test_an_owner_that_fails_leaves_no_server_behind(village: Path, cache: Path) -> None:
+    lines = (
+        "import sys; from pathlib import Path; from roundsman_hub.roads.osrm_process import OsrmProcess",
+        "print(OsrmProcess(Path(sys.argv[1])).pid, flush=True); raise SystemExit('forgot to close it')",
+    )
+    command = [sys.executable, "-c", "\n".join(lines), str(dataset(village, cache, lambda line: None))]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert "forgot" in done.stderr
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(done.stdout), 0)
 
 
 def test_a_server_that_is_away_is_stood_in_for_and_says_so(at_crossing: Crossing) -> None:
