@@ -20,6 +20,8 @@ from roundsman_sim.world import Say, World, until
 
 URGENT_ORDERS: Final = 20
 URGENT_EVERY_S: Final = 3.0
+QUIET_S: Final = 60.0
+"""Costs of a fix are measured while no plan changes: six commits and some ten frames of each van."""
 VANS: Final = 4
 ORDERS: Final = 40
 LIFE: Final = 1.0
@@ -75,9 +77,13 @@ async def _measure(made: World) -> list[Row]:
     drivers = demo.set_out(made, day)
     away = lambda: all(van.driver.on_duty or not van.screen.stops for van in made.vans)  # noqa: E731
     await until(away, within_s=60, what="the vans to set out")
-    before = Meter.read(made.vans)
+    working = [van for van in made.vans if van.driver.on_duty]
+    made.say(f"{len(working)} vans drive and serve for {QUIET_S:g} s: what a fix costs")
+    before = Meter.read(working)
+    await asyncio.sleep(QUIET_S)
+    after = Meter.read(working)
     seconds, lost = await _urgent_orders(made)
-    after, resident_mb = Meter.read(made.vans), _resident_mb(made.vans)
+    resident_mb = _resident_mb(working)
     await demo.cancel(drivers)
     await demo.drain(made)
     for van in made.vans:

@@ -9,7 +9,7 @@ import asyncio
 import uuid
 from collections.abc import AsyncIterator, Callable, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal, TypeVar
+from typing import Annotated, Any, Final, Literal, NamedTuple, TypeVar
 
 import msgspec
 from starlette.applications import Starlette
@@ -60,13 +60,24 @@ class DutyRequest(msgspec.Struct, forbid_unknown_fields=True):
     driver: Text | None = None
 
 
+class Seen(NamedTuple):
+    """How far a listener has looked. Taken *before* the state is read: what changes while it is sent wakes the listener at once."""
+
+    event: asyncio.Event
+    moves: int
+
+
 class Changes:
     """Wakes everyone who waits for a change of the state; a position alone wakes nobody sooner than the clock does."""
 
     def __init__(self) -> None:
         self._event = asyncio.Event()
-        self._moved = False
+        self._moves = 0
         self.ended = False
+
+    def seen(self) -> Seen:
+        """Everything until now."""
+        return Seen(self._event, self._moves)
 
     def end(self) -> None:
         """No more changes: streams come to their end."""
@@ -79,18 +90,16 @@ class Changes:
             self._event.set()
             self._event = asyncio.Event()
         else:
-            self._moved = True
+            self._moves += 1
 
-    async def wait(self) -> None:
-        """Until the next change, or until it is time to say the same again."""
-        event = self._event
+    async def after(self, seen: Seen) -> None:
+        """Until something is new to who has seen that, or until it is time to say the same again."""
         for patience_s in (POSITION_EVENTS_S, EVENT_EVERY_S - POSITION_EVENTS_S):
             try:
-                await asyncio.wait_for(event.wait(), patience_s)
+                await asyncio.wait_for(seen.event.wait(), patience_s)
                 return
             except TimeoutError:
-                if self._moved:
-                    self._moved = False
+                if self._moves != seen.moves:
                     return
 
 
@@ -130,9 +139,10 @@ def application(
     async def events(_: Request) -> Response:
         async def stream() -> AsyncIterator[bytes]:
             while not changes.ended:
+                seen = changes.seen()
                 yield b"data: " + msgspec.json.encode(state()) + b"\n\n"
                 await asyncio.sleep(EVENT_SPACING_S)
-                await changes.wait()
+                await changes.after(seen)
 
         return StreamingResponse(stream(), media_type="text/event-stream", headers={"cache-control": "no-store"})
 
