@@ -49,8 +49,9 @@ def open_or_set_aside(path: Path, max_pages: int) -> tuple[sqlite3.Connection, P
     except sqlite3.DatabaseError as error:
         if "locked" in str(error):
             raise AgentError(f"{path} is in use: is another roundsman-agent running with this store?") from None
-        if "unable to open" in str(error) or "readonly" in str(error):
-            raise AgentError(f"{path}: {error}; set store.dir to a folder that this user may write") from None
+        # Only what is damaged is set aside: a full disk or a missing right says nothing about the file.
+        if getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT) & 0xFF not in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+            raise AgentError(f"{path}: {error}; free some space, or set store.dir to a folder that this user may write") from None
     aside = _put_aside(path)
     return _open(path, max_pages), aside
 
@@ -86,6 +87,11 @@ def _put_aside(path: Path) -> Path:
         if part.exists():
             part.rename(aside.with_name(aside.name + suffix))
     return aside
+
+
+def is_full(error: sqlite3.Error) -> bool:
+    """Whether there was no room: the file may not grow, or the disk is full."""
+    return error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_FULL
 
 
 @contextmanager

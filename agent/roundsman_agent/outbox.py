@@ -18,7 +18,7 @@ import msgspec
 
 from roundsman_agent import AgentError, chunks, log_file, room
 from roundsman_agent.chunks import Chunk
-from roundsman_agent.log_file import PAGE_BYTES, transaction
+from roundsman_agent.log_file import PAGE_BYTES, is_full, transaction
 from roundsman_agent.room import Lane
 from roundsman_core.lanes import SendLane
 from roundsman_wire import frames
@@ -90,8 +90,15 @@ class Outbox:
         beside = path.with_name("session")
         self.previous = log_file.newest_session(self._db, beside)
         self.session: SessionId = secrets.token_hex(8)
-        self._begin_session(version)
-        log_file.write_whole(beside, self.session.encode() + b"\n")
+        try:
+            self._begin_session(version)
+            log_file.write_whole(beside, self.session.encode() + b"\n")
+        except OSError as error:
+            self._db.close()
+            raise AgentError(f"{beside}: {error.strerror}; free some space") from None
+        except BaseException:
+            self._db.close()
+            raise
 
     def _begin_session(self, version: str) -> None:
         utc_ms, mono_ms = self._now()
@@ -165,14 +172,19 @@ class Outbox:
             try:
                 write()
             except sqlite3.OperationalError as error:
-                if error.sqlite_errorcode != sqlite3.SQLITE_FULL:
+                if not is_full(error):
                     raise
             else:
                 return True
             # Bookkeeping of a DELETE may itself need a page.
             self._db.execute(f"PRAGMA max_page_count = {self._max_pages + 64}")
-            if not room.make_room(self._db, list(self._lanes.values()), most):
-                return False
+            try:
+                if not room.make_room(self._db, list(self._lanes.values()), most):
+                    return False
+            except sqlite3.OperationalError as error:
+                if is_full(error):  # the disk itself, by somebody else's files: nothing here can help
+                    return False
+                raise
             most = min(most * 2, 4096)
 
     # ── the hub's answers ───────────────────────────────────────────────────────────────────────────────────────────
@@ -189,9 +201,17 @@ class Outbox:
             self._unsaved.add((session, lane))
 
     def save(self) -> None:
-        """Write what was released since the last time, and when; once a minute is enough."""
-        now_utc_ms, _ = self._now()
+        """Write what was released since the last time, and when; once a minute is enough. On a full disk it waits for the next time."""
         unsaved, self._unsaved = self._unsaved, set()
+        try:
+            self._save(unsaved)
+        except sqlite3.OperationalError as error:
+            if not is_full(error):
+                raise
+            self._unsaved |= unsaved
+
+    def _save(self, unsaved: set[tuple[SessionId, int]]) -> None:
+        now_utc_ms, _ = self._now()
         with self._lock, transaction(self._db):
             for lane in [self._lanes[key] for key in unsaved if key in self._lanes]:
                 room.save_lane(self._db, lane)

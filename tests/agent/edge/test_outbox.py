@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import gc
+import os
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -145,7 +148,7 @@ def test_what_was_committed_survives_the_end_of_the_writer(open_box: Any, tmp_pa
 def test_full_store_thins_old_fixes_then_drops_them_and_never_a_fact(open_box: Any) -> None:
     box = open_box(max_mb=0)  # the smallest store there is: 256 kB
     facts = 0
-    for batch in range(250):
+    for batch in range(400):
         box.append([note(f"fact {batch}")], [row(batch * 300 + i) for i in range(300)])
         facts += 1
     assert box.path.stat().st_size <= 256 * 1024 + 64 * 4096
@@ -154,7 +157,7 @@ def test_full_store_thins_old_fixes_then_drops_them_and_never_a_fact(open_box: A
     assert len(held) == facts + 1
     assert not facts_gone
     last = next(x.last for x in box.lanes() if x.lane == TRACK)
-    assert last == 75_000
+    assert last == 120_000
     # Every number is a row or gone with its reason, and the newest are whole.
     assert len(rows) + sum(g.last - g.first + 1 for g in gone) == last
     assert {g.reason for g in gone} == {1}
@@ -299,3 +302,32 @@ def test_part_of_thinned_chunks_accounts_for_every_number(sizes: list[int], ask:
 def test_temporary_folder_that_cannot_be_written_is_told_plainly() -> None:
     with tempfile.NamedTemporaryFile() as file, pytest.raises(AgentError, match=r"store\.dir"):
         Outbox(Path(file.name) / "sub" / "log.db", max_mb=1, version="test", now=lambda: (1, 1))
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to mount a small disk")
+def test_disk_filled_by_others_costs_fixes_and_no_sound_store(tmp_path: Path, clock: Hand) -> None:
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(disk)], check=True)
+    try:
+        box = Outbox(disk / "log.db", max_mb=16, version="test", now=clock)
+        box.append([note("before")], [row(1)])
+        (disk / "other").write_bytes(b"x" * (shutil.disk_usage(disk).free - 4096))
+        assert box.append([], [row(n) for n in range(5000)]).dropped == 5000
+        with pytest.raises(StoreFull):
+            box.append([note("n" * 8000) for _ in range(8)], [])
+        box.release(box.session, FACTS, 2, 1)
+        box.save()
+        (disk / "other").unlink()
+        box.append([note("after")], [row(2)])
+        assert len(read(box, box.session, FACTS)[0]) == 3
+        assert len(read(box, box.session, TRACK)[0]) == 2
+        box.close()
+        # Nor does a start on a full disk take a sound store for a damaged one.
+        (disk / "other").write_bytes(b"x" * shutil.disk_usage(disk).free)
+        with pytest.raises(AgentError):
+            Outbox(disk / "log.db", max_mb=16, version="test", now=clock)
+        assert not list(disk.glob("*.damaged-*"))
+    finally:
+        gc.collect()
+        subprocess.run(["umount", str(disk)], check=True)

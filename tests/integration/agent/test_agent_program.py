@@ -258,3 +258,23 @@ def test_doctor_finds_what_is_wrong(begin: Any, broker: Any, pki: Any, tmp_path:
     assert "this vehicle is" in ill
     assert "refused" in ill
     assert "it is set aside at the next start" in ill
+
+
+def test_recorded_drive_is_replayed_into_a_hub(begin: Any, follower: Any, tmp_path: Path) -> None:
+    program = begin()  # a unit's settings; two connections of one certificate would evict each other, so it ends first
+    file = program.file
+    program.end(signal.SIGTERM)
+    drive = tmp_path / "drive.nmea"
+    drive.write_bytes(b"".join(_sentence(1_700_000_000 + second) for second in range(200) if second not in range(90, 110)))
+    command = [sys.executable, "-m", "roundsman_agent", "replay", str(drive), "--speed", "100", "-c", str(file)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "180 of 180 fixes" in done.stdout
+    replayed = done.stdout.split("session ")[1][:16]
+    book = follower.snapshot()
+    rows = book.entries[replayed, TRACK]
+    assert [row.utc_ms for _, row in sorted(rows.items())][:3] == [1_700_000_000_000, 1_700_000_001_000, 1_700_000_002_000]
+    kinds = [msgspec.json.decode(entry)["kind"] for _, entry in sorted(book.entries[replayed, FACTS].items())]
+    assert "gap" in kinds
+    alone = subprocess.run(command[:-2], capture_output=True, text=True, timeout=60, check=True)
+    assert "180 fixes in 199 s" in alone.stdout
