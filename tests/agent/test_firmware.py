@@ -34,7 +34,10 @@ def test_systemd_accepts_the_unit(unit: str, tmp_path: Path) -> None:
     for name in UNITS:
         shutil.copy(FOLDER / "systemd" / name, system / name)
     done = subprocess.run(
-        ["systemd-analyze", "verify", "--man=no", "--generators=no", f"--root={tmp_path}", unit], capture_output=True, text=True, check=False
+        ["systemd-analyze", "verify", "--man=no", "--generators=no", f"--root={tmp_path}", unit],
+        capture_output=True,
+        text=True,
+        check=False,
     )
     said = [line for line in (done.stdout + done.stderr).splitlines() if unit in line or "roundsman" in line]
     assert not said, "\n".join(said)
