@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Callable, Iterator
 from datetime import timedelta
@@ -49,12 +50,24 @@ def log_in(page: Page, hub: Any) -> None:
     page.wait_for_selector("body[data-map=ready]")
 
 
+def centre(box: Any) -> tuple[float, float]:
+    """The middle of an element, in pixels of the window."""
+    return box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+
+
+def talk(hub: Any) -> None:
+    """Three of the four vans are heard of just now."""
+    for number, vehicle in enumerate(hub.vehicles[:3]):
+        stop = hub.orders[number * 9 + 2]
+        hub.heard(vehicle, LatLon(stop["lat_deg"], stop["lon_deg"]), heading_deg=80 * number)
+
+
 def fits(page: Page) -> bool:
     """Nothing sticks out sideways (WCAG 2.2, 1.4.10: reflow at 320 px)."""
     return bool(page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth"))
 
 
-def test_dispatcher_sees_the_morning(page: Page, hub: Any) -> None:
+def test_dispatcher_sees_the_morning(page: Page, hub: Any, until: Callable[[Callable[[], bool]], None]) -> None:
     log_in(page, hub)
     expect(page.locator("#link")).to_have_text("live")
     vans = page.locator("#vans > li")
@@ -67,6 +80,7 @@ def test_dispatcher_sees_the_morning(page: Page, hub: Any) -> None:
     expect(attention).to_contain_text("B-200")
     expect(page.locator("#orders tr")).to_have_count(41)
     expect(page.locator(".van-marker")).to_have_count(4)
+    talk(hub)
     expect(page.locator(".van-marker.stale")).to_have_count(1)
     page.wait_for_function("document.querySelector('canvas.maplibregl-canvas') !== null")
     expect(page.locator(".maplibregl-ctrl-attrib")).to_contain_text("A made-up town")
@@ -75,6 +89,9 @@ def test_dispatcher_sees_the_morning(page: Page, hub: Any) -> None:
     page.get_by_role("button", name="Van 2").first.click()
     expect(vans.nth(1)).to_contain_text("B-111 now 3rd, was 5th")
     expect(vans.nth(1).locator(".stops li")).to_have_count(7)
+    van = page.locator(".van-marker.selected")
+    # The map has moved to the van: its marker stands in the middle, and not where styling might push it.
+    until(lambda: math.dist(centre(van.bounding_box()), centre(page.locator("#map").bounding_box())) < 3)
     picture(page, "dispatch-van")
 
 

@@ -15,7 +15,7 @@ export async function open(box: HTMLElement): Promise<(seen: Seen) => void> {
   home.className = "home-marker";
   const van = document.createElement("div");
   van.className = "near-marker";
-  const homeMarker = new maplibregl.Marker({ element: home }).setLngLat([0, 0]);
+  const homeMarker = new maplibregl.Marker({ element: home, anchor: "bottom" }).setLngLat([0, 0]);
   const vanMarker = new maplibregl.Marker({ element: van }).setLngLat([0, 0]);
   return (seen) => {
     if (!seen.place || !seen.van) return;
