@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any, Final, Literal, overload
 
 import msgspec
 
@@ -34,6 +34,14 @@ def encode_plain(message: Plain) -> bytes:
     return data
 
 
+@overload
+def decode_plain(channel: Literal["now"], data: bytes) -> Now: ...
+@overload
+def decode_plain(channel: Literal["presence"], data: bytes) -> Presence: ...
+@overload
+def decode_plain(channel: Literal["ack"], data: bytes) -> Ack: ...
+@overload
+def decode_plain(channel: str, data: bytes) -> Plain: ...
 def decode_plain(channel: str, data: bytes) -> Plain:
     """A message of the channel `now`, `presence` or `ack`.
 

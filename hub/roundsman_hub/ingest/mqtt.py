@@ -10,13 +10,13 @@ import time
 from dataclasses import dataclass
 from typing import Any, Final
 
-import msgspec
 import paho.mqtt.client as paho
 from paho.mqtt.enums import CallbackAPIVersion
 
 from roundsman_hub.settings import BrokerLogin
 from roundsman_wire.channels import BY_NAME, CHANNELS, SHARDS, UP, subscription, topic
 from roundsman_wire.messages import Ack
+from roundsman_wire.plain import encode_plain
 
 log = logging.getLogger(__name__)
 
@@ -89,7 +89,7 @@ class Line:
     def acknowledge(self, vehicle: str, ack: Ack) -> None:
         """Tell a van what is stored. Not connected: nothing, since its presence will ask again."""
         if self.connected:
-            self._client.publish(topic(vehicle, "ack"), msgspec.json.encode(ack), qos=BY_NAME["ack"].qos)
+            self._client.publish(topic(vehicle, "ack"), encode_plain(ack), qos=BY_NAME["ack"].qos)
 
     def _subscribe(self) -> None:
         if self._filters:

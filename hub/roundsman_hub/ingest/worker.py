@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Final, Protocol, TypeVar
 
-import msgspec
 import psycopg
 
 from roundsman_hub.clock import Clock
@@ -28,6 +27,7 @@ from roundsman_wire import WireError
 from roundsman_wire.channels import parse_topic
 from roundsman_wire.frames import decode_header
 from roundsman_wire.messages import Ack, Now, Presence
+from roundsman_wire.plain import decode_plain
 
 log = logging.getLogger(__name__)
 
@@ -87,10 +87,10 @@ class Ingest:
                         LogFrame(topic=message.topic, vehicle=vehicle, header=decode_header(message.payload), data=message.payload)
                     )
                 elif channel.content is Presence and message.payload:  # an empty one was deleted from the broker
-                    presences.append((message, vehicle, msgspec.json.decode(message.payload, type=Presence)))
+                    presences.append((message, vehicle, decode_plain("presence", message.payload)))
                 elif channel.content is Now:
-                    nows[vehicle] = message, msgspec.json.decode(message.payload, type=Now)
-            except (WireError, msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+                    nows[vehicle] = message, decode_plain("now", message.payload)
+            except WireError as error:
                 self._refuse(message, error)
         if frames:
             self._store(frames)
