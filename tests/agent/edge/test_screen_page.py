@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -103,14 +102,13 @@ def test_plan_is_receipted_as_shown_after_it_was_painted(browser: Any, van: Any,
 
     page = open_page(browser, van, "3.5 inch")
     wait(lambda: shown() == [1], "the first plan is shown")
-    began_s = time.monotonic()
     page.click("[data-act=start]")
+    page.wait_for_selector("[data-act=arrived]")
     van.give("plan", hub.seal(hub.plan(2, hub.stop("o_9", address="Uusikatu 1"), changes=("Uusikatu 1 added",)), valid_until_utc_ms=1))
     wait(lambda: shown() == [1, 2], "the second too")
     assert page.inner_text("#address") == "Uusikatu 1"
     assert "EXPIRED" in page.inner_text("#alarm")
     assert "Plan changed" in page.inner_text("#news")
-    assert time.monotonic() - began_s < 15
     page.close()
 
 
