@@ -70,6 +70,9 @@ def _parser() -> argparse.ArgumentParser:
 
     migrate = _command(commands, "migrate", _migrate, "bring a database to this release's schema")
     migrate.add_argument("--database-url", default=os.environ.get("DATABASE_URL"))
+    migrate.add_argument(
+        "--restored", action="store_true", help="it was restored from a backup, or promoted: ask the vans for what is missing"
+    )
 
     imports = _command(commands, "import", _import, "import orders from a CSV file; tells every line that is not good")
     imports.add_argument("file", type=Path)
@@ -139,9 +142,17 @@ def _role(options: argparse.Namespace) -> int:
 
 
 def _migrate(options: argparse.Namespace) -> int:
+    from roundsman_hub.store import log_store
+    from roundsman_hub.store.db import Database
     from roundsman_hub.store.migrate import migrate
 
-    print(migrate(options.database_url or load(options.data).database_url).text)
+    dsn = options.database_url or load(options.data).database_url
+    print(migrate(dsn).text)
+    if options.restored:
+        with Database.connect(dsn, max_size=1) as db, db.transaction() as cur:
+            epoch = log_store.epoch(cur) + 1
+            log_store.raise_epoch(cur, epoch)
+        print(f"epoch {epoch}: at its next presence each van takes back its releases and sends what this database misses")
     return 0
 
 

@@ -7,7 +7,8 @@ from collections.abc import Callable
 import psycopg
 import pytest
 
-from roundsman_hub.store import migrate
+from roundsman_hub.__main__ import main
+from roundsman_hub.store import log_store, migrate
 from roundsman_hub.store.db import Database, Notice, listen, notices, notify
 
 
@@ -110,3 +111,13 @@ def test_notices_arrive_after_commit_and_once(database: Database) -> None:
         while not heard:
             heard += notices(ears, 5)
         assert heard == [told]
+
+
+def test_an_operator_who_restored_a_backup_has_the_vans_send_again(database: Database, capsys: pytest.CaptureFixture[str]) -> None:
+    """`migrate --restored` raises the epoch: an ack of the new one takes releases back (invariant 11)."""
+    with database.transaction() as cur:
+        before = log_store.epoch(cur)
+    assert main(["migrate", "--database-url", database.dsn, "--restored"]) == 0
+    with database.transaction() as cur:
+        assert log_store.epoch(cur) == before + 1
+    assert f"epoch {before + 1}" in capsys.readouterr().out
