@@ -42,7 +42,7 @@ DAY_STARTS_AT: Final = timedelta(hours=7, minutes=30)
 HUB_STARTS_WITHIN_S: Final = 240.0
 """A city's roads take a while to prepare on a small machine."""
 AGENTS_START_WITHIN_S: Final = 90.0
-PARCELS_AN_ORDER: Final = 1.8
+PARCELS_AN_ORDER: Final = 1.67
 """Room in a van for each order that falls to it: customers order 1.7 parcels each, so that all vans are needed."""
 CREW: Final = (
     ("Heron", "Ada"), ("Otter", "Bruno"), ("Wren", "Chidi"), ("Badger", "Dana"),
