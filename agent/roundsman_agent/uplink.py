@@ -16,14 +16,14 @@ from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from typing import Final
 
-import msgspec
-
 from roundsman_agent.config import Broker
 from roundsman_agent.link import Link, LinkDown, Message
 from roundsman_agent.outbox import Outbox
 from roundsman_core import lanes
 from roundsman_core.lanes import SendLane
-from roundsman_wire.messages import FACTS, LANE_NAMES, LANES, TRACK, Ack, Now, Presence, SessionId
+from roundsman_wire import WireError
+from roundsman_wire.messages import FACTS, LANE_NAMES, LANES, TRACK, Now, Presence, SessionId
+from roundsman_wire.plain import decode_plain, encode_plain
 
 log = logging.getLogger(__name__)
 
@@ -119,7 +119,7 @@ class Uplink:
         attempt = 0
         last_reason = ""
         while True:
-            link = Link(self._broker, self._vehicle, msgspec.json.encode(Presence(online=False)))
+            link = Link(self._broker, self._vehicle, encode_plain(Presence(online=False)))
             began_s = time.monotonic()
             goodbye = None
             try:
@@ -132,7 +132,7 @@ class Uplink:
                 last_reason = str(why)
                 self._on_link(False, str(why))
             except asyncio.CancelledError:
-                goodbye = msgspec.json.encode(Presence(online=False))
+                goodbye = encode_plain(Presence(online=False))
                 raise
             finally:
                 self.bytes_sent += link.bytes_sent
@@ -163,7 +163,7 @@ class Uplink:
             await asyncio.gather(listener, return_exceptions=True)
 
     def _say_presence(self, link: Link) -> None:
-        link.publish("presence", msgspec.json.encode(self._presence()))
+        link.publish("presence", encode_plain(self._presence()))
         self._presence_due_s = time.monotonic() + lanes.PRESENCE_EVERY_S * random.uniform(0.8, 1.0)
 
     async def _listen(self, link: Link) -> None:
@@ -176,8 +176,8 @@ class Uplink:
 
     def _acknowledged(self, message: Message) -> None:
         try:
-            ack = msgspec.json.decode(message.payload, type=Ack)
-        except msgspec.DecodeError:
+            ack = decode_plain("ack", message.payload)
+        except WireError:
             self.bad_messages += 1
             return
         flight = self._flights.get((ack.session, ack.lane))
@@ -242,7 +242,7 @@ class Uplink:
         if not self._now_fresh or now_s - self._now_sent_s < self.now_interval_s:
             return
         now = self._now()
-        if now is not None and link.publish("now", msgspec.json.encode(now)):
+        if now is not None and link.publish("now", encode_plain(now)):
             self._now_fresh, self._now_sent_s = False, now_s
 
     def _until_next(self) -> float:
