@@ -25,6 +25,7 @@ PLANNED_WITHIN_S: Final = 90.0
 DRAINS_WITHIN_S: Final = 120.0
 ENOUGH: Final = 0.9
 """Share of the stops that fell due which a run must have resolved."""
+VAGUE: Final = "The house with the blue door"
 BAD_LINES: Final = (
     {"reference": "BAD-1", "address": "", "window_start": "yesterday"},
     {"reference": "BAD-2", "address": "1 Nowhere", "parcels": "many"},
@@ -58,7 +59,7 @@ async def run(settings: DemoSettings, say: Say) -> dict[str, Any]:
 async def _round(made: World) -> dict[str, Any]:
     settings, diary = made.settings, events.Diary()
     day = await plan_the_day(made)
-    _where_to_look(made)
+    await _where_to_look(made)
     drivers = set_out(made, day)
     happenings = asyncio.create_task(events.play(made, diary), name="events")
     try:
@@ -85,13 +86,15 @@ async def plan_the_day(made: World) -> Day:
     for van in made.vans:
         await made.desk.patch(f"/v1/vehicles/{van.vehicle}", {"shift_start": start.isoformat(), "shift_end": _shift_end(day).isoformat()})
     wanted = orders.draw(made.homes, settings.orders, day, settings.seed)
+    places = {body["reference"]: home for body, home in zip(wanted, _homes_of(made, wanted), strict=True)}
+    wanted[-1]["address"] = VAGUE  # one customer writes no address at all: a person finds out, and pins it
     report = await made.desk.import_orders(wanted, spoilt=[{**wanted[0], **bad} for bad in BAD_LINES])
     bad, waiting = len(report["bad"]), report["waiting_for_place"]
     made.say(f"{report['imported']} orders imported, {bad} bad lines reported, {waiting} addresses wait for a person")
-    places = {body["reference"]: home for body, home in zip(wanted, _homes_of(made, wanted), strict=True)}
     for lost in (await made.desk.get("/v1/geocode-queue"))["items"]:
         at = places[lost["reference"]]
-        await made.desk.post(f"/v1/orders/{lost['order']}/pin", {"lat_deg": at.lat_deg, "lon_deg": at.lon_deg})
+        await made.desk.post(f"/v1/orders/{lost['order']}/pin", {"lat_deg": at.lat_deg, "lon_deg": at.lon_deg, "remember": False})
+        made.say(f"pinned by hand: {lost['address']!r} ({lost['reason']})")
     imported_s = time.monotonic()
     await until(lambda: _all_planned(made), within_s=PLANNED_WITHIN_S, what="first plans on the screens")
     made.say(f"first plans are on {sum(bool(van.screen.stops) for van in made.vans)} screens after {time.monotonic() - imported_s:.1f} s")
@@ -118,10 +121,12 @@ def _all_planned(made: World) -> bool:
     return sum(len(van.screen.stops) for van in made.vans) >= 0.8 * made.settings.orders
 
 
-def _where_to_look(made: World) -> None:
+async def _where_to_look(made: World) -> None:
     """For people: where everything is."""
     say = made.say
     say(f"dispatch map: {made.desk.url}/    its key: {(made.directory / 'hub' / 'admin.key').read_text().strip()}")
+    for order in (await made.desk.get("/v1/orders", state="planned", limit=1))["items"]:
+        say(f"a customer's page: {order['track_url']}")
     if not made.settings.headless:
         say("Ctrl-C ends everything")
     say("drivers' screens: " + "  ".join(f"{van.name} {van.screen.url}" for van in made.vans))
