@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from roundsman_hub.planning.engines import Engine, EngineFailed
+from roundsman_hub.planning.engines import Engine, EngineFailed, engine_for, needed
 from roundsman_hub.planning.evaluate import judge
 from roundsman_hub.planning.insertion import insert, repair, rescue
 from roundsman_hub.planning.problem import Plan, Problem, Verdict
@@ -26,12 +27,14 @@ class Decision:
     note: str
 
 
-def solve(problem: Problem, warm: Plan | None, budget_s: float, seed: int = 0, *, engine: Engine | None = None) -> Plan:
+def solve(problem: Problem, warm: Plan | None, budget_s: float, seed: int = 0, *, engine: Engine | Sequence[Engine] | None = None) -> Plan:
     """The best plan found within the budget. See `decide`."""
     return decide(problem, warm, budget_s, seed, engine=engine).plan
 
 
-def decide(problem: Problem, warm: Plan | None, budget_s: float, seed: int = 0, *, engine: Engine | None = None) -> Decision:
+def decide(
+    problem: Problem, warm: Plan | None, budget_s: float, seed: int = 0, *, engine: Engine | Sequence[Engine] | None = None
+) -> Decision:
     """Search from the warm plan on, and judge what comes back.
 
     Parameters
@@ -44,8 +47,8 @@ def decide(problem: Problem, warm: Plan | None, budget_s: float, seed: int = 0, 
         Real seconds for the search; 0: none.
     seed : int
         Same problem, seed and number of iterations: same answer. (A budget in seconds is not a number of iterations.)
-    engine : Engine, optional
-        The search; without one the warm plan is the answer.
+    engine : Engine or sequence of Engine, optional
+        The search; of several, the first that knows what the warm plan needs (see `engine_for`). Without one the warm plan is the answer.
 
     Returns
     -------
@@ -58,7 +61,7 @@ def decide(problem: Problem, warm: Plan | None, budget_s: float, seed: int = 0, 
         warm = repair(problem)
     base = judge(ground, warm)
     stands = Decision(plan=warm, verdict=base, by="repaired", gain_cents=0, note="no search")
-    if engine is None or budget_s <= 0 or not problem.tasks:
+    if not engine or budget_s <= 0 or not problem.tasks:
         return stands
     rescued = rescue(problem, warm) if base.lateness_s and not base.violations else warm
     if rescued != warm:
@@ -66,6 +69,8 @@ def decide(problem: Problem, warm: Plan | None, budget_s: float, seed: int = 0, 
         gain = base.cost_cents - verdict.cost_cents
         if not verdict.violations and gain > 0:
             stands = Decision(plan=rescued, verdict=verdict, by="rescued", gain_cents=gain, note=f"late work moved: saves {gain / 100:.2f}")
+    if isinstance(engine, Sequence):
+        engine = engine_for(engine, needed(problem, stands.verdict))
     try:
         found = engine.solve(problem, stands.plan, budget_s, seed)
     except EngineFailed as failure:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol
 
-from roundsman_hub.planning.problem import Plan, Problem
+from roundsman_hub.planning.problem import Plan, Problem, Verdict
 
 
 class EngineFailed(Exception):
@@ -32,3 +33,19 @@ class Engine(Protocol):
             No answer came.
         """
         ...
+
+
+def needed(problem: Problem, verdict: Verdict) -> frozenset[str]:
+    """What a search from this plan has to know, beside what every engine knows.
+
+    "lateness": work that is late and not frozen. An engine without soft windows is given a fixed allowance for it, and looks for nothing
+    inside that allowance.
+    """
+    frozen = {task for van in problem.vans for task in van.frozen}
+    late = any(visit.lateness_s and visit.task not in frozen for route in verdict.routes.values() for visit in route)
+    return frozenset({"lateness"}) if late else frozenset()
+
+
+def engine_for(engines: Sequence[Engine], features: frozenset[str]) -> Engine:
+    """The first engine that knows all of `features`; if none does, the first. (The judge sees to what it does not know.)"""
+    return next((engine for engine in engines if features <= engine.features), engines[0])

@@ -11,7 +11,7 @@ import time
 from types import TracebackType
 from typing import Final
 
-from roundsman_hub.planning.engines import EngineFailed, pyvrp_engine
+from roundsman_hub.planning.engines import EngineFailed, ortools_engine, pyvrp_engine
 from roundsman_hub.planning.engines.worker import LENGTH, send
 from roundsman_hub.planning.problem import Plan, Problem
 
@@ -21,23 +21,25 @@ GRACE_S: Final = 5.0
 """Past the budget, for translating a large problem both ways and for the last local search, which PyVRP does not interrupt."""
 START_S: Final = 30.0
 """Past that, for the first answer of a new process: importing numpy and PyVRP takes 0.6 s on a quiet core, far more on a busy one."""
+FEATURES: Final = {pyvrp_engine.NAME: pyvrp_engine.FEATURES, ortools_engine.NAME: ortools_engine.FEATURES}
+"""What each engine respects. (The modules import their solvers only when they search: in the process.)"""
 
 
 class EngineProcess:
-    """PyVRP behind two pipes. The process is started at the first problem and kept; after a failure the next problem gets a new one.
+    """An engine behind two pipes. The process is started at the first problem and kept; after a failure the next problem gets a new one.
 
     Parameters
     ----------
+    name : str
+        Which engine: a key of `FEATURES`.
     memory_mb : int
         Limit of the process's address space.
     grace_s : float
         How long past its budget a search may take before it is ended.
     """
 
-    name = pyvrp_engine.NAME
-    features = pyvrp_engine.FEATURES
-
-    def __init__(self, *, memory_mb: int = MEMORY_MB, grace_s: float = GRACE_S) -> None:
+    def __init__(self, name: str = pyvrp_engine.NAME, *, memory_mb: int = MEMORY_MB, grace_s: float = GRACE_S) -> None:
+        self.name, self.features = name, FEATURES[name]
         self._memory_mb, self._grace_s = memory_mb, grace_s
         self._process: subprocess.Popen[bytes] | None = None
         self._fresh = True
@@ -78,7 +80,7 @@ class EngineProcess:
     def _started(self) -> subprocess.Popen[bytes]:
         if self._process is None or self._process.poll() is not None:
             self._end()
-            command = [sys.executable, "-m", "roundsman_hub.planning.engines.worker", str(self._memory_mb)]
+            command = [sys.executable, "-m", "roundsman_hub.planning.engines.worker", self.name, str(self._memory_mb)]
             self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0)
             self._fresh = True
         return self._process

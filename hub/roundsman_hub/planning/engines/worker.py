@@ -1,7 +1,11 @@
-"""The search process: reads problems from stdin, answers plans on stdout, ends when stdin does. Started by `process.EngineProcess`."""
+"""The search process of one engine: reads problems from stdin, answers plans on stdout, ends when stdin does.
+
+Started by `process.EngineProcess`, with the engine's name and the limit of its memory.
+"""
 
 from __future__ import annotations
 
+import importlib
 import pickle
 import resource
 import struct
@@ -20,15 +24,14 @@ def send(stream: BinaryIO, value: object) -> None:
 
 def main() -> int:
     """Limit memory first, then search for whoever asks."""
-    memory_mb = int(sys.argv[1])
+    name, memory_mb = sys.argv[1], int(sys.argv[2])
     resource.setrlimit(resource.RLIMIT_AS, (memory_mb << 20, memory_mb << 20))
-    from roundsman_hub.planning.engines import pyvrp_engine
-
+    engine = importlib.import_module(f"roundsman_hub.planning.engines.{name}_engine")
     source, sink = sys.stdin.buffer, sys.stdout.buffer
     while header := source.read(LENGTH.size):
         problem, warm, budget_s, seed = pickle.loads(source.read(LENGTH.unpack(header)[0]))
         try:
-            send(sink, pyvrp_engine.solve(problem, warm, budget_s, seed))
+            send(sink, engine.solve(problem, warm, budget_s, seed))
         except MemoryError:
             send(sink, f"out of memory ({memory_mb} MB)")
         except (ValueError, RuntimeError, IndexError) as error:
