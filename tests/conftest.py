@@ -16,6 +16,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from playwright.sync_api import Browser, sync_playwright
 
 from roundsman_hub.store import embedded
 from roundsman_hub.store.db import Database
@@ -180,3 +181,21 @@ def plain_database(make_database: Callable[[str], str]) -> Iterator[Database]:
     """A migrated database on the embedded server alone: for tests in which the kind makes no difference."""
     with Database.connect(make_database("plain"), max_size=6) as database:
         yield database
+
+
+CHROMIUM_FLAGS = (
+    *("--no-sandbox", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update"),
+    *("--disable-sync", "--enable-unsafe-swiftshader"),
+)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """Debian's Chromium, without a window. One for each module: while it is open, no other event loop can run in this thread."""
+    chromium = shutil.which("chromium")
+    if chromium is None:
+        pytest.skip("no chromium on this machine: apt-get install chromium")
+    with sync_playwright() as playwright:
+        found = playwright.chromium.launch(executable_path=chromium, args=list(CHROMIUM_FLAGS))
+        yield found
+        found.close()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import socket
 import threading
 import time
@@ -16,7 +15,6 @@ from typing import Any
 import httpx
 import pytest
 import uvicorn
-from playwright.sync_api import Browser, sync_playwright
 
 from roundsman_core.geo import LatLon
 from roundsman_core.timebase import TimeBase
@@ -30,15 +28,6 @@ from roundsman_hub.store.db import Database
 from roundsman_hub.store.rows import notify
 from roundsman_sim import town, town_file
 
-FLAGS = [
-    "--no-sandbox",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--enable-unsafe-swiftshader",
-]
 NAMES = ("Alma", "Björn", "Chidi", "Dana")
 
 
@@ -116,18 +105,6 @@ class Served:
                 (order["order"], self.fleet, state, vehicle, at, at, reason, f"a-{order['order']}"),
             )
             notify(cur, "order", self.fleet, order["order"])
-
-
-@pytest.fixture(scope="session")
-def browser() -> Iterator[Browser]:
-    """Debian's Chromium, without a window."""
-    chromium = shutil.which("chromium")
-    if chromium is None:
-        pytest.skip("no chromium on this machine: apt-get install chromium")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
-        yield browser
-        browser.close()
 
 
 @pytest.fixture(scope="session")
