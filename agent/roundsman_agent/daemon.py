@@ -24,7 +24,7 @@ from roundsman_agent.screen import server
 from roundsman_agent.screen.state import View, expected, screen
 from roundsman_agent.sources import open_source
 from roundsman_agent.unit import Unit
-from roundsman_agent.uplink import Uplink
+from roundsman_agent.uplink import NOW_S, Uplink
 from roundsman_wire.messages import FACTS, TRACK, Now
 
 log = logging.getLogger(__name__)
@@ -99,6 +99,7 @@ class Daemon:
                 now=self.now,
                 on_document=self._document,
                 on_link=self._link,
+                now_interval_s=self._now_interval_s(NOW_S[1]),
             )
 
     @property
@@ -206,7 +207,10 @@ class Daemon:
         await self.unit.document(kind, data)
         config = self.unit.inbox.config
         if self.uplink is not None and kind == "config" and config is not None and config.now_interval_s is not None:
-            self.uplink.now_interval_s = max(1.0, config.now_interval_s)
+            self.uplink.now_interval_s = self._now_interval_s(config.now_interval_s)
+
+    def _now_interval_s(self, business_s: float) -> float:
+        return max(NOW_S[0], self.config.time_base.real_s(business_s))
 
     def _link(self, up: bool, reason: str) -> None:
         self._link_reason = reason
