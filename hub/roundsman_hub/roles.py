@@ -56,13 +56,14 @@ def run_plan(settings: Settings, stop: threading.Event) -> None:
     try:
         with (
             Database.connect(settings.database_url) as db,
-            EngineProcess() as engine,
+            EngineProcess("pyvrp") as pyvrp,
+            EngineProcess("ortools") as ortools,  # started with the first plan that is late
             Publisher(db, settings.hub_broker, signer, clock) as publisher,
         ):
             planner = Planner(db, roads, signer, clock, publisher.wake)
             eta = threading.Thread(target=EtaWorker(db, eta_roads, clock).run, args=(stop,), name="eta", daemon=True)
             eta.start()
-            PlanWorker(db, planner, clock, engine, publisher.wake).run(stop)
+            PlanWorker(db, planner, clock, (pyvrp, ortools), publisher.wake).run(stop)
             eta.join(1.0)
     finally:
         roads.close()

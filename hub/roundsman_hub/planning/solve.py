@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from roundsman_hub.planning.engines import Engine, EngineFailed, engine_for, needed
+from roundsman_hub.planning.engines import Engine, EngineFailed, needed, turns
 from roundsman_hub.planning.evaluate import judge
 from roundsman_hub.planning.insertion import insert, repair, rescue
 from roundsman_hub.planning.problem import Plan, Problem, Verdict
@@ -48,12 +48,12 @@ def decide(
     seed : int
         Same problem, seed and number of iterations: same answer. (A budget in seconds is not a number of iterations.)
     engine : Engine or sequence of Engine, optional
-        The search; of several, the first that knows what the warm plan needs (see `engine_for`). Without one the warm plan is the answer.
+        The search; of several, those that know what the warm plan needs, in turn (see `turns`). Without one the warm plan is the answer.
 
     Returns
     -------
     Decision
-        Never worse than the warm plan. The engine's answer is taken if it is cheaper, after whatever broke a rule that the engine
+        Never worse than the warm plan. An engine's answer is taken if it is cheaper, after whatever broke a rule that the engine
         does not know was mended, and whatever it left out was offered to the insertion.
     """
     ground = Ground(problem)
@@ -63,34 +63,40 @@ def decide(
     stands = Decision(plan=warm, verdict=base, by="repaired", gain_cents=0, note="no search")
     if not engine or budget_s <= 0 or not problem.tasks:
         return stands
+    notes = []
     rescued = rescue(problem, warm) if base.lateness_s and not base.violations else warm
     if rescued != warm:
         verdict = judge(ground, rescued)
         gain = base.cost_cents - verdict.cost_cents
         if not verdict.violations and gain > 0:
-            stands = Decision(plan=rescued, verdict=verdict, by="rescued", gain_cents=gain, note=f"late work moved: saves {gain / 100:.2f}")
-    if isinstance(engine, Sequence):
-        engine = engine_for(engine, needed(problem, stands.verdict))
+            notes.append(f"late work moved: saves {gain / 100:.2f}")
+            stands = Decision(plan=rescued, verdict=verdict, by="rescued", gain_cents=gain, note="")
+    engines = engine if isinstance(engine, Sequence) else (engine,)
+    for searcher, seconds in turns(engines, needed(problem, stands.verdict), budget_s):
+        stands = _searched(ground, stands, searcher, seconds, seed)
+        notes.append(stands.note)
+    return replace(stands, note="; ".join(notes))
+
+
+def _searched(ground: Ground, stands: Decision, engine: Engine, budget_s: float, seed: int) -> Decision:
+    """What stands after one engine's search from there: its answer if that is better. The note is of this search alone."""
+    problem = ground.problem
     try:
         found = engine.solve(problem, stands.plan, budget_s, seed)
     except EngineFailed as failure:
-        return _with_note(stands, f"search failed, the repaired plan stands: {failure}")
+        return replace(stands, note=f"search failed, the {stands.by} plan stands: {failure}")
     if found == stands.plan:
-        return _with_note(stands, f"{engine.name} found nothing better")
+        return replace(stands, note=f"{engine.name} found nothing better")
     verdict = judge(ground, found)
     broken = verdict.violations
     found = repair(replace(problem, current=found.routes)) if broken else insert(problem, found)
     verdict = judge(ground, found)
-    gain = base.cost_cents - verdict.cost_cents
-    if verdict.violations or (gain <= stands.gain_cents and not base.violations):
-        return _with_note(stands, f"{engine.name} found nothing better{_mended(broken)}")
-    note = f"{engine.name} saves {gain / 100:.2f}{_mended(broken)}"
-    return Decision(plan=found, verdict=verdict, by=engine.name, gain_cents=gain, note=note)
+    saved = stands.verdict.cost_cents - verdict.cost_cents
+    if verdict.violations or (saved <= 0 and not stands.verdict.violations):
+        return replace(stands, note=f"{engine.name} found nothing better{_mended(broken)}")
+    note = f"{engine.name} saves {saved / 100:.2f}{_mended(broken)}"
+    return Decision(plan=found, verdict=verdict, by=engine.name, gain_cents=stands.gain_cents + saved, note=note)
 
 
 def _mended(broken: tuple[str, ...]) -> str:
-    return f"; its answer had to be mended: {broken[0]}" if broken else ""
-
-
-def _with_note(decision: Decision, note: str) -> Decision:
-    return Decision(plan=decision.plan, verdict=decision.verdict, by=decision.by, gain_cents=decision.gain_cents, note=note)
+    return f", its answer had to be mended: {broken[0]}" if broken else ""

@@ -6,7 +6,7 @@ import logging
 import queue
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Final, LiteralString
 
 from roundsman_hub.clock import Clock
@@ -45,14 +45,19 @@ class PlanWorker:
 
     Parameters
     ----------
-    engine : Engine, optional
-        Without one, plans are made by insertion alone.
+    engine : Engine or sequence of Engine, optional
+        Of several, each search uses the first that knows what its plan needs. Without one, plans are made by insertion alone.
     publish : callable
         Wakes the publisher, when another process issued something or fences changed.
     """
 
     def __init__(
-        self, db: Database, planner: Planner, clock: Clock, engine: Engine | None, publish: Callable[[], None] = lambda: None
+        self,
+        db: Database,
+        planner: Planner,
+        clock: Clock,
+        engine: Engine | Sequence[Engine] | None,
+        publish: Callable[[], None] = lambda: None,
     ) -> None:
         self._db, self._planner, self._clock, self._engine, self._publish = db, planner, clock, engine, publish
         self._changed = threading.Condition()

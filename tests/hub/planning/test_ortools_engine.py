@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from ortools.constraint_solver import pywrapcp
 
-from roundsman_hub.planning.engines import Engine, EngineFailed, engine_for, needed
+from roundsman_hub.planning.engines import Engine, EngineFailed, needed, turns
 from roundsman_hub.planning.engines.ortools_engine import Translation, search_parameters
 from roundsman_hub.planning.engines.process import EngineProcess
 from roundsman_hub.planning.evaluate import evaluate
@@ -129,7 +129,19 @@ def test_late_work_goes_to_the_engine_that_knows_its_price(ortools: EngineProces
     in_time = replace(held_up, vans=(replace(held_up.vans[0], start_s=0),), current={"v_0": ("o_4", "o_3", "o_2", "o_1")})
     on_time = replace(in_time, tasks=tuple(replace(task, windows_s=()) for task in in_time.tasks))
     verdict = evaluate(on_time, repair(on_time))
-    assert engine_for(both, needed(on_time, verdict)).name == "pyvrp"
+    assert turns(both, needed(on_time, verdict), 1.5) == ((engine, 1.5),)
+
+
+def test_what_one_engine_finds_the_other_begins_with(ortools: EngineProcess, engine: EngineProcess, held_up: Problem) -> None:
+    """The one that knows lateness begins, the faster one has the rest; and one that crashes leaves the other its turn."""
+    decision = decide(held_up, None, 0.3, 1, engine=(engine, ortools))
+    assert decision.verdict.cost_cents == _best_order(held_up)[0]
+    assert decision.gain_cents == evaluate(held_up, repair(held_up)).cost_cents - decision.verdict.cost_cents
+    assert "pyvrp found nothing better" in decision.note
+    with EngineProcess("ortools", memory_mb=64) as broken:
+        note = decide(held_up, None, 0.3, 1, engine=(engine, broken)).note
+    assert "search failed" in note
+    assert "pyvrp" in note
 
 
 def test_lateness_that_nobody_can_help_needs_nothing(ortools: EngineProcess, engine: EngineProcess, held_up: Problem) -> None:
@@ -190,7 +202,7 @@ def test_a_crash_or_a_hang_costs_one_answer(make_problem: MakeProblem, sign: sig
         os.kill(pid, sign)
         thread.join(30)
         assert not thread.is_alive()
-        assert "search failed, the repaired plan stands" in out[0]
+        assert "search failed, the rescued plan stands" in out[0]
         assert told in out[0]
         assert "failed" not in decide(problem, None, 0.2, engine=engine).note  # the next one has a new process
 

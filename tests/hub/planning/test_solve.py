@@ -152,7 +152,7 @@ def test_a_search_that_crashes_costs_nothing(make_problem: MakeProblem) -> None:
     problem = make_problem(9, 30, 4)
     with EngineProcess() as engine:
         note, _ = _during_search(engine, problem, signal.SIGKILL)
-        assert "search failed, the repaired plan stands" in note
+        assert "search failed, the rescued plan stands" in note
         assert "failed" not in decide(problem, None, 0.2, engine=engine).note  # the next one has a new process
 
 
