@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import sys
+from inspect import cleandoc
 from typing import Any, Final
 
 import msgspec
@@ -58,12 +59,17 @@ def document() -> Json:
 
 
 def _draft_07(schema: Any) -> Any:
-    """msgspec writes JSON Schema 2020-12 in OpenAPI's manner; AsyncAPI extends draft 07, with the discriminator a plain name."""
+    """msgspec writes JSON Schema 2020-12 in OpenAPI's manner; AsyncAPI extends draft 07, with the discriminator a plain name.
+
+    Descriptions are docstrings, which Python dedents from 3.13 on: here they are, whichever Python writes the document.
+    """
     if isinstance(schema, list):
         return [_draft_07(item) for item in schema]
     if not isinstance(schema, dict):
         return schema
     found = {key: _draft_07(value) for key, value in schema.items()}
+    if isinstance(found.get("description"), str):
+        found["description"] = cleandoc(found["description"])
     if "prefixItems" in found:
         found["additionalItems"] = found.pop("items", True)
         found["items"] = found.pop("prefixItems")
