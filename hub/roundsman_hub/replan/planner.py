@@ -15,7 +15,7 @@ from roundsman_hub.planning.evaluate import judge
 from roundsman_hub.planning.insertion import repair
 from roundsman_hub.planning.problem import Plan, Problem
 from roundsman_hub.planning.walk import Ground
-from roundsman_hub.replan.build import build, places
+from roundsman_hub.replan.build import WAITS, build, places
 from roundsman_hub.replan.decide import answer
 from roundsman_hub.replan.load import load_world
 from roundsman_hub.replan.matrix import MatrixCache, Table
@@ -46,7 +46,8 @@ class Search:
 
 
 class Planner:
-    """Plans depots. Keeps the travel times of each; holds no other state, so any number may run.
+    """Plans depots. Keeps the travel times of each, and which vans could be told when it was planned; both only save work, so any
+    number may run.
 
     Parameters
     ----------
@@ -57,6 +58,7 @@ class Planner:
     def __init__(self, db: Database, roads: RoadNetwork, signer: Signer, clock: Clock, issued: Callable[[], None]) -> None:
         self._db, self._roads, self._signer, self._clock, self._issued = db, roads, signer, clock, issued
         self._matrices: dict[str, MatrixCache] = {}
+        self._could_be_told: dict[str, frozenset[str]] = {}
 
     def look(self, depot_id: str) -> World | None:
         """What is known of a depot, all of it read at one instant."""
@@ -113,6 +115,16 @@ class Planner:
                 return
         log.info("depot %s changes faster than a search can be told; the repaired plan stands", search.depot_id)
 
+    def heard_again(self, world: World) -> list[str]:
+        """Vans that came back on line since their depot was planned, while work has no van: one of them may take it.
+
+        Once for each return: planning again remembers it, so that nothing oscillates.
+        """
+        if all(reason.startswith(WAITS) for reason in world.unassigned.values()):
+            return []
+        online = _online(world)
+        return [f"{world.vans[van].name} is on line again" for van in sorted(online - self._could_be_told.get(world.depot_id, online))]
+
     def _search(self, world: World, tables: tuple[Table, Table]) -> Search | None:
         """What a search could look at, from the world as it was read; None where there is nothing to choose."""
         wish = build(world, *tables, may_move=True)
@@ -121,6 +133,7 @@ class Planner:
         return Search(depot_id=world.depot_id, problem=wish, warm=repair(wish), budget_s=SEARCH_S)
 
     def _tell(self, world: World, problem: Problem, plan: Plan, *, why: str) -> bool:
+        self._could_be_told[world.depot_id] = _online(world)
         told = answer(world, problem, plan, travel_times=self._roads.name, why=why)
         if not told.drafts and told.unassigned == world.unassigned and world.planned == world.revision:
             return True
@@ -135,3 +148,7 @@ class Planner:
 
     def _matrix(self, depot_id: str) -> MatrixCache:
         return self._matrices.setdefault(depot_id, MatrixCache(self._roads))
+
+
+def _online(world: World) -> frozenset[str]:
+    return frozenset(van.vehicle_id for van in world.vans.values() if van.online)

@@ -209,8 +209,9 @@ class PlanWorker:
             depots = [r["depot_id"] for r in rows(cur, _DEPOTS, (list(fleets), everywhere))]
         for depot_id in depots:
             world = self._planner.look(depot_id)
-            reasons = unsettled(world) if world is not None and world.revision == world.planned else []
-            if reasons:
+            if world is None or world.revision != world.planned:
+                continue
+            if reasons := [*unsettled(world), *self._planner.heard_again(world)]:
                 with self._db.transaction() as cur:
                     for reason in reasons[:3]:
                         bump(cur, depot_id, reason, clock=self._clock)

@@ -119,3 +119,28 @@ def test_facts_that_unsettle_a_plan_bring_another(yard: Yard) -> None:
             notify(cur, "vehicle", yard.fleet, van)
         eventually(lambda: yard.newest(van).stops == ())
     assert yard.newest(van).reason == "the shift has ended"
+
+
+def test_a_van_that_is_heard_again_takes_what_only_it_can(yard: Yard) -> None:
+    """The pickup is too large for the van that can be told, and the other one has no network. Nobody bumps the revision."""
+    small, large = yard.van("Small", capacity=5), yard.van("Large", capacity=20)
+    yard.order(500, 0, kind="delivery", parcels=5)
+    yard.order(-500, 0, kind="delivery", parcels=20)
+    yard.plan()
+    for van in (small, large):
+        yard.receipt(van)
+        yard.duty(van, "on")
+        yard.at(van, 0, 100)
+
+    def hear(online: bool) -> None:
+        with yard.db.transaction() as cur:
+            cur.execute("UPDATE vehicle_now SET online = %s WHERE vehicle_id = %s", (online, large))
+            notify(cur, "vehicle", yard.fleet, large)
+
+    hear(False)
+    with working(yard, None):
+        pickup = yard.order(0, 900, kind="pickup", parcels=20)
+        eventually(lambda: pickup in yard.unassigned())
+        hear(True)
+        eventually(lambda: pickup in yard.route(large))
+    assert yard.unassigned() == {}
