@@ -12,7 +12,7 @@ import pytest
 
 from roundsman_core.lanes import MAX_WINDOW
 from roundsman_hub.ingest.mqtt import Message
-from roundsman_hub.store.db import Database
+from roundsman_hub.store.db import Database, DatabaseAway
 from roundsman_wire import channels, frames
 from roundsman_wire.messages import FACTS, MAX_MS, TRACK, Ack, FixRow, Health, SessionStarted
 
@@ -127,6 +127,23 @@ def test_an_unknown_vehicle_is_alarmed_not_answered_and_others_go_on(hub: Any, v
     assert hub.stored(stranger) == []
     assert hub.rows("SELECT count FROM log.alarms WHERE kind = 'unknown vehicle' AND subject = 'v_stranger'") == [(2,)]
     hub.rows("DELETE FROM log.alarms WHERE subject = 'v_stranger' RETURNING 1")
+
+
+def test_a_full_disk_under_the_database_leaves_the_log_with_its_van(hub: Any, van: Any) -> None:
+    """The same as a database that is away: the worker waits and tries the batch again, nothing is acknowledged, nothing is missing after."""
+    with hub.db.transaction() as cur:
+        cur.execute("CREATE FUNCTION no_room() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE disk_full; END $$")
+        cur.execute("CREATE TRIGGER no_room BEFORE INSERT ON log.entries FOR EACH ROW EXECUTE FUNCTION no_room()")
+    try:
+        with pytest.raises(DatabaseAway, match="disk_full"):
+            hub.hear(van.facts(1), van.track(1, 3))
+        assert hub.stored(van) == []
+        assert hub.said.acks == []
+    finally:
+        with hub.db.transaction() as cur:
+            cur.execute("DROP FUNCTION no_room CASCADE")
+    assert sorted((ack.lane, ack.through_seq) for ack in hub.hear(van.facts(1), van.track(1, 3))) == [(0, 1), (1, 3)]
+    assert hub.stored(van) == [1, 2, 3]
 
 
 def test_a_wrong_shard_is_alarmed_and_not_answered(hub: Any, van: Any) -> None:
