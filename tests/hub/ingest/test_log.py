@@ -130,7 +130,7 @@ def test_an_unknown_vehicle_is_alarmed_not_answered_and_others_go_on(hub: Any, v
 
 
 def test_a_full_disk_under_the_database_leaves_the_log_with_its_van(hub: Any, van: Any) -> None:
-    """The same as a database that is away: the worker waits and tries the batch again, nothing is acknowledged, nothing is missing after."""
+    """As when it is away: the worker waits and tries the batch again, nothing is acknowledged, and nothing is missing afterwards."""
     with hub.db.transaction() as cur:
         cur.execute("CREATE FUNCTION no_room() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE disk_full; END $$")
         cur.execute("CREATE TRIGGER no_room BEFORE INSERT ON log.entries FOR EACH ROW EXECUTE FUNCTION no_room()")
