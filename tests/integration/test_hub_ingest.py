@@ -203,6 +203,15 @@ class Hub:
             [found] = audit_tracks(cur, [van.vehicle])
         return found
 
+    def answers(self) -> bool:
+        """Can the database be asked? The workers' pools come back each in their own time."""
+        try:
+            with self.db.transaction() as cur:
+                cur.execute("SELECT 1")
+        except DatabaseAway:
+            return False
+        return True
+
     def duties(self, van: Van) -> list[str]:
         with self.db.transaction() as cur:
             return [row["duty"] for row in cur.execute("SELECT duty FROM duties WHERE vehicle_id = %s", (van.vehicle,))]
@@ -271,6 +280,7 @@ def test_the_database_is_killed_and_comes_back(hub: Hub) -> None:
 
         until(started, "the database to start again")
         until(hub.all_acked(*vans), "acks after the database came back")
+        until(hub.answers, "this program's own connections to come back")
         hub.check(*vans)
         vans[0].tell(Duty(mono_ms=1, utc_ms=1_772_438_400_000, duty="on", driver=None))
         until(lambda: hub.duties(vans[0]) == ["on"], "the fact to be derived")

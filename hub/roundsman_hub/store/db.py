@@ -20,6 +20,8 @@ CHANNEL: Final = "rm"
 """All notices travel on one channel: {"t": topic, "f": fleet, "id": what changed}."""
 GETS_WITHIN_S: Final = 3.0
 """A request waits this long for a connection before it is told that the database is away; a worker that is to end, no longer either."""
+RETRIES_WITHIN_S: Final = 2.0
+"""A lost connection is tried again for this long, then only when somebody asks: the pool doubles its pauses, and would sleep past the return."""
 CONNECT_WITHIN_S: Final = 5
 KEEPALIVES: Final[dict[str, Any]] = {"keepalives": 1, "keepalives_idle": 5, "keepalives_interval": 2, "keepalives_count": 3}
 """A database whose machine is gone is noticed in about 11 s, and its locks end as soon."""
@@ -72,7 +74,7 @@ class Database:
             min_size=min_size,
             max_size=max_size,
             timeout=GETS_WITHIN_S,
-            reconnect_timeout=30.0,
+            reconnect_timeout=RETRIES_WITHIN_S,
             check=ConnectionPool.check_connection,
             open=True,
             name="roundsman",
