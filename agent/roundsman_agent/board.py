@@ -12,7 +12,7 @@ from roundsman_wire.messages import Action, AnyEntry, Duty, PlanStop, SessionSta
 
 DutyState = Literal["on", "break", "off"]
 Phase = Literal["driving", "arrived", "done"]
-DONE: Final = frozenset({"delivered", "failed"})
+DONE: Final = frozenset({"delivered", "partial", "refused", "damaged", "failed"})
 FOLDED: Final = ("session", "action", "duty", "visit")
 """Kinds of facts that the board is folded from."""
 
@@ -102,6 +102,8 @@ def step(board: Board, entry: AnyEntry) -> Board:
             return replace(board, duty=entry.duty, driver=entry.driver or board.driver, shift_since_utc_ms=since)
         case Visit(phase="arrived"):
             return replace(board, visiting=entry.stop, visiting_since_utc_ms=entry.utc_ms)
+        case Visit(phase="approaching" | "serving"):
+            return board
         case Visit() | SessionStarted():
             # A new session's receiver begins afresh: it tells the visit again if the van still stands there.
             return replace(board, visiting=None, visiting_since_utc_ms=None)

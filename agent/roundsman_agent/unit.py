@@ -9,7 +9,7 @@ import asyncio
 import logging
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from typing import Final
+from typing import Final, TypedDict
 
 from roundsman_agent import __version__, board, health, pipeline
 from roundsman_agent.board import Board, DutyState
@@ -44,6 +44,13 @@ log = logging.getLogger(__name__)
 
 AT_ONCE: Final = (Visit, Crossing, Receipt, Note)
 COMMANDS_REMEMBERED: Final = 256
+
+
+class Instant(TypedDict):
+    """When something is logged: what every fact begins with."""
+
+    mono_ms: int
+    utc_ms: int
 
 
 class Unit:
@@ -318,5 +325,5 @@ class Unit:
             sessions=self.outbox.told(),
         )
 
-    def _instant(self) -> dict[str, int]:
-        return {"mono_ms": self.clock.mono_ms(), "utc_ms": self.clock.utc_ms()}
+    def _instant(self) -> Instant:
+        return Instant(mono_ms=self.clock.mono_ms(), utc_ms=self.clock.utc_ms())

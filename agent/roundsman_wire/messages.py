@@ -10,34 +10,63 @@ The van's log has two lanes. *Facts* are the `Entry` structs below, JSON on the 
 
 from __future__ import annotations
 
-from typing import Annotated, Final, Literal
+from typing import Final, Literal
 
 import msgspec
 
-FACTS: Final = 0
-"""Lane of visits, crossings, driver's actions, receipts, health. Sent first, never thinned."""
-TRACK: Final = 1
-"""Lane of fixes."""
-LANES: Final = (FACTS, TRACK)
-LANE_NAMES: Final = {FACTS: "facts", TRACK: "track"}
-
-MAX_MS: Final = 2**53
-"""Largest instant, exactly representable in every JSON reader."""
-MAX_SEQ: Final = 2**32 - 1
-MAX_EPOCH: Final = 2**31 - 2
-MAX_LAT_E6: Final = 90_000_000
-MAX_LON_E6: Final = 180_000_000
-
-SessionId = Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{16}$", max_length=16)]
-"""Sixteen lower-case hex digits: a random 64-bit number drawn at each start of the agent."""
-Ms = Annotated[int, msgspec.Meta(ge=0, le=MAX_MS)]
-LatE6 = Annotated[int, msgspec.Meta(ge=-MAX_LAT_E6, le=MAX_LAT_E6)]
-LonE6 = Annotated[int, msgspec.Meta(ge=-MAX_LON_E6, le=MAX_LON_E6)]
-Seq = Annotated[int, msgspec.Meta(ge=0, le=MAX_SEQ)]
-Epoch = Annotated[int, msgspec.Meta(ge=0, le=MAX_EPOCH)]
-Version = Annotated[int, msgspec.Meta(ge=0, le=MAX_MS)]
-"""Of a plan: milliseconds since 1970, or one more than the last."""
-Kind = Annotated[str, msgspec.Meta(pattern="^[a-z][a-z0-9_]*$", max_length=32)]
+from roundsman_wire.documents import ActiveHours as ActiveHours
+from roundsman_wire.documents import BasedOn as BasedOn
+from roundsman_wire.documents import Break as Break
+from roundsman_wire.documents import Command as Command
+from roundsman_wire.documents import Config as Config
+from roundsman_wire.documents import EnvelopeHeader as EnvelopeHeader
+from roundsman_wire.documents import Fence as Fence
+from roundsman_wire.documents import Parcel as Parcel
+from roundsman_wire.documents import Plan as Plan
+from roundsman_wire.documents import PlanStop as PlanStop
+from roundsman_wire.documents import Reorder as Reorder
+from roundsman_wire.documents import Sites as Sites
+from roundsman_wire.documents import SteeringKind as SteeringKind
+from roundsman_wire.facts import Action as Action
+from roundsman_wire.facts import AnyEntry as AnyEntry
+from roundsman_wire.facts import Clock as Clock
+from roundsman_wire.facts import Crossing as Crossing
+from roundsman_wire.facts import Duty as Duty
+from roundsman_wire.facts import Entry as Entry
+from roundsman_wire.facts import FixGap as FixGap
+from roundsman_wire.facts import Health as Health
+from roundsman_wire.facts import Ignition as Ignition
+from roundsman_wire.facts import Note as Note
+from roundsman_wire.facts import Outcome as Outcome
+from roundsman_wire.facts import Proof as Proof
+from roundsman_wire.facts import Receipt as Receipt
+from roundsman_wire.facts import ReceiptState as ReceiptState
+from roundsman_wire.facts import Reordered as Reordered
+from roundsman_wire.facts import Report as Report
+from roundsman_wire.facts import Risk as Risk
+from roundsman_wire.facts import Said as Said
+from roundsman_wire.facts import Scan as Scan
+from roundsman_wire.facts import SessionStarted as SessionStarted
+from roundsman_wire.facts import UnknownEntry as UnknownEntry
+from roundsman_wire.facts import Visit as Visit
+from roundsman_wire.units import FACTS as FACTS
+from roundsman_wire.units import LANE_NAMES as LANE_NAMES
+from roundsman_wire.units import LANES as LANES
+from roundsman_wire.units import MAX_EPOCH as MAX_EPOCH
+from roundsman_wire.units import MAX_LAT_E6 as MAX_LAT_E6
+from roundsman_wire.units import MAX_LON_E6 as MAX_LON_E6
+from roundsman_wire.units import MAX_MS as MAX_MS
+from roundsman_wire.units import MAX_SEQ as MAX_SEQ
+from roundsman_wire.units import TRACK as TRACK
+from roundsman_wire.units import Epoch as Epoch
+from roundsman_wire.units import Kind as Kind
+from roundsman_wire.units import LatE6 as LatE6
+from roundsman_wire.units import LonE6 as LonE6
+from roundsman_wire.units import Ms as Ms
+from roundsman_wire.units import Seq as Seq
+from roundsman_wire.units import SessionId as SessionId
+from roundsman_wire.units import Sha256 as Sha256
+from roundsman_wire.units import Version as Version
 
 GAP_BEFORE: Final = 1
 """`FixRow.flags`: the receiver was silent or refused before this fix (tunnel, re-acceptance): draw no line to it."""
@@ -61,136 +90,6 @@ class FixRow(msgspec.Struct, frozen=True, kw_only=True):
     accuracy_dm: int | None
     satellites: int
     flags: int = 0
-
-
-# ── facts: what happened ────────────────────────────────────────────────────────────────────────────────────────────
-
-
-class Entry(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", omit_defaults=True):
-    """What all facts have. `utc_ms` is when it happened (backdated where the kind says so), if the van knows the date."""
-
-    mono_ms: Ms
-    utc_ms: Ms | None = None
-
-
-class SessionStarted(Entry, frozen=True, kw_only=True, tag="session"):
-    """First entry of every session's facts. Names the session before it: the hub orders sessions by this chain."""
-
-    session: SessionId
-    previous: SessionId | None
-    agent_version: str
-    row_format: int
-    reason: str = "start"
-
-
-class Clock(Entry, frozen=True, kw_only=True, tag="clock"):
-    """At `mono_ms` of this session it was `utc_ms`: sent when the date becomes known, and again when it moves by more than 250 ms."""
-
-    source: Literal["gnss", "ntp", "wall"]
-
-
-class Visit(Entry, frozen=True, kw_only=True, tag="visit"):
-    """A standstill, told in phases under one `visit` number (unique in the session).
-
-    `arrived`: at `utc_ms`, the first slow fix. `left`: at `utc_ms`, the first fast fix. `stop` is the planned stop it
-    belongs to, or None: an unplanned stop. `confidence` is 0 to 1.
-    """
-
-    visit: int
-    phase: Literal["arrived", "left"]
-    stop: str | None
-    lat_e6: LatE6
-    lon_e6: LonE6
-    dwell_s: int = 0
-    confidence: float = 1.0
-
-
-class Crossing(Entry, frozen=True, kw_only=True, tag="crossing"):
-    """The van entered or left a standing fence. `inferred`: found between two fixes, seen by neither."""
-
-    fence: str
-    event: Literal["enter", "exit", "dwell", "speeding"]
-    sites_version: Version
-    lat_e6: LatE6
-    lon_e6: LonE6
-    inferred: bool = False
-    speed_cm_s: int | None = None
-
-
-Outcome = Literal["arrived", "delivered", "failed", "undo"]
-
-
-class Action(Entry, frozen=True, kw_only=True, tag="action"):
-    """What the driver said of a stop, on the screen. `action` is unique in the vehicle's life; `undoes` names an earlier one."""
-
-    action: str
-    stop: str
-    tasks: tuple[str, ...]
-    outcome: Outcome
-    reason: str | None = None
-    undoes: str | None = None
-    driver: str | None = None
-    lat_e6: LatE6 | None = None
-    lon_e6: LonE6 | None = None
-
-
-class Duty(Entry, frozen=True, kw_only=True, tag="duty"):
-    """The driver's shift began, paused or ended. Off shift, no position is collected on the device."""
-
-    duty: Literal["on", "break", "off"]
-    driver: str | None
-
-
-ReceiptState = Literal["held", "shown", "in_force", "declined", "refused"]
-
-
-class Receipt(Entry, frozen=True, kw_only=True, tag="receipt"):
-    """How far a plan came. `held`: on the van's disk. `shown`: painted. `in_force`: the older one can never return."""
-
-    plan_version: Version
-    plan_hash: str
-    state: ReceiptState
-    reason: str | None = None
-
-
-class Health(Entry, frozen=True, kw_only=True, tag="health"):
-    """The unit's own state, every few minutes. `rejected` counts refused fixes by reason since the session began."""
-
-    agent_version: str
-    backlog_facts: int
-    backlog_track: int
-    oldest_unsent_s: int
-    disk_free_mb: int
-    rss_mb: int
-    fixes_accepted: int
-    rejected: dict[str, int] = {}
-    receiver: str = ""
-    temperature_c: float | None = None
-
-
-class FixGap(Entry, frozen=True, kw_only=True, tag="gap"):
-    """No fix was accepted from `from_utc_ms` to `utc_ms`. Told when it ends; drawn as a gap, never as a line."""
-
-    from_utc_ms: Ms
-    reason: str
-
-
-class Note(Entry, frozen=True, kw_only=True, tag="note"):
-    """Something the unit did about itself that a technician should know: store set aside, plan refused, disk full."""
-
-    topic: str
-    text: str
-
-
-AnyEntry = SessionStarted | Clock | Visit | Crossing | Action | Duty | Receipt | Health | FixGap | Note
-
-
-class UnknownEntry(msgspec.Struct, frozen=True, kw_only=True):
-    """A kind that this release does not know: kept as received and derived after the upgrade."""
-
-    kind: Kind
-    mono_ms: Ms
-    utc_ms: Ms | None = None
 
 
 # ── said at once, never stored as track ─────────────────────────────────────────────────────────────────────────────
@@ -245,7 +144,7 @@ class Presence(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     sessions: tuple[SessionState, ...] = ()
 
 
-# ── down: what should happen ────────────────────────────────────────────────────────────────────────────────────────
+# ── down, beside the documents ───
 
 
 class Ack(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -256,116 +155,3 @@ class Ack(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     lane: int
     through_seq: Seq
     rewind: bool = False
-
-
-class BasedOn(msgspec.Struct, frozen=True, kw_only=True):
-    """How much of the van's log the planner had seen."""
-
-    session: SessionId | None
-    facts_seq: Seq
-
-
-class PlanStop(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One stop of a plan, in driving order. Arrival = when the van stands; service starts at max(arrival, window's start).
-
-    `leg_s`, `leg_m`: drive from the stop before (or the van's place) to this one. `window_*`: service must start inside.
-    `promise_*`: what the customer was told.
-    """
-
-    stop: str
-    tasks: tuple[str, ...]
-    kind: Literal["delivery", "pickup", "depot"]
-    lat_e6: LatE6
-    lon_e6: LonE6
-    fence_radius_m: int
-    leg_s: int
-    leg_m: int
-    service_s: int
-    arrival_utc_ms: Ms
-    window_start_utc_ms: Ms | None = None
-    window_end_utc_ms: Ms | None = None
-    promise_start_utc_ms: Ms | None = None
-    promise_end_utc_ms: Ms | None = None
-    name: str = ""
-    address: str = ""
-    instructions: str = ""
-    phone: str = ""
-    parcels: int = 1
-    priority: int = 0
-
-
-class Plan(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """The whole current plan of one van. A plan without stops ends the shift.
-
-    `matrix_s` : uint16 little-endian, row-major, shape (n + 1, n + 1) over [depot, first n ≤ 40 stops] — seconds from
-    row's place to column's, 65535 where there is no way. `band_factors`: 24 multipliers of leg times, by hour UTC.
-    `route_e6`: the road to drive, as [lat, lon, lat, lon, …] differences after the first pair; empty: not known.
-    """
-
-    plan: str
-    vehicle: str
-    version: Version
-    issued_utc_ms: Ms
-    based_on: BasedOn
-    stops: tuple[PlanStop, ...]
-    driver: str | None = None
-    shift_start_utc_ms: Ms | None = None
-    shift_end_utc_ms: Ms | None = None
-    depot_lat_e6: LatE6 | None = None
-    depot_lon_e6: LonE6 | None = None
-    matrix_s: bytes = b""
-    band_factors: tuple[float, ...] = ()
-    route_e6: tuple[int, ...] = ()
-    travel_times: str = "great_circle"
-    reason: str = ""
-    changes: tuple[str, ...] = ()
-
-
-class Fence(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A standing fence: a circle (`radius_m` around the only ring's only point) or a polygon with holes (rings of [lat_e6, lon_e6])."""
-
-    fence: str
-    name: str
-    rings_e6: tuple[tuple[tuple[int, int], ...], ...]
-    radius_m: float | None = None
-    dwell_s: int | None = None
-    speed_limit_cm_s: int | None = None
-
-
-class Sites(msgspec.Struct, frozen=True, kw_only=True):
-    """Standing fences within the van's reach."""
-
-    version: Version
-    fences: tuple[Fence, ...]
-
-
-class Config(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What the hub may set on the unit. Absent fields keep the unit's own file's value."""
-
-    version: Version
-    sampling: Literal["full", "evidence", "sparse"] | None = None
-    now_interval_s: float | None = None
-    max_row_format: int = 1
-    trusted_keys: dict[str, str] = {}
-    """Key id → Ed25519 public key, hex. A new key arrives in a config signed by an old one."""
-
-
-class Command(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A request, answered by a fact. `locate` is refused off shift."""
-
-    command: str
-    verb: Literal["locate", "diagnose"]
-
-
-SteeringKind = Literal["plan", "sites", "config", "command"]
-
-
-class EnvelopeHeader(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Who a steering document is for, and how long it holds. Signed together with the payload (see `envelopes.py`)."""
-
-    vehicle: str
-    kind: SteeringKind
-    epoch: Epoch
-    version: Version
-    key_id: str
-    valid_until_utc_ms: Ms | None = None

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Final, Literal
 
-from roundsman_wire.messages import Action, AnyEntry, Clock, Crossing, Duty, FixGap, Receipt, UnknownEntry, Visit
+from roundsman_wire.messages import Action, AnyEntry, Clock, Crossing, Duty, FixGap, Outcome, Receipt, UnknownEntry, Visit
 
 RULES: Final = 1
 """Raised when this file understands more or otherwise than before: every session is then derived again from its first fact."""
@@ -88,7 +88,9 @@ class GapRow:
     reason: str
 
 
-Outcome = Literal["arrived", "delivered", "failed", "undo"]
+HANDED_OVER: Final = frozenset({"delivered", "partial"})
+ENDED: Final = HANDED_OVER | {"failed", "refused", "damaged"}
+"""Outcomes that end a stop."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -190,6 +192,8 @@ def _add(rows: Rows, fact: Fact, at: datetime | None) -> bool:
     """True if the fact makes a row that has a time."""
     entry = fact.entry
     match entry:
+        case Visit(phase="approaching" | "serving"):
+            return False  # told for the screen and the ETA: the stop's own times are in arrived and left
         case Visit():
             before = rows.visits.get(entry.visit)
             arrived = entry.phase == "arrived"
@@ -279,7 +283,7 @@ def order_state(said: Sequence[Said], stood: Sequence[tuple[str, datetime]]) -> 
     """
     undone = {word.undoes for word in said if word.outcome == "undo"}
     held = [word for word in said if word.outcome != "undo" and word.action not in undone]
-    done = [word for word in held if word.outcome in ("delivered", "failed")]
+    done = [word for word in held if word.outcome in ENDED]
     if not held:
         return None
     last = {word.vehicle_id: word for word in (done or held)}
@@ -287,7 +291,7 @@ def order_state(said: Sequence[Said], stood: Sequence[tuple[str, datetime]]) -> 
     arrivals = [at for vehicle, at in stood if vehicle == word.vehicle_id and at <= word.at]
     taps = [other.at for other in held if other.vehicle_id == word.vehicle_id and other.outcome == "arrived"]
     return OrderState(
-        state="arrived" if word.outcome == "arrived" else "delivered" if word.outcome == "delivered" else "failed",
+        state="arrived" if word.outcome == "arrived" else "delivered" if word.outcome in HANDED_OVER else "failed",
         vehicle_id=word.vehicle_id,
         driver_id=word.driver_id,
         at=word.at,

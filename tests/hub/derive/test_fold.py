@@ -9,8 +9,8 @@ from typing import Literal
 from hypothesis import given
 from hypothesis import strategies as st
 
-from roundsman_hub.derive.fold import Fact, Outcome, Progress, Rows, Said, fits, fold, order_state, with_date
-from roundsman_wire.messages import Action, AnyEntry, Clock, Duty, FixGap, Receipt, UnknownEntry, Visit
+from roundsman_hub.derive.fold import Fact, Progress, Rows, Said, fits, fold, order_state, with_date
+from roundsman_wire.messages import Action, AnyEntry, Clock, Duty, FixGap, Outcome, Receipt, UnknownEntry, Visit
 
 EIGHT = datetime(2026, 3, 2, 8, tzinfo=UTC)
 EIGHT_MS = 1_772_438_400_000
