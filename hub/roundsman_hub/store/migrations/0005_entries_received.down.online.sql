@@ -1,0 +1,1 @@
+DROP INDEX CONCURRENTLY IF EXISTS log.entries_by_receipt;
