@@ -8,16 +8,18 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import partial
+from functools import lru_cache, partial
 from typing import Final, Protocol, TypeVar
 
 import psycopg
 
 from roundsman_hub.clock import Clock
-from roundsman_hub.ingest.mqtt import Line, Message
+from roundsman_hub.ingest.inbox import Inbox
+from roundsman_hub.ingest.mqtt import Line
+from roundsman_hub.ingest.packets import Message
 from roundsman_hub.ingest.refill import refill
 from roundsman_hub.ingest.said import hear_now, hear_presence
-from roundsman_hub.ingest.shards import Shards
+from roundsman_hub.ingest.shards import LOOKS_EVERY_S, Shards
 from roundsman_hub.ingest.take import LogFrame, Taken, take
 from roundsman_hub.settings import Settings
 from roundsman_hub.store import log_store
@@ -33,12 +35,15 @@ log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
+STORING: Final = 2
+"""Threads that store, each with its own share of the shards: while the database takes the rows of one, the other unpacks its next."""
 MOST: Final = 1_000
-"""Messages in a transaction: bounds what is unpacked at once; cost a row no longer falls beyond."""
+MOST_BYTES: Final = 500_000
+"""Messages in a transaction, some 30,000 fixes: bounds what is unpacked at once; cost a row no longer falls beyond."""
 LINGER_S: Final = 0.02
 """Waits for fellows of the first message: below 1,000 rows a transaction everything costs twice as much; a driver does not notice 20 ms."""
-LOOKS_EVERY_S: Final = 3.0
-"""Between looks for free shards; also finds out that the database is away when no van speaks."""
+TOPICS: Final = 65_536
+"""Parsed topics that are remembered: four of each of 16,000 vans."""
 MARKERS_EVERY_S: Final = 1.0
 """A vehicle's marker is told of at most once a second."""
 RETRIES: Final = 5
@@ -52,8 +57,8 @@ UNFIT: Final = (psycopg.DataError, psycopg.IntegrityError, ValueError, OverflowE
 class Outgoing(Protocol):
     """Where acks go."""
 
-    def acknowledge(self, vehicle: str, ack: Ack) -> None:
-        """Tell a van what is stored."""
+    def acknowledge(self, acks: Sequence[tuple[str, Ack]]) -> None:
+        """Tell vans what is stored."""
 
 
 class Ingest:
@@ -81,7 +86,7 @@ class Ingest:
         nows: dict[str, tuple[Message, Now]] = {}
         for message in batch:
             try:
-                vehicle, channel = parse_topic(message.topic)
+                vehicle, channel = _parsed(message.topic)
                 if channel.content == "frame":
                     frames.append(
                         LogFrame(topic=message.topic, vehicle=vehicle, header=decode_header(message.payload), data=message.payload)
@@ -138,9 +143,7 @@ class Ingest:
         taken = self._in_transaction(body)
         self.counts += taken.counts
         self.counts["unknown vehicle"] += taken.unknown.total()
-        for vehicle, ack in taken.acks:
-            if not self._said_already(vehicle, ack):
-                self._out.acknowledge(vehicle, ack)
+        self._out.acknowledge([(vehicle, ack) for vehicle, ack in taken.acks if not self._said_already(vehicle, ack)])
         self._tell(Notice(topic="log", fleet_id=fleet, subject=vehicle) for vehicle, fleet in sorted(taken.new_facts.items()))
 
     def _said_already(self, vehicle: str, ack: Ack) -> bool:
@@ -188,8 +191,7 @@ class Ingest:
                 self._refuse(message, error)
                 continue
             self.counts["presences"] += 1
-            for ack in acks:
-                self._out.acknowledge(vehicle, ack)
+            self._out.acknowledge([(vehicle, ack) for ack in acks])
             if changed:
                 self._markers[vehicle, fleets[vehicle]] = None
                 self._marked_at.pop(vehicle, None)
@@ -247,12 +249,35 @@ def _printable(error: Exception) -> str:
     return str(error).replace("\x00", "\\0").encode(errors="replace").decode()[:500]
 
 
-def work(db: Database, line: Line, ingest: Ingest, stop: threading.Event, clock: Clock) -> None:
-    """Serve until `stop`: try again what is set aside, take shards, hear, store.
+_parsed = lru_cache(TOPICS)(parse_topic)
 
-    While the database is away nothing is heard, so nothing is lost: vans keep it.
-    """
-    kept: list[Message] = []
+
+def run(settings: Settings, clock: Clock, stop: threading.Event | None = None) -> None:
+    """Run an ingest worker until `stop` is set."""
+    stop = stop or threading.Event()
+    with Database.connect(settings.database_url, max_size=STORING + 1) as db:
+        inboxes = [Inbox() for _ in range(STORING)]
+        line = Line(settings.hub_broker, inboxes)
+        stores = [_Store(db, inbox, Ingest(db, clock, line), stop) for inbox in inboxes]
+        line.start()
+        for store in stores:
+            store.start()
+        try:
+            share(db, line, stop, clock)
+        finally:
+            stop.set()
+            for store in stores:
+                store.join()
+            line.stop()
+            counts = sum((store.ingest.counts for store in stores), Counter[str]())
+            log.info("ingest ends: %s, %d messages dropped", dict(counts), sum(inbox.dropped for inbox in inboxes))
+        for store in stores:
+            if store.failure is not None:
+                raise store.failure
+
+
+def share(db: Database, line: Line, stop: threading.Event, clock: Clock) -> None:
+    """Until `stop`: serve a fair share of the shards. While the database is away nothing is heard, so nothing is lost: vans keep it."""
     failures = 0
     while not stop.is_set():
         try:
@@ -260,35 +285,56 @@ def work(db: Database, line: Line, ingest: Ingest, stop: threading.Event, clock:
                 if filled := refill(db, clock):
                     log.info("%d frames that were set aside can be read now", filled)
                 shards = Shards(connection)
-                looked = -LOOKS_EVERY_S
                 while not stop.is_set():
-                    if time.monotonic() - looked >= LOOKS_EVERY_S:
-                        if shards.take_free():
-                            log.info("serving %d shards", len(shards.held))
-                            line.serve(shards.held)
-                        looked, failures = time.monotonic(), 0
-                    kept = kept or line.collect(0.25, linger_s=LINGER_S, most=MOST)
-                    ingest.process(kept) if kept else ingest.idle()
-                    kept = []
+                    if surplus := shards.surplus():
+                        line.serve(shards.held - surplus)
+                        shards.release(surplus)
+                        log.info("gave up %d shards, serving %d", len(surplus), len(shards.held))
+                    if shards.take():
+                        line.serve(shards.held)
+                        log.info("serving %d shards", len(shards.held))
+                    failures = 0
+                    stop.wait(LOOKS_EVERY_S)
         except AWAY as error:
             if not is_away(error):
                 raise
             line.serve(frozenset())
-            if not failures:
-                log.warning("the database is away: waiting (%s)", str(error).strip())
-            failures += 1
-            stop.wait(random.uniform(0.5, 1.0) * min(BACKOFF_S[0] * 2**failures, BACKOFF_S[1]))
+            failures = _wait(stop, failures, error)
 
 
-def run(settings: Settings, clock: Clock, stop: threading.Event | None = None) -> None:
-    """Run an ingest worker until `stop` is set."""
-    stop = stop or threading.Event()
-    with Database.connect(settings.database_url, max_size=3) as db:
-        line = Line(settings.hub_broker)
-        ingest = Ingest(db, clock, line)
-        line.start()
+class _Store(threading.Thread):
+    """Hears one inbox and stores what comes, for as long as the worker runs. A batch that met no database is kept and tried again."""
+
+    def __init__(self, db: Database, inbox: Inbox, ingest: Ingest, stop: threading.Event) -> None:
+        super().__init__(name="store")
+        self._db, self._inbox, self._stop_all = db, inbox, stop
+        self.ingest = ingest
+        self.failure: BaseException | None = None
+
+    def run(self) -> None:
         try:
-            work(db, line, ingest, stop, clock)
-        finally:
-            line.stop()
-            log.info("ingest ends: %s, %d messages dropped", dict(ingest.counts), line.dropped)
+            self._run()
+        except BaseException as error:
+            self.failure = error
+            self._stop_all.set()
+
+    def _run(self) -> None:
+        kept: list[Message] = []
+        failures = 0
+        while not self._stop_all.is_set():
+            try:
+                kept = kept or self._inbox.collect(0.25, linger_s=LINGER_S, most=MOST, most_bytes=MOST_BYTES)
+                self.ingest.process(kept) if kept else self.ingest.idle()
+                kept, failures = [], 0
+            except AWAY as error:
+                if not is_away(error):
+                    raise
+                failures = _wait(self._stop_all, failures, error)
+
+
+def _wait(stop: threading.Event, failures: int, error: BaseException) -> int:
+    """A pause that doubles, with jitter: when the database comes back, its workers do not all come at once."""
+    if not failures:
+        log.warning("the database is away: waiting (%s)", str(error).strip())
+    stop.wait(random.uniform(0.5, 1.0) * min(BACKOFF_S[0] * 2 ** (failures + 1), BACKOFF_S[1]))
+    return failures + 1

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from itertools import count
 from typing import Any
@@ -11,7 +11,7 @@ import pytest
 
 from roundsman_hub.clock import Clock
 from roundsman_hub.derive.worker import catch_up, keep_house
-from roundsman_hub.ingest.mqtt import Message
+from roundsman_hub.ingest.packets import Message
 from roundsman_hub.ingest.worker import Ingest
 from roundsman_hub.store.db import Database, Notice, listen, notices
 from roundsman_wire import channels, frames
@@ -26,7 +26,7 @@ numbers = count(1)
 class Silent:
     """Acks are not what these tests are about."""
 
-    def acknowledge(self, vehicle: str, ack: Ack) -> None:
+    def acknowledge(self, acks: Sequence[tuple[str, Ack]]) -> None:
         pass
 
 

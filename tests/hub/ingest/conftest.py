@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from roundsman_hub.clock import Clock
-from roundsman_hub.ingest.mqtt import Message
+from roundsman_hub.ingest.packets import Message
 from roundsman_hub.ingest.worker import Ingest
 from roundsman_hub.store.db import Database
 from roundsman_wire import channels, frames
@@ -25,8 +25,8 @@ class Said:
 
     acks: list[tuple[str, Ack]] = field(default_factory=list)
 
-    def acknowledge(self, vehicle: str, ack: Ack) -> None:
-        self.acks.append((vehicle, ack))
+    def acknowledge(self, acks: Sequence[tuple[str, Ack]]) -> None:
+        self.acks += acks
 
 
 @dataclass

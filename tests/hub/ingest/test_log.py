@@ -11,7 +11,7 @@ import msgspec
 import pytest
 
 from roundsman_core.lanes import MAX_WINDOW
-from roundsman_hub.ingest.mqtt import Message
+from roundsman_hub.ingest.packets import Message
 from roundsman_hub.store.db import Database, DatabaseAway
 from roundsman_wire import channels, frames
 from roundsman_wire.messages import FACTS, MAX_MS, TRACK, Ack, FixRow, Health, SessionStarted

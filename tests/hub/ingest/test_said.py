@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from roundsman_hub.ingest.mqtt import Message
+from roundsman_hub.ingest.packets import Message
 from roundsman_hub.store.db import Notice, listen, notices
 from roundsman_wire import channels
 from roundsman_wire.messages import FACTS, TRACK, Ack, LaneState, Now, Presence, SessionState
