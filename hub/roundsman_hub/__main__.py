@@ -63,6 +63,7 @@ def _parser() -> argparse.ArgumentParser:
         ("derive", "fold the log into visits and order states"),
         ("plan", "plan, publish, tell arrival times"),
         ("api", "serve the API and the pages"),
+        ("upkeep", "count days, let go what is old, compress"),
     ):
         role = _command(commands, name, _role, f"run one role alone: {words}")
         role.set_defaults(role=name)
@@ -70,6 +71,7 @@ def _parser() -> argparse.ArgumentParser:
 
     migrate = _command(commands, "migrate", _migrate, "bring a database to this release's schema")
     migrate.add_argument("--database-url", default=os.environ.get("DATABASE_URL"))
+    migrate.add_argument("--to", type=int, metavar="N", help="go to just after step N, forward or back (vans' logs are taken meanwhile)")
     migrate.add_argument(
         "--restored", action="store_true", help="it was restored from a backup, or promoted: ask the vans for what is missing"
     )
@@ -147,7 +149,7 @@ def _migrate(options: argparse.Namespace) -> int:
     from roundsman_hub.store.migrate import migrate
 
     dsn = options.database_url or load(options.data).database_url
-    print(migrate(dsn).text)
+    print(migrate(dsn, to=options.to).text)
     if options.restored:
         with Database.connect(dsn, max_size=1) as db, db.transaction() as cur:
             epoch = log_store.epoch(cur) + 1

@@ -104,6 +104,13 @@ def run_api(settings: Settings, stop: threading.Event) -> None:
         roads.close()
 
 
+def run_upkeep(settings: Settings, stop: threading.Event) -> None:
+    """Count days, let go what is older than its fleet keeps it, compress."""
+    from roundsman_hub.upkeep import worker
+
+    worker.run(settings, Clock(settings.time_base), stop)
+
+
 def open_settings_roads(settings: Settings) -> RoadNetwork:
     """The roads that the settings name. `serve` owns the side process; roles share its address."""
     if settings.osrm_url is None:
@@ -116,6 +123,7 @@ ROLES: Final[dict[str, Callable[[Settings, threading.Event], None]]] = {
     "derive": run_derive,
     "plan": run_plan,
     "api": run_api,
+    "upkeep": run_upkeep,
 }
 
 

@@ -44,7 +44,10 @@ CREATE TABLE log.days_seen (
 );
 CREATE TABLE log.days_due (vehicle_id text NOT NULL, day date NOT NULL, PRIMARY KEY (vehicle_id, day));
 
-REVOKE ALL ON log.stretches, log.days_seen, log.days_due FROM roundsman_tenant;
+-- Through which day a fleet's raw fixes were let go: what comes of such a day now, comes late.
+CREATE TABLE log.aged (fleet_id text PRIMARY KEY, through timestamptz NOT NULL);
+
+REVOKE ALL ON log.stretches, log.days_seen, log.days_due, log.aged FROM roundsman_tenant;
 GRANT SELECT, INSERT, UPDATE, DELETE ON retention TO roundsman_tenant;
 GRANT SELECT ON vehicle_days TO roundsman_tenant;
 DO $$ DECLARE t text; BEGIN

@@ -1,0 +1,236 @@
+"""How long what is kept: rules, the pieces that the track is stored in, and letting them go.
+
+Raw fixes go by whole UTC days. Where every fleet's time is over, the day's partition (or chunk) is dropped; where only some fleets'
+is, their rows are deleted. Whoever drops waits at most half a second for a lock, so ingest never waits longer behind it; it tries
+again at the next look.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+import psycopg
+from psycopg import sql
+
+from roundsman_hub import HubError
+from roundsman_hub.store import stretch_store
+from roundsman_hub.store.db import Cursor
+from roundsman_hub.store.rows import journal
+from roundsman_hub.store.stretch_store import AGED
+from roundsman_wire.messages import TRACK
+
+RAW_DAYS: Final = 90
+"""A quarter: complaints and claims are settled on raw fixes."""
+TRACK_DAYS: Final = 730
+"""Two years: last year's same week can be compared. A row a vehicle and day is kept for good."""
+DAY: Final = timedelta(days=1)
+LOCK_WITHIN: Final = "500ms"
+"""Below PostgreSQL's deadlock_timeout (1 s): should this ever stand crosswise with ingest, it is this that gives way."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rule:
+    """What a fleet keeps. `own`: it has chosen so. Raw fixes before `raw_before` and simplified tracks before `tracks_before` may go;
+    those before `aged_through` have gone already."""
+
+    fleet_id: str
+    timezone: str
+    raw_days: int
+    track_days: int
+    own: bool
+    raw_before: datetime
+    tracks_before: datetime
+    aged_through: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Piece:
+    """A UTC day of raw fixes. `table`: the partition or chunk that holds just this day; None: rows among others (the default partition)."""
+
+    since: datetime
+    table: tuple[str, str] | None
+
+    @property
+    def until(self) -> datetime:
+        return self.since + DAY
+
+
+def rules(cur: Cursor, now: datetime) -> list[Rule]:
+    """Every fleet's rule, as of business time `now`."""
+    cur.execute(
+        "SELECT f.fleet_id, f.timezone, coalesce(r.raw_days, %s) AS raw_days, coalesce(r.track_days, %s) AS track_days, "
+        "r.fleet_id IS NOT NULL AS own, a.through AS aged_through FROM fleets f LEFT JOIN retention r USING (fleet_id) "
+        "LEFT JOIN log.aged a USING (fleet_id) ORDER BY f.fleet_id",
+        (RAW_DAYS, TRACK_DAYS),
+    )
+    midnight = now.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+    return [
+        Rule(
+            **row,
+            raw_before=midnight - timedelta(days=row["raw_days"]),
+            tracks_before=midnight - timedelta(days=row["track_days"]),
+        )
+        for row in cur
+    ]
+
+
+def choose(cur: Cursor, fleet_id: str, *, raw_days: int, track_days: int, at: datetime, actor: str) -> None:
+    """A fleet keeps raw fixes and simplified tracks for so many days from now on. Noted in its journal.
+
+    Raises
+    ------
+    HubError
+        No such fleet, or numbers that cannot be.
+    """
+    if cur.execute("SELECT FROM fleets WHERE fleet_id = %s", (fleet_id,)).fetchone() is None:
+        raise HubError(f"no fleet {fleet_id!r}")
+    try:
+        cur.execute(
+            "INSERT INTO retention VALUES (%s, %s, %s) ON CONFLICT (fleet_id) DO UPDATE SET raw_days = excluded.raw_days, "
+            "track_days = excluded.track_days",
+            (fleet_id, raw_days, track_days),
+        )
+    except psycopg.errors.CheckViolation:
+        raise HubError("raw fixes are kept for 2 to 3650 days, and simplified tracks at least as long as they (at most 36500)") from None
+    body = {"raw_days": raw_days, "track_days": track_days}
+    journal(cur, fleet_id=fleet_id, at=at, kind="retention.changed", subject=fleet_id, actor=actor, body=body)
+
+
+def aged(cur: Cursor, rule: Rule) -> None:
+    """A fleet's raw fixes up to its rule's day are gone."""
+    cur.execute(
+        "INSERT INTO log.aged AS a VALUES (%s, %s) ON CONFLICT (fleet_id) DO UPDATE SET through = greatest(a.through, excluded.through)",
+        (rule.fleet_id, rule.raw_before),
+    )
+
+
+def pieces(cur: Cursor, before: datetime) -> list[Piece]:
+    """UTC days with raw fixes that ended before an instant, oldest first."""
+    found = [piece for piece in tables(cur) if piece.until <= before]
+    row = cur.execute("SELECT to_regclass('log.fixes_default') AS there").fetchone()
+    if row is not None and row["there"] is not None:
+        cur.execute("SELECT DISTINCT date_trunc('day', time, 'UTC') AS since FROM log.fixes_default WHERE time < %s", (before,))
+        found += [Piece(since=row["since"].astimezone(UTC), table=None) for row in cur]
+    return sorted((piece for piece in found if piece.until <= before), key=lambda piece: (piece.since, piece.table or ("", "")))
+
+
+def tables(cur: Cursor) -> list[Piece]:
+    """Partitions or chunks, each a day's, oldest first."""
+    if is_hypertable(cur):
+        cur.execute(
+            "SELECT chunk_schema AS space, chunk_name AS name, range_start AS since FROM timescaledb_information.chunks "
+            "WHERE hypertable_schema = 'log' AND hypertable_name = 'fixes' ORDER BY range_start"
+        )
+    else:
+        cur.execute(
+            "SELECT n.nspname AS space, c.relname AS name, to_timestamp(substring(c.relname FROM 7), 'YYYYMMDD') AS since "
+            "FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid JOIN pg_namespace n ON n.oid = c.relnamespace "
+            "WHERE i.inhparent = 'log.fixes'::regclass AND c.relname ~ '^fixes_\\d{8}$' ORDER BY c.relname"
+        )
+    return [Piece(since=row["since"].astimezone(UTC), table=(row["space"], row["name"])) for row in cur]
+
+
+def is_hypertable(cur: Cursor) -> bool:
+    """Are fixes stored on a hypertable, not on plain partitions?"""
+    row = cur.execute("SELECT relkind FROM pg_class WHERE oid = 'log.fixes'::regclass").fetchone()
+    return row is not None and row["relkind"] not in ("p", b"p")
+
+
+def vehicles_in(cur: Cursor, piece: Piece) -> dict[str, str | None]:
+    """Vehicles with raw fixes of that day, and their fleets (None: no fleet has such a vehicle any more)."""
+    cur.execute(
+        "SELECT f.vehicle_id, v.fleet_id FROM (SELECT DISTINCT vehicle_id FROM log.fixes WHERE time >= %s AND time < %s) f "
+        "LEFT JOIN vehicles v USING (vehicle_id) ORDER BY 1",
+        (piece.since, piece.until),
+    )
+    return {row["vehicle_id"]: row["fleet_id"] for row in cur}
+
+
+def delete(cur: Cursor, vehicle: str, piece: Piece, noted_at: datetime) -> int:
+    """Delete a vehicle's raw fixes of a day, as far as stretches hold them. Returns how many."""
+    cur.execute(
+        "DELETE FROM log.fixes f USING log.stretches s WHERE f.vehicle_id = %(v)s AND f.time >= %(since)s AND f.time < %(until)s "
+        "AND s.vehicle_id = %(v)s AND s.from_at >= %(since)s AND s.from_at < %(until)s AND s.raw AND s.session_no = f.session_no "
+        "AND f.seq BETWEEN s.first_seq AND s.last_seq AND f.time BETWEEN s.from_at AND s.to_at",
+        {"v": vehicle, "since": piece.since, "until": piece.until},
+    )
+    deleted = cur.rowcount
+    stretch_store.close(cur, [vehicle], piece.since, piece.until, noted_at)
+    return deleted
+
+
+def drop(cur: Cursor, piece: Piece, vehicles: Sequence[str], noted_at: datetime) -> int | None:
+    """Drop a whole day's partition or chunk, if stretches hold every row of it. Returns its fixes; None: something came meanwhile.
+
+    Call in a transaction of its own.
+
+    Raises
+    ------
+    psycopg.errors.LockNotAvailable
+        Others use it: try again later.
+    """
+    assert piece.table is not None
+    table = sql.Identifier(*piece.table)
+    cur.execute(sql.SQL("SET LOCAL lock_timeout = {}").format(sql.Literal(LOCK_WITHIN)))
+    hyper = is_hypertable(cur)
+    # A chunk that goes while someone is about to write into it would fail him: on a hypertable all writers wait for this moment.
+    held = sql.SQL("log.fixes IN SHARE ROW EXCLUSIVE MODE") if hyper else sql.SQL("{} IN ACCESS EXCLUSIVE MODE").format(table)
+    cur.execute(sql.SQL("LOCK TABLE {}").format(held))
+    row = cur.execute(sql.SQL("SELECT count(*) AS n FROM {}").format(table)).fetchone()
+    there = row["n"] if row else 0
+    if there > _held(cur, piece) and _any_not_held(cur, piece, table):
+        return None
+    closed = stretch_store.close(cur, vehicles, piece.since, piece.until, noted_at)
+    if hyper:
+        cur.execute("SELECT drop_chunks('log.fixes', older_than => %s, newer_than => %s)", (piece.until, piece.since))
+    else:
+        cur.execute(sql.SQL("DROP TABLE {}").format(table))
+    return closed
+
+
+def _held(cur: Cursor, piece: Piece) -> int:
+    """How many raw fixes of a day stretches hold."""
+    row = cur.execute(
+        "SELECT coalesce(sum(last_seq - first_seq + 1), 0)::bigint AS n FROM log.stretches WHERE from_at >= %s AND from_at < %s AND raw",
+        (piece.since, piece.until),
+    ).fetchone()
+    return int(row["n"]) if row else 0
+
+
+def _any_not_held(cur: Cursor, piece: Piece, table: sql.Identifier) -> bool:
+    """Is there a fix that no stretch holds? A number that is there twice, which is a fault of its own, is held all the same."""
+    row = cur.execute(
+        sql.SQL(
+            "SELECT EXISTS (SELECT FROM {} f WHERE NOT EXISTS (SELECT FROM log.stretches s WHERE s.from_at >= %(since)s "
+            "AND s.from_at < %(until)s AND s.session_no = f.session_no AND f.seq BETWEEN s.first_seq AND s.last_seq)) AS any"
+        ).format(table),
+        {"since": piece.since, "until": piece.until},
+    ).fetchone()
+    return row is not None and bool(row["any"])
+
+
+def forget_undated(cur: Cursor, rule: Rule, noted_at: datetime) -> int:
+    """Positions that never got a date go when their session's last word is older than raw fixes may be. Returns how many went."""
+    cur.execute(
+        "WITH old AS (SELECT s.session_no FROM (SELECT DISTINCT session_no FROM log.fixes_untimed) u "
+        "JOIN log.sessions s USING (session_no) JOIN vehicles v USING (vehicle_id) WHERE v.fleet_id = %s "
+        "AND (SELECT max(e.received_at) FROM log.entries e WHERE e.session_no = s.session_no) < %s), "
+        "away AS (DELETE FROM log.fixes_untimed f USING old WHERE f.session_no = old.session_no RETURNING f.session_no, f.seq), "
+        "runs AS (SELECT session_no, seq, seq - row_number() OVER (PARTITION BY session_no ORDER BY seq) AS run FROM away) "
+        "INSERT INTO log.gaps SELECT session_no, %s, min(seq), max(seq), %s, %s FROM runs GROUP BY session_no, run",
+        (rule.fleet_id, rule.raw_before, TRACK, AGED, noted_at),
+    )
+    return cur.rowcount
+
+
+def forget_quarantined(cur: Cursor, rule: Rule) -> int:
+    """Frames set aside hold positions, too. Returns how many went; what they held stays a gap."""
+    cur.execute(
+        "DELETE FROM log.quarantine q USING vehicles v WHERE v.vehicle_id = split_part(q.topic, '/', 4) AND v.fleet_id = %s "
+        "AND q.received_at < %s",
+        (rule.fleet_id, rule.raw_before),
+    )
+    return cur.rowcount

@@ -1,0 +1,77 @@
+"""The upkeep role: counts days, lets go what is old, compresses what is done. One works at a time, however many run."""
+
+from __future__ import annotations
+
+import logging
+import random
+import threading
+import time
+from typing import Final
+
+from roundsman_hub.clock import Clock
+from roundsman_hub.settings import Settings
+from roundsman_hub.store import compression
+from roundsman_hub.store.db import AWAY, Database, is_away
+from roundsman_hub.upkeep.ageing import age, count_days
+
+log = logging.getLogger(__name__)
+
+LOOKS_EVERY_S: Final = 60.0
+"""Real seconds. A day's row need not be there the minute the day ends; a look that finds nothing changed costs one query."""
+AGES_EVERY_S: Final = 3600.0
+"""Raw fixes go by days: once an hour is soon enough, and after a restart it is done at once."""
+LONGEST_WAIT_S: Final = 30.0
+TURN: Final = 0x726D_0004
+"""Advisory lock: who holds it works."""
+
+
+def work(db: Database, clock: Clock, stop: threading.Event) -> None:
+    """Keep house until `stop`. A database that is away is waited for."""
+    failures = 0
+    while not stop.is_set():
+        try:
+            with db.dedicated() as turn:
+                aged_at = -AGES_EVERY_S
+                while not stop.is_set():
+                    row = turn.execute("SELECT pg_try_advisory_lock(%s) AS mine", (TURN,)).fetchone()
+                    if row is not None and row["mine"]:
+                        aged_at = _look(db, clock, stop, aged_at)
+                        turn.execute("SELECT pg_advisory_unlock(%s)", (TURN,))
+                    failures = 0
+                    stop.wait(LOOKS_EVERY_S)
+        except AWAY as error:
+            if not is_away(error):
+                raise
+            if not failures:
+                log.warning("the database is away: waiting (%s)", str(error).strip())
+            failures += 1
+            stop.wait(random.uniform(0.5, 1.0) * min(0.5 * 2**failures, LONGEST_WAIT_S))
+
+
+def _look(db: Database, clock: Clock, stop: threading.Event, aged_at: float) -> float:
+    """One round. Gives the (monotonic) instant at which old things were last let go."""
+
+    def going() -> bool:
+        return not stop.is_set()
+
+    now = clock.now()
+    if written := count_days(db, now, going):
+        log.info("%d days of vehicles counted", written)
+    if not going() or time.monotonic() - aged_at < AGES_EVERY_S:
+        return aged_at
+    did = age(db, now, going)
+    if did.let_go or did.tracks_let_go or did.busy_days:
+        log.info("let go: %s", did)
+    if did.late:
+        log.warning("%d fixes came after the raw fixes of their days had gone: those days' numbers are corrected", did.late)
+    able = compression.turn_on(db)
+    log.debug("compression: %s", able)
+    while going() and compression.compress_next(db, now):
+        log.info("compressed a day")
+    return time.monotonic()
+
+
+def run(settings: Settings, clock: Clock, stop: threading.Event | None = None) -> None:
+    """Run an upkeep worker until `stop` is set."""
+    with Database.connect(settings.database_url, max_size=1) as db:
+        work(db, clock, stop or threading.Event())
