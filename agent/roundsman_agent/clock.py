@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, field
 
+from roundsman_agent.times import MonoMs, WallMs
 from roundsman_core.timebase import TimeBase
 
 
@@ -22,10 +23,10 @@ class Clock:
     base: TimeBase = field(default_factory=TimeBase)
     _started_ns: int = field(default_factory=time.monotonic_ns)
 
-    def utc_ms(self) -> int:
+    def utc_ms(self) -> WallMs:
         """Business UTC by the system's clock: milliseconds since 1970. It may be wrong, and may jump."""
-        return self.base.utc_ms(_real_utc_ms())
+        return WallMs(self.base.utc_ms(_real_utc_ms()))
 
-    def mono_ms(self) -> int:
+    def mono_ms(self) -> MonoMs:
         """Business milliseconds since this clock was made; never jumps, says nothing about the date."""
-        return int((time.monotonic_ns() - self._started_ns) * self.base.factor / 1e6)
+        return MonoMs(int((time.monotonic_ns() - self._started_ns) * self.base.factor / 1e6))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Final, Literal
 
+from roundsman_agent.times import GnssMs, MonoMs
 from roundsman_core.geo import LatLon
 from roundsman_wire.frames import quantise
 from roundsman_wire.messages import FixRow
@@ -16,16 +17,20 @@ class Fix:
 
     `mono_ms`: when it arrived, on the session's clock; after `align` when it was taken. `accuracy_m`: one sigma, horizontal,
     as far as the receiver says. `satellites`: used, 0 where not said. `mode`: 2 (flat) or 3. `source`: the receiver's URL or name.
+    `doubt`: why its own source would not believe it: `contradiction` (two sentences of one instant name different places),
+    `estimated` (dead reckoning, simulation: a line through a tunnel that nobody measured).
     """
 
-    mono_ms: int
-    utc_ms: int | None
+    mono_ms: MonoMs
+    utc_ms: GnssMs | None
     position: LatLon
     speed_mps: float | None = None
     heading_deg: float | None = None
     accuracy_m: float | None = None
     satellites: int = 0
+    hdop: float | None = None
     mode: Literal[2, 3] = 3
+    doubt: str = ""
     source: str = ""
 
 
@@ -37,11 +42,12 @@ class SourceEvent:
     """What is said about the receiver itself, once for each change.
 
     `open`: connected. `lost`: unplugged, refused or closed; it will be tried again. `silent`: connected, and nothing comes.
-    `searching`: it talks and has no fix. `garbage`: `count` sentences since the last one could not be read.
+    `searching`: it talks and has no fix; `count` instants of that kind, not told before. `garbage`: `count` sentences since the last
+    one could not be read.
     """
 
     kind: SourceState
-    mono_ms: int
+    mono_ms: MonoMs
     text: str = ""
     count: int = 0
 
@@ -111,7 +117,7 @@ def align(
         new, which the hub is then told in a `Clock` entry.
     """
     if fix.utc_ms is None:
-        return timing, fix if timing.offset_ms is None else replace(fix, utc_ms=fix.mono_ms + timing.offset_ms), False
+        return timing, fix if timing.offset_ms is None else replace(fix, utc_ms=GnssMs(fix.mono_ms + timing.offset_ms)), False
     seen_ms = fix.utc_ms - fix.mono_ms
     if timing.offset_ms is None or anew:
         return Timing(offset_ms=seen_ms), fix, True
@@ -128,7 +134,7 @@ def align(
         changed = odd >= (EARLY_FIXES if off_ms > 0 else late_fixes)
         offset_ms += least_ms if changed else 0
         timing = Timing(offset_ms=offset_ms) if changed else Timing(offset_ms=offset_ms, odd=odd, least_ms=least_ms)
-    mono_ms = fix.utc_ms - offset_ms
+    mono_ms = MonoMs(fix.utc_ms - offset_ms)
     if mono_ms < 0:  # taken before the session began: its clock cannot say so
         return timing, fix, changed
     return timing, replace(fix, mono_ms=mono_ms), changed

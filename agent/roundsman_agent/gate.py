@@ -11,20 +11,24 @@ from roundsman_core.geo import distance_m
 
 INACCURATE_M: Final = 1_000.0
 """Receivers' own figures are poor witnesses (gpsd said 729 m where the error was 0.5 m): only the hopeless is refused by them."""
+WORST_HDOP: Final = 20.0
+"""Satellites in one corner of the sky: metres of range become a street's width. Receivers call more than 20 poor."""
+FEWEST_SATELLITES: Final = 3
+"""A place needs three, and a height from memory. A receiver that says one or two made it up; 0 is "not said"."""
 CREDIBLE_M: Final = 30.0
 """And no more than this is granted for them: a claimed kilometre would let every jump pass."""
 FASTEST_MPS: Final = 60.0
 """No van does 216 km/h; a receiver's log shows jumps at 438 km/h."""
 CHANGE_MPS2: Final = 10.0
 """Full braking is 8 m/s²: ground covered beyond the claimed speeds plus this is a jump. Single 200 m jumps at a claimed 1.7 m happen."""
+SPEED_SLACK_MPS: Final = 4.0
+"""Doppler speed's noise when the van turns and brakes at once; beyond `CHANGE_MPS2` and this no van changes its speed."""
 JUMP_SLACK_M: Final = 15.0
 """Re-acquisition moves a fix by this much (parked drift's p95 is 20 m over minutes, not over one epoch)."""
 AGREEING_FIXES: Final = 3
 """Odd fixes in a row that agree with each other are believed: three wild ones in a row were never seen."""
 LEAP_MS: Final = 60_000
 """The receiver's date may not run ahead of the session's clock by more between two fixes, unless it stays there."""
-EARLIEST_UTC_MS: Final = 1_554_595_200_000
-"""2019-04-07, when GPS weeks last rolled over: an earlier date is a receiver that lost 1,024 weeks. Its place is still good."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -59,13 +63,12 @@ def step(gate: Gate, fix: Fix) -> tuple[Gate, Judgement]:
     Returns
     -------
     tuple
-        New state, and the judgement. Reasons: `zero`, `inaccurate`, `repeated`, `backwards`, `leap`, `jump`.
+        New state, and the judgement. Reasons: `contradiction` and `estimated` (see `Fix.doubt`), `zero`, `inaccurate`, `geometry`,
+        `satellites`, `speed`, `repeated`, `backwards`, `leap`, `acceleration`, `jump`.
     """
-    at = fix.position
-    if abs(at.lat_deg) < 1e-4 and abs(at.lon_deg) < 1e-4:  # what broken parsers make of an absent fix
-        return gate, Judgement(refused="zero")
-    if fix.accuracy_m is not None and fix.accuracy_m > INACCURATE_M:
-        return gate, Judgement(refused="inaccurate")
+    flaw = fix.doubt or _flaw(fix)
+    if flaw:
+        return gate, Judgement(refused=flaw)
     if gate.last is None:
         return Gate(last=fix), BELIEVED
     doubt = _doubt(gate.last, fix)
@@ -80,6 +83,20 @@ def step(gate: Gate, fix: Fix) -> tuple[Gate, Judgement]:
     if len(odd) >= AGREEING_FIXES:
         return Gate(last=fix), Judgement(anew=True)
     return Gate(last=gate.last, odd=odd), Judgement(refused=doubt)
+
+
+def _flaw(fix: Fix) -> str:
+    """What is wrong with a fix by itself."""
+    at = fix.position
+    if abs(at.lat_deg) < 1e-4 and abs(at.lon_deg) < 1e-4:  # what broken parsers make of an absent fix
+        return "zero"
+    if fix.accuracy_m is not None and fix.accuracy_m > INACCURATE_M:
+        return "inaccurate"
+    if fix.hdop is not None and fix.hdop > WORST_HDOP:
+        return "geometry"
+    if 0 < fix.satellites < FEWEST_SATELLITES:
+        return "satellites"
+    return "speed" if fix.speed_mps is not None and fix.speed_mps > FASTEST_MPS else ""
 
 
 def elapsed_ms(before: Fix, fix: Fix) -> int:
@@ -103,5 +120,7 @@ def _doubt(before: Fix, fix: Fix) -> str | None:
     slack_m = JUMP_SLACK_M + 3 * min(math.hypot(before.accuracy_m or 0.0, fix.accuracy_m or 0.0), CREDIBLE_M)
     fastest_mps = FASTEST_MPS
     if before.speed_mps is not None and fix.speed_mps is not None:
+        if abs(fix.speed_mps - before.speed_mps) > CHANGE_MPS2 * passed_s + SPEED_SLACK_MPS:
+            return "acceleration"
         fastest_mps = min(fastest_mps, max(before.speed_mps, fix.speed_mps) + CHANGE_MPS2 * passed_s)
     return "jump" if moved_m > fastest_mps * passed_s + slack_m else None

@@ -10,6 +10,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import math
+import re
 import socket
 import threading
 from collections.abc import Iterator
@@ -20,7 +22,9 @@ from typing import Final
 import gpsd
 import msgspec
 
-from roundsman_agent.nmea import Epoch
+from roundsman_agent.nmea import Doubt, Epoch
+from roundsman_agent.sentences import MAX_MPS
+from roundsman_agent.times import GnssMs
 from roundsman_core.geo import LatLon
 
 HANDSHAKE_S: Final = 5.0
@@ -31,6 +35,10 @@ STICK_MS: Final = 5_000
 """Of two receivers the first with a fix is believed, until it has had none for so long; two in turn would zigzag."""
 SIGMA_OF_EPH: Final = 2.0
 """gpsd states errors at about 95 %: half of it is one sigma."""
+
+ESTIMATED: Final = frozenset((5, 8))
+"""gpsd's status of what no satellite measured: dead reckoning, simulated."""
+_HDOP: Final = re.compile(rb'"hdop":([0-9.]{1,12})[,}]')
 
 _one_at_a_time = threading.Lock()
 """gpsd-py3 keeps its connection in module globals: they are only used between two lines under this lock."""
@@ -47,6 +55,7 @@ class Tpv(msgspec.Struct, frozen=True):
     speed: float | None = None
     track: float | None = None
     eph: float | None = None
+    status: int = 0
 
 
 _tpv = msgspec.json.Decoder(Tpv)
@@ -121,6 +130,7 @@ class GpsdStream:
     believed: str = ""
     believed_ms: int = 0
     satellites: int = 0
+    hdop: float | None = None
     bad: int = 0
 
     @property
@@ -139,6 +149,8 @@ class GpsdStream:
                 yield from self._report(line)
             elif line.startswith(b'{"class":"SKY"') and b'"satellites"' in line:
                 self.satellites = line.count(b'"used":true')
+                hdop = _HDOP.search(line)
+                self.hdop = _number(hdop[1]) if hdop is not None else None
 
     def pause(self) -> Epoch | None:
         """The epoch that a pause completes."""
@@ -186,14 +198,17 @@ class GpsdStream:
         if tpv.mode >= 2 and tpv.lat is not None and tpv.lon is not None:
             with contextlib.suppress(ValueError):
                 position = LatLon(tpv.lat, tpv.lon)
+        doubt: Doubt = "estimated" if tpv.status in ESTIMATED else ""
         return Epoch(
             utc_ms=_utc_ms(tpv.time),
             position=position,
-            speed_mps=tpv.speed,
-            heading_deg=None if tpv.track is None else tpv.track % 360.0,
-            accuracy_m=None if tpv.eph is None else tpv.eph / SIGMA_OF_EPH,
+            speed_mps=tpv.speed if tpv.speed is not None and 0 <= tpv.speed < MAX_MPS else None,
+            heading_deg=tpv.track % 360.0 if tpv.track is not None and 0 <= tpv.track <= 360 else None,
+            accuracy_m=tpv.eph / SIGMA_OF_EPH if tpv.eph is not None and 0 <= tpv.eph < math.inf else None,
             satellites=min(self.satellites, 255),
+            hdop=self.hdop,
             mode=2 if tpv.mode == 2 else 3,
+            doubt=doubt,
         )
 
 
@@ -203,10 +218,18 @@ def _merged(first: Tpv, second: Tpv) -> Tpv:
     return msgspec.structs.replace(first, **{**said, "mode": max(first.mode, second.mode)})
 
 
-def _utc_ms(text: str | None) -> int | None:
+def _utc_ms(text: str | None) -> GnssMs | None:
     if text is None:
         return None
     try:
-        return round(datetime.fromisoformat(text).timestamp() * 1000)
+        said = datetime.fromisoformat(text)
+        return None if said.tzinfo is None else GnssMs(round(said.timestamp() * 1000))
+    except (ValueError, OverflowError):
+        return None
+
+
+def _number(text: bytes) -> float | None:
+    try:
+        return float(text)
     except ValueError:
         return None

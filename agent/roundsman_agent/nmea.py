@@ -8,16 +8,17 @@ of a modern receiver).
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+import re
+from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Final, Literal
+from typing import Final, Literal, NamedTuple
 
 from roundsman_agent import sentences
 from roundsman_agent.sentences import MAX_SENTENCE, Motion, Place, Quality
 from roundsman_agent.times import GnssMs
 from roundsman_core.geo import LatLon, distance_m
 
-__all__ = ["MAX_SENTENCE", "Assembly", "Doubt", "Epoch", "feed", "flush"]
+__all__ = ["MAX_SENTENCE", "Assembly", "Doubt", "Epoch", "feed", "flush", "worth_feeding"]
 
 DAY_MS: Final = 86_400_000
 RANGE_ERROR_M: Final = MappingProxyType({1: 3.0, 2: 1.5, 3: 1.5, 4: 0.1, 5: 0.6})
@@ -35,13 +36,15 @@ PLACES: Final = frozenset((b"RMC", b"GGA", b"GNS", b"GLL"))
 SENTENCES: Final = PLACES | {b"VTG", b"ZDA", b"GSA", b"GST"}
 SPARE: Final = frozenset((b"VTG", b"ZDA", b"GLL", b"GNS"))
 """Say nothing that RMC and GGA of the same instant have not said."""
+_WORTH_FEEDING: Final = re.compile(rb"\$[A-Z]{2}(?:RMC|GGA|GNS|GLL|VTG|ZDA|GSA|GST),[^$\n]{0,%d}" % (2 * MAX_SENTENCE))
+_MODE_DIGIT: Final = MappingProxyType({2: b"2", 3: b"3"})
 
 Doubt = Literal["", "contradiction", "estimated"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Epoch:
-    """What the receiver said of one instant. `position` None: it says that it has no fix. `doubt`: why not to believe the one that is there."""
+    """What the receiver said of one instant. `position` None: it says that it has no fix. `doubt`: why not to believe the one it gives."""
 
     utc_ms: GnssMs | None
     position: LatLon | None
@@ -54,20 +57,10 @@ class Epoch:
     doubt: Doubt = ""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Assembly:
-    """Sentences of the instant `time_ms` (of the day) so far, and what outlives an instant. `bad` counts refused sentences.
+class Memory(NamedTuple):
+    """What outlives an instant: the last one told, the day, how the receiver speaks. `whole`: the epoch before had both RMC and GGA.
+    `talker` speaks for this line, every `interval_ms`."""
 
-    `whole`: the epoch before had both RMC and GGA. `talker` speaks for this line, every `interval_ms`.
-    """
-
-    time_ms: int | None = None
-    rmc: Place | None = None
-    gga: Place | None = None
-    gll: Place | None = None
-    quality: Quality | None = None
-    motion: Motion | None = None
-    midnight_ms: int | None = None
     done_ms: int | None = None
     newest_utc_ms: GnssMs | None = None
     day_ms: int | None = None
@@ -76,12 +69,30 @@ class Assembly:
     whole: bool = False
     talker: bytes = b""
     interval_ms: int = 0
+
+
+class Assembly(NamedTuple):
+    """Sentences of the instant `time_ms` (of the day) so far, and what is remembered. `bad` counts refused sentences."""
+
+    memory: Memory = Memory()
+    time_ms: int | None = None
+    rmc: Place | None = None
+    gga: Place | None = None
+    gll: Place | None = None
+    quality: Quality | None = None
+    motion: Motion | None = None
+    midnight_ms: int | None = None
     bad: int = 0
 
     @property
     def pending(self) -> bool:
         """Whether an instant has begun that is not told yet."""
         return self.rmc is not None or self.gga is not None or self.gll is not None
+
+
+def worth_feeding(data: bytes, end: int) -> list[bytes]:
+    """The lines of `data[:end]` that say something; a loop over all of them would cost more than reading these does."""
+    return _WORTH_FEEDING.findall(data, 0, end)
 
 
 def feed(state: Assembly, line: bytes) -> tuple[Assembly, Epoch | None]:
@@ -101,24 +112,25 @@ def feed(state: Assembly, line: bytes) -> tuple[Assembly, Epoch | None]:
     """
     start = line.rfind(b"$")
     kind = line[start + 3 : start + 6]
-    if start < 0 or kind not in SENTENCES or (state.whole and kind in SPARE):
+    memory = state.memory
+    if start < 0 or kind not in SENTENCES or (memory.whole and kind in SPARE):
         return state, None
-    if kind == b"GSA" and line[start + 9 : start + 10] == b"%d" % state.mode:
+    if kind == b"GSA" and line[start + 9 : start + 10] == _MODE_DIGIT[memory.mode]:
         return state, None  # four GSA an epoch say what was known
-    fields = sentences.checked(line, start)
-    if fields is None:
-        return replace(state, bad=state.bad + 1), None
+    body = sentences.checked(line, start)
+    if body is None:
+        return state._replace(bad=state.bad + 1), None
     if kind in PLACES:
-        return _place(state, kind, line[start + 1 : start + 3], fields)
-    if kind == b"GSA":
-        mode = sentences.gsa(fields)
-        return (state if mode is None else replace(state, mode=mode)), None
-    if kind == b"GST":
-        return replace(state, error_m=sentences.gst(fields)), None
+        return _place(state, kind, body)
     if kind == b"VTG":
-        return (state if state.rmc is not None else replace(state, motion=sentences.vtg(fields))), None
-    _, midnight_ms = sentences.zda(fields)
-    return (state if midnight_ms is None else replace(state, day_ms=midnight_ms)), None
+        return (state if state.rmc is not None else state._replace(motion=sentences.vtg(body))), None
+    if kind == b"GSA":
+        memory = memory._replace(mode=sentences.gsa(body) or memory.mode)
+    elif kind == b"GST":
+        memory = memory._replace(error_m=sentences.gst(body))
+    else:
+        memory = memory._replace(day_ms=sentences.zda(body) or memory.day_ms)
+    return state._replace(memory=memory), None
 
 
 def flush(state: Assembly) -> tuple[Assembly, Epoch | None]:
@@ -126,97 +138,84 @@ def flush(state: Assembly) -> tuple[Assembly, Epoch | None]:
     return _tell(state) if state.pending else (state, None)
 
 
-def _place(state: Assembly, kind: bytes, talker: bytes, fields: list[str]) -> tuple[Assembly, Epoch | None]:
+def _place(state: Assembly, kind: bytes, body: bytes) -> tuple[Assembly, Epoch | None]:
     """A sentence that says where and when: it joins the instant under way, or ends it and begins the next."""
-    motion, midnight_ms, quality = state.motion, state.midnight_ms, state.quality
+    rmc = gga = gll = quality = motion = midnight_ms = None
     if kind == b"RMC":
-        place, motion, midnight_ms = sentences.rmc(fields)
+        said = sentences.rmc(body)
+        if said is not None:
+            rmc, motion, midnight_ms = said
     elif kind == b"GLL":
-        place = sentences.gll(fields)
+        gll = sentences.gll(body)
     else:
-        place, quality = sentences.gga(fields) if kind == b"GGA" else sentences.gns(fields)
+        rated = sentences.gga(body) if kind == b"GGA" else sentences.gns(body)
+        if rated is not None:
+            gga, quality = rated
+    place = rmc or gga or gll
+    if place is None:
+        return state._replace(bad=state.bad + 1), None
     time_ms = place.time_ms
-    if time_ms is not None and time_ms == state.done_ms and not state.pending:
-        return state, None  # said again, by itself or by a second talker
-    begins = not state.pending or time_ms != state.time_ms
-    if begins and _is_another(state, talker, time_ms):
-        return state, None
     epoch = None
-    if begins:
+    if not state.pending or time_ms != state.time_ms:
+        if not state.pending and time_ms is not None and time_ms == state.memory.done_ms:
+            return state, None  # said again, by itself or by a second talker
+        memory = _heard(state, body[:2], time_ms)
+        if memory is None:
+            return state, None
         if state.pending:
             state, epoch = _tell(state)
-            motion = motion if kind == b"RMC" else None
-            midnight_ms = midnight_ms if kind == b"RMC" else None
-            quality = quality if kind in (b"GGA", b"GNS") else None
-        since_ms = 0 if time_ms is None or state.done_ms is None else (time_ms - state.done_ms) % DAY_MS
-        interval_ms = since_ms if 0 < since_ms <= LONGEST_INTERVAL_MS else state.interval_ms
+            memory = memory._replace(newest_utc_ms=state.memory.newest_utc_ms, whole=False)
+        motion = motion or state.motion
     else:
-        talker, interval_ms = state.talker, state.interval_ms
-        if kind == b"RMC" and state.rmc is not None and state.rmc.position is not None:
-            return state, epoch  # a second talker on this instant: the first one's word stands
-        if kind in (b"GGA", b"GNS") and state.gga is not None and state.gga.position is not None:
-            return state, epoch
-    state = Assembly(
-        time_ms=time_ms,
-        rmc=place if kind == b"RMC" else state.rmc,
-        gga=place if kind in (b"GGA", b"GNS") else state.gga,
-        gll=place if kind == b"GLL" else state.gll,
-        quality=quality,
-        motion=motion,
-        midnight_ms=midnight_ms,
-        done_ms=state.done_ms,
-        newest_utc_ms=state.newest_utc_ms,
-        day_ms=state.day_ms,
-        mode=state.mode,
-        error_m=state.error_m,
-        whole=state.whole,
-        talker=talker,
-        interval_ms=interval_ms,
-        bad=state.bad,
-    )
-    if epoch is None and state.rmc is not None and state.gga is not None:
-        return _tell(state)
-    return state, epoch
+        # A second talker on this instant: the first one's word stands, unless it had none.
+        memory = state.memory
+        rmc = rmc if state.rmc is None or state.rmc.position is None else state.rmc
+        gga = gga if state.gga is None or state.gga.position is None else state.gga
+        gll, quality = state.gll or gll, state.quality or quality
+        if rmc is state.rmc:
+            motion, midnight_ms = state.motion, state.midnight_ms
+        rmc, gga = rmc or state.rmc, gga or state.gga
+    state = Assembly(memory, time_ms, rmc, gga, gll, quality, motion, midnight_ms, state.bad)
+    return _tell(state) if epoch is None and rmc is not None and gga is not None else (state, epoch)
 
 
-def _is_another(state: Assembly, talker: bytes, time_ms: int | None) -> bool:
-    """Whether a second receiver speaks on this line: another talker, between two instants of the one that is believed."""
-    spoke_ms = state.time_ms if state.pending else state.done_ms
-    if talker == state.talker or time_ms is None or spoke_ms is None or not state.interval_ms:
-        return False
-    return 0 < (time_ms - spoke_ms) % DAY_MS < OTHER_VOICE * state.interval_ms
+def _heard(state: Assembly, talker: bytes, time_ms: int | None) -> Memory | None:
+    """How the receiver speaks, after it begins this instant; None if it is not it: another talker, between two instants of its own."""
+    memory = state.memory
+    spoke_ms = state.time_ms if state.pending else memory.done_ms
+    if time_ms is None or spoke_ms is None:
+        return memory if memory.talker == talker else memory._replace(talker=talker)
+    since_ms = (time_ms - spoke_ms) % DAY_MS
+    if talker != memory.talker and 0 < since_ms < OTHER_VOICE * memory.interval_ms:
+        return None
+    if since_ms > LONGEST_INTERVAL_MS or (since_ms == memory.interval_ms and talker == memory.talker):
+        return memory
+    return memory._replace(talker=talker, interval_ms=since_ms)
 
 
 def _tell(state: Assembly) -> tuple[Assembly, Epoch]:
     """The epoch of these sentences, and the state that has told it."""
     epoch = _epoch(state)
-    after = Assembly(
-        done_ms=state.time_ms,
-        newest_utc_ms=state.newest_utc_ms if epoch.utc_ms is None else epoch.utc_ms,
-        day_ms=state.day_ms,
-        mode=state.mode,
-        error_m=state.error_m,
-        whole=state.rmc is not None and state.gga is not None,
-        talker=state.talker,
-        interval_ms=state.interval_ms,
-        bad=state.bad,
-    )
-    return after, epoch
+    _, newest_utc_ms, day_ms, mode, error_m, _, talker, interval_ms = state.memory
+    whole = state.rmc is not None and state.gga is not None
+    newest_utc_ms = newest_utc_ms if epoch.utc_ms is None else epoch.utc_ms
+    return Assembly(Memory(state.time_ms, newest_utc_ms, day_ms, mode, error_m, whole, talker, interval_ms), bad=state.bad), epoch
 
 
 def _epoch(state: Assembly) -> Epoch:
-    rmc, gga, gll, quality, motion = state.rmc, state.gga, state.gll, state.quality, state.motion
+    memory, _, rmc, gga, gll, quality, motion, _, _ = state
     # GGA carries more digits on some receivers; a V in RMC or a 0 in GGA is the receiver's own doubt.
     best = gga or rmc or gll
-    denied = (rmc is not None and rmc.position is None) or (gga is not None and gga.position is None)
-    position = None if best is None or denied else best.position
+    position = None if best is None else best.position
     doubt: Doubt = ""
-    if position is not None:
-        if rmc is not None and gga is not None and rmc.position is not None and distance_m(rmc.position, position) > CONTRADICTION_M:
+    if rmc is not None and position is not None:
+        if rmc.position is None:
+            position = None
+        elif rmc.position != position and distance_m(rmc.position, position) > CONTRADICTION_M:
             doubt = "contradiction"
-        elif best is not None and (best.estimated or (rmc is not None and rmc.estimated)):
-            doubt = "estimated"
-    accuracy_m = state.error_m
+    if best is not None and (best.estimated or (rmc is not None and rmc.estimated)):
+        doubt = doubt or "estimated"
+    accuracy_m = memory.error_m
     if accuracy_m is None and quality is not None and quality.hdop is not None:
         accuracy_m = quality.hdop * RANGE_ERROR_M.get(quality.quality, RANGE_ERROR_M[1])
     return Epoch(
@@ -227,18 +226,18 @@ def _epoch(state: Assembly) -> Epoch:
         accuracy_m=accuracy_m,
         satellites=0 if quality is None else quality.satellites,
         hdop=None if quality is None else quality.hdop,
-        mode=state.mode,
+        mode=memory.mode,
         doubt=doubt,
     )
 
 
 def _utc_ms(state: Assembly) -> GnssMs | None:
     """The instant: the day from RMC; without it, the day that puts the time of day nearest to the instant before."""
-    time_ms = state.time_ms
+    time_ms, newest_utc_ms = state.time_ms, state.memory.newest_utc_ms
     if time_ms is None:
         return None
     if state.midnight_ms is not None:
         return GnssMs(state.midnight_ms + time_ms)
-    if state.newest_utc_ms is not None:
-        return GnssMs(state.newest_utc_ms + (time_ms - state.newest_utc_ms + DAY_MS // 2) % DAY_MS - DAY_MS // 2)
-    return None if state.day_ms is None else GnssMs(state.day_ms + time_ms)
+    if newest_utc_ms is not None:
+        return GnssMs(newest_utc_ms + (time_ms - newest_utc_ms + DAY_MS // 2) % DAY_MS - DAY_MS // 2)
+    return None if state.memory.day_ms is None else GnssMs(state.memory.day_ms + time_ms)

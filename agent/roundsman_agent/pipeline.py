@@ -10,21 +10,25 @@ from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Final, Literal
 
-from roundsman_agent import fences, gate, sampling, standstill, visits
+from roundsman_agent import fences, gate, sampling, standstill, times, visits
 from roundsman_agent.fix import DRIFT_MS, LATE_FIXES, Fix, SourceEvent, Timing, align, to_row
 from roundsman_agent.gate import Gate
-from roundsman_agent.sampling import Mode, Sample
+from roundsman_agent.sampling import Mode, Nearness, Policy, Sample
 from roundsman_agent.standstill import Standstill
+from roundsman_agent.times import GnssMs
 from roundsman_agent.visits import Moment, PlannedStop, Visits
 from roundsman_core.geo import LatLon, distance_m
+from roundsman_core.timebase import TimeBase
 from roundsman_wire.messages import ANCHORED, GAP_BEFORE, AnyEntry, Clock, FixGap, FixRow, PlanStop
+from roundsman_wire.messages import Config as ConfigMessage
 from roundsman_wire.messages import Sites as SitesMessage
 
 DutyState = Literal["on", "break", "off"]
 
-GAP_MS: Final = 1_900
-GAP_INTERVALS: Final = 1.9
-"""A missing epoch of a receiver that speaks every second, or more rarely, is a gap; of a faster one, two missing seconds are."""
+GAP_MS: Final = 2_900
+GAP_INTERVALS: Final = 2.9
+"""Two missing epochs in a row of a receiver that speaks every second, or more rarely, are a gap; of a faster one, three seconds are. A
+single one is none: a damaged sentence or a refused jump must not cut the track, and in a town the line over it is 30 m long at most."""
 USUAL_OF: Final = 5
 """The usual interval is the median of so many."""
 
@@ -105,17 +109,27 @@ Output = FixRow | AnyEntry | Position
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PipelineConfig:
-    """`drift_ms`, `late_fixes`: see `fix.align`; a pretend world whose time runs fast needs more of both (`of`)."""
+    """`drift_ms`, `late_fixes`: see `fix.align`; a pretend world whose time runs fast needs more of both (`of`). `built_utc_ms`: no date
+    is believed before it."""
 
-    sampling: Mode = "evidence"
+    policy: Policy = sampling.USUAL
     drift_ms: int = DRIFT_MS
     late_fixes: int = LATE_FIXES
+    built_utc_ms: int = times.BUILT_UTC_MS
 
     @classmethod
-    def of(cls, mode: Mode, time_factor: float = 1.0) -> PipelineConfig:
-        """For business time `time_factor` times as fast as life: a delivery that is 50 ms late is late by that much more."""
+    def of(cls, mode: Mode, base: TimeBase | None = None, wishes: ConfigMessage | None = None) -> PipelineConfig:
+        """For the unit's own mode, business time, and what the hub wishes.
+
+        Where time runs fast, a delivery that is 50 ms late is late by that much more; where it began in the past (a recorded drive),
+        the past is no mistake of the receiver's.
+        """
+        base = base or TimeBase()
         return cls(
-            sampling=mode, drift_ms=max(DRIFT_MS, round(50 * time_factor)), late_fixes=max(LATE_FIXES, round(LATE_FIXES * time_factor))
+            policy=sampling.chosen(Policy(mode=mode), wishes),
+            drift_ms=max(DRIFT_MS, round(50 * base.factor)),
+            late_fixes=max(LATE_FIXES, round(LATE_FIXES * base.factor)),
+            built_utc_ms=min(times.BUILT_UTC_MS, base.origin_utc_ms or times.BUILT_UTC_MS),
         )
 
 
@@ -135,6 +149,7 @@ class PipelineState:
     intervals_ms: tuple[int, ...] = ()
     trouble: str = ""
     kept: Sample | None = None
+    nearness: Nearness | None = None
     accepted: int = 0
     rejected: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
 
@@ -162,7 +177,7 @@ def step(state: PipelineState, item: Input, config: PipelineConfig) -> tuple[Pip
         case SourceEvent():
             return _source(state, item), []
         case PlanChanged(stops=stops):
-            return replace(state, stops=stops), []
+            return replace(state, stops=stops, nearness=None), []
         case SitesChanged(sites=sites):
             return replace(state, sites=sites, membership=state.membership.elsewhere()), []
         case DutyChanged():
@@ -173,8 +188,8 @@ def step(state: PipelineState, item: Input, config: PipelineConfig) -> tuple[Pip
 
 def _fix(state: PipelineState, fix: Fix, config: PipelineConfig) -> tuple[PipelineState, list[Output]]:
     """One fix on shift: dated, believed, placed, its visit and fences told, and kept if the track needs it."""
-    if fix.utc_ms is not None and fix.utc_ms < gate.EARLIEST_UTC_MS:
-        state, fix = _count(state, "date"), replace(fix, utc_ms=None)
+    if fix.utc_ms is not None and not 0 <= fix.utc_ms - config.built_utc_ms < times.LIFE_MS:
+        state, fix = _mended(state, fix, fix.utc_ms, config.built_utc_ms)
     out: list[Output] = []
 
     believed, judgement = gate.step(state.gate, fix)
@@ -206,7 +221,8 @@ def _fix(state: PipelineState, fix: Fix, config: PipelineConfig) -> tuple[Pipeli
 
     sample = Sample(mono_ms=fix.mono_ms, position=place, speed_mps=fix.speed_mps, heading_deg=fix.heading_deg, anchored=anchored)
     kept = state.kept
-    if phases or crossings or sampling.keeps(config.sampling, kept if unbroken else None, sample):
+    near, is_near = sampling.nearness(state.nearness, place, (s.position for s in state.stops), config.policy.near_stop_m)
+    if phases or crossings or sampling.keeps(config.policy, kept if unbroken else None, sample, near_stop=is_near):
         flags = (GAP_BEFORE if not unbroken else 0) | (ANCHORED if anchored else 0)
         out.append(to_row(replace(fix, position=place) if anchored else fix, flags))
         kept = sample
@@ -234,10 +250,17 @@ def _fix(state: PipelineState, fix: Fix, config: PipelineConfig) -> tuple[Pipeli
         intervals_ms=intervals_ms,
         trouble="",
         kept=kept,
+        nearness=near,
         accepted=state.accepted + 1,
         rejected=state.rejected,
     )
     return after, out
+
+
+def _mended(state: PipelineState, fix: Fix, utc_ms: GnssMs, built_utc_ms: int) -> tuple[PipelineState, Fix]:
+    """A date that cannot be: put right where it is a rollover's, else taken away. Either is counted; the place is still good."""
+    mended_ms = times.mended(utc_ms, built_utc_ms)
+    return _count(state, "date" if mended_ms is None else "rollover"), replace(fix, utc_ms=mended_ms)
 
 
 def _leapt(before: Gate, fix: Fix) -> bool:
@@ -280,6 +303,8 @@ TROUBLES: Final[Mapping[str, str]] = MappingProxyType({"lost": "receiver lost", 
 def _source(state: PipelineState, event: SourceEvent) -> PipelineState:
     if event.kind == "garbage":
         return _count(state, "unreadable", event.count)
+    if event.kind == "searching" and event.count and state.duty != "off":
+        state = _count(state, "no fix", event.count)
     trouble = TROUBLES.get(event.kind)
     if trouble is None or state.duty == "off" or state.trouble not in ("", "refused"):
         return state

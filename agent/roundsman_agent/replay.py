@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
+from typing import Final
 
 from roundsman_agent.clock import Clock
 from roundsman_agent.fix import Fix
@@ -17,7 +18,11 @@ from roundsman_agent.replay_feed import Feed, ReplayError, feeding, read_bursts
 from roundsman_agent.sampling import Mode
 from roundsman_agent.sources import open_source
 from roundsman_core.geo import LatLon, distance_m
+from roundsman_core.timebase import TimeBase
 from roundsman_wire.messages import GAP_BEFORE, Crossing, FixGap, FixRow, Visit
+
+RECORDED_SINCE_UTC_MS: Final = 1_554_595_200_000
+"""2019-04-07, when GPS weeks last rolled over: a recording may be older than the agent, and its receiver's dates still be sound."""
 
 __all__ = ["Feed", "ReplayError", "Summary", "feeding", "length_m", "read_bursts", "replay"]
 
@@ -89,7 +94,7 @@ async def replay(
 
 async def _drive(url: str, clock: Clock, mode: Mode, feed: Feed | None) -> Summary:
     """Everything that a source says, through the pipeline, on shift."""
-    config = PipelineConfig.of(mode, clock.base.factor)
+    config = PipelineConfig.of(mode, clock.base if feed is not None else TimeBase(origin_utc_ms=RECORDED_SINCE_UTC_MS))
     state, _ = step(PipelineState(), DutyChanged(duty="on", mono_ms=0, utc_ms=None), config)
     rows: list[FixRow] = []
     entries: list[object] = []

@@ -21,6 +21,7 @@ from roundsman_agent import AgentError, nmea
 from roundsman_agent.clock import Clock
 from roundsman_agent.fix import Fix, SourceEvent, SourceState
 from roundsman_agent.gpsd_source import Gpsd, GpsdStream
+from roundsman_agent.times import MonoMs
 
 SILENT_S: Final = 5.0
 """Receivers speak every second; five without a word are told."""
@@ -32,6 +33,8 @@ PAUSE_S: Final = 0.15
 FIRST_BACKOFF_S: Final = 0.5
 MAX_BACKOFF_S: Final = 15.0
 GARBAGE_EVERY_S: Final = 30.0
+SEARCHING_EVERY_S: Final = 30.0
+"""A receiver without a fix says so every second; told at its first word, and then so often, with the number of instants."""
 CHUNK_BYTES: Final = 65_536
 
 Item = Fix | SourceEvent
@@ -127,10 +130,10 @@ class NmeaStream:
 
     def take(self, chunk: bytes) -> Iterator[nmea.Epoch]:
         """Epochs that these bytes complete."""
-        *lines, self.rest = (self.rest + chunk).split(b"\n")
-        if len(self.rest) > nmea.MAX_SENTENCE:  # noise without an end of line
-            self.rest = b""
-        for line in lines:
+        data = self.rest + chunk if self.rest else chunk
+        end = data.rfind(b"\n") + 1
+        self.rest = data[end:] if len(data) - end <= nmea.MAX_SENTENCE else b""  # beyond it: noise without an end of line
+        for line in nmea.worth_feeding(data, end):
             self.assembly, epoch = nmea.feed(self.assembly, line)
             if epoch is not None:
                 yield epoch
@@ -175,10 +178,10 @@ async def _live(line: Gpsd | SerialLine | TcpLine, url: str, clock: Clock) -> As
 async def _read(stream: NmeaStream | GpsdStream, url: str, clock: Clock) -> AsyncGenerator[Item]:
     """Items of one open line, until it is lost or silent for too long."""
     loop = asyncio.get_running_loop()
-    heard = told_garbage = loop.time()
+    heard = told_garbage = told_searching = loop.time()
     silent = searching = False
     began_ms = clock.mono_ms()
-    counted = 0
+    counted = without = 0
     while True:
         wait_s = PAUSE_S if stream.pending else SILENT_S
         chunk: bytes | None = None
@@ -212,9 +215,12 @@ async def _read(stream: NmeaStream | GpsdStream, url: str, clock: Clock) -> Asyn
             if epoch.position is not None:
                 searching = False
                 yield _fix(epoch, began_ms, url)
-            elif not searching:
-                searching = True
-                yield _event("searching", clock, f"{url}: no fix")
+                continue
+            without += 1
+            if not searching or loop.time() - told_searching >= SEARCHING_EVERY_S:
+                searching, told_searching = True, loop.time()
+                yield SourceEvent(kind="searching", mono_ms=clock.mono_ms(), text=f"{url}: no fix", count=without)
+                without = 0
         if epochs:
             began_ms = clock.mono_ms()
         if stream.bad > counted and loop.time() - told_garbage >= GARBAGE_EVERY_S:
@@ -233,7 +239,7 @@ async def _recorded(path: Path, rate: float | None, url: str, clock: Clock) -> A
     loop = asyncio.get_running_loop()
     started_s, started_ms = loop.time(), clock.mono_ms()
     first_ms: int | None = None
-    at_ms = 0
+    at_ms = without = 0
     searching = False
     for epoch in epochs_of(data):
         if epoch.utc_ms is not None:
@@ -243,18 +249,22 @@ async def _recorded(path: Path, rate: float | None, url: str, clock: Clock) -> A
             at_ms += 1000
         wait_s = 0.0 if rate is None else started_s + at_ms / 1000 / rate - loop.time()
         await asyncio.sleep(max(wait_s, 0.0))
+        mono_ms = MonoMs(started_ms + at_ms)
+        without += epoch.position is None
+        if without and (epoch.position is not None or not searching):
+            yield SourceEvent(kind="searching", mono_ms=mono_ms, text=f"{url}: no fix", count=without)
+            without = 0
+        searching = epoch.position is None
         if epoch.position is not None:
-            searching = False
-            yield _fix(epoch, started_ms + at_ms, url)
-        elif not searching:
-            searching = True
-            yield SourceEvent(kind="searching", mono_ms=started_ms + at_ms, text=f"{url}: no fix")
+            yield _fix(epoch, mono_ms, url)
+    if without:
+        yield SourceEvent(kind="searching", mono_ms=MonoMs(started_ms + at_ms), text=f"{url}: no fix", count=without)
 
 
 def epochs_of(data: bytes) -> Iterator[nmea.Epoch]:
     """Epochs of a whole recording."""
     assembly = nmea.Assembly()
-    for line in data.split(b"\n"):
+    for line in nmea.worth_feeding(data, len(data)):
         assembly, epoch = nmea.feed(assembly, line)
         if epoch is not None:
             yield epoch
@@ -263,7 +273,7 @@ def epochs_of(data: bytes) -> Iterator[nmea.Epoch]:
         yield epoch
 
 
-def _fix(epoch: nmea.Epoch, mono_ms: int, url: str) -> Fix:
+def _fix(epoch: nmea.Epoch, mono_ms: MonoMs, url: str) -> Fix:
     assert epoch.position is not None
     return Fix(
         mono_ms=mono_ms,
@@ -273,7 +283,9 @@ def _fix(epoch: nmea.Epoch, mono_ms: int, url: str) -> Fix:
         heading_deg=epoch.heading_deg,
         accuracy_m=epoch.accuracy_m,
         satellites=epoch.satellites,
+        hdop=epoch.hdop,
         mode=epoch.mode,
+        doubt=epoch.doubt,
         source=url,
     )
 

@@ -11,6 +11,7 @@ import pytest
 
 from roundsman_agent.fix import Fix
 from roundsman_agent.pipeline import DutyChanged, Input, Output, PipelineConfig, PipelineState, step
+from roundsman_agent.sampling import Policy
 from roundsman_core.geo import LatLon, LocalFrame
 
 START_UTC_MS = 1_760_000_000_000
@@ -41,7 +42,7 @@ def drive() -> Callable[..., tuple[PipelineState, list[Output]]]:
     def run(
         inputs: Iterable[Input], *, config: PipelineConfig | None = None, state: PipelineState | None = None
     ) -> tuple[PipelineState, list[Output]]:
-        config = config or PipelineConfig(sampling="full")
+        config = config or PipelineConfig(policy=Policy(mode="full"))
         if state is None:
             state, _ = step(PipelineState(), DutyChanged(duty="on", mono_ms=0, utc_ms=START_UTC_MS), config)
         out: list[Output] = []

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from roundsman_agent.fix import Fix, Timing, align, to_row
+from roundsman_agent.times import GnssMs, MonoMs
 from roundsman_core.geo import LatLon
 from roundsman_wire.frames import quantise
 
@@ -93,7 +94,7 @@ def test_aligned_fixes_agree_with_the_offset_that_was_told_last(steps: list[tupl
     for passed_ms, late_ms in steps:
         utc_ms += passed_ms
         arrival_ms = utc_ms - 1_759_999_000_000 + late_ms
-        timing, fix, told = align(timing, Fix(mono_ms=arrival_ms, utc_ms=utc_ms, position=LatLon(60, 24)))
+        timing, fix, told = align(timing, Fix(mono_ms=MonoMs(arrival_ms), utc_ms=GnssMs(utc_ms), position=LatLon(60, 24)))
         assert fix.utc_ms is not None
         if told:
             offset = fix.utc_ms - fix.mono_ms

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 from roundsman_agent import gate
 from roundsman_agent.fix import Fix
 from roundsman_agent.gate import Gate
+from roundsman_agent.times import GnssMs, MonoMs
 from roundsman_core.geo import LatLon
 
 Make = Callable[..., Fix]
@@ -73,7 +74,7 @@ def test_a_long_silence_lets_the_van_be_elsewhere(make_fix: Make) -> None:
 
 
 def test_null_island_and_hopeless_figures_are_refused(make_fix: Make) -> None:
-    nowhere = Fix(mono_ms=0, utc_ms=0, position=LatLon(0.0, 0.0))
+    nowhere = Fix(mono_ms=MonoMs(0), utc_ms=GnssMs(0), position=LatLon(0.0, 0.0))
     assert judge([nowhere, make_fix(1, accuracy_m=5_000.0), make_fix(2, accuracy_m=729.0)]) == ["zero", "inaccurate", ""]
 
 

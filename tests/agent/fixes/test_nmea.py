@@ -87,7 +87,6 @@ def test_a_truncated_line_is_counted_and_never_becomes_latitude_zero() -> None:
         "GPRMC,120000.00,A,6010.0,X,02456.0,E,0.0,,010626,,",
         "GPRMC,120000.00,A,6x10.0,N,02456.0,E,0.0,,010626,,",
         "GPGGA,120000.00,6010.0,N,02456.0,E,0,00,99.9,,M,,M,,",
-        "GPGGA,120000.00,6010.0,N",
     ],
 )
 def test_a_sentence_without_a_position_of_its_own_gives_none(body: str, sentence: Callable[[str], bytes]) -> None:
@@ -95,6 +94,12 @@ def test_a_sentence_without_a_position_of_its_own_gives_none(body: str, sentence
     _, epoch = nmea.flush(state)
     assert epoch is not None
     assert epoch.position is None
+
+
+@pytest.mark.parametrize("body", ["GPGGA,120000.00,6010.0,N", "GPRMC,120000.00,A,6010.0,N,02456.0", "GPGLL,6010.0,N", "GNGNS,1,2"])
+def test_a_sound_sentence_that_ends_too_early_is_counted(body: str, sentence: Callable[[str], bytes]) -> None:
+    state, epochs = read([sentence(body)])
+    assert (state.bad, state.pending, epochs) == (1, False, [])
 
 
 def test_doubt_in_one_sentence_is_doubt(sentence: Callable[[str], bytes]) -> None:

@@ -12,6 +12,8 @@ from msgspec import structs
 from roundsman_agent import pipeline
 from roundsman_agent.fix import Fix, SourceEvent
 from roundsman_agent.pipeline import DutyChanged, Input, Output, PipelineConfig, PipelineState, PlanChanged, Position, SitesChanged, Tick
+from roundsman_agent.sampling import Policy
+from roundsman_agent.times import GnssMs, MonoMs
 from roundsman_core.geo import LatLon, LocalFrame, distance_m
 from roundsman_wire.frames import RUN, pack_rows
 from roundsman_wire.messages import ANCHORED, GAP_BEFORE, Clock, Crossing, Fence, FixGap, FixRow, PlanStop, Visit
@@ -63,11 +65,11 @@ def test_a_round_ends_up_in_the_log(make_fix: Make, drive: Drive) -> None:
 
 def test_off_shift_nothing_is_collected_not_even_a_count(make_fix: Make) -> None:
     """Invariant 10: no location off shift, on the device."""
-    config = PipelineConfig(sampling="full")
+    config = PipelineConfig(policy=Policy(mode="full"))
     state = PipelineState()
     inputs: list[Input] = [
         make_fix(0),
-        SourceEvent(kind="searching", mono_ms=500),
+        SourceEvent(kind="searching", mono_ms=MonoMs(500)),
         make_fix(1, accuracy_m=9_000.0),
         Tick(mono_ms=9_000, utc_ms=0),
     ]
@@ -100,7 +102,7 @@ def test_a_tunnel_is_told_as_a_gap_with_its_reason(make_fix: Make, drive: Drive)
         [make_fix(t, east_m=10.0 * t, speed_mps=10) for t in range(10)],
         [make_fix(50 + t, east_m=500, speed_mps=1) for t in range(3)],
     )
-    _, out = drive([*before, SourceEvent(kind="searching", mono_ms=11_000), Tick(mono_ms=12_000, utc_ms=0), *after])
+    _, out = drive([*before, SourceEvent(kind="searching", mono_ms=MonoMs(11_000)), Tick(mono_ms=12_000, utc_ms=0), *after])
     gaps = [o for o in out if isinstance(o, FixGap)]
     assert [(g.from_utc_ms, g.utc_ms, g.reason) for g in gaps] == [(1_760_000_009_000, 1_760_000_050_000, "no fix")]
     assert [r.mono_ms for r in rows(out) if r.flags & GAP_BEFORE] == [0, 50_000]
@@ -109,8 +111,8 @@ def test_a_tunnel_is_told_as_a_gap_with_its_reason(make_fix: Make, drive: Drive)
 @pytest.mark.parametrize(
     ("between", "reason"),
     [
-        ([SourceEvent(kind="lost", mono_ms=11_000), SourceEvent(kind="open", mono_ms=19_000)], "receiver lost"),
-        ([SourceEvent(kind="silent", mono_ms=15_000), SourceEvent(kind="lost", mono_ms=30_000)], "receiver silent"),
+        ([SourceEvent(kind="lost", mono_ms=MonoMs(11_000)), SourceEvent(kind="open", mono_ms=MonoMs(19_000))], "receiver lost"),
+        ([SourceEvent(kind="silent", mono_ms=MonoMs(15_000)), SourceEvent(kind="lost", mono_ms=MonoMs(30_000))], "receiver silent"),
         ([Tick(mono_ms=12_000, utc_ms=0)], "receiver silent"),
         ([], "silent"),
     ],
@@ -187,7 +189,7 @@ def test_evidence_keeps_the_fix_of_every_visit_and_crossing(make_fix: Make, driv
     kept = facts = 0
     for t in range(330):
         fix = make_fix(t, east_m=max(t - 300, 0) * 10.0, speed_mps=0.0 if t < 300 else 10.0)
-        state, out = drive([fix], config=PipelineConfig(sampling="evidence"), state=state)
+        state, out = drive([fix], config=PipelineConfig(policy=Policy(mode="evidence")), state=state)
         kept += len(rows(out))
         if any(isinstance(o, Visit | Crossing) for o in out):
             facts += 1
@@ -201,13 +203,14 @@ def test_evidence_keeps_the_fix_of_every_visit_and_crossing(make_fix: Make, driv
 def test_in_full_mode_every_believed_fix_is_kept_once(steps: list[tuple[int, float, float, bool]]) -> None:
     """Invariant: accepted = rows; believed + refused = all; places are within the anchor's reach of what was said."""
     place = LocalFrame(LatLon(60.17, 24.94)).to_latlon
-    config = PipelineConfig(sampling="full")
+    config = PipelineConfig(policy=Policy(mode="full"))
     state, _ = pipeline.step(PipelineState(), DutyChanged(duty="on", mono_ms=0, utc_ms=None), config)
     t, east_m, kept = 0, 0.0, 0
     for passed_s, moved_m, speed_mps, dated in steps:
         t, east_m = t + passed_s, east_m + moved_m
         at = place(east_m, 0)
-        fix = Fix(mono_ms=t * 1000, utc_ms=1_760_000_000_000 + t * 1000 if dated else None, position=at, speed_mps=speed_mps)
+        utc_ms = GnssMs(1_760_000_000_000 + t * 1000) if dated else None
+        fix = Fix(mono_ms=MonoMs(t * 1000), utc_ms=utc_ms, position=at, speed_mps=speed_mps)
         state, out = pipeline.step(state, fix, config)
         found = [o for o in out if isinstance(o, FixRow)]
         kept += len(found)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from roundsman_agent.sampling import Mode, Sample, keeps
+from roundsman_agent.sampling import Mode, Policy, Sample, keeps
 from roundsman_core.geo import LatLon
 
 Place = Callable[[float, float], LatLon]
@@ -14,7 +14,7 @@ def kept(samples: list[Sample], mode: Mode) -> list[int]:
     """Seconds that are kept."""
     newest, out = None, []
     for now in samples:
-        if keeps(mode, newest, now):
+        if keeps(Policy(mode=mode), newest, now):
             newest = now
             out.append(now.mono_ms // 1000)
     return out

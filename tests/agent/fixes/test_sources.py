@@ -175,6 +175,7 @@ def test_searching_is_told_once_for_each_time_it_is_lost(epoch_lines: Lines) -> 
         await receiver.say(b"".join(epoch_lines(t, valid=t not in (1, 2, 4)) for t in range(6)))
         await heard.until(lambda h: len(h.fixes) == 3)
         assert heard.events == ["open", "searching", "searching"]
+        assert sum(item.count for item in heard.items if isinstance(item, SourceEvent)) == 3, "and every instant is counted"
         await heard.close()
         await receiver.stop()
 
