@@ -8,12 +8,29 @@ from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Final, Literal
 
-from roundsman_wire.messages import Action, AnyEntry, Duty, PlanStop, SessionStarted, Visit
+from roundsman_core import reorder
+from roundsman_wire.messages import (
+    Action,
+    AnyEntry,
+    Duty,
+    Plan,
+    PlanStop,
+    Receipt,
+    Reordered,
+    Report,
+    Risk,
+    Said,
+    Scan,
+    SessionStarted,
+    Visit,
+)
 
 DutyState = Literal["on", "break", "off"]
 Phase = Literal["driving", "arrived", "done"]
+VERSIONS_KEPT_MS: Final = 86_400_000
+"""A plan's version is about the instant it was made: of those a day older nobody asks any more."""
 DONE: Final = frozenset({"delivered", "partial", "refused", "damaged", "failed"})
-FOLDED: Final = ("session", "action", "duty", "visit")
+FOLDED: Final = ("session", "action", "duty", "visit", "scan", "report", "reordered", "risk", "said", "receipt")
 """Kinds of facts that the board is folded from."""
 
 
@@ -25,6 +42,12 @@ class Board:
     undone : ids of taps that were taken back.
     visiting, visiting_since_utc_ms : the planned stop at which the van stands by its own receiver.
     shift_since_utc_ms : start of the shift; None off shift.
+    order : the newest order that the driver (or the unit, keeping it) gave a plan's stops.
+    scans : the last scan of each parcel.
+    said_ids, answered : ids of reports and messages that were written; of messages from the hub that were answered.
+    risks : seconds of expected lateness by stop, as they were last told; only those that are late.
+    answers : plan version to what the driver said of it.
+    in_force_utc_ms : plan version to when it came into force.
     """
 
     duty: DutyState = "off"
@@ -35,6 +58,13 @@ class Board:
     by_stop: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: MappingProxyType({}))
     visiting: str | None = None
     visiting_since_utc_ms: int | None = None
+    order: Reordered | None = None
+    scans: Mapping[str, Scan] = field(default_factory=lambda: MappingProxyType({}))
+    said_ids: frozenset[str] = frozenset()
+    answered: frozenset[str] = frozenset()
+    risks: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
+    answers: Mapping[int, str] = field(default_factory=lambda: MappingProxyType({}))
+    in_force_utc_ms: Mapping[int, int] = field(default_factory=lambda: MappingProxyType({}))
 
     def said(self, stop: str) -> Action | None:
         """The tap that holds for a stop: the newest that was not undone."""
@@ -59,8 +89,13 @@ class Board:
         said = self.said(stop)
         return None if said is None else said.utc_ms
 
+    def left_of(self, plan: Plan) -> list[PlanStop]:
+        """What remains of a plan in the order that is driven: the driver's own, if they gave it one."""
+        own = self.order is not None and self.order.plan_version == plan.version
+        return self.remaining(reorder.applied(plan.stops, self.order.stops) if own and self.order is not None else plan.stops)
+
     def remaining(self, stops: Iterable[PlanStop]) -> list[PlanStop]:
-        """A plan's stops without those that are done, and without the depot; one at which the van stands comes first."""
+        """Stops without those that are done, and without the depot; one at which the van stands comes first."""
         left = [stop for stop in stops if stop.kind != "depot" and self.phase(stop.stop) != "done"]
         return sorted(left, key=lambda stop: self.phase(stop.stop) != "arrived")
 
@@ -75,6 +110,11 @@ class Board:
         return frozenset(
             said.stop for said in found if said is not None and said.outcome in DONE and (since is None or (said.utc_ms or 0) >= since)
         )
+
+    def loaded(self, parcel: str) -> bool:
+        """Whether a parcel is in the van, by its last scan."""
+        scan = self.scans.get(parcel)
+        return scan is not None and scan.event == "loaded"
 
     def last_action(self) -> Action | None:
         """The newest tap that was not undone."""
@@ -104,6 +144,23 @@ def step(board: Board, entry: AnyEntry) -> Board:
             return replace(board, visiting=entry.stop, visiting_since_utc_ms=entry.utc_ms)
         case Visit(phase="approaching" | "serving"):
             return board
+        case Scan():
+            return board if entry.event == "unknown" else replace(board, scans=MappingProxyType({**board.scans, entry.parcel: entry}))
+        case Report():
+            return replace(board, said_ids=board.said_ids | {entry.report})
+        case Said():
+            answered = board.answered if entry.about is None else board.answered | {entry.about}
+            return replace(board, said_ids=board.said_ids | {entry.message}, answered=answered)
+        case Reordered():
+            return replace(board, order=entry)
+        case Risk():
+            others = {stop: late_s for stop, late_s in board.risks.items() if stop != entry.stop}
+            return replace(board, risks=MappingProxyType(others | ({entry.stop: entry.late_s} if entry.late_s > 0 else {})))
+        case Receipt(state="accepted" | "declined"):
+            return replace(board, answers=MappingProxyType({**board.answers, entry.plan_version: entry.state}))
+        case Receipt(state="in_force") if entry.utc_ms is not None and entry.plan_version not in board.in_force_utc_ms:
+            newest = {version: at for version, at in board.in_force_utc_ms.items() if version > entry.plan_version - VERSIONS_KEPT_MS}
+            return replace(board, in_force_utc_ms=MappingProxyType(newest | {entry.plan_version: entry.utc_ms}))
         case Visit() | SessionStarted():
             # A new session's receiver begins afresh: it tells the visit again if the van still stands there.
             return replace(board, visiting=None, visiting_since_utc_ms=None)

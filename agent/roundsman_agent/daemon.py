@@ -15,13 +15,16 @@ from typing import Any, Final
 import uvicorn
 
 from roundsman_agent import AgentError, __version__, health
+from roundsman_agent.basemap import Basemap
+from roundsman_agent.blobs import Blobs
 from roundsman_agent.clock import Clock
 from roundsman_agent.config import AgentConfig
+from roundsman_agent.courier import Courier
 from roundsman_agent.inbox import Inbox
 from roundsman_agent.journal import COMMIT_S, Journal
 from roundsman_agent.outbox import Outbox
 from roundsman_agent.screen import server
-from roundsman_agent.screen.state import View, expected, screen
+from roundsman_agent.screen.state import View, screen
 from roundsman_agent.sources import open_source
 from roundsman_agent.unit import Unit
 from roundsman_agent.uplink import NOW_S, Uplink
@@ -79,6 +82,7 @@ class Daemon:
         self.journal = Journal(
             self.outbox, self._store, on_commit=self._committed, every_s=COMMIT_S if config.time_base.factor == 1 else PRETEND_COMMIT_S
         )
+        self.blobs = Blobs(config.store_dir / "blobs")
         self.unit = Unit(
             vehicle=config.vehicle,
             clock=self.clock,
@@ -87,9 +91,20 @@ class Daemon:
             journal=self.journal,
             sampling=config.sampling_mode,
             on_change=self._changed,
+            blobs=self.blobs,
         )
+        self.basemap = Basemap(config.store_dir / "map")
         self.uplink: Uplink | None = None
+        self.courier: Courier | None = None
         if config.broker is not None:
+            self.courier = Courier(
+                config.broker,
+                blobs=self.blobs,
+                basemap=self.basemap,
+                url=self.unit.files_url,
+                now_utc_ms=self.clock.utc_ms,
+                on_change=lambda: self._changes.tell(True),
+            )
             self.uplink = Uplink(
                 config.broker,
                 config.vehicle,
@@ -125,6 +140,8 @@ class Daemon:
                     tasks.append(group.create_task(self._stop_when_drained(self._ended)))
                 if self.uplink is not None:
                     tasks.append(group.create_task(self.uplink.run()))
+                if self.courier is not None:
+                    tasks.append(group.create_task(self.courier.run()))
                 serving = self._serve_screen(group)
                 health.tell_systemd("READY=1")
                 log.info("vehicle %s, session %s, screen %s", self.config.vehicle, self.outbox.session, self.screen_url)
@@ -183,7 +200,7 @@ class Daemon:
     def _serve_screen(self, group: asyncio.TaskGroup) -> _ScreenServer | None:
         if self._listener is None:
             return None
-        app = server.application(self.unit, state=self.screen_state, status=self.status, changes=self._changes)
+        app = server.application(self.unit, state=self.screen_state, status=self.status, changes=self._changes, basemap=self.basemap)
         serving = _ScreenServer(
             uvicorn.Config(
                 app,
@@ -242,6 +259,7 @@ class Daemon:
             plan_hash=unit.inbox.plan_hash,
             valid_until_utc_ms=unit.inbox.plan_valid_until_utc_ms,
             backlog=sum(self.outbox.backlog().values()) + self.journal.waiting,
+            work=unit.work(),
         )
 
     def screen_state(self) -> Mapping[str, Any]:
@@ -254,8 +272,7 @@ class Daemon:
         at = view.position
         if at is None or view.board.duty == "off":
             return None
-        stops = self.unit.remaining()
-        times = expected(view, stops)
+        stops, times = view.work.stops, view.work.times
         self._order += 1
         return Now(
             session=self.outbox.session,

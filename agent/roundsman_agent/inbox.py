@@ -17,12 +17,21 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from roundsman_agent.log_file import sync_folder, write_whole
+from roundsman_agent.work import Message
 from roundsman_wire import WireError, envelopes
 from roundsman_wire.envelopes import Envelope
 from roundsman_wire.messages import Config, Plan, Sites
 
+MESSAGES_KEPT: Final = 50
 KINDS: Final = ("plan", "sites", "config")
 Verdict = Literal["new", "again", "older", "refused"]
+
+
+class Desk(msgspec.Struct, frozen=True, kw_only=True):
+    """What lies on the driver's desk beside the documents."""
+
+    seen_version: int = 0
+    messages: tuple[Message, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,6 +68,7 @@ class Inbox:
         self._sites = self._load("sites")
         self._in_force = self._load("plan")
         self._held = self._load("plan-held")
+        self._desk = self._load_desk()
         if self._held is not None and self._in_force is not None and self._held.header.version <= self._in_force.header.version:
             self._held = None
 
@@ -97,6 +107,16 @@ class Inbox:
         found = {"plan": newest_plan, "sites": self._sites, "config": self._config}
         return {kind: 0 if envelope is None else envelope.header.version for kind, envelope in found.items()}
 
+    @property
+    def messages(self) -> tuple[Message, ...]:
+        """Messages from the dispatcher, oldest first."""
+        return self._desk.messages
+
+    @property
+    def seen_version(self) -> int:
+        """The newest plan whose changes the driver has seen."""
+        return self._desk.seen_version
+
     # ── receiving ───────────────────────────────────────────────────────────────────────────────────────────────────
 
     def receive(self, kind: str, data: bytes) -> Received:
@@ -131,6 +151,31 @@ class Inbox:
         self._file("plan-held").replace(self._file("plan"))
         sync_folder(self._folder)
         self._in_force, self._held = self._held, None
+
+    def keep_message(self, message: Message) -> bool:
+        """Keep a message; after True it survives a power cut. False: it is here already."""
+        if any(kept.command.command == message.command.command for kept in self.messages):
+            return False
+        self._keep_desk(Desk(seen_version=self.seen_version, messages=(*self.messages, message)[-MESSAGES_KEPT:]))
+        return True
+
+    def seen(self, version: int) -> None:
+        """The driver has seen what this plan changed."""
+        if version > self.seen_version:
+            self._keep_desk(Desk(seen_version=version, messages=self.messages))
+
+    def _keep_desk(self, desk: Desk) -> None:
+        write_whole(self._folder / "desk.json", msgspec.json.encode(desk))
+        self._desk = desk
+
+    def _load_desk(self) -> Desk:
+        try:
+            return msgspec.json.decode((self._folder / "desk.json").read_bytes(), type=Desk)
+        except FileNotFoundError:
+            return Desk()
+        except (OSError, msgspec.DecodeError) as error:
+            self.damaged.append(f"desk.json: {error}")
+            return Desk()
 
     def open_command(self, data: bytes) -> Envelope:
         """A signed command for this van.

@@ -277,6 +277,18 @@ class Outbox:
             bodies = self._db.execute(f"SELECT body FROM facts WHERE kind IN ({marks}) ORDER BY id", kinds).fetchall()
         return [msgspec.json.decode(body, type=AnyEntry) for (body,) in bodies]
 
+    def newest(self, kind: str) -> tuple[SessionId, int] | None:
+        """Session and number of the newest kept fact of a kind."""
+        with self._lock:
+            row = self._db.execute("SELECT max(id) FROM facts WHERE kind = ?", (kind,)).fetchone()
+            found = row[0] and self._db.execute("SELECT session FROM sessions WHERE no = ?", (row[0] >> 32,)).fetchone()
+        return (found[0], row[0] & room.NUMBER) if found else None
+
+    @property
+    def sessions(self) -> list[SessionId]:
+        """Sessions that are kept, oldest first."""
+        return list(self._previous)
+
     def frame(self, session: SessionId, lane: int, first: int, last: int) -> tuple[bytes, int]:
         """A frame from `first` on, and the last number it claims: `last`, or less when it would grow too large.
 

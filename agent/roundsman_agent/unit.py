@@ -7,26 +7,26 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from typing import Final, TypedDict
 
 from roundsman_agent import __version__, board, health, pipeline
+from roundsman_agent.blobs import Blobs
 from roundsman_agent.board import Board, DutyState
 from roundsman_agent.clock import Clock
+from roundsman_agent.commands import Commands
 from roundsman_agent.config import SamplingMode
 from roundsman_agent.fix import Fix, SourceEvent
 from roundsman_agent.inbox import Inbox
 from roundsman_agent.journal import Journal
 from roundsman_agent.outbox import Outbox
 from roundsman_agent.pipeline import DutyChanged, PipelineConfig, PipelineState, PlanChanged, Position, SitesChanged, Tick
+from roundsman_agent.rounds import Rounds
+from roundsman_agent.work import Work
 from roundsman_core.geo import LatLon
-from roundsman_wire import WireError
 from roundsman_wire.messages import (
     TRACK,
-    Action,
     AnyEntry,
-    Command,
     Crossing,
     Duty,
     FixRow,
@@ -37,13 +37,14 @@ from roundsman_wire.messages import (
     Presence,
     Receipt,
     ReceiptState,
+    Reordered,
+    Risk,
     Visit,
 )
 
 log = logging.getLogger(__name__)
 
-AT_ONCE: Final = (Visit, Crossing, Receipt, Note)
-COMMANDS_REMEMBERED: Final = 256
+AT_ONCE: Final = (Visit, Crossing, Receipt, Reordered, Risk, Note)
 
 
 class Instant(TypedDict):
@@ -62,6 +63,8 @@ class Unit:
         Of the settings file; the hub's config may change it.
     on_change : callable
         Called when something that is shown has changed; True: more than a position.
+    blobs : Blobs, optional
+        Photos and signatures that wait for the hub.
     """
 
     def __init__(
@@ -74,6 +77,7 @@ class Unit:
         journal: Journal,
         sampling: SamplingMode,
         on_change: Callable[[bool], None],
+        blobs: Blobs | None = None,
     ) -> None:
         self.vehicle = vehicle
         self.clock, self.outbox, self.inbox, self.journal = clock, outbox, inbox, journal
@@ -86,7 +90,9 @@ class Unit:
         self._on_change = on_change
         self._inputs = asyncio.Lock()
         self._receipts: set[tuple[int, str, ReceiptState]] = set()
-        self._commands: OrderedDict[str, None] = OrderedDict()
+        self.blobs = blobs
+        self.rounds = Rounds(self)
+        self._commands = Commands(self)
         self._configure()
 
     def begin(self) -> None:
@@ -94,9 +100,9 @@ class Unit:
         notes = [("inbox damaged", text) for text in self.inbox.damaged]
         if self.outbox.set_aside is not None:
             notes.append(("store set aside", f"the log's file was damaged; it is kept as {self.outbox.set_aside.name}"))
-        self.journal.add([Note(**self._instant(), topic=topic, text=text) for topic, text in notes], at_once=True)
+        self.journal.add([Note(**self.instant(), topic=topic, text=text) for topic, text in notes], at_once=True)
         if self.board.duty != "off":
-            self._step(DutyChanged(duty=self.board.duty, **self._instant()))
+            self._step(DutyChanged(duty=self.board.duty, **self.instant()))
         self._sites_changed()
         # The power may have gone between the disk and the receipt: say it once a session; the hub takes it once.
         if self.inbox.plan is not None:
@@ -115,12 +121,14 @@ class Unit:
 
     def remaining(self) -> list[PlanStop]:
         """Stops that are still to be done, in driving order."""
-        return [] if self.plan is None else self.board.remaining(self.plan.stops)
+        return self.rounds.remaining()
 
     async def document(self, kind: str, data: bytes) -> None:
         """A steering document from the hub's broker."""
         if kind == "command":
-            self._command(data)
+            self._record(self._commands.answer(data))
+            await self.journal.flush()
+            self._on_change(True)
             return
         received = self.inbox.receive(kind, data)
         envelope = received.envelope
@@ -129,7 +137,7 @@ class Unit:
             if kind == "plan" and envelope is not None:
                 self._receipt(envelope.header.version, envelope.hash, "refused", received.reason)
             else:
-                self._record([Note(**self._instant(), topic=f"{kind} refused", text=received.reason)])
+                self._record([Note(**self.instant(), topic=f"{kind} refused", text=received.reason)])
         if received.verdict != "new" or envelope is None:
             await self.journal.flush()
             return
@@ -143,13 +151,13 @@ class Unit:
         await self.journal.flush()
 
     def _settle(self) -> None:
-        """Put a held plan in force unless it would take away the stop in progress; and tell the pipeline what remains."""
-        held, plan = self.inbox.held, self.plan
-        if held is not None and isinstance(held.payload, Plan):
-            busy = self.board.in_progress(plan.stops) if plan is not None else frozenset()
-            if busy <= {stop.stop for stop in held.payload.stops}:
-                self.inbox.put_in_force()
-                self._receipt(held.header.version, held.hash, "in_force")
+        """Put a held plan in force when its time has come (see `offers`); and tell the pipeline what remains."""
+        held, before = self.inbox.held, self.plan
+        if held is not None and self.rounds.verdict() == "in_force":
+            self.inbox.put_in_force()
+            self._receipt(held.header.version, held.hash, "in_force")
+            if (kept := self.rounds.kept_order(before)) is not None:
+                self._record([kept])
         self._step(PlanChanged.of(self.remaining()))
         self._on_change(True)
 
@@ -159,7 +167,7 @@ class Unit:
         if key in self._receipts:
             return False
         self._receipts.add(key)
-        self._record([Receipt(**self._instant(), plan_version=version, plan_hash=plan_hash, state=state, reason=reason)])
+        self._record([Receipt(**self.instant(), plan_version=version, plan_hash=plan_hash, state=state, reason=reason)])
         return True
 
     async def shown(self, version: int, plan_hash: str) -> bool:
@@ -172,7 +180,7 @@ class Unit:
 
     # ── the driver ──────────────────────────────────────────────────────────────────────────────────────────────────
 
-    async def log_for_driver(self, make: Callable[[], Action | Duty | None]) -> None:
+    async def log_for_driver(self, make: Callable[[], AnyEntry | None]) -> None:
         """Decide and log one input of the driver's; on return it survives a power cut. `make` gives None for nothing new.
 
         Raises
@@ -198,9 +206,67 @@ class Unit:
 
         def make() -> Duty | None:
             same = self.board.duty == duty and driver in (None, self.board.driver)
-            return None if same else Duty(**self._instant(), duty=duty, driver=driver or self.board.driver)
+            return None if same else Duty(**self.instant(), duty=duty, driver=driver or self.board.driver)
 
         await self.log_for_driver(make)
+
+    async def reorder(self, stops: Sequence[str]) -> str:
+        """Drive the remaining stops in this order. Gives why it is outside the plan's limits; empty: it is done."""
+        why: list[str] = []
+
+        def make() -> Reordered | None:
+            if self.board.duty == "off":
+                why.append("off shift")
+                return None
+            if list(stops) == [stop.stop for stop in self.remaining()]:
+                return None
+            if refusal := self.rounds.refusal(stops):
+                why.append(refusal)
+                return None
+            return Reordered(**self.instant(), plan_version=0 if self.plan is None else self.plan.version, stops=tuple(stops))
+
+        await self.log_for_driver(make)
+        return why[0] if why else ""
+
+    async def answer_offer(self, version: int, state: ReceiptState, reason: str | None) -> str:
+        """The driver's word on a plan that waits. Gives why it cannot be taken; empty: it is logged, or was before."""
+        why: list[str] = []
+
+        def make() -> Receipt | None:
+            offer = self.rounds.offer()
+            if self.board.answers.get(version) == state:
+                return None
+            if offer is None or offer.plan.version != version:
+                why.append("this plan does not wait for an answer")
+                return None
+            if state == "declined" and not offer.may_decline:
+                why.append("this plan cannot be declined: call the dispatcher")
+                return None
+            return Receipt(**self.instant(), plan_version=version, plan_hash=offer.plan_hash, state=state, reason=reason)
+
+        await self.log_for_driver(make)
+        return why[0] if why else ""
+
+    def seen(self, version: int) -> bool:
+        """The driver has seen what this plan changed. False: it is not the one in force."""
+        if self.plan is None or self.plan.version != version:
+            return False
+        self.inbox.seen(version)
+        self._on_change(True)
+        return True
+
+    def work(self) -> Work:
+        """What the driver works with now."""
+        return self.rounds.work()
+
+    def blobs_waiting(self) -> int:
+        """Photos and signatures that the hub does not have yet."""
+        return 0 if self.blobs is None else self.blobs.waiting
+
+    def files_url(self) -> str:
+        """Where the hub takes photos and gives maps; empty: it did not say."""
+        config = self.inbox.config
+        return (config.blobs_url if config is not None else None) or ""
 
     def here(self) -> LatLon | None:
         """The newest position; None off shift, or before the first fix."""
@@ -221,6 +287,11 @@ class Unit:
         if not any(self.outbox.backlog().values()):
             self._caught_up_mono_ms = self.clock.mono_ms()
         self._step(Tick(mono_ms=self.clock.mono_ms(), utc_ms=self.clock.utc_ms()))
+        if self.inbox.held is not None and self.rounds.verdict() == "in_force":
+            self._settle()
+        if warned := self.rounds.look_ahead():
+            self._record(warned)
+            self._on_change(True)
 
     def _step(self, item: pipeline.Input) -> None:
         self.pipeline, out = pipeline.step(self.pipeline, item, self._pipeline_config)
@@ -249,42 +320,16 @@ class Unit:
 
     def _configure(self) -> None:
         config = self.inbox.config
-        self._pipeline_config = PipelineConfig.of(self._file_sampling, self.clock.base, config)
+        mode = config.sampling if config is not None and config.sampling is not None else self._file_sampling
+        self._pipeline_config = PipelineConfig.of(mode, self.clock.base.factor)
 
     def _sites_changed(self) -> None:
         if self.inbox.sites is None:
             return
         changed, wrong = SitesChanged.of(self.inbox.sites)
         if wrong:
-            self._record([Note(**self._instant(), topic="fences stepped over", text="; ".join(wrong)[:1000])])
+            self._record([Note(**self.instant(), topic="fences stepped over", text="; ".join(wrong)[:1000])])
         self._step(changed)
-
-    def _command(self, data: bytes) -> None:
-        try:
-            envelope = self.inbox.open_command(data)
-        except WireError as error:
-            self._record([Note(**self._instant(), topic="command refused", text=str(error)[:1000])])
-            return
-        command, until = envelope.payload, envelope.header.valid_until_utc_ms
-        if not isinstance(command, Command) or command.command in self._commands:
-            return
-        self._commands[command.command] = None
-        if len(self._commands) > COMMANDS_REMEMBERED:
-            self._commands.popitem(last=False)
-        if until is not None and until < self.clock.utc_ms():
-            self._record([Note(**self._instant(), topic="command refused", text=f"{command.verb} {command.command} came too late")])
-        elif command.verb == "diagnose":
-            self._record([self.health()])
-        else:
-            self._record([Note(**self._instant(), topic=f"locate {command.command}", text=self._located())])
-
-    def _located(self) -> str:
-        if self.board.duty == "off":
-            return "refused: off shift, no position is collected"
-        if self.position is None:
-            return f"no position; receiver {self.receiver}"
-        at = self.position
-        return f"{at.position.lat_deg:.6f},{at.position.lon_deg:.6f} at mono_ms {at.mono_ms}"
 
     def health(self) -> Health:
         """The unit's state as a fact."""
@@ -293,7 +338,7 @@ class Unit:
         if self.journal.fixes_without_room:
             rejected["store full"] = self.journal.fixes_without_room
         return Health(
-            **self._instant(),
+            **self.instant(),
             agent_version=__version__,
             backlog_facts=backlog[0],
             backlog_track=backlog[TRACK],
@@ -304,6 +349,7 @@ class Unit:
             rejected=rejected,
             receiver=self.receiver,
             temperature_c=health.temperature_c(),
+            blobs_waiting=self.blobs_waiting(),
         )
 
     def log_health(self) -> None:
@@ -324,5 +370,6 @@ class Unit:
             sessions=self.outbox.told(),
         )
 
-    def _instant(self) -> Instant:
+    def instant(self) -> Instant:
+        """What a fact of this moment begins with."""
         return Instant(mono_ms=self.clock.mono_ms(), utc_ms=self.clock.utc_ms())

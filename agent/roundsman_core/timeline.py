@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from roundsman_core.geo import LatLon, distance_m
-from roundsman_wire.messages import PlanStop
+from roundsman_wire.messages import Plan, PlanStop
 
 DETOUR: Final = 1.5
 """Road metres per great-circle metre. Medians over pairs of addresses more than 300 m apart, by OSRM's car profile: Helsinki's centre
@@ -23,6 +23,11 @@ FASTEST_PACE_MPS: Final = 35.0
 """A leg of a few metres can have any quotient of metres and seconds; a van has not."""
 SHORT_LEG_M: Final = 200
 """Below this a leg is mostly its turns: its pace says nothing of the road that is left."""
+NO_WAY: Final = 65_535
+"""In a plan's matrix: no road leads there."""
+HOUR_MS: Final = 3_600_000
+LEAST_FACTOR: Final = 0.2
+"""A road that an hour makes five times as fast is an error, and one of 0 would never be driven through."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,7 +68,14 @@ class Arrival:
     late_s: int
 
 
-def arrivals(now_utc_ms: int, first_leg_s: int, stops: Sequence[StopTime], *, in_progress_since_utc_ms: int | None = None) -> list[Arrival]:
+def arrivals(
+    now_utc_ms: int,
+    first_leg_s: int,
+    stops: Sequence[StopTime],
+    *,
+    in_progress_since_utc_ms: int | None = None,
+    band_factors: Sequence[float] = (),
+) -> list[Arrival]:
     """Expected times at the stops that remain, in driving order.
 
     Parameters
@@ -76,6 +88,8 @@ def arrivals(now_utc_ms: int, first_leg_s: int, stops: Sequence[StopTime], *, in
         What remains, the stop in progress included.
     in_progress_since_utc_ms : int, optional
         When the van arrived at the first stop, if it stands there. A service that takes longer than planned ends now, at the earliest.
+    band_factors : sequence of float
+        The plan's own: 24 multipliers of driving time, by hour UTC; empty: none.
 
     Returns
     -------
@@ -83,13 +97,13 @@ def arrivals(now_utc_ms: int, first_leg_s: int, stops: Sequence[StopTime], *, in
         One for each stop. With more delay no arrival is earlier: first in, first out.
     """
     out: list[Arrival] = []
-    at = now_utc_ms + 1000 * first_leg_s
+    at = driven_utc_ms(now_utc_ms, first_leg_s, band_factors)
     for index, stop in enumerate(stops):
         standing = index == 0 and in_progress_since_utc_ms is not None
         if standing and in_progress_since_utc_ms is not None:
             at = in_progress_since_utc_ms
         elif index:
-            at += 1000 * stop.leg_s
+            at = driven_utc_ms(at, stop.leg_s, band_factors)
         start = at if stop.window_start_utc_ms is None else max(at, stop.window_start_utc_ms)
         departure = start + 1000 * stop.service_s
         if standing:
@@ -98,6 +112,129 @@ def arrivals(now_utc_ms: int, first_leg_s: int, stops: Sequence[StopTime], *, in
         out.append(Arrival(eta_utc_ms=at, start_utc_ms=start, departure_utc_ms=departure, late_s=late_ms // 1000))
         at = departure
     return out
+
+
+def driven_utc_ms(start_utc_ms: int, leg_s: int, band_factors: Sequence[float] = ()) -> int:
+    """When a leg that is begun at `start_utc_ms` has been driven.
+
+    A leg that crosses an hour's border drives what is left of it at the next hour's pace, so who leaves later never arrives sooner.
+    """
+    if len(band_factors) != 24:
+        return start_utc_ms + 1000 * leg_s
+    at, left_ms = start_utc_ms, 1000.0 * leg_s
+    while True:
+        factor = max(band_factors[at // HOUR_MS % 24], LEAST_FACTOR)
+        until_border_ms = HOUR_MS - at % HOUR_MS
+        if left_ms * factor <= until_border_ms:
+            return at + round(left_ms * factor)
+        left_ms -= until_border_ms / factor
+        at += until_border_ms
+
+
+class Legs:
+    """Driving times between the places of a plan: its own legs, then its matrix, then an estimate. Seconds, without band factors."""
+
+    def __init__(self, plan: Plan) -> None:
+        self._plan = plan
+        self._before = {stop.stop: before.stop for before, stop in zip(plan.stops, plan.stops[1:], strict=False)}
+        places = round((len(plan.matrix_s) // 2) ** 0.5)
+        self._places = places if 2 * places * places == len(plan.matrix_s) else 0
+        self._index = {stop.stop: at for at, stop in enumerate(plan.stops[: max(self._places - 1, 0)], start=1)}
+
+    def before(self, stop: PlanStop) -> PlanStop | None:
+        """The stop that the plan has before this one; None: it comes from the depot."""
+        name = self._before.get(stop.stop)
+        return next((other for other in self._plan.stops if other.stop == name), None)
+
+    def seconds(self, start: PlanStop | None, stop: PlanStop) -> int:
+        """From a stop (None: the depot) to another."""
+        if self._before.get(stop.stop) == (None if start is None else start.stop):
+            return stop.leg_s
+        told = self._told(0 if start is None else self._index.get(start.stop), self._index.get(stop.stop))
+        return told if told is not None else self._guess(start, stop)
+
+    def back_s(self, stop: PlanStop) -> int:
+        """From a stop to the depot; 0 where the plan does not say where that is."""
+        told = self._told(self._index.get(stop.stop), 0)
+        if told is not None:
+            return told
+        depot = self._depot()
+        return 0 if depot is None else _estimate_s(LatLon.from_e6(stop.lat_e6, stop.lon_e6), depot)
+
+    def times(self, order: Sequence[PlanStop]) -> list[StopTime]:
+        """What the timeline needs of stops that are driven in this order; the first one's `leg_s` is the plan's."""
+        out = []
+        for at, stop in enumerate(order):
+            leg_s = self.seconds(order[at - 1], stop) if at else stop.leg_s
+            out.append(
+                StopTime(
+                    leg_s=leg_s,
+                    service_s=stop.service_s,
+                    window_start_utc_ms=stop.window_start_utc_ms,
+                    window_end_utc_ms=stop.window_end_utc_ms,
+                )
+            )
+        return out
+
+    def _told(self, row: int | None, column: int | None) -> int | None:
+        if row is None or column is None or not self._places:
+            return None
+        at = 2 * (row * self._places + column)
+        value = int.from_bytes(self._plan.matrix_s[at : at + 2], "little")
+        return None if value == NO_WAY else value
+
+    def _depot(self) -> LatLon | None:
+        plan = self._plan
+        if plan.depot_lat_e6 is None or plan.depot_lon_e6 is None:
+            return None
+        return LatLon.from_e6(plan.depot_lat_e6, plan.depot_lon_e6)
+
+    def _guess(self, start: PlanStop | None, stop: PlanStop) -> int:
+        place = self._depot() if start is None else LatLon.from_e6(start.lat_e6, start.lon_e6)
+        return stop.leg_s if place is None else _estimate_s(place, LatLon.from_e6(stop.lat_e6, stop.lon_e6))
+
+
+def _estimate_s(a: LatLon, b: LatLon) -> int:
+    return round(distance_m(a, b) * DETOUR / PACE_MPS)
+
+
+def expected(
+    plan: Plan,
+    stops: Sequence[PlanStop],
+    *,
+    now_utc_ms: int,
+    place: LatLon | None,
+    in_progress_since_utc_ms: int | None = None,
+    legs: Legs | None = None,
+) -> list[Arrival]:
+    """Arrivals at what is left of a plan, in whatever order it is driven, with nothing but the plan and the van's own place.
+
+    Parameters
+    ----------
+    plan : Plan
+        The plan in force.
+    stops : sequence of PlanStop
+        What remains of it, in driving order.
+    now_utc_ms : int
+        The instant that is computed for.
+    place : LatLon or None
+        Where the van is; None: it is taken to be where the plan has it.
+    in_progress_since_utc_ms : int, optional
+        When the van arrived at the first of them, if it stands there.
+    legs : Legs, optional
+        Of this plan, where the caller has them already.
+    """
+    if not stops:
+        return []
+    legs = legs or Legs(plan)
+    first = stops[0]
+    if place is not None:
+        leg_s = first_leg_s(place, LatLon.from_e6(first.lat_e6, first.lon_e6), leg_s=first.leg_s, leg_m=first.leg_m)
+    else:
+        names = {stop.stop for stop in stops}
+        planned = next(stop for stop in plan.stops if stop.stop in names)
+        leg_s = legs.seconds(legs.before(planned), first)
+    return arrivals(now_utc_ms, leg_s, legs.times(stops), in_progress_since_utc_ms=in_progress_since_utc_ms, band_factors=plan.band_factors)
 
 
 def first_leg_s(position: LatLon, stop: LatLon, *, leg_s: int, leg_m: int) -> int:

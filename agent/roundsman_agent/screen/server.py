@@ -6,10 +6,9 @@ Every tap is idempotent (the page names it) and is on the disk before it is answ
 from __future__ import annotations
 
 import asyncio
-import uuid
 from collections.abc import AsyncIterator, Callable, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal, NamedTuple, TypeVar
+from typing import Any, Final, Literal, NamedTuple
 
 import msgspec
 from starlette.applications import Starlette
@@ -19,12 +18,14 @@ from starlette.responses import FileResponse, Response, StreamingResponse
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
-from roundsman_agent import AgentError
-from roundsman_agent.board import DONE
+from roundsman_agent.basemap import Basemap
 from roundsman_agent.outbox import StoreFull
-from roundsman_agent.screen.state import UNDO_S
+from roundsman_agent.screen.actions import Taps
+from roundsman_agent.screen.files import Files
+from roundsman_agent.screen.http import BadRequest, Text, answer, problem, read
+from roundsman_agent.screen.says import Says
+from roundsman_agent.screen.steering import Steering
 from roundsman_agent.unit import Unit
-from roundsman_wire.messages import Action
 
 STATIC: Final = Path(__file__).parent / "static"
 EVENT_EVERY_S: Final = 2.0
@@ -32,25 +33,6 @@ EVENT_EVERY_S: Final = 2.0
 EVENT_SPACING_S: Final = 0.1
 POSITION_EVENTS_S: Final = 1.0
 """A moving position is drawn once a second; everything else at once."""
-MAX_BODY_BYTES: Final = 16_384
-ActionId = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9_-]{8,64}$")]
-Text = Annotated[str, msgspec.Meta(max_length=200, pattern="^[^\\x00]*$")]
-
-
-class ShownRequest(msgspec.Struct, forbid_unknown_fields=True):
-    """The page has painted this plan."""
-
-    version: int
-    hash: str
-
-
-class ActionRequest(msgspec.Struct, forbid_unknown_fields=True):
-    """A tap. `action` is drawn by the page, so that a repeated request is one tap."""
-
-    stop: Text
-    outcome: Literal["arrived", "delivered", "failed"]
-    reason: Text | None = None
-    action: ActionId | None = None
 
 
 class DutyRequest(msgspec.Struct, forbid_unknown_fields=True):
@@ -103,19 +85,13 @@ class Changes:
                     return
 
 
-def problem(status: int, title: str, detail: str) -> Response:
-    """An RFC 9457 problem; `detail` says what to do next."""
-    body = msgspec.json.encode({"type": "about:blank", "status": status, "title": title, "detail": detail})
-    return Response(body, status, media_type="application/problem+json")
-
-
-def answer(value: Any, status: int = 200) -> Response:
-    """A JSON answer that nobody caches."""
-    return Response(msgspec.json.encode(value), status, {"cache-control": "no-store"}, media_type="application/json")
-
-
 def application(
-    unit: Unit, *, state: Callable[[], Mapping[str, Any]], status: Callable[[], Mapping[str, Any]], changes: Changes
+    unit: Unit,
+    *,
+    state: Callable[[], Mapping[str, Any]],
+    status: Callable[[], Mapping[str, Any]],
+    changes: Changes,
+    basemap: Basemap | None = None,
 ) -> Starlette:
     """The screen of one unit.
 
@@ -125,6 +101,8 @@ def application(
         What the screen shows, and what a technician is told, as JSON objects.
     changes : Changes
         Told of every change by the unit.
+    basemap : Basemap, optional
+        The map that is kept on the unit.
     """
 
     async def page(_: Request) -> Response:
@@ -146,23 +124,8 @@ def application(
 
         return StreamingResponse(stream(), media_type="text/event-stream", headers={"cache-control": "no-store"})
 
-    async def shown(request: Request) -> Response:
-        said = await _read(request, ShownRequest)
-        if not await unit.shown(said.version, said.hash):
-            return problem(409, "Not the plan in force", "Read /api/screen and say what is painted now.")
-        return answer({})
-
-    async def act(request: Request) -> Response:
-        said = await _read(request, ActionRequest)
-        if said.outcome == "failed" and not (said.reason or "").strip():
-            return problem(422, "A failed stop needs a reason", "Send `reason`, for example `nobody there`.")
-        return await _tap(unit, said)
-
-    async def undo(request: Request) -> Response:
-        return await _undo(unit, request.path_params["action"])
-
     async def duty(request: Request) -> Response:
-        said = await _read(request, DutyRequest)
+        said = await read(request, DutyRequest)
         await unit.set_duty(said.duty, said.driver)
         return answer({"duty": unit.board.duty, "driver": unit.board.driver})
 
@@ -171,119 +134,35 @@ def application(
             return problem(
                 error.status_code,
                 str(error.detail),
-                "GET /, /api/screen, /api/events, /api/status; POST /api/shown, /api/actions, /api/duty.",
+                "; ".join(f"{route.path} {', '.join(sorted(route.methods or ()))}" for route in routes),
             )
         if isinstance(error, BadRequest):
             return problem(422, "Not what this path takes", str(error))
         return problem(507, "The unit's store is full", f"{error}. Nothing was recorded: tell the dispatcher by phone.")
 
+    taps, steering, says, files = Taps(unit), Steering(unit), Says(unit), Files(unit, basemap)
+    routes = [
+        Route("/", page),
+        Route("/api/screen", screen),
+        Route("/api/status", tell_status),
+        Route("/api/events", events),
+        Route("/api/shown", steering.shown, methods=["POST"]),
+        Route("/api/actions", taps.act, methods=["POST"]),
+        Route("/api/actions/{action}/undo", taps.undo, methods=["POST"]),
+        Route("/api/duty", duty, methods=["POST"]),
+        Route("/api/offers/{version:int}", steering.offer, methods=["POST"]),
+        Route("/api/notices/{version:int}", steering.notice, methods=["POST"]),
+        Route("/api/reorder", steering.reorder, methods=["POST"]),
+        Route("/api/scans", says.scan, methods=["POST"]),
+        Route("/api/reports", says.report, methods=["POST"]),
+        Route("/api/messages", says.message, methods=["POST"]),
+        Route("/api/blobs", files.put_blob, methods=["PUT"]),
+        Route("/api/route", files.route),
+        Route("/api/basemap", files.basemap),
+        Route("/basemap.geojson", files.basemap_file),
+        Route("/basemap.geojson.gz", files.basemap_file),
+    ]
     return Starlette(
-        routes=[
-            Route("/", page),
-            Route("/api/screen", screen),
-            Route("/api/status", tell_status),
-            Route("/api/events", events),
-            Route("/api/shown", shown, methods=["POST"]),
-            Route("/api/actions", act, methods=["POST"]),
-            Route("/api/actions/{action}/undo", undo, methods=["POST"]),
-            Route("/api/duty", duty, methods=["POST"]),
-            Mount("/static", StaticFiles(directory=STATIC)),
-        ],
+        routes=[*routes, Mount("/static", StaticFiles(directory=STATIC))],
         exception_handlers={HTTPException: refused, BadRequest: refused, StoreFull: refused},
     )
-
-
-S = TypeVar("S", bound=msgspec.Struct)
-
-
-class BadRequest(AgentError):
-    """A body that is not what the path wants."""
-
-
-async def _read(request: Request, kind: type[S]) -> S:
-    # A page of another origin can post plain text here without asking; JSON it cannot.
-    if request.headers.get("content-type", "").partition(";")[0].strip() != "application/json":
-        raise BadRequest("Send content-type application/json.")
-    body = b""
-    async for part in request.stream():
-        body += part
-        if len(body) > MAX_BODY_BYTES:
-            raise BadRequest(f"At most {MAX_BODY_BYTES} bytes.")
-    try:
-        return msgspec.json.decode(body, type=kind)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise BadRequest(f"{error}.") from None
-
-
-async def _tap(unit: Unit, said: ActionRequest) -> Response:
-    """Log a tap, unless this very one is logged already or the stop's state does not allow it."""
-    action_id = said.action or uuid.uuid4().hex
-    refusal: list[Response] = []
-
-    def make() -> Action | None:
-        known = unit.board.actions.get(action_id)
-        if known is not None:
-            if (known.stop, known.outcome) != (said.stop, said.outcome):
-                refusal.append(problem(409, "This action id is used", "Draw a new id for another tap."))
-            return None
-        if unit.board.duty == "off":
-            refusal.append(problem(409, "Off shift", "Begin the shift first: POST /api/duty with duty `on`."))
-            return None
-        stop = next((stop for stop in (unit.plan.stops if unit.plan else ()) if stop.stop == said.stop), None)
-        before = unit.board.said(said.stop)
-        if before is not None and before.outcome in DONE:
-            refusal.append(
-                problem(409, f"This stop is {before.outcome} already", f"Undo action {before.action} first, if it was a mistake.")
-            )
-            return None
-        if stop is None:
-            refusal.append(problem(404, "No such stop in the plan in force", "Read /api/screen: the plan may have changed."))
-            return None
-        here = unit.here()
-        return Action(
-            mono_ms=unit.clock.mono_ms(),
-            utc_ms=unit.clock.utc_ms(),
-            action=action_id,
-            stop=said.stop,
-            tasks=stop.tasks,
-            outcome=said.outcome,
-            reason=said.reason if said.outcome == "failed" else None,
-            driver=unit.board.driver,
-            lat_e6=None if here is None else here.lat_e6,
-            lon_e6=None if here is None else here.lon_e6,
-        )
-
-    await unit.log_for_driver(make)
-    if refusal:
-        return refusal[0]
-    return answer({"action": action_id, "undo_until_utc_ms": (unit.board.actions[action_id].utc_ms or 0) + 1000 * UNDO_S})
-
-
-async def _undo(unit: Unit, action_id: str) -> Response:
-    """Take a tap back, within its window; again: the same answer."""
-    refusal: list[Response] = []
-
-    def make() -> Action | None:
-        known = unit.board.actions.get(action_id)
-        if known is None:
-            refusal.append(problem(404, "No such action", "Read `last_action` of /api/screen."))
-            return None
-        if action_id in unit.board.undone:
-            return None
-        now_utc_ms = unit.clock.utc_ms()
-        if now_utc_ms > (known.utc_ms or 0) + 1000 * UNDO_S:
-            refusal.append(problem(409, "Too late to undo", "The customer may have been told: call the dispatcher."))
-            return None
-        return Action(
-            mono_ms=unit.clock.mono_ms(),
-            utc_ms=now_utc_ms,
-            action=f"undo-{action_id}"[:64],
-            stop=known.stop,
-            tasks=known.tasks,
-            outcome="undo",
-            undoes=action_id,
-            driver=unit.board.driver,
-        )
-
-    await unit.log_for_driver(make)
-    return refusal[0] if refusal else answer({"action": action_id, "undone": True})

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Final
 
 import msgspec
 
 from roundsman_agent.board import Board
 from roundsman_agent.pipeline import Position
+from roundsman_agent.work import Work
 from roundsman_core import timeline
 from roundsman_core.geo import LatLon, distance_m
-from roundsman_core.timeline import Arrival, StopTime
-from roundsman_wire.messages import Plan, PlanStop
+from roundsman_core.timeline import Arrival
+from roundsman_wire.messages import Parcel, Plan, PlanStop
 
 UNDO_S: Final = 60
 """Business seconds in which a tap can be taken back; after that the customer may have been told."""
@@ -20,6 +22,8 @@ FRESH_S: Final = 5.0
 FRESH_REAL_S: Final = 2.0
 """In a pretend world, whose time runs fast, a busy machine makes every position look old."""
 FOLLOWING: Final = 40
+NEAR_M: Final = 150.0
+"""The driver looks for the door now, not for the way."""
 
 
 class View(msgspec.Struct, frozen=True, kw_only=True):
@@ -39,49 +43,53 @@ class View(msgspec.Struct, frozen=True, kw_only=True):
     plan_hash: str
     valid_until_utc_ms: int | None
     backlog: int
+    work: Work
 
 
 def screen(view: View) -> dict[str, Any]:
     """The state that the page paints and simulated drivers follow."""
-    stops = [] if view.plan is None else view.board.remaining(view.plan.stops)
-    times = expected(view, stops)
+    work, stops, times = view.work, view.work.stops, view.work.times
     return {
         "now_utc_ms": view.now_utc_ms,
         "vehicle": view.vehicle,
-        "language": view.language,
+        "language": work.language or view.language,
+        "time_zone": work.time_zone,
+        "distance_unit": work.distance_unit,
         "link": {"state": "online" if view.online else "offline", "since_utc_ms": view.link_since_utc_ms, "reason": view.link_reason},
         "fix": _fix(view),
+        "moving": work.moving,
         "duty": view.board.duty,
         "driver": view.board.driver,
         "plan": None if view.plan is None else _plan(view, view.plan, len(stops)),
         "next": _next(view, stops[0], times[0]) if stops else None,
         "following": [
-            {
-                "stop": stop.stop,
-                "position": index,
-                "name": stop.name,
-                "address": stop.address,
-                "eta_utc_ms": time.eta_utc_ms,
-                "late_s": time.late_s,
-            }
-            for index, (stop, time) in enumerate(zip(stops[1:FOLLOWING], times[1:FOLLOWING], strict=True), start=_position(view, stops) + 1)
+            _following(view, stop, time, position)
+            for position, (stop, time) in enumerate(
+                zip(stops[1:FOLLOWING], times[1:FOLLOWING], strict=True), start=_position(view, stops) + 1
+            )
         ],
+        "offer": _offer(work),
+        "notice": None
+        if work.notice is None
+        else {
+            "version": work.notice.version,
+            "changes": list(work.notice.changes),
+            "reason": work.notice.reason,
+            "since_utc_ms": work.notice.since_utc_ms,
+        },
+        "loading": _loading(view),
+        "risks": [
+            {"stop": stop.stop, "name": stop.name, "late_s": view.board.risks[stop.stop]} for stop in stops if stop.stop in view.board.risks
+        ],
+        "reorder": _reorder(view),
+        "messages": [
+            {"message": m.command.command, "text": m.command.text, "stop": m.command.stop, "utc_ms": m.utc_ms, "answered": m.answered}
+            for m in work.messages
+        ],
+        "blobs_waiting": work.blobs_waiting,
         "last_action": _last_action(view),
         "backlog": view.backlog,
     }
-
-
-def expected(view: View, stops: list[PlanStop]) -> list[Arrival]:
-    """Arrivals at the remaining stops, by the same timeline as the hub's."""
-    if not stops:
-        return []
-    first = stops[0]
-    place = None if view.position is None else view.position.position
-    there = LatLon.from_e6(first.lat_e6, first.lon_e6)
-    leg_s = first.leg_s if place is None else timeline.first_leg_s(place, there, leg_s=first.leg_s, leg_m=first.leg_m)
-    return timeline.arrivals(
-        view.now_utc_ms, leg_s, [StopTime.of(stop) for stop in stops], in_progress_since_utc_ms=view.board.arrived_utc_ms(first.stop)
-    )
 
 
 def _fix(view: View) -> dict[str, Any]:
@@ -113,7 +121,7 @@ def _plan(view: View, plan: Plan, remaining: int) -> dict[str, Any]:
     }
 
 
-def _position(view: View, stops: list[PlanStop]) -> int:
+def _position(view: View, stops: Sequence[PlanStop]) -> int:
     """Number of the next stop in the shift, from 1."""
     return len(view.board.done_this_shift()) + (1 if stops else 0)
 
@@ -142,6 +150,87 @@ def _next(view: View, stop: PlanStop, time: Arrival) -> dict[str, Any]:
         "eta_utc_ms": time.eta_utc_ms,
         "late_s": time.late_s,
         "phase": "arrived" if view.board.phase(stop.stop) == "arrived" else "driving",
+        "items": [_item(view.board, item) for item in stop.items],
+        "proof": list(stop.proof),
+        "has_code": stop.code_sha256 is not None,
+        "contact_free": stop.contact_free,
+        "pinned": stop.pinned,
+        "promise_risk_s": view.board.risks.get(stop.stop, 0),
+        "on_map": True,
+        "near": straight_m is not None and straight_m <= NEAR_M,
+    }
+
+
+def _following(view: View, stop: PlanStop, time: Arrival, position: int) -> dict[str, Any]:
+    return {
+        "stop": stop.stop,
+        "position": position,
+        "kind": stop.kind,
+        "name": stop.name,
+        "address": stop.address,
+        "parcels": stop.parcels,
+        "window_start_utc_ms": stop.window_start_utc_ms,
+        "window_end_utc_ms": stop.window_end_utc_ms,
+        "eta_utc_ms": time.eta_utc_ms,
+        "late_s": time.late_s,
+        "promise_risk_s": view.board.risks.get(stop.stop, 0),
+        "pinned": stop.pinned,
+    }
+
+
+def _item(board: Board, item: Parcel) -> dict[str, Any]:
+    scan = board.scans.get(item.parcel)
+    return {
+        "parcel": item.parcel,
+        "name": item.name,
+        "place": scan.place if scan is not None and scan.place else item.place,
+        "weight_g": item.weight_g,
+        "loaded": board.loaded(item.parcel),
+    }
+
+
+def _offer(work: Work) -> dict[str, Any] | None:
+    offer = work.offer
+    if offer is None:
+        return None
+    names = {stop.stop: stop.name for stop in (*work.stops, *offer.plan.stops)}
+    return {
+        "version": offer.plan.version,
+        "hash": offer.plan_hash,
+        "issued_utc_ms": offer.plan.issued_utc_ms,
+        "reason": offer.plan.reason,
+        "changes": list(offer.plan.changes),
+        "may_decline": offer.may_decline,
+        "safe": offer.safe,
+        "next_changes": offer.change.next_changes,
+        "before": [{"stop": stop, "name": names[stop]} for stop in offer.change.before],
+        "after": [{"stop": stop, "name": names[stop]} for stop in offer.change.after],
+    }
+
+
+def _loading(view: View) -> dict[str, Any] | None:
+    """What has to be in the van: the last stop's parcels first, for they lie deepest."""
+    work = view.work
+    items = [
+        _item(view.board, item) | {"stop": stop.stop, "position": position, "name": item.name or stop.name}
+        for position, stop in reversed(list(enumerate(work.stops, start=1)))
+        if stop.kind == "delivery"
+        for item in stop.items
+    ]
+    if not work.at_depot or work.moving or not items:
+        return None
+    return {"items": items, "loaded": sum(item["loaded"] for item in items), "total": len(items)}
+
+
+def _reorder(view: View) -> dict[str, Any]:
+    limits = None if view.plan is None else view.plan.reorder
+    suggestion = view.work.suggestion
+    return {
+        "allowed": limits is not None and limits.max_moved > 0 and view.board.duty != "off",
+        "max_moved": 0 if limits is None else limits.max_moved,
+        "suggestion": None
+        if suggestion is None
+        else {"stops": list(suggestion.stops), "saves_s": suggestion.saves_s, "why": suggestion.why},
     }
 
 
