@@ -125,6 +125,8 @@ class _Client(paho.Client):
 class Line:
     """A connection to the broker that mends itself, on a thread of its own. Each shard's messages go to one of the inboxes."""
 
+    client: type[paho.Client] = _Client
+
     def __init__(self, login: BrokerLogin, inboxes: Sequence[Inbox]) -> None:
         self._login = login
         self._inboxes = inboxes
@@ -193,6 +195,11 @@ class Line:
         for inbox, some in zip(self._inboxes, parted, strict=True):
             if some:
                 inbox.put(some)
+
+
+def client_id() -> str:
+    """A name at the broker that no other worker has."""
+    return f"ingest-{os.getpid()}-{secrets.token_hex(4)}"
 
 
 def inbox_of(name: str, inboxes: int) -> int:

@@ -74,7 +74,7 @@ def unpack(frames: Sequence[tuple[Header, bytes]]) -> tuple[Fixes, dict[int, Wir
     refused: dict[int, WireError] = {}
     runs: list[tuple[int, int, int, int, int, int]] = []  # frame, count, mono, utc, lat, lon
     packed: list[memoryview] = []
-    seqs: list[Ints] = []
+    pieces: list[tuple[int, int]] = []  # unbroken ranges of numbers: first, how many
     for index, (header, data) in enumerate(frames):
         try:
             found, rows = _runs(header, data)
@@ -83,7 +83,7 @@ def unpack(frames: Sequence[tuple[Header, bytes]]) -> tuple[Fixes, dict[int, Wir
             continue
         runs += [(index, *run) for run in found]
         packed += rows
-        seqs.append(_seqs(header))
+        pieces += _pieces(header)
     raw = np.frombuffer(b"".join(packed), _ROW)
     table = np.array(runs, np.int64).reshape(len(runs), 6)
     counts = table[:, 1]
@@ -99,7 +99,7 @@ def unpack(frames: Sequence[tuple[Header, bytes]]) -> tuple[Fixes, dict[int, Wir
     mono = summed("d_ms", 2)
     fixes = Fixes(
         frame=np.repeat(table[:, 0], counts),
-        seq=np.concatenate(seqs) if seqs else np.empty(0, np.int64),
+        seq=_numbers(pieces),
         mono_ms=mono,
         utc_ms=np.where(timed, mono + np.repeat(np.where(table[:, 3] != NO_UTC, table[:, 3] - table[:, 2], 0), counts), NO_UTC),
         lat_e6=summed("d_lat", 4),
@@ -130,7 +130,8 @@ def _runs(header: Header, data: bytes) -> tuple[list[tuple[int, int, int, int, i
     body = memoryview(body_of(header, data))
     runs: list[tuple[int, int, int, int, int]] = []
     rows: list[memoryview] = []
-    at, wanted, held = 0, header.held, 0
+    at, held = 0, 0
+    wanted = header.held if header.gone else header.last_seq - header.first_seq + 1
     while at < len(body):
         if len(body) - at < RUN.size:
             raise WireError("track body ends inside a run's head")
@@ -150,10 +151,23 @@ def _runs(header: Header, data: bytes) -> tuple[list[tuple[int, int, int, int, i
     return runs, rows
 
 
-def _seqs(header: Header) -> Ints:
+def _pieces(header: Header) -> list[tuple[int, int]]:
+    """The header's numbers without those that are gone: (first, how many) of each unbroken range."""
     if not header.gone:
-        return np.arange(header.first_seq, header.last_seq + 1, dtype=np.int64)
-    return np.fromiter(header.held_seqs(), np.int64)
+        return [(header.first_seq, header.last_seq - header.first_seq + 1)]
+    pieces, at = [], header.first_seq
+    for gone in header.gone:
+        pieces.append((at, gone.first - at))
+        at = gone.last + 1
+    return [*pieces, (at, header.last_seq - at + 1)]
+
+
+def _numbers(pieces: Sequence[tuple[int, int]]) -> Ints:
+    table = np.array(pieces, np.int64).reshape(len(pieces), 2)
+    counts = table[:, 1]
+    ends = np.cumsum(counts)
+    before: Ints = np.repeat(table[:, 0] - (ends - counts), counts)
+    return before + np.arange(len(before), dtype=np.int64)
 
 
 def _known(raw: npt.NDArray[Any], none: int, step: int) -> Ints:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
 
+import msgspec
 import numpy as np
 
 from roundsman_core.lanes import Duplicate, Gap, Take, follow
@@ -28,8 +29,7 @@ FUTURE: Final = timedelta(days=1)
 UNDECODABLE: Final = GONE_REASONS[5]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LogFrame:
+class LogFrame(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A frame whose header could be read, from a vehicle that the broker vouches for."""
 
     topic: str
@@ -50,8 +50,7 @@ class Taken:
     counts: Counter[str]
 
 
-@dataclass(slots=True, kw_only=True)
-class Bound:
+class Bound(msgspec.Struct, kw_only=True, gc=False):
     """A frame with its lane, and the range of it that is new."""
 
     frame: LogFrame
@@ -95,12 +94,16 @@ def take(cur: Cursor, frames: Sequence[LogFrame], clock: Clock, *, distrust: str
         Another worker moved a watermark: roll back and try again.
     """
     counts: Counter[str] = Counter()
-    fleets = log_store.fleets_of(cur, {frame.vehicle for frame in frames})
+    held = log_store.lock_lanes(cur, ((frame.vehicle, frame.header.session, frame.header.lane) for frame in frames))
+    fleets, epoch = held.fleets, held.epoch
     unknown = Counter(frame.vehicle for frame in frames if frame.vehicle not in fleets)
     known = [frame for frame in frames if frame.vehicle in fleets]
     if not known:
         return Taken(acks=[], new_facts={}, unknown=unknown, counts=counts)
-    epoch, lanes = _lanes(cur, known)
+    lanes = {
+        (vehicle, session, lane): _Lane(vehicle=vehicle, session=session, session_no=number, lane=lane, old=through, through=through)
+        for (vehicle, session, lane), (number, through) in sorted(held.lanes.items())
+    }
     bound = _follow(known, lanes, counts)
     stored, timed, untimed = read(bound, clock, distrust, counts)
 
@@ -124,19 +127,6 @@ def take(cur: Cursor, frames: Sequence[LogFrame], clock: Clock, *, distrust: str
         unknown=unknown,
         counts=counts,
     )
-
-
-def _lanes(cur: Cursor, frames: Sequence[LogFrame]) -> tuple[int, dict[tuple[str, str, int], _Lane]]:
-    """The epoch, and every lane that the frames are of, locked."""
-    keys = {(frame.vehicle, frame.header.session, frame.header.lane) for frame in frames}
-    numbers = log_store.session_numbers(cur, ((vehicle, session) for vehicle, session, _ in keys))
-    through = log_store.lock_lanes(cur, ((numbers[vehicle, session], lane) for vehicle, session, lane in keys))
-    lanes = {}
-    for vehicle, session, lane in sorted(keys):
-        number = numbers[vehicle, session]
-        at = through[number, lane]
-        lanes[vehicle, session, lane] = _Lane(vehicle=vehicle, session=session, session_no=number, lane=lane, old=at, through=at)
-    return log_store.epoch(cur), lanes
 
 
 def _follow(frames: Sequence[LogFrame], lanes: dict[tuple[str, str, int], _Lane], counts: Counter[str]) -> list[Bound]:

@@ -252,12 +252,12 @@ def _printable(error: Exception) -> str:
 _parsed = lru_cache(TOPICS)(parse_topic)
 
 
-def run(settings: Settings, clock: Clock, stop: threading.Event | None = None) -> None:
-    """Run an ingest worker until `stop` is set."""
+def run(settings: Settings, clock: Clock, stop: threading.Event | None = None, make_line: type[Line] = Line) -> None:
+    """Run an ingest worker until `stop` is set, over another kind of line if told so."""
     stop = stop or threading.Event()
     with Database.connect(settings.database_url, max_size=STORING + 1) as db:
         inboxes = [Inbox() for _ in range(STORING)]
-        line = Line(settings.hub_broker, inboxes)
+        line = make_line(settings.hub_broker, inboxes)
         stores = [_Store(db, inbox, Ingest(db, clock, line), stop) for inbox in inboxes]
         line.start()
         for store in stores:

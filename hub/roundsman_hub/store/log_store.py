@@ -7,12 +7,17 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
+from psycopg.rows import tuple_row
+
 from roundsman_hub import HubError
 from roundsman_hub.store.db import Cursor
 from roundsman_wire.messages import FACTS
 
 MAX_UNREADABLE: Final = 100
 """Unreadable frames kept of one topic: enough to find the fault; a van that repeats itself must not fill the disk."""
+
+LaneKey = tuple[str, str, int]
+"""Vehicle, session, lane."""
 
 _FIX: Final = "lat_e6, lon_e6, speed_cm_s, heading_cdeg, accuracy_dm, satellites, flags"
 _COPY_TIMED: Final = f"COPY log.fixes (time, vehicle_id, session_no, seq, mono_ms, {_FIX}) FROM STDIN (FORMAT BINARY)"
@@ -123,28 +128,66 @@ def _session_numbers(cur: Cursor, vehicles: Sequence[str], sessions: Sequence[st
     return {(row["vehicle_id"], row["session"]): row["session_no"] for row in cur}
 
 
-def lock_lanes(cur: Cursor, wanted: Iterable[tuple[int, int]]) -> dict[tuple[int, int], int]:
-    """Watermarks of (session number, lane) pairs, locked in one order for all workers; new lanes begin at 0.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Held:
+    """Lanes as one transaction found them, their watermarks locked.
+
+    lanes : (vehicle, session, lane) → (session number, through_seq); without those of vehicles that the hub does not know.
+    fleets : vehicle → fleet.
+    """
+
+    epoch: int
+    lanes: dict[LaneKey, tuple[int, int]]
+    fleets: dict[str, str]
+
+
+# Ids and numbers have no comma: joined text costs driver and server a fraction of an array's elements.
+_LOCK: Final = """
+    SELECT e.epoch, n.vehicle_id, n.session, n.lane, v.fleet_id, w.session_no, w.through_seq
+    FROM unnest(string_to_array(%s, ','), string_to_array(%s, ','), string_to_array(%s, ',')::smallint[]) AS n (vehicle_id, session, lane)
+    JOIN vehicles v ON v.vehicle_id = n.vehicle_id AND v.retired_at IS NULL
+    JOIN log.sessions s ON s.vehicle_id = n.vehicle_id AND s.session = n.session
+    JOIN log.watermarks w ON w.session_no = s.session_no AND w.lane = n.lane CROSS JOIN log.epoch e
+    ORDER BY w.session_no, w.lane FOR UPDATE OF w
+"""
+
+
+def lock_lanes(cur: Cursor, wanted: Iterable[LaneKey]) -> Held:
+    """Find lanes and lock their watermarks, in one order for all workers. New ones begin at 0.
 
     The lock saves a lost race; that nothing is stored twice rests on `move` alone.
     """
-    pairs = sorted(set(wanted))
-    arrays = ([number for number, _ in pairs], [lane for _, lane in pairs])
-    lock = (
-        "SELECT w.session_no, w.lane, w.through_seq FROM log.watermarks w "
-        "JOIN unnest(%s::int[], %s::smallint[]) AS n (session_no, lane) USING (session_no, lane) "
-        "ORDER BY w.session_no, w.lane FOR UPDATE OF w"
-    )
-    found = {(row["session_no"], row["lane"]): int(row["through_seq"]) for row in cur.execute(lock, arrays)}
-    if len(found) < len(pairs):
-        cur.execute(
-            "INSERT INTO log.watermarks (session_no, lane, through_seq) "
-            "SELECT session_no, lane, 0 FROM unnest(%s::int[], %s::smallint[]) AS n (session_no, lane) ORDER BY 1, 2 "
-            "ON CONFLICT DO NOTHING",
-            arrays,
-        )
-        found = {(row["session_no"], row["lane"]): int(row["through_seq"]) for row in cur.execute(lock, arrays)}
+    keys = sorted(set(wanted))
+    found = _lock_lanes(cur, keys)
+    if len(found.lanes) < len(keys) and _open_lanes(cur, [key for key in keys if key not in found.lanes]):
+        found = _lock_lanes(cur, keys)
     return found
+
+
+def _lock_lanes(cur: Cursor, keys: Sequence[LaneKey]) -> Held:
+    columns = [",".join(map(str, column)) for column in zip(*keys, strict=True)]
+    lanes: dict[LaneKey, tuple[int, int]] = {}
+    fleets: dict[str, str] = {}
+    with cur.connection.cursor(row_factory=tuple_row) as rows:
+        found = rows.execute(_LOCK, columns).fetchall()
+    for _, vehicle, session, lane, fleet, number, through in found:
+        lanes[vehicle, session, lane] = number, through
+        fleets[vehicle] = fleet
+    return Held(epoch=found[0][0] if found else epoch(cur), lanes=lanes, fleets=fleets)
+
+
+def _open_lanes(cur: Cursor, keys: Sequence[LaneKey]) -> bool:
+    """Make what is missing of the lanes of known vehicles. True if there were any."""
+    fleets = fleets_of(cur, (vehicle for vehicle, _, _ in keys))
+    known = [key for key in keys if key[0] in fleets]
+    numbers = session_numbers(cur, ((vehicle, session) for vehicle, session, _ in known))
+    pairs = sorted((numbers[vehicle, session], lane) for vehicle, session, lane in known)
+    cur.execute(
+        "INSERT INTO log.watermarks (session_no, lane, through_seq) "
+        "SELECT session_no, lane, 0 FROM unnest(%s::int[], %s::smallint[]) AS n (session_no, lane) ORDER BY 1, 2 ON CONFLICT DO NOTHING",
+        ([number for number, _ in pairs], [lane for _, lane in pairs]),
+    )
+    return bool(known)
 
 
 def move(cur: Cursor, moves: Sequence[Move]) -> None:
@@ -157,11 +200,12 @@ def move(cur: Cursor, moves: Sequence[Move]) -> None:
     """
     if not moves:
         return
+    columns = zip(*((m.session_no, m.lane, m.old, m.new) for m in moves), strict=True)
     cur.execute(
-        "UPDATE log.watermarks w SET through_seq = n.new "
-        "FROM unnest(%s::int[], %s::smallint[], %s::bigint[], %s::bigint[]) AS n (session_no, lane, old, new) "
-        "WHERE w.session_no = n.session_no AND w.lane = n.lane AND w.through_seq = n.old",
-        ([m.session_no for m in moves], [m.lane for m in moves], [m.old for m in moves], [m.new for m in moves]),
+        "UPDATE log.watermarks w SET through_seq = n.new FROM unnest(string_to_array(%s, ',')::int[], "
+        "string_to_array(%s, ',')::smallint[], string_to_array(%s, ',')::bigint[], string_to_array(%s, ',')::bigint[]) "
+        "AS n (session_no, lane, old, new) WHERE w.session_no = n.session_no AND w.lane = n.lane AND w.through_seq = n.old",
+        [",".join(map(str, column)) for column in columns],
     )
     if cur.rowcount != len(moves):
         raise LostRace(f"{len(moves) - cur.rowcount} of {len(moves)} watermarks were moved by another worker")
