@@ -1,6 +1,6 @@
 # Two commands on a fresh machine, each doing all its own set-up: `make demo` and `make test`.
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-test demo test test-deep lint bench bench-loop bench-plan lock web
+.PHONY: help setup setup-test demo test test-deep lint bench bench-loop bench-plan bench-ingest lock web
 PY := .venv/bin/python
 
 help:  ## what there is
@@ -27,6 +27,9 @@ bench-loop: setup  ## urgent order to screen, fixes lost or doubled, what a van 
 
 bench-plan: setup  ## an order's change into a plan: insertion, judge and commit
 	@$(PY) -m roundsman_hub bench plan
+
+bench-ingest: setup  ## ingest against \copy of the same rows, its cost, its lag, questions of 20 million rows (QUICK=1)
+	@$(PY) -m roundsman_hub.bench_ingest $(if $(QUICK),--quick) $(if $(shell .ci/timescaledb-root),--timescaledb-root "$$(.ci/timescaledb-root)")
 
 web: setup  ## build dashboards/web into the hub's package
 	@.ci/web --force
