@@ -320,8 +320,7 @@ class Unit:
 
     def _configure(self) -> None:
         config = self.inbox.config
-        mode = config.sampling if config is not None and config.sampling is not None else self._file_sampling
-        self._pipeline_config = PipelineConfig.of(mode, self.clock.base.factor)
+        self._pipeline_config = PipelineConfig.of(self._file_sampling, self.clock.base, config)
 
     def _sites_changed(self) -> None:
         if self.inbox.sites is None:
