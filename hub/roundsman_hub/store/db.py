@@ -21,7 +21,7 @@ CHANNEL: Final = "rm"
 GETS_WITHIN_S: Final = 3.0
 """A request waits this long for a connection before it is told that the database is away; a worker that is to end, no longer either."""
 RETRIES_WITHIN_S: Final = 2.0
-"""A lost connection is tried again for this long, then only when somebody asks: the pool doubles its pauses, and would sleep past the return."""
+"""A lost connection is tried again for this long, then only when somebody asks: the pool doubles its pauses and would oversleep."""
 CONNECT_WITHIN_S: Final = 5
 KEEPALIVES: Final[dict[str, Any]] = {"keepalives": 1, "keepalives_idle": 5, "keepalives_interval": 2, "keepalives_count": 3}
 """A database whose machine is gone is noticed in about 11 s, and its locks end as soon."""
