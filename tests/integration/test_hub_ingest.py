@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import subprocess
+import sys
 import tempfile
 import threading
 import time
@@ -24,6 +26,7 @@ from roundsman_hub.broker import Broker, free_port, prepare
 from roundsman_hub.clock import Clock
 from roundsman_hub.derive import worker as derive_worker
 from roundsman_hub.ingest import worker as ingest_worker
+from roundsman_hub.ingest.inbox import MOST_WAITING_BYTES
 from roundsman_hub.pki import Pki, open_pki
 from roundsman_hub.settings import Endpoint, Settings, write_private
 from roundsman_hub.store import embedded
@@ -53,6 +56,7 @@ class Van:
         self.vehicle, self.epoch = vehicle, 0
         self.lane = SendLane(session=f"{int(vehicle[2:], 16):016x}", lane=TRACK)
         self._lock = threading.Lock()
+        self._repeated: bytes | None = None
         made = pki.issue_vehicle(vehicle)
         write_private(folder / f"{vehicle}.pem", made.certificate_pem)
         write_private(folder / f"{vehicle}.key", made.key_pem)
@@ -82,6 +86,15 @@ class Van:
         """Its first fact."""
         data = frames.encode_frame(self.lane.session, FACTS, 1, 1, frames.pack_entries([frames.encode_entry(fact)]))
         self._client.publish(topic(self.vehicle, "facts"), data)
+
+    def repeat(self, fixes: int) -> int:
+        """Send the first so many unacknowledged fixes as one frame, and wait until it left; its size."""
+        if self._repeated is None:
+            first = self.acked + 1
+            rows = [self._fix(seq) for seq in range(first, first + fixes)]
+            self._repeated = frames.encode_frame(self.lane.session, TRACK, first, first + fixes - 1, frames.pack_rows(rows))
+        self._client.publish(topic(self.vehicle, "track"), self._repeated).wait_for_publish(WITHIN_S)
+        return len(self._repeated)
 
     def push(self) -> None:
         """Send what the window allows; called again when nothing moves, it sends again."""
@@ -159,13 +172,7 @@ class Hub:
     @contextmanager
     def running(self, role: Callable[[Settings, Clock, threading.Event], None] = ingest_worker.run) -> Iterator[None]:
         """A worker on a thread; it must still be there when the block ends."""
-        settings = Settings(
-            data_dir=self.folder,
-            database_url=self.postgres.dsn(),
-            hub_broker=self.broker.hub,
-            vans_broker=self.broker.vans,
-            api=Endpoint(host=HOST, port=1),
-        )
+        settings = self._settings()
         stop, failed = threading.Event(), []
 
         def run() -> None:
@@ -183,6 +190,33 @@ class Hub:
             thread.join(30)
         assert failed == []
         assert not thread.is_alive()
+
+    @contextmanager
+    def process(self) -> Iterator[subprocess.Popen[bytes]]:
+        """A worker in a process of its own, as on another machine."""
+        self._settings().save()
+        command = [sys.executable, "-m", "roundsman_hub", "ingest", "--data", str(self.folder), "--tied"]
+        process = subprocess.Popen(command, stdin=subprocess.DEVNULL)
+        try:
+            yield process
+        finally:
+            process.kill()
+            process.wait()
+
+    def shares(self) -> list[int]:
+        """How many shards each worker serves that lives, or that nobody has missed yet."""
+        with self.db.transaction() as cur:
+            rows = cur.execute("SELECT cardinality(shards) AS shards FROM log.ingest_workers ORDER BY worker_no").fetchall()
+        return [row["shards"] for row in rows]
+
+    def _settings(self) -> Settings:
+        return Settings(
+            data_dir=self.folder,
+            database_url=self.postgres.dsn(),
+            hub_broker=self.broker.hub,
+            vans_broker=self.broker.vans,
+            api=Endpoint(host=HOST, port=1),
+        )
 
     def all_acked(self, *vans: Van) -> Callable[[], bool]:
         """Are the vans' logs acknowledged? Asking makes each van try again now and then, as its own timer would."""
@@ -310,3 +344,85 @@ def test_a_second_worker_takes_over(hub: Hub) -> None:
         van.drive(100)
         until(hub.all_acked(van), "acks of the second")
     hub.check(van)
+
+
+def test_half_of_the_shards_move_to_a_second_process_and_come_back_when_it_is_killed(hub: Hub) -> None:
+    """Stated: two looks (2 s) after it starts, one look (1 s) after it is killed. Each entry is stored once, whoever served its van."""
+    vans = [hub.van() for _ in range(12)]
+    with hub.process():
+        until(lambda: hub.shares() == [64], "the first to serve all")
+        for van in vans:
+            van.drive(100)
+        with hub.process() as second:
+            until(lambda: hub.shares() == [32, 32], "the second to have half")
+            for van in vans:
+                van.drive(100)
+            until(hub.all_acked(*vans), "acks of both")
+            for van in vans:
+                van.drive(300)
+            second.kill()
+        for van in vans:
+            van.drive(100)
+        until(lambda: hub.shares() == [64], "the first to serve all again")
+        until(hub.all_acked(*vans), "acks of the first")
+    hub.check(*vans)
+
+
+@pytest.mark.deep
+def test_a_process_that_hangs_loses_its_shards(hub: Hub) -> None:
+    """It keeps its connection, so its locks would last for ever; when it goes on, it takes its share anew."""
+    vans = [hub.van() for _ in range(12)]
+    with hub.process(), hub.process() as second:
+        until(lambda: hub.shares() == [32, 32], "each to have half")
+        second.send_signal(signal.SIGSTOP)
+        for van in vans:
+            van.drive(100)
+        until(lambda: hub.shares() == [64], "the first to serve all")
+        until(hub.all_acked(*vans), "acks of the first")
+        second.send_signal(signal.SIGCONT)
+        for van in vans:
+            van.drive(100)
+        until(lambda: hub.shares() == [32, 32], "the second to be back")
+        until(hub.all_acked(*vans), "acks of both")
+    hub.check(*vans)
+
+
+def test_a_database_that_stands_still_stops_the_acks_and_not_the_memory(hub: Hub) -> None:
+    """Back-pressure: the hub keeps so much and no more, its vans keep the rest, and all of it arrives."""
+    vans = [hub.van() for _ in range(2)]
+    sent_bytes = 100_000_000
+    with hub.process() as process:
+        until(lambda: hub.shares() == [64], "all shards to be served")
+        for van in vans:
+            van.drive(20)
+        until(hub.all_acked(*vans), "acks before")
+        before = resident(process.pid)
+        stopped = [hub.postgres.pid, *children(hub.postgres.pid)]
+        for pid in stopped:
+            os.kill(pid, signal.SIGSTOP)
+        try:
+            for van in vans:
+                van.drive(4_000)
+            done = 0
+            while done < sent_bytes:
+                done += sum(van.repeat(4_000) for van in vans)
+            most = resident(process.pid)
+            assert [van.acked for van in vans] == [20, 20], "nothing is acknowledged that is not committed"
+        finally:
+            for pid in stopped:
+                os.kill(pid, signal.SIGCONT)
+        until(hub.all_acked(*vans), "acks after")
+        assert most - before < 2 * MOST_WAITING_BYTES + 30_000_000 < sent_bytes
+    hub.check(*vans)
+
+
+def resident(pid: int) -> int:
+    """Bytes of a process in memory, at most until now."""
+    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+        if line.startswith("VmHWM:"):
+            return int(line.split()[1]) * 1024
+    raise AssertionError("no such line")
+
+
+def children(pid: int) -> list[int]:
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]

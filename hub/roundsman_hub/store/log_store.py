@@ -109,12 +109,13 @@ def session_numbers(cur: Cursor, wanted: Iterable[tuple[str, str]]) -> dict[tupl
     vehicles, sessions = [vehicle for vehicle, _ in pairs], [session for _, session in pairs]
     found = _session_numbers(cur, vehicles, sessions)
     new = [pair for pair in pairs if pair not in found]
-    for vehicle, session in new:
+    if new:
         cur.execute(
-            "INSERT INTO log.sessions (vehicle_id, session, ordinal) "
-            "SELECT %(vehicle)s, %(session)s, coalesce(max(ordinal), 0) + 1 FROM log.sessions WHERE vehicle_id = %(vehicle)s "
-            "ON CONFLICT (vehicle_id, session) DO NOTHING",
-            {"vehicle": vehicle, "session": session},
+            "INSERT INTO log.sessions (vehicle_id, session, ordinal) SELECT n.vehicle_id, n.session, "
+            "coalesce((SELECT max(s.ordinal) FROM log.sessions s WHERE s.vehicle_id = n.vehicle_id), 0) "
+            "+ row_number() OVER (PARTITION BY n.vehicle_id ORDER BY n.session) "
+            "FROM unnest(%s::text[], %s::text[]) AS n (vehicle_id, session) ORDER BY 1, 2 ON CONFLICT (vehicle_id, session) DO NOTHING",
+            ([vehicle for vehicle, _ in new], [session for _, session in new]),
         )
     return _session_numbers(cur, vehicles, sessions) if new else found
 
