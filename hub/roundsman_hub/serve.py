@@ -27,6 +27,7 @@ from roundsman_hub.roads import RoadsError, start_osrm
 from roundsman_hub.roads.osrm import PROCESS_TABLE
 from roundsman_hub.settings import ADMIN_KEY_FILE, HUB_FILE, BrokerLogin, Endpoint, Settings, write_private
 from roundsman_hub.store.db import Database
+from roundsman_hub.store.embedded import archive_wal
 from roundsman_hub.store.migrate import migrate
 from roundsman_hub.supervise import BrokerKeeper, DatabaseKeeper, Say, Supervisor, last_line
 
@@ -45,6 +46,7 @@ class Options:
     vans_port: int | None = None
     broker: BrokerLogin | None = None
     database_url: str | None = None
+    wal_archive: str | None = None
     osm: Path | None = None
     osrm_url: str | None = None
     nominatim_url: str | None = None
@@ -110,6 +112,8 @@ def _run(options: Options, say: Say, stack: contextlib.ExitStack) -> None:
     database_url = options.database_url
     if database_url is None:
         say("database: starting the embedded PostgreSQL (the first start takes some seconds)")
+        if options.wal_archive:
+            archive_wal(data_dir / "postgres", None if options.wal_archive == "off" else Path(options.wal_archive))
         database = DatabaseKeeper(data_dir / "postgres", say)
         ends.append(database.stop)
         steps.append(database.step)

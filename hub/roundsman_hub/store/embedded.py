@@ -12,6 +12,7 @@ import hashlib
 import importlib.util
 import os
 import pwd
+import shlex
 import signal
 import stat
 import subprocess
@@ -30,6 +31,10 @@ STARTS_WITHIN_S: Final = 60.0
 """Crash recovery of a busy hub took 2.2 to 4.6 s; a Pi's SD card is ten times slower."""
 STOPS_WITHIN_S: Final = 4.0
 """`serve` ends its whole group in 5 s."""
+ARCHIVES_EVERY_S: Final = 300
+"""A WAL file goes to the archive at the latest after so long, full or not: what a lost machine costs of orders and plans."""
+ARCHIVE_NOTE: Final = "wal_archive"
+"""The file that remembers where WAL is archived: forgotten once, the archive would have a hole that nothing tells."""
 MAX_SOCKET_DIR: Final = 90
 """A Unix socket's path ends at 107 bytes, and `/.s.PGSQL.5432.lock` follows the folder."""
 
@@ -94,7 +99,13 @@ class EmbeddedPostgres:
         self.stop()
 
 
-def start(directory: Path, *, settings: Mapping[str, str] | None = None, database: str = "roundsman") -> EmbeddedPostgres:
+def start(
+    directory: Path,
+    *,
+    settings: Mapping[str, str] | None = None,
+    database: str = "roundsman",
+    starts_within_s: float = STARTS_WITHIN_S,
+) -> EmbeddedPostgres:
     """Start the server in `directory`, making cluster and database first where they are not there. Returns when it serves.
 
     Parameters
@@ -115,23 +126,24 @@ def start(directory: Path, *, settings: Mapping[str, str] | None = None, databas
     directory = directory.absolute()
     directory.mkdir(parents=True, exist_ok=True)
     directory.chmod(0o700)
-    lock = _lock(directory)
+    lock = lock_folder(directory)
     try:
-        user = _system_user() if os.geteuid() == 0 else None
+        user = system_user() if os.geteuid() == 0 else None
         if user is not None:
             os.chown(directory, user.pw_uid, user.pw_gid)
-            _let_through(directory)
-            _let_through(programs)
+            let_through(directory)
+            let_through(programs)
         data = directory / "data"
         if not (data / "PG_VERSION").exists():
             _run(
                 [programs / "initdb", "-D", data, "-U", "roundsman", "--auth=trust", "--encoding=UTF8", "--locale=C", "--no-instructions"],
                 user,
             )
-        _end_left_over(data)
+        end_left_over(data)
         socket_dir = _socket_dir(directory, user)
         options = {"listen_addresses": "", "unix_socket_directories": str(socket_dir), "unix_socket_permissions": "0700", "timezone": "UTC"}
-        options |= {"log_timezone": "UTC", "password_encryption": "scram-sha-256", "max_wal_size": "1GB"} | dict(settings or {})
+        options |= {"log_timezone": "UTC", "password_encryption": "scram-sha-256", "max_wal_size": "1GB"}
+        options |= _archiving(directory, user) | dict(settings or {})
         with (directory / "postgres.log").open("ab") as log:
             process = subprocess.Popen(
                 [str(programs / "postgres"), "-D", str(data), *(part for k, v in options.items() for part in ("-c", f"{k}={v}"))],
@@ -149,12 +161,40 @@ def start(directory: Path, *, settings: Mapping[str, str] | None = None, databas
         os.close(lock)
         raise
     try:
-        _wait_until_serving(server)
+        _wait_until_serving(server, starts_within_s)
         _ensure_database(server, database)
     except BaseException:
         server.stop()
         raise
     return server
+
+
+def archive_wal(directory: Path, archive: Path | None) -> None:
+    """From the next start on, the server of `directory` copies every finished WAL file to the folder `archive`; None: no longer."""
+    directory.mkdir(parents=True, exist_ok=True)
+    note = directory / ARCHIVE_NOTE
+    if archive is None:
+        note.unlink(missing_ok=True)
+    else:
+        note.write_text(str(archive.absolute()))
+
+
+def _archiving(directory: Path, user: pwd.struct_passwd | None) -> dict[str, str]:
+    try:
+        archive = Path((directory / ARCHIVE_NOTE).read_text())
+    except FileNotFoundError:
+        return {}
+    try:
+        archive.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if user is not None:
+            os.chown(archive, user.pw_uid, user.pw_gid)
+            let_through(archive)
+    except OSError as error:
+        raise PostgresFailed(f"the WAL archive {archive}: {error.strerror}") from None
+    place = shlex.quote(str(archive)).replace("%", "%%")
+    # Never over a file that is there; under its name only when it is whole and on the disk.
+    copy = f'cd {place} && test ! -e %f.gz && gzip -1 < "$OLDPWD/%p" > .%f.part && sync .%f.part && mv .%f.part %f.gz'
+    return {"archive_mode": "on", "archive_command": copy, "archive_timeout": f"{ARCHIVES_EVERY_S}s"}
 
 
 def program_dir() -> Path:
@@ -173,7 +213,8 @@ def program_dir() -> Path:
     raise PostgresFailed("no embedded PostgreSQL for this machine: give a server with --database-url (DATABASE_URL)")
 
 
-def _lock(directory: Path) -> int:
+def lock_folder(directory: Path) -> int:
+    """Take the folder for this process; closing the descriptor lets it go."""
     lock = os.open(directory / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -183,7 +224,8 @@ def _lock(directory: Path) -> int:
     return lock
 
 
-def _system_user() -> pwd.struct_passwd:
+def system_user() -> pwd.struct_passwd:
+    """Who runs the server where we are root; made if need be."""
     with contextlib.suppress(KeyError):
         return pwd.getpwnam(SYSTEM_USER)
     command = [
@@ -206,7 +248,7 @@ def _system_user() -> pwd.struct_passwd:
         ) from None
 
 
-def _let_through(path: Path) -> None:
+def let_through(path: Path) -> None:
     """Let other users pass (not list) the folders above `path`, so that the database's user reaches its own files."""
     for folder in path.parents:
         mode = stat.S_IMODE(folder.stat().st_mode)
@@ -229,7 +271,7 @@ def _run(command: Sequence[str | Path], user: pwd.struct_passwd | None) -> None:
         raise PostgresFailed(f"{Path(command[0]).name} failed: {(done.stderr or done.stdout).strip()}")
 
 
-def _end_left_over(data: Path) -> None:
+def end_left_over(data: Path) -> None:
     """End a server that a killed hub left behind. The folder is locked: no living hub uses it."""
     pid_file = data / "postmaster.pid"
     try:
@@ -260,8 +302,8 @@ def _socket_dir(directory: Path, user: pwd.struct_passwd | None) -> Path:
     return short
 
 
-def _wait_until_serving(server: EmbeddedPostgres) -> None:
-    deadline = time.monotonic() + STARTS_WITHIN_S
+def _wait_until_serving(server: EmbeddedPostgres, within_s: float) -> None:
+    deadline = time.monotonic() + within_s
     while True:
         try:
             psycopg.connect(server.dsn("postgres"), connect_timeout=5).close()

@@ -107,6 +107,18 @@ def aged(cur: Cursor, rule: Rule) -> None:
     )
 
 
+def count_over(cur: Cursor, rule: Rule) -> tuple[int, int]:
+    """What a fleet keeps no longer: raw fixes, and simplified tracks. Counted."""
+    row = cur.execute(
+        "SELECT (SELECT count(*) FROM log.fixes f JOIN vehicles v USING (vehicle_id) "
+        "WHERE v.fleet_id = %(f)s AND f.time < %(raw)s) AS raw, "
+        "(SELECT count(*) FROM log.stretches s JOIN vehicles v USING (vehicle_id) "
+        "WHERE v.fleet_id = %(f)s AND s.to_at < %(tracks)s) AS tracks",
+        {"f": rule.fleet_id, "raw": rule.raw_before, "tracks": rule.tracks_before},
+    ).fetchone()
+    return (int(row["raw"]), int(row["tracks"])) if row else (0, 0)
+
+
 def pieces(cur: Cursor, before: datetime) -> list[Piece]:
     """UTC days with raw fixes that ended before an instant, oldest first."""
     found = [piece for piece in tables(cur) if piece.until <= before]
@@ -154,7 +166,7 @@ def delete(cur: Cursor, vehicle: str, piece: Piece, noted_at: datetime) -> int:
     cur.execute(
         "DELETE FROM log.fixes f USING log.stretches s WHERE f.vehicle_id = %(v)s AND f.time >= %(since)s AND f.time < %(until)s "
         "AND s.vehicle_id = %(v)s AND s.from_at >= %(since)s AND s.from_at < %(until)s AND s.raw AND s.session_no = f.session_no "
-        "AND f.seq BETWEEN s.first_seq AND s.last_seq AND f.time BETWEEN s.from_at AND s.to_at",
+        "AND f.seq BETWEEN s.first_seq AND s.last_seq",
         {"v": vehicle, "since": piece.since, "until": piece.until},
     )
     deleted = cur.rowcount

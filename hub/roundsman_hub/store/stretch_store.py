@@ -32,12 +32,12 @@ class Next:
 def raw(cur: Cursor, vehicle: str, since: datetime, until: datetime) -> Track:
     """Fixes of a vehicle from `since` to before `until`, without those that a stretch already holds."""
     cur.execute(
-        "SELECT f.session_no, f.seq, round(extract(epoch FROM f.time) * 1000)::bigint AS t_ms, f.lat_e6, f.lon_e6, "
+        "SELECT f.session_no, f.seq, floor(extract(epoch FROM f.time) * 1000)::bigint AS t_ms, f.lat_e6, f.lon_e6, "
         "coalesce(f.speed_cm_s, %(none)s) AS speed_cm_s, f.flags FROM log.fixes f "
         "WHERE f.vehicle_id = %(v)s AND f.time >= %(since)s AND f.time < %(until)s "
         "AND NOT EXISTS (SELECT FROM log.stretches s WHERE s.session_no = f.session_no AND s.vehicle_id = %(v)s "
-        "AND s.from_at < %(until)s AND s.to_at >= %(since)s AND f.seq BETWEEN s.first_seq AND s.last_seq "
-        "AND f.time BETWEEN s.from_at AND s.to_at) ORDER BY f.session_no, f.seq",
+        "AND s.from_at < %(until)s AND s.to_at >= %(since)s AND f.seq BETWEEN s.first_seq AND s.last_seq) "
+        "ORDER BY f.session_no, f.seq",
         {"v": vehicle, "since": since, "until": until, "none": NONE},
     )
     table = np.array([tuple(row.values()) for row in cur], np.int64).reshape(-1, 7)
@@ -54,9 +54,9 @@ def end_before(cur: Cursor, vehicle: str, stretch: Stretch) -> End | None:
     """The fix right before a stretch, raw or kept as a stretch's last; None where there is none near enough."""
     until = from_ms(stretch.start.t_ms)
     row = cur.execute(
-        "SELECT round(extract(epoch FROM time) * 1000)::bigint AS t_ms, lat_e6, lon_e6 FROM log.fixes WHERE vehicle_id = %(v)s "
+        "SELECT floor(extract(epoch FROM time) * 1000)::bigint AS t_ms, lat_e6, lon_e6 FROM log.fixes WHERE vehicle_id = %(v)s "
         "AND session_no = %(s)s AND seq = %(seq)s AND time >= %(until)s - make_interval(secs => %(within)s) AND time < %(until)s "
-        "UNION ALL SELECT round(extract(epoch FROM to_at) * 1000)::bigint, lat_e6[cardinality(lat_e6)], lon_e6[cardinality(lon_e6)] "
+        "UNION ALL SELECT floor(extract(epoch FROM to_at) * 1000)::bigint, lat_e6[cardinality(lat_e6)], lon_e6[cardinality(lon_e6)] "
         "FROM log.stretches WHERE vehicle_id = %(v)s AND session_no = %(s)s AND last_seq = %(seq)s LIMIT 1",
         {"v": vehicle, "s": stretch.session_no, "seq": stretch.first_seq - 1, "until": until, "within": LEAD_WITHIN_MS / 1000},
     ).fetchone()
@@ -83,7 +83,7 @@ def next_open(cur: Cursor, stretch: Stretch) -> Next | None:
     """The stored stretch that begins right after this one, and has waited for its lead."""
     row = cur.execute(
         "SELECT session_no, first_seq, coalesce(first_speed_cm_s, %s) AS first_speed_cm_s, "
-        "round(extract(epoch FROM from_at) * 1000)::bigint AS t_ms, lat_e6[1] AS lat_e6, lon_e6[1] AS lon_e6 "
+        "floor(extract(epoch FROM from_at) * 1000)::bigint AS t_ms, lat_e6[1] AS lat_e6, lon_e6[1] AS lon_e6 "
         "FROM log.stretches WHERE session_no = %s AND first_seq = %s AND NOT led",
         (NONE, stretch.session_no, stretch.last_seq + 1),
     ).fetchone()

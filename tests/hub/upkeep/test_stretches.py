@@ -70,9 +70,10 @@ def test_no_line_through_what_the_van_told() -> None:
 
 def test_a_number_that_is_there_twice_counts_once() -> None:
     there = track([(1000, 90, 0, 1_000, 0)] * 5)
-    twice = there.where(np.array([0, 1, 1, 2, 3, 4]))  # type: ignore[arg-type]
+    twice = there.where(np.array([0, 1, 1, 2, 3, 4]))
     [stretch] = cut(twice, [], [])
-    assert (stretch.fixes, stretch.driven_m) == (5, pytest.approx(40, abs=0.1))
+    assert stretch.fixes == 5
+    assert stretch.driven_m == pytest.approx(40, abs=0.1)
 
 
 def test_a_clock_that_stands_or_goes_back_breaks_the_line() -> None:

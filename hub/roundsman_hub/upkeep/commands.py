@@ -1,0 +1,210 @@
+"""`roundsman-hub db …`: is the database right, how large is it, what is let go, and copies of it. For people, or as JSON."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Final
+
+from roundsman_hub import HubError
+from roundsman_hub.clock import Clock
+from roundsman_hub.settings import Settings, load
+from roundsman_hub.store import backup, retention
+from roundsman_hub.store.check import Progress, check
+from roundsman_hub.store.db import Database
+from roundsman_hub.store.sizes import sizes
+from roundsman_hub.upkeep.ageing import age, count_days
+
+QUIET_S: Final = 2.0
+"""Longer than this, and a person wonders whether it still works."""
+
+
+def main(arguments: Sequence[str], data_dir: Path) -> int:
+    """Run one of the commands. Exit code 0: done, and nothing broken; 1: a promise does not hold, or it could not be done."""
+    options = _parser(data_dir).parse_args(arguments)
+    run: Callable[[argparse.Namespace], int] = options.run
+    return run(options)
+
+
+def _parser(data_dir: Path) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="roundsman-hub db", description="Look after the hub's database.")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    def command(name: str, run: Callable[[argparse.Namespace], int], words: str) -> argparse.ArgumentParser:
+        made = commands.add_parser(name, help=words, description=words, allow_abbrev=False)
+        made.set_defaults(run=run)
+        made.add_argument("--data", type=Path, default=data_dir, help="the hub's folder")
+        made.add_argument("--database-url", default=os.environ.get("DATABASE_URL"), help="instead of the running hub's")
+        made.add_argument("--json", action="store_true", help="one JSON object instead of words")
+        return made
+
+    command("check", _check, "does the database keep its promises? exit code 1 if not")
+    command("size", _size, "tables, bytes a fix, growth a day, how long the disk lasts")
+    keep = command("retention", _retention, "what each fleet keeps, and what would be let go")
+    keep.add_argument("--apply", action="store_true", help="let it go now instead of waiting for the upkeep role")
+    keep.add_argument("--fleet", help="change this fleet's rule: --raw-days and --track-days")
+    keep.add_argument("--raw-days", type=int, help=f"keep raw fixes so long (default {retention.RAW_DAYS})")
+    keep.add_argument("--track-days", type=int, help=f"keep simplified tracks so long (default {retention.TRACK_DAYS})")
+    out = command("backup", _backup, "write a backup: a dump (portable), or a base for point-in-time recovery")
+    out.add_argument("--out", type=Path, required=True, help="a file (dump), or with --base a folder; must not exist")
+    out.add_argument("--base", action="store_true", help="a physical copy that archived WAL can be replayed onto (serve --wal-archive)")
+    into = command("restore", _restore, "put a backup in place of a hub's database; the hub must not run")
+    into.add_argument("source", type=Path, help="what `backup` wrote")
+    into.add_argument("--wal", type=Path, help="folder of archived WAL, to replay onto a base")
+    into.add_argument("--until", help="replay up to this instant (RFC 3339); without it, as far as there is WAL")
+    return parser
+
+
+def _settings(options: argparse.Namespace) -> tuple[str, Clock]:
+    """Which database, and whose clock: the running hub's, or real time."""
+    if options.database_url:
+        return str(options.database_url), Clock()
+    settings: Settings = load(options.data)
+    return settings.database_url, Clock(settings.time_base)
+
+
+def _check(options: argparse.Namespace) -> int:
+    dsn, clock = _settings(options)
+    with Database.connect(dsn, max_size=1) as db:
+        report = check(db, clock, _progress())
+    if options.json:
+        print(json.dumps({"broken": report.broken, "looked_at": report.looked_at, "findings": [asdict(f) for f in report.findings]}))
+    else:
+        for finding in report.findings:
+            print(f"{'BROKEN' if finding.severity == 'broken' else 'odd':6}  {finding.name}: {finding.count}  ({finding.text})")
+            for example in finding.examples:
+                print(f"          {example}")
+        print(f"{len(report.looked_at)} promises looked at: {'some do not hold' if report.broken else 'all hold'}")
+    return 1 if report.broken else 0
+
+
+def _progress() -> Progress:
+    """Tells on standard error how far it is, from the third second on and once a second."""
+    began = told = time.monotonic()
+
+    def tell(what: str, done: int, of: int) -> None:
+        nonlocal told
+        now = time.monotonic()
+        if now - began > QUIET_S and now - told > 1.0:
+            told = now
+            print(f"… {what}: {done} of {of}", file=sys.stderr)
+
+    return tell
+
+
+def _size(options: argparse.Namespace) -> int:
+    dsn, clock = _settings(options)
+    with Database.connect(dsn, max_size=1) as db, db.transaction() as cur:
+        found = sizes(cur, clock.now())
+    if options.json:
+        print(json.dumps(asdict(found)))
+        return 0
+    lines: list[tuple[str, str, str, str]] = [("table", "rows", "bytes", "of it indexes")]
+    lines += [(t.name, f"{t.rows:,}", human(t.total_bytes), human(t.index_bytes)) for t in found.tables if t.rows or t.total_bytes > 65_536]
+    widths = [max(len(line[at]) for line in lines) for at in range(4)]
+    for line in lines:
+        print("  ".join([line[0].ljust(widths[0]), *(cell.rjust(width) for cell, width in zip(line[1:], widths[1:], strict=True))]))
+    packed = [part for part in found.parts if part.plain_bytes is not None]
+    print(f"database: {human(found.database_bytes)}; track in {len(found.parts)} days, {len(packed)} of them compressed")
+    print(f"bytes a fix: {_told(found.bytes_fix)} raw, {_told(found.bytes_fix_compressed)} compressed, ", end="")
+    print(f"{_told(found.bytes_fix_simplified)} as simplified track")
+    print(f"compression: {found.compression}")
+    print(f"growth: {human(found.growth_bytes_day) + ' a day' if found.growth_bytes_day is not None else 'not known before a whole day'}")
+    if found.free_bytes is None:
+        print("disk: the server's is not on this machine, or may not be looked at")
+    else:
+        left = f", full in {found.days_left:,.0f} days if nothing is let go" if found.days_left is not None else ""
+        print(f"disk: {human(found.free_bytes)} free{left}")
+    return 0
+
+
+def _told(value: float | None) -> str:
+    return "none" if value is None else f"{value:.1f}"
+
+
+def human(count: int) -> str:
+    """Bytes in words: 1.5 GB. Units of 1000, as disks are sold."""
+    value = float(count)
+    for unit in ("B", "kB", "MB", "GB"):
+        if value < 1000:
+            return f"{value:.0f} {unit}" if unit == "B" else f"{value:.1f} {unit}"
+        value /= 1000
+    return f"{value:.1f} TB"
+
+
+def _retention(options: argparse.Namespace) -> int:
+    dsn, clock = _settings(options)
+    now = clock.now()
+    with Database.connect(dsn, max_size=1) as db:
+        if options.fleet:
+            _choose(db, options, now)
+        elif options.raw_days is not None or options.track_days is not None:
+            raise HubError("whose rule? say --fleet FLEET")
+        with db.transaction() as cur:
+            rules = retention.rules(cur, now)
+            over = [{"fleet": rule.fleet_id, **_over(retention.count_over(cur, rule))} for rule in rules]
+        did: dict[str, Any] | None = None
+        if options.apply:
+            did = {"days_counted": count_days(db, now), **asdict(age(db, now))}
+    if options.json:
+        body = [{**asdict(rule), **told} for rule, told in zip(rules, over, strict=True)]
+        print(json.dumps({"fleets": body, "applied": did}, default=datetime.isoformat))
+        return 0
+    for rule, told in zip(rules, over, strict=True):
+        print(
+            f"{rule.fleet_id}: raw fixes {rule.raw_days} days, simplified tracks {rule.track_days} days"
+            f"{'' if rule.own else ' (the release has it so)'}; days in numbers for good"
+        )
+        print(f"    to let go: {told['raw_fixes']:,} raw fixes before {rule.raw_before:%Y-%m-%d}, ", end="")
+        print(f"{told['tracks']:,} simplified tracks before {rule.tracks_before:%Y-%m-%d}")
+    if did is not None:
+        print("applied: " + ", ".join(f"{name.replace('_', ' ')} {value:,}" for name, value in did.items()))
+        if did["busy_days"]:
+            print("some days were in use: run it again, or leave them to the upkeep role")
+    else:
+        print("the upkeep role lets it go within the hour; --apply does so now")
+    return 0
+
+
+def _over(told: tuple[int, int]) -> dict[str, int]:
+    return {"raw_fixes": told[0], "tracks": told[1]}
+
+
+def _choose(db: Database, options: argparse.Namespace, now: datetime) -> None:
+    with db.transaction() as cur:
+        before = {rule.fleet_id: rule for rule in retention.rules(cur, now)}.get(options.fleet)
+        raw_days = options.raw_days if options.raw_days is not None else before.raw_days if before else retention.RAW_DAYS
+        track_days = options.track_days if options.track_days is not None else before.track_days if before else retention.TRACK_DAYS
+        retention.choose(cur, options.fleet, raw_days=raw_days, track_days=track_days, at=now, actor="roundsman-hub db")
+
+
+def _backup(options: argparse.Namespace) -> int:
+    dsn, _ = _settings(options)
+    made = backup.base(dsn, options.out) if options.base else backup.dump(dsn, options.out)
+    print(
+        json.dumps(asdict(made), default=str)
+        if options.json
+        else f"{made.path}: {human(made.total_bytes)} in {made.took_s:.1f} s, {made.text}"
+    )
+    return 0
+
+
+def _restore(options: argparse.Namespace) -> int:
+    until = datetime.fromisoformat(options.until) if options.until else None
+    if until is not None and until.tzinfo is None:
+        raise HubError("--until says no offset: add Z for UTC")
+    if options.source.is_dir():
+        done = backup.restore_base(options.source, options.data, wal=options.wal, until=until)
+    elif options.database_url:
+        done = backup.restore_into(options.source, options.database_url)
+    else:
+        done = backup.restore_dump(options.source, options.data)
+    print(json.dumps(asdict(done), default=str) if options.json else done.text)
+    return 0
