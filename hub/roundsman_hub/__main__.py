@@ -16,6 +16,7 @@ import httpx
 
 from roundsman_core.timebase import TimeBase
 from roundsman_hub import HubError
+from roundsman_hub.instants import instant
 from roundsman_hub.settings import ADMIN_KEY_FILE, BrokerLogin, Endpoint, load
 
 DEFAULT_DATA: Final = Path("var/hub")
@@ -27,7 +28,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; gives the process's exit code."""
     parser = _parser()
     options, rest = parser.parse_known_args(argv)
-    if rest and options.run not in (_told, _db):
+    if rest and options.run is not _told:
         parser.error(f"unrecognized arguments: {' '.join(rest)}")
     options.rest = rest
     logging.basicConfig(level=options.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
@@ -51,7 +52,6 @@ def _parser() -> argparse.ArgumentParser:
     serve.add_argument("--nominatim-url", help="a Nominatim, asked where the extract's own addresses know nothing")
     serve.add_argument("--photon-url", help="a Photon, likewise")
     serve.add_argument("--database-url", default=os.environ.get("DATABASE_URL"), help="PostgreSQL 16+; default: the embedded one")
-    serve.add_argument("--wal-archive", metavar="DIR", help="from now on, copy the embedded database's WAL there; off: no longer")
     serve.add_argument("--mqtt", metavar="mqtt://USER:PASSWORD@HOST:PORT", help="a broker run elsewhere, as the hub's programs reach it")
     serve.add_argument("--vans-host", default="127.0.0.1", help="address that vans reach the broker at (default: loopback only)")
     serve.add_argument("--vans-port", type=int, help="port of the vans' listener; 0: any free one (default: 8883, or as before)")
@@ -69,6 +69,15 @@ def _parser() -> argparse.ArgumentParser:
         role = _command(commands, name, _role, f"run one role alone: {words}")
         role.set_defaults(role=name)
         role.add_argument("--tied", action="store_true", help="end with the parent process")
+        if name == "derive":
+            role.set_defaults(run=_derive)
+            role.add_argument(
+                "--vehicle", help="derive this vehicle's log again, show what differs, and end (code 1 if anything does)"
+            )
+            role.add_argument("--from", dest="since", type=instant, help="of this stretch: RFC 3339, with an offset or Z")
+            role.add_argument("--to", dest="until", type=instant, help="RFC 3339, exclusive")
+            role.add_argument("--check", action="store_true", help="write nothing; without --vehicle, every vehicle")
+            role.add_argument("--json", action="store_true")
 
     migrate = _command(commands, "migrate", _migrate, "bring a database to this release's schema")
     migrate.add_argument("--database-url", default=os.environ.get("DATABASE_URL"))
@@ -92,8 +101,6 @@ def _parser() -> argparse.ArgumentParser:
     for name, words in (("export", "export a vehicle's track with its gaps"), ("metrics", "on-time share, distances, stops a day")):
         told = _command(commands, name, _told, words, add_help=False)
         told.set_defaults(told=name)
-
-    _command(commands, "db", _db, "check, size, retention, backup, restore: look after the database", add_help=False)
     return parser
 
 
@@ -123,7 +130,6 @@ def _serve(options: argparse.Namespace) -> int:
             vans_port=options.vans_port,
             broker=_broker_login(options.mqtt) if options.mqtt else None,
             database_url=options.database_url or None,
-            wal_archive=options.wal_archive,
             osm=options.osm,
             osrm_url=options.osrm_url,
             nominatim_url=options.nominatim_url,
@@ -145,6 +151,15 @@ def _role(options: argparse.Namespace) -> int:
     from roundsman_hub.roles import run_role
 
     return run_role(options.role, load(options.data), tied=options.tied)
+
+
+def _derive(options: argparse.Namespace) -> int:
+    """The role; or, asked for a vehicle or a check, one derivation of what is there."""
+    if options.vehicle is None and not options.check:
+        return _role(options)
+    from roundsman_hub.derive import check
+
+    return check.main(load(options.data), options)
 
 
 def _migrate(options: argparse.Namespace) -> int:
@@ -211,12 +226,6 @@ def _bench(options: argparse.Namespace) -> int:
 
     logging.getLogger("roundsman_hub").setLevel(logging.WARNING)
     return bench.main(options.name)
-
-
-def _db(options: argparse.Namespace) -> int:
-    from roundsman_hub.upkeep import commands
-
-    return commands.main(options.rest, options.data)
 
 
 def _told(options: argparse.Namespace) -> int:

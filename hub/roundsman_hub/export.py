@@ -1,4 +1,7 @@
-"""`roundsman-hub export track`: a vehicle's stored track as GeoJSON, GPX or CSV. A gap is told as a gap, never drawn as a line."""
+"""`roundsman-hub export track`: a vehicle's stored track as GeoJSON, GPX or CSV. A gap is told as a gap, never drawn as a line.
+
+Everything is written as it is read: a month of a van needs no more memory than a day.
+"""
 
 from __future__ import annotations
 
@@ -7,33 +10,40 @@ import csv
 import io
 import json
 import sys
-from collections.abc import Callable, Sequence
-from datetime import UTC, datetime, timedelta
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from datetime import datetime
+from itertools import chain
 from pathlib import Path
 from typing import Any, Final
-from xml.etree import ElementTree
+from xml.sax.saxutils import escape
 
 from roundsman_hub import HubError
+from roundsman_hub.instants import BEGINNING, END, instant, written
 from roundsman_hub.settings import Settings
+from roundsman_hub.simplify import at_zoom
 from roundsman_hub.store.db import Database
-from roundsman_hub.store.track_store import Break, Point, lost_numbers, points, segments, told_breaks
+from roundsman_hub.store.track_store import Break, Point, lost_numbers, points, stretches, told_breaks
 
-BEGINNING: Final = datetime(1970, 1, 1, tzinfo=UTC)
-END: Final = datetime(2100, 1, 1, tzinfo=UTC)
 GPX: Final = "http://www.topografix.com/GPX/1/1"
+Stretches = Iterable[tuple[Break | None, list[Point]]]
 
 
 class NoTrack(HubError):
     """There is nothing to export."""
 
 
-def geojson(vehicle: str, stretches: Sequence[Sequence[Point]], breaks: Sequence[Break]) -> str:
+def geojson(vehicle: str, found: Stretches) -> Iterator[str]:
     """A FeatureCollection: one LineString (a Point, where a fix stands alone) a stretch, one feature without geometry a gap.
 
     `coordTimes`, `speedsMps`, `headingsDeg` and `accuraciesM` go along with the coordinates, one for each.
     """
-    features: list[dict[str, Any]] = []
-    for index, stretch in enumerate(stretches):
+    yield '{"type":"FeatureCollection","features":['
+    comma = ""
+    for gap, stretch in found:
+        features: list[dict[str, Any]] = []
+        if gap is not None:
+            told = {"kind": "gap", "vehicle": vehicle, "from": written(gap.from_at), "to": written(gap.to_at), "reason": gap.reason}
+            features.append({"type": "Feature", "geometry": None, "properties": told})
         at = [[point.lon_e6 / 1e6, point.lat_e6 / 1e6] for point in stretch]
         features.append(
             {
@@ -43,51 +53,54 @@ def geojson(vehicle: str, stretches: Sequence[Sequence[Point]], breaks: Sequence
                     "kind": "track",
                     "vehicle": vehicle,
                     "session": stretch[0].session,
-                    "coordTimes": [_instant(point.time) for point in stretch],
+                    "coordTimes": [written(point.time) for point in stretch],
                     "speedsMps": [_scaled(point.speed_cm_s, 100) for point in stretch],
                     "headingsDeg": [_scaled(point.heading_cdeg, 100) for point in stretch],
                     "accuraciesM": [_scaled(point.accuracy_dm, 10) for point in stretch],
                 },
             }
         )
-        if index < len(breaks):
-            gap = breaks[index]
-            told = {"kind": "gap", "vehicle": vehicle, "from": _instant(gap.from_at), "to": _instant(gap.to_at), "reason": gap.reason}
-            features.append({"type": "Feature", "geometry": None, "properties": told})
-    return json.dumps({"type": "FeatureCollection", "features": features}, separators=(",", ":")) + "\n"
+        yield comma + ",".join(json.dumps(feature, separators=(",", ":")) for feature in features)
+        comma = ","
+    yield "]}\n"
 
 
-def gpx(vehicle: str, stretches: Sequence[Sequence[Point]], breaks: Sequence[Break]) -> str:
-    """GPX 1.1: one track, one segment a stretch; the gaps in its description."""
-    ElementTree.register_namespace("", GPX)
-    root = ElementTree.Element(f"{{{GPX}}}gpx", version="1.1", creator="roundsman-hub")
-    track = ElementTree.SubElement(root, f"{{{GPX}}}trk")
-    ElementTree.SubElement(track, f"{{{GPX}}}name").text = vehicle
-    if breaks:
-        told = (f"no track from {_instant(gap.from_at)} to {_instant(gap.to_at)}: {gap.reason}" for gap in breaks)
-        ElementTree.SubElement(track, f"{{{GPX}}}desc").text = "; ".join(told)
-    for stretch in stretches:
-        segment = ElementTree.SubElement(track, f"{{{GPX}}}trkseg")
-        for point in stretch:
-            at = {"lat": f"{point.lat_e6 / 1e6:.6f}", "lon": f"{point.lon_e6 / 1e6:.6f}"}
-            element = ElementTree.SubElement(segment, f"{{{GPX}}}trkpt", at)
-            ElementTree.SubElement(element, f"{{{GPX}}}time").text = _instant(point.time)
-            ElementTree.SubElement(element, f"{{{GPX}}}sat").text = str(point.satellites)
-    return ElementTree.tostring(root, encoding="unicode", xml_declaration=True) + "\n"
+def gpx(vehicle: str, found: Stretches) -> Iterator[str]:
+    """GPX 1.1: one track, one segment a stretch; a comment in the place of each gap says why."""
+    yield f'<?xml version=\'1.0\' encoding=\'utf-8\'?>\n<gpx xmlns="{GPX}" version="1.1" creator="roundsman-hub">'
+    yield f"<trk><name>{escape(vehicle)}</name>"
+    for gap, stretch in found:
+        if gap is not None:
+            # Two hyphens would end the comment.
+            told = f"no track from {written(gap.from_at)} to {written(gap.to_at)}: {gap.reason}".replace("--", "- -").rstrip("-")
+            yield f"<!-- {told} -->"
+        yield "<trkseg>"
+        yield from (
+            f'<trkpt lat="{point.lat_e6 / 1e6:.6f}" lon="{point.lon_e6 / 1e6:.6f}"><time>{written(point.time)}</time>'
+            f"<sat>{point.satellites}</sat></trkpt>"
+            for point in stretch
+        )
+        yield "</trkseg>"
+    yield "</trk></gpx>\n"
 
 
-def table(vehicle: str, stretches: Sequence[Sequence[Point]], breaks: Sequence[Break]) -> str:
+def table(vehicle: str, found: Stretches) -> Iterator[str]:
     """CSV, one fix a line; `segment` counts up at every gap, and the first fix after one says why."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(
         ["time", "vehicle", "lat_deg", "lon_deg", "speed_mps", "heading_deg", "accuracy_m", "satellites", "segment", "gap_before"]
     )
-    for index, stretch in enumerate(stretches):
+    segment = 0
+    for gap, stretch in found:
+        goes_on = segment > 0 and gap is None
+        segment += not goes_on
         for place, point in enumerate(stretch):
+            if goes_on and not place:
+                continue  # told as the last point of the piece before
             writer.writerow(
                 [
-                    _instant(point.time),
+                    written(point.time),
                     vehicle,
                     f"{point.lat_e6 / 1e6:.6f}",
                     f"{point.lon_e6 / 1e6:.6f}",
@@ -95,32 +108,52 @@ def table(vehicle: str, stretches: Sequence[Sequence[Point]], breaks: Sequence[B
                     _scaled(point.heading_cdeg, 100),
                     _scaled(point.accuracy_dm, 10),
                     point.satellites,
-                    index + 1,
-                    breaks[index - 1].reason if index and not place else "",
+                    segment,
+                    gap.reason if gap is not None and not place else "",
                 ]
             )
-    return out.getvalue()
+        yield out.getvalue()
+        out.seek(0)
+        out.truncate()
 
 
-FORMATS: Final[dict[str, Callable[[str, Sequence[Sequence[Point]], Sequence[Break]], str]]] = {"geojson": geojson, "gpx": gpx, "csv": table}
+FORMATS: Final[dict[str, Callable[[str, Stretches], Iterator[str]]]] = {"geojson": geojson, "gpx": gpx, "csv": table}
 
 
-def export_track(db: Database, vehicle: str, form: str, *, since: datetime = BEGINNING, until: datetime = END) -> str:
-    """A vehicle's track from `since` to before `until`, in one of `FORMATS`.
+def stream_track(
+    db: Database, vehicle: str, form: str, *, since: datetime = BEGINNING, until: datetime = END, zoom: float | None = None
+) -> Iterator[str]:
+    """A vehicle's track from `since` to before `until`, in one of `FORMATS`, piece by piece.
+
+    Parameters
+    ----------
+    zoom : float, optional
+        Of a web map: points that would move the line by less than a pixel are left out.
 
     Raises
     ------
     NoTrack
-        No such vehicle, or nothing is stored of it in that time.
+        Before the first piece: no such vehicle, or nothing is stored of it in that time.
     """
     with db.transaction() as cur:
         if cur.execute("SELECT FROM vehicles WHERE vehicle_id = %s", (vehicle,)).fetchone() is None:
             raise NoTrack(f"no vehicle {vehicle!r}: GET /v1/vehicles lists them")
         told, lost = told_breaks(cur, vehicle, since, until), lost_numbers(cur, vehicle)
-        stretches, breaks = segments(points(cur, vehicle, since, until), told, lost)
-    if not stretches:
-        raise NoTrack(f"no fixes of {vehicle} are stored between {_instant(since)} and {_instant(until)}")
-    return FORMATS[form](vehicle, stretches, breaks)
+        found = stretches(points(cur, vehicle, since, until), told, lost)
+        first = next(found, None)
+        if first is None:
+            raise NoTrack(f"no fixes of {vehicle} are stored between {written(since)} and {written(until)}")
+        every: Stretches = chain([first], found)
+        if zoom is not None:
+            every = ((gap, at_zoom(stretch, zoom)) for gap, stretch in every)
+        yield from FORMATS[form](vehicle, every)
+
+
+def export_track(
+    db: Database, vehicle: str, form: str, *, since: datetime = BEGINNING, until: datetime = END, zoom: float | None = None
+) -> str:
+    """`stream_track` in one piece."""
+    return "".join(stream_track(db, vehicle, form, since=since, until=until, zoom=zoom))
 
 
 def main(settings: Settings, arguments: Sequence[str]) -> int:
@@ -131,32 +164,18 @@ def main(settings: Settings, arguments: Sequence[str]) -> int:
     track.add_argument("--format", choices=sorted(FORMATS), default="geojson")
     track.add_argument("--from", dest="since", type=instant, default=BEGINNING, help="RFC 3339, with an offset or Z")
     track.add_argument("--to", dest="until", type=instant, default=END, help="RFC 3339, exclusive")
+    track.add_argument("--zoom", type=float, help="simplified to this zoom of a web map (0 to 22)")
     track.add_argument("--out", type=Path, help="file to write; without it, standard output")
     options = parser.parse_args(arguments)
     with Database.connect(settings.database_url, max_size=1) as db:
-        text = export_track(db, options.vehicle, options.format, since=options.since, until=options.until)
-    if options.out:
-        options.out.write_text(text, encoding="utf-8")
-    else:
-        sys.stdout.write(text)
+        pieces = stream_track(db, options.vehicle, options.format, since=options.since, until=options.until, zoom=options.zoom)
+        first = next(pieces)  # where there is nothing to export, no file is made
+        if options.out:
+            with options.out.open("w", encoding="utf-8") as file:
+                file.writelines(chain([first], pieces))
+        else:
+            sys.stdout.writelines(chain([first], pieces))
     return 0
-
-
-def instant(text: str) -> datetime:
-    """An aware instant from RFC 3339 text, for argparse."""
-    try:
-        at = datetime.fromisoformat(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is not an instant such as 2026-03-02T08:00:00Z") from None
-    if at.tzinfo is None:
-        raise argparse.ArgumentTypeError(f"{text!r} says no offset: add Z for UTC")
-    return at
-
-
-def _instant(at: datetime) -> str:
-    at = at.astimezone(UTC)
-    rounded = at + timedelta(microseconds=500) - timedelta(microseconds=(at.microsecond + 500) % 1000)
-    return rounded.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def _scaled(value: int | None, by: int) -> float | None:

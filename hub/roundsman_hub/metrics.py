@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo
 
 from roundsman_hub import HubError
 from roundsman_hub.clock import Clock
-from roundsman_hub.export import instant
+from roundsman_hub.instants import instant
 from roundsman_hub.settings import Settings
 from roundsman_hub.store.audit import audit_tracks
 from roundsman_hub.store.db import Cursor, Database

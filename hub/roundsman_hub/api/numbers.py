@@ -12,7 +12,8 @@ from roundsman_hub import metrics
 from roundsman_hub.api.desk import AtDesk, LiveReader, MetricsReader
 from roundsman_hub.api.fleet import known_vehicle
 from roundsman_hub.api.problems import Problem, documented
-from roundsman_hub.export import BEGINNING, END, NoTrack, export_track
+from roundsman_hub.export import NoTrack, export_track
+from roundsman_hub.instants import BEGINNING, END
 
 router = APIRouter(prefix="/v1", responses=documented(401, 403, 404, 422, 503))
 Form = Literal["geojson", "gpx", "csv"]

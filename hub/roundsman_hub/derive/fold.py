@@ -9,7 +9,7 @@ from typing import Final, Literal
 
 from roundsman_wire.messages import Action, AnyEntry, Clock, Crossing, Duty, FixGap, Outcome, Receipt, UnknownEntry, Visit
 
-RULES: Final = 1
+RULES: Final = 2
 """Raised when this file understands more or otherwise than before: every session is then derived again from its first fact."""
 LAST_UTC_MS: Final = 4_102_444_800_000
 """2100-01-01: a clock that runs beyond it says nothing."""
@@ -60,6 +60,7 @@ class CrossingRow:
     event: str
     at: datetime | None
     inferred: bool
+    speed_cm_s: int | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,6 +73,7 @@ class DutyRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReceiptRow:
+    seq: int
     version: int
     state: str
     hash: str
@@ -195,24 +197,29 @@ def _add(rows: Rows, fact: Fact, at: datetime | None) -> bool:
         case Visit(phase="approaching" | "serving"):
             return False  # told for the screen and the ETA: the stop's own times are in arrived and left
         case Visit():
+            # What is not told again stays: the tables add a later stretch of the session to an earlier one by the same rule.
             before = rows.visits.get(entry.visit)
             arrived = entry.phase == "arrived"
             rows.visits[entry.visit] = VisitRow(
                 visit=entry.visit,
-                order_id=entry.stop,
-                arrived_at=at if arrived else before.arrived_at if before else None,
-                left_at=at if not arrived else before.left_at if before else None,
+                order_id=entry.stop if entry.stop is not None or before is None else before.order_id,
+                arrived_at=(at if arrived else None) or (before.arrived_at if before else None),
+                left_at=(at if not arrived else None) or (before.left_at if before else None),
                 lat_e6=entry.lat_e6,
                 lon_e6=entry.lon_e6,
                 confidence=min(max(entry.confidence, 0.0), 1.0),
             )
         case Crossing():
-            rows.crossings.append(CrossingRow(seq=fact.seq, fence_id=entry.fence, event=entry.event, at=at, inferred=entry.inferred))
+            speed = entry.speed_cm_s if entry.speed_cm_s is not None and 0 <= entry.speed_cm_s <= MAX_INT else None
+            rows.crossings.append(
+                CrossingRow(seq=fact.seq, fence_id=entry.fence, event=entry.event, at=at, inferred=entry.inferred, speed_cm_s=speed)
+            )
         case Duty():
             rows.duties.append(DutyRow(seq=fact.seq, driver_id=entry.driver, duty=entry.duty, at=at))
         case Receipt():
             rows.receipts.append(
                 ReceiptRow(
+                    seq=fact.seq,
                     version=entry.plan_version,
                     state=entry.state,
                     hash=entry.plan_hash,

@@ -35,7 +35,8 @@ def chain(sessions: Sequence[tuple[int, str, str | None]]) -> list[int]:
 def link(cur: Cursor, vehicle: str, previous_of: Mapping[str, str | None]) -> None:
     """Note which session came before which, and order the vehicle's chain anew. Sessions only heard of by name are entered, too.
 
-    When the order changes, the live marker's guard starts again: it counts places in this order.
+    When the order changes, the live marker's guard moves along: it counts places in this order, and never goes back to an older session.
+    Derived tables that stand on the order are folded anew (see `derived_store.moved`).
     """
     if not previous_of:
         return
@@ -54,4 +55,14 @@ def link(cur: Cursor, vehicle: str, previous_of: Mapping[str, str | None]) -> No
     if moved:
         in_lock_order = sorted(moved, key=lambda pair: pair[1])
         cur.executemany("UPDATE log.sessions SET ordinal = %s WHERE session_no = %s", in_lock_order)
-        cur.execute("UPDATE vehicle_now SET session_ordinal = 0, ord = 0 WHERE vehicle_id = %s", (vehicle,))
+        cur.execute(
+            "UPDATE vehicle_now n SET session_ordinal = coalesce("
+            "(SELECT s.ordinal FROM log.sessions s WHERE s.vehicle_id = n.vehicle_id AND s.session = n.session), %s) "
+            "WHERE n.vehicle_id = %s AND n.session IS NOT NULL",
+            (len(order) + 1, vehicle),
+        )
+        cur.execute(
+            "INSERT INTO derive_vehicles AS d (vehicle_id, fleet_id, moved) SELECT vehicle_id, fleet_id, 1 FROM vehicles "
+            "WHERE vehicle_id = %s ON CONFLICT (vehicle_id) DO UPDATE SET moved = d.moved + 1",
+            (vehicle,),
+        )

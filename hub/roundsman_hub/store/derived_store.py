@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from roundsman_hub.derive.fold import RULES, Fact, Progress, Rows, Said, order_state
+from roundsman_hub.derive.fold import RULES, Fact, OrderState, Progress, Rows, Said, order_state
 from roundsman_hub.store.db import Cursor
 from roundsman_wire.frames import parse_entry
 from roundsman_wire.messages import FACTS
 
 _LOCK: Final = 0x726E
-_TABLES: Final = ("visits", "crossings", "duties", "fix_gaps", "actions")
+_TABLES: Final = ("visits", "crossings", "duties", "fix_gaps", "actions", "receipts_said")
+PlanWord = tuple[int, str]
+"""A plan's version and the state that a van said of it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,6 +27,16 @@ class Behind:
     session_no: int
     vehicle_id: str
     fleet_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refolded:
+    """An order whose state changed; None: nothing holds."""
+
+    order_id: str
+    fleet_id: str
+    was: OrderState | None
+    now: OrderState | None
 
 
 def behind(cur: Cursor) -> list[Behind]:
@@ -40,13 +52,37 @@ def behind(cur: Cursor) -> list[Behind]:
     return [Behind(**row) for row in cur]
 
 
-def progress(cur: Cursor, session: Behind) -> tuple[int, Progress | None]:
-    """How far a session is derived; None: by other rules, or not at all. Locks its vehicle against other derive workers."""
-    cur.execute("SELECT pg_advisory_xact_lock(%s, hashtext(%s))", (_LOCK, session.vehicle_id))
+def moved(cur: Cursor) -> dict[str, str]:
+    """Vehicles whose sessions were put into another order since their orders and receipts were folded, with their fleets."""
+    cur.execute("SELECT vehicle_id, fleet_id FROM derive_vehicles WHERE moved <> folded")
+    return {row["vehicle_id"]: row["fleet_id"] for row in cur}
+
+
+def moves(cur: Cursor, vehicle: str) -> tuple[int, int]:
+    """How often a vehicle's sessions changed their order, and how many of those changes are folded."""
+    row = cur.execute("SELECT moved, folded FROM derive_vehicles WHERE vehicle_id = %s", (vehicle,)).fetchone()
+    return (int(row["moved"]), int(row["folded"])) if row else (0, 0)
+
+
+def save_moves(cur: Cursor, vehicle: str, folded: int) -> None:
+    """The chain as it was after `folded` changes is what everything stands on now."""
+    cur.execute("UPDATE derive_vehicles SET folded = %s WHERE vehicle_id = %s", (folded, vehicle))
+
+
+def lock(cur: Cursor, vehicle: str) -> None:
+    """Hold a vehicle against other derive workers until the transaction ends."""
+    cur.execute("SELECT pg_advisory_xact_lock(%s, hashtext(%s))", (_LOCK, vehicle))
+
+
+def progress(cur: Cursor, session: Behind) -> tuple[int, Progress | None, int | None]:
+    """How far a session is derived; None: by other rules, or not at all. And by which rules, if at all."""
     row = cur.execute("SELECT through_seq, state FROM derive_state WHERE session_no = %s", (session.session_no,)).fetchone()
-    if row is None or row["state"].get("rules") != RULES:
-        return 0, None
-    return int(row["through_seq"]), Progress(offset_ms=row["state"]["offset_ms"], guessed=row["state"]["guessed"])
+    if row is None:
+        return 0, None, None
+    rules = int(row["state"].get("rules", 0))
+    if rules != RULES:
+        return 0, None, rules
+    return int(row["through_seq"]), Progress(offset_ms=row["state"]["offset_ms"], guessed=row["state"]["guessed"]), rules
 
 
 def facts(cur: Cursor, session_no: int, after_seq: int, through_seq: int) -> list[Fact]:
@@ -68,6 +104,45 @@ def facts(cur: Cursor, session_no: int, after_seq: int, through_seq: int) -> lis
     ]
 
 
+def sessions_of(cur: Cursor, vehicle: str) -> list[int]:
+    """Numbers of a vehicle's sessions, in their order."""
+    cur.execute("SELECT session_no FROM log.sessions WHERE vehicle_id = %s ORDER BY ordinal, session_no", (vehicle,))
+    return [row["session_no"] for row in cur]
+
+
+def with_facts_in(cur: Cursor, vehicle: str, fleet: str, since: datetime, until: datetime) -> list[Behind]:
+    """A vehicle's sessions that have a fact from `since` to before `until`, or one without a date; in their order."""
+    cur.execute(
+        "SELECT s.session_no, s.vehicle_id, %(fleet)s AS fleet_id FROM log.sessions s WHERE s.vehicle_id = %(v)s AND EXISTS ("
+        "SELECT FROM log.entries e WHERE e.session_no = s.session_no AND (e.time IS NULL OR (e.time >= %(since)s AND e.time < %(until)s))) "
+        "ORDER BY s.ordinal, s.session_no",
+        {"v": vehicle, "fleet": fleet, "since": since, "until": until},
+    )
+    return [Behind(**row) for row in cur]
+
+
+def visits_of(cur: Cursor, sessions: Sequence[int]) -> dict[str, dict[str, str | None]]:
+    """Visits of these sessions as they are stated, by "session:number"."""
+    cur.execute(
+        "SELECT s.session, v.visit, v.order_id, v.arrived_at, v.left_at FROM visits v JOIN log.sessions s USING (session_no) "
+        "WHERE v.session_no = ANY(%s) ORDER BY s.session, v.visit",
+        (list(sessions),),
+    )
+    return {
+        f"{row['session']}:{row['visit']}": {
+            "order": row["order_id"],
+            **{name: None if row[name] is None else row[name].isoformat() for name in ("arrived_at", "left_at")},
+        }
+        for row in cur
+    }
+
+
+def fleets_of_orders(cur: Cursor, orders: Iterable[str]) -> dict[str, str]:
+    """Fleet of each order."""
+    cur.execute("SELECT order_id, fleet_id FROM orders WHERE order_id = ANY(%s)", (sorted(set(orders)),))
+    return {row["order_id"]: row["fleet_id"] for row in cur}
+
+
 def through(cur: Cursor, session_no: int) -> int:
     """The watermark of a session's facts."""
     row = cur.execute("SELECT through_seq FROM log.watermarks WHERE session_no = %s AND lane = %s", (session_no, FACTS)).fetchone()
@@ -84,17 +159,23 @@ def save_progress(cur: Cursor, session_no: int, through_seq: int, state: Progres
     )
 
 
-def forget(cur: Cursor, session_no: int) -> set[str]:
-    """Throw away what was derived of a session. Returns the orders that it spoke of. Receipts stay: they are written over."""
+def forget(cur: Cursor, session_no: int) -> tuple[set[str], set[PlanWord], bool]:
+    """Throw away what was derived of a session. Returns the orders and the receipts that it spoke of, and whether there was anything."""
+    orders, words = spoken_of(cur, [session_no])
+    gone = sum(cur.execute(f"DELETE FROM {table} WHERE session_no = %s", (session_no,)).rowcount for table in _TABLES)
+    return orders, words, gone > 0
+
+
+def spoken_of(cur: Cursor, sessions: Sequence[int]) -> tuple[set[str], set[PlanWord]]:
+    """Orders and receipts that these sessions have a word on."""
     cur.execute(
-        "SELECT order_id FROM actions WHERE session_no = %(s)s "
-        "UNION SELECT order_id FROM visits WHERE session_no = %(s)s AND order_id IS NOT NULL",
-        {"s": session_no},
+        "SELECT order_id FROM actions WHERE session_no = ANY(%(s)s) "
+        "UNION SELECT order_id FROM visits WHERE session_no = ANY(%(s)s) AND order_id IS NOT NULL",
+        {"s": list(sessions)},
     )
     orders = {row["order_id"] for row in cur}
-    for table in _TABLES:
-        cur.execute(f"DELETE FROM {table} WHERE session_no = %s", (session_no,))
-    return orders
+    cur.execute("SELECT DISTINCT version, state FROM receipts_said WHERE session_no = ANY(%s)", (list(sessions),))
+    return orders, {(row["version"], row["state"]) for row in cur}
 
 
 def write(cur: Cursor, session: Behind, rows: Rows) -> None:
@@ -111,9 +192,9 @@ def write(cur: Cursor, session: Behind, rows: Rows) -> None:
         )
     if rows.crossings:
         cur.executemany(
-            "INSERT INTO crossings (session_no, vehicle_id, fleet_id, seq, fence_id, event, at, inferred) "
-            "VALUES (%s, %s, %s, %s, %s, %s, %s, %s)",
-            [(*key, c.seq, c.fence_id, c.event, c.at, c.inferred) for c in rows.crossings],
+            "INSERT INTO crossings (session_no, vehicle_id, fleet_id, seq, fence_id, event, at, inferred, speed_cm_s) "
+            "VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s)",
+            [(*key, c.seq, c.fence_id, c.event, c.at, c.inferred, c.speed_cm_s) for c in rows.crossings],
         )
     if rows.duties:
         cur.executemany(
@@ -126,12 +207,10 @@ def write(cur: Cursor, session: Behind, rows: Rows) -> None:
             [(*key, g.seq, g.from_at, g.to_at, g.reason) for g in rows.gaps],
         )
     if rows.receipts:
-        # A receipt that is told again (a van that restarted) does not move the instant at which it was first true.
         cur.executemany(
-            "INSERT INTO plan_receipts AS r (vehicle_id, fleet_id, version, state, hash, reason, at, received_real_at) "
-            "VALUES (%s, %s, %s, %s, %s, %s, %s, %s) "
-            "ON CONFLICT (vehicle_id, version, state) DO UPDATE SET at = coalesce(r.at, excluded.at)",
-            [(*key[1:], r.version, r.state, r.hash, r.reason, r.at, r.received_real_at) for r in rows.receipts],
+            "INSERT INTO receipts_said (session_no, vehicle_id, fleet_id, seq, version, state, hash, reason, at, received_real_at) "
+            "VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
+            [(*key, r.seq, r.version, r.state, r.hash, r.reason, r.at, r.received_real_at) for r in rows.receipts],
         )
     if rows.actions:
         cur.executemany(
@@ -144,9 +223,32 @@ def write(cur: Cursor, session: Behind, rows: Rows) -> None:
         )
 
 
-def refold_orders(cur: Cursor, orders: Iterable[str]) -> dict[str, str]:
-    """Compute these orders' states anew from everything that was said of them. Returns order → fleet of those that changed."""
+def refold_receipts(cur: Cursor, vehicle: str, words: Iterable[PlanWord]) -> None:
+    """How far plans came, anew. A receipt that is told again (a van that restarted) does not move the instant of the first."""
+    wanted = sorted(set(words))
+    if not wanted:
+        return
+    versions, states = [version for version, _ in wanted], [state for _, state in wanted]
+    cur.execute(
+        "DELETE FROM plan_receipts r USING unnest(%s::bigint[], %s::text[]) AS n (version, state) "
+        "WHERE r.vehicle_id = %s AND r.version = n.version AND r.state = n.state",
+        (versions, states, vehicle),
+    )
+    cur.execute(
+        "INSERT INTO plan_receipts (vehicle_id, fleet_id, version, state, hash, reason, at, received_real_at) "
+        "SELECT DISTINCT ON (r.version, r.state) r.vehicle_id, r.fleet_id, r.version, r.state, r.hash, r.reason, r.at, r.received_real_at "
+        "FROM receipts_said r JOIN unnest(%s::bigint[], %s::text[]) AS n (version, state) USING (version, state) "
+        "JOIN log.sessions s USING (session_no) WHERE r.vehicle_id = %s "
+        "ORDER BY r.version, r.state, s.ordinal, r.session_no, r.seq",
+        (versions, states, vehicle),
+    )
+
+
+def refold_orders(cur: Cursor, orders: Iterable[str]) -> list[Refolded]:
+    """Compute these orders' states anew from everything that was said of them. Returns those that changed."""
     wanted = sorted(set(orders))
+    if not wanted:
+        return []
     said: defaultdict[str, list[Said]] = defaultdict(list)
     cur.execute(
         "SELECT a.order_id, a.vehicle_id, a.action, a.outcome, a.undoes, a.reason, a.driver_id, a.at FROM actions a "
@@ -159,23 +261,30 @@ def refold_orders(cur: Cursor, orders: Iterable[str]) -> dict[str, str]:
     cur.execute("SELECT order_id, vehicle_id, arrived_at FROM visits WHERE order_id = ANY(%s) AND arrived_at IS NOT NULL", (wanted,))
     for row in cur:
         stood[row["order_id"]].append((row["vehicle_id"], row["arrived_at"]))
-    changed: dict[str, str] = {}
-    for order in wanted:
+    cur.execute(
+        "SELECT o.order_id, o.fleet_id, s.state, s.vehicle_id, s.driver_id, s.at, s.arrived_at, s.reason, s.action "
+        "FROM orders o LEFT JOIN order_states s USING (order_id) WHERE o.order_id = ANY(%s)",
+        (wanted,),
+    )
+    changed = []
+    for row in cur.fetchall():
+        order, fleet = row.pop("order_id"), row.pop("fleet_id")
+        was = OrderState(**row) if row["state"] is not None else None
         state = order_state(said[order], stood[order])
+        if state == was:
+            continue
+        changed.append(Refolded(order_id=order, fleet_id=fleet, was=was, now=state))
         if state is None:
-            cur.execute("DELETE FROM order_states WHERE order_id = %s RETURNING order_id, fleet_id", (order,))
-        else:
-            cur.execute(
-                "INSERT INTO order_states AS o (order_id, fleet_id, state, vehicle_id, driver_id, at, arrived_at, reason, action) "
-                "SELECT order_id, fleet_id, %s, %s, %s, %s, %s, %s, %s FROM orders WHERE order_id = %s "
-                "ON CONFLICT (order_id) DO UPDATE SET state = excluded.state, vehicle_id = excluded.vehicle_id, "
-                "driver_id = excluded.driver_id, at = excluded.at, arrived_at = excluded.arrived_at, reason = excluded.reason, "
-                "action = excluded.action WHERE (o.state, o.vehicle_id, o.driver_id, o.at, o.arrived_at, o.reason, o.action) "
-                "IS DISTINCT FROM (excluded.state, excluded.vehicle_id, excluded.driver_id, excluded.at, excluded.arrived_at, "
-                "excluded.reason, excluded.action) RETURNING order_id, fleet_id",
-                (state.state, state.vehicle_id, state.driver_id, state.at, state.arrived_at, state.reason, state.action, order),
-            )
-        changed |= {row["order_id"]: row["fleet_id"] for row in cur}
+            cur.execute("DELETE FROM order_states WHERE order_id = %s", (order,))
+            continue
+        cur.execute(
+            "INSERT INTO order_states (order_id, fleet_id, state, vehicle_id, driver_id, at, arrived_at, reason, action) "
+            "VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s) "
+            "ON CONFLICT (order_id) DO UPDATE SET state = excluded.state, vehicle_id = excluded.vehicle_id, "
+            "driver_id = excluded.driver_id, at = excluded.at, arrived_at = excluded.arrived_at, reason = excluded.reason, "
+            "action = excluded.action",
+            (order, fleet, state.state, state.vehicle_id, state.driver_id, state.at, state.arrived_at, state.reason, state.action),
+        )
     return changed
 
 

@@ -25,18 +25,20 @@ def place(cur: Cursor, vehicle: str, fleet: str, now: Now, *, time: datetime | N
     if row is None:
         row = cur.execute("SELECT coalesce(max(ordinal), 0) + 1 AS ordinal FROM log.sessions WHERE vehicle_id = %s", (vehicle,)).fetchone()
     cur.execute(
-        "INSERT INTO vehicle_now AS v (vehicle_id, fleet_id, session_ordinal, ord, online, time, lat_e6, lon_e6, speed_cm_s, heading_cdeg, "
-        "duty, next_stop, plan_version, backlog, seen_real_at) "
-        "VALUES (%(vehicle)s, %(fleet)s, %(ordinal)s, %(ord)s, true, %(time)s, %(lat)s, %(lon)s, %(speed)s, %(heading)s, "
+        "INSERT INTO vehicle_now AS v (vehicle_id, fleet_id, session, session_ordinal, ord, online, time, lat_e6, lon_e6, speed_cm_s, "
+        "heading_cdeg, duty, next_stop, plan_version, backlog, seen_real_at) "
+        "VALUES (%(vehicle)s, %(fleet)s, %(session)s, %(ordinal)s, %(ord)s, true, %(time)s, %(lat)s, %(lon)s, %(speed)s, %(heading)s, "
         "%(duty)s, %(next)s, %(plan)s, %(backlog)s, %(seen)s) "
-        "ON CONFLICT (vehicle_id) DO UPDATE SET session_ordinal = excluded.session_ordinal, ord = excluded.ord, online = true, "
-        "time = excluded.time, lat_e6 = excluded.lat_e6, lon_e6 = excluded.lon_e6, speed_cm_s = excluded.speed_cm_s, "
+        "ON CONFLICT (vehicle_id) DO UPDATE SET session = excluded.session, session_ordinal = excluded.session_ordinal, "
+        "ord = excluded.ord, online = true, time = excluded.time, "
+        "lat_e6 = excluded.lat_e6, lon_e6 = excluded.lon_e6, speed_cm_s = excluded.speed_cm_s, "
         "heading_cdeg = excluded.heading_cdeg, duty = excluded.duty, next_stop = excluded.next_stop, "
         "plan_version = excluded.plan_version, backlog = excluded.backlog, seen_real_at = excluded.seen_real_at "
         "WHERE (v.session_ordinal, v.ord) < (excluded.session_ordinal, excluded.ord)",
         {
             "vehicle": vehicle,
             "fleet": fleet,
+            "session": now.session,
             "ordinal": row["ordinal"] if row else 1,
             "ord": now.order,
             "time": time,

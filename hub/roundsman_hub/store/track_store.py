@@ -39,18 +39,24 @@ class Break:
 ENDED: Final = "a new session of the unit"
 REFUSED: Final = "the receiver was silent or refused"
 LOST: Final = "numbers of the log are not held: "
+FETCHED: Final = 5_000
+"""Fixes held at once: a month of a van is 850,000."""
+LONGEST: Final = 20_000
+"""Points of one unbroken line: five and a half hours of one fix a second."""
+POINTS: Final = (
+    "SELECT f.time, s.session, f.seq, f.lat_e6, f.lon_e6, f.speed_cm_s, f.heading_cdeg, f.accuracy_dm, f.satellites, f.flags "
+    "FROM log.fixes f JOIN log.sessions s USING (session_no) "
+    "WHERE f.vehicle_id = %(vehicle)s AND f.time >= %(since)s AND f.time < %(until)s ORDER BY s.ordinal, f.session_no, f.seq"
+)
 
 
 def points(cur: Cursor, vehicle: str, since: datetime, until: datetime) -> Iterator[Point]:
-    """Fixes of a vehicle from `since` to before `until`, in the order of its log."""
-    cur.execute(
-        "SELECT f.time, s.session, f.seq, f.lat_e6, f.lon_e6, f.speed_cm_s, f.heading_cdeg, f.accuracy_dm, f.satellites, f.flags "
-        "FROM log.fixes f JOIN log.sessions s USING (session_no) WHERE f.vehicle_id = %s AND f.time >= %s AND f.time < %s "
-        "ORDER BY s.ordinal, f.session_no, f.seq",
-        (vehicle, since, until),
-    )
-    for row in cur:
-        yield Point(**row)
+    """Fixes of a vehicle from `since` to before `until`, in the order of its log; fetched as they are used."""
+    with cur.connection.cursor("track") as found:
+        found.itersize = FETCHED
+        found.execute(POINTS, {"vehicle": vehicle, "since": since, "until": until})
+        for row in found:
+            yield Point(**row)
 
 
 def told_breaks(cur: Cursor, vehicle: str, since: datetime, until: datetime) -> list[Break]:
@@ -74,29 +80,32 @@ def lost_numbers(cur: Cursor, vehicle: str) -> list[tuple[str, int, int, str]]:
     return [(row["session"], row["first_seq"], row["last_seq"], row["reason"]) for row in cur]
 
 
-def segments(found: Iterator[Point], told: list[Break], lost: list[tuple[str, int, int, str]]) -> tuple[list[list[Point]], list[Break]]:
+def stretches(
+    found: Iterator[Point], told: list[Break], lost: list[tuple[str, int, int, str]]
+) -> Iterator[tuple[Break | None, list[Point]]]:
     """Cut a track where it must not be bridged.
 
     Returns
     -------
-    tuple
-        Unbroken stretches of points, and the breaks between them, one fewer than stretches (none if there are no points).
+    iterator of (Break or None, list of Point)
+        Unbroken stretches, each with the break before it; None before the first, and where a stretch of `LONGEST` points goes on in
+        the next, which then begins with the same point.
     """
-    stretches: list[list[Point]] = []
-    breaks: list[Break] = []
     waiting = list(reversed(told))
+    before: Break | None = None
+    stretch: list[Point] = []
     for point in found:
-        if not stretches:
-            stretches.append([point])
-            continue
-        before = stretches[-1][-1]
-        reason = _why_broken(before, point, waiting, lost)
-        if reason is None:
-            stretches[-1].append(point)
-        else:
-            breaks.append(Break(from_at=before.time, to_at=point.time, reason=reason))
-            stretches.append([point])
-    return stretches, breaks
+        reason = _why_broken(stretch[-1], point, waiting, lost) if stretch else None
+        if reason is not None:
+            yield before, stretch
+            before = Break(from_at=stretch[-1].time, to_at=point.time, reason=reason)
+            stretch = []
+        elif len(stretch) >= LONGEST:
+            yield before, stretch
+            before, stretch = None, [stretch[-1]]
+        stretch.append(point)
+    if stretch:
+        yield before, stretch
 
 
 def _why_broken(before: Point, point: Point, waiting: list[Break], lost: list[tuple[str, int, int, str]]) -> str | None:
