@@ -28,7 +28,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; gives the process's exit code."""
     parser = _parser()
     options, rest = parser.parse_known_args(argv)
-    if rest and options.run is not _told:
+    if rest and options.run not in (_told, _db):
         parser.error(f"unrecognized arguments: {' '.join(rest)}")
     options.rest = rest
     logging.basicConfig(level=options.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
@@ -52,6 +52,7 @@ def _parser() -> argparse.ArgumentParser:
     serve.add_argument("--nominatim-url", help="a Nominatim, asked where the extract's own addresses know nothing")
     serve.add_argument("--photon-url", help="a Photon, likewise")
     serve.add_argument("--database-url", default=os.environ.get("DATABASE_URL"), help="PostgreSQL 16+; default: the embedded one")
+    serve.add_argument("--wal-archive", metavar="DIR", help="from now on, copy the embedded database's WAL there; off: no longer")
     serve.add_argument("--mqtt", metavar="mqtt://USER:PASSWORD@HOST:PORT", help="a broker run elsewhere, as the hub's programs reach it")
     serve.add_argument("--vans-host", default="127.0.0.1", help="address that vans reach the broker at (default: loopback only)")
     serve.add_argument("--vans-port", type=int, help="port of the vans' listener; 0: any free one (default: 8883, or as before)")
@@ -101,6 +102,8 @@ def _parser() -> argparse.ArgumentParser:
     for name, words in (("export", "export a vehicle's track with its gaps"), ("metrics", "on-time share, distances, stops a day")):
         told = _command(commands, name, _told, words, add_help=False)
         told.set_defaults(told=name)
+
+    _command(commands, "db", _db, "check, size, retention, backup, restore: look after the database", add_help=False)
     return parser
 
 
@@ -130,6 +133,7 @@ def _serve(options: argparse.Namespace) -> int:
             vans_port=options.vans_port,
             broker=_broker_login(options.mqtt) if options.mqtt else None,
             database_url=options.database_url or None,
+            wal_archive=options.wal_archive,
             osm=options.osm,
             osrm_url=options.osrm_url,
             nominatim_url=options.nominatim_url,
@@ -226,6 +230,12 @@ def _bench(options: argparse.Namespace) -> int:
 
     logging.getLogger("roundsman_hub").setLevel(logging.WARNING)
     return bench.main(options.name)
+
+
+def _db(options: argparse.Namespace) -> int:
+    from roundsman_hub.upkeep import commands
+
+    return commands.main(options.rest, options.data)
 
 
 def _told(options: argparse.Namespace) -> int:
