@@ -11,8 +11,8 @@ from roundsman_core.geo import distance_m
 
 INACCURATE_M: Final = 1_000.0
 """Receivers' own figures are poor witnesses (gpsd said 729 m where the error was 0.5 m): only the hopeless is refused by them."""
-WORST_HDOP: Final = 20.0
-"""Satellites in one corner of the sky: metres of range become a street's width. Receivers call more than 20 poor."""
+WORST_HDOP: Final = 50.0
+"""Satellites in one corner of the sky: metres of range become streets. Not lower: a fix of the recorded drive said 38 and was 1 m right."""
 FEWEST_SATELLITES: Final = 3
 """A place needs three, and a height from memory. A receiver that says one or two made it up; 0 is "not said"."""
 CREDIBLE_M: Final = 30.0

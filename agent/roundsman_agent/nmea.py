@@ -59,12 +59,12 @@ class Epoch:
 
 class Memory(NamedTuple):
     """What outlives an instant: the last one told, the day, how the receiver speaks. `whole`: the epoch before had both RMC and GGA.
-    `talker` speaks for this line, every `interval_ms`."""
+    `mode`: what GSA said last. `talker` speaks for this line, every `interval_ms` at most often."""
 
     done_ms: int | None = None
     newest_utc_ms: GnssMs | None = None
     day_ms: int | None = None
-    mode: Literal[2, 3] = 3
+    mode: Literal[2, 3] = 2
     error_m: float | None = None
     whole: bool = False
     talker: bytes = b""
@@ -188,9 +188,9 @@ def _heard(state: Assembly, talker: bytes, time_ms: int | None) -> Memory | None
     since_ms = (time_ms - spoke_ms) % DAY_MS
     if talker != memory.talker and 0 < since_ms < OTHER_VOICE * memory.interval_ms:
         return None
-    if since_ms > LONGEST_INTERVAL_MS or (since_ms == memory.interval_ms and talker == memory.talker):
-        return memory
-    return memory._replace(talker=talker, interval_ms=since_ms)
+    if talker != memory.talker:
+        return memory._replace(talker=talker)
+    return memory._replace(interval_ms=since_ms) if 0 < since_ms < (memory.interval_ms or LONGEST_INTERVAL_MS) else memory
 
 
 def _tell(state: Assembly) -> tuple[Assembly, Epoch]:
@@ -226,7 +226,7 @@ def _epoch(state: Assembly) -> Epoch:
         accuracy_m=accuracy_m,
         satellites=0 if quality is None else quality.satellites,
         hdop=None if quality is None else quality.hdop,
-        mode=memory.mode,
+        mode=3 if quality is not None and quality.high else memory.mode,  # as gpsd judges it; GSA is often wrong or late
         doubt=doubt,
     )
 

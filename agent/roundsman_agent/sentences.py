@@ -34,8 +34,8 @@ _ANY: Final = rb"[^,]*"
 _RMC: Final = re.compile(
     b",".join((rb"..RMC", _TIME, rb"([^,]*)", _PLACE, _DECIMAL, _DECIMAL, rb"(?:(\d{6})|[^,]*)")) + rb"(?:,[^,]*,[^,]*(?:,([A-Z]).*)?)?"
 )
-_GGA: Final = re.compile(b",".join((rb"..GGA", _TIME, _PLACE, rb"(?:(\d)|[^,]*)", _COUNT, _DECIMAL)) + rb"(?:,.*)?")
-_GNS: Final = re.compile(b",".join((rb"..GNS", _TIME, _PLACE, rb"([^,]*)", _COUNT, _DECIMAL)) + rb"(?:,.*)?")
+_GGA: Final = re.compile(b",".join((rb"..GGA", _TIME, _PLACE, rb"(?:(\d)|[^,]*)", _COUNT, _DECIMAL)) + rb"(?:,(-?\d)?.*)?")
+_GNS: Final = re.compile(b",".join((rb"..GNS", _TIME, _PLACE, rb"([^,]*)", _COUNT, _DECIMAL)) + rb"(?:,(-?\d)?.*)?")
 _GLL: Final = re.compile(b",".join((rb"..GLL", _PLACE, _TIME, rb"([^,]*)")) + rb"(?:,([A-Z]).*)?")
 _VTG: Final = re.compile(b",".join((rb"..VTG", _DECIMAL, _ANY, _ANY, _ANY, _DECIMAL, _ANY, _DECIMAL)) + rb"(?:,.*)?")
 _ZDA: Final = re.compile(rb"..ZDA,[^,]*,(\d\d?),(\d\d?),((?:19|20)\d\d)(?:,.*)?")
@@ -55,11 +55,12 @@ class Place(NamedTuple):
 
 
 class Quality(NamedTuple):
-    """How good a place is: GGA's quality (0 to 9), satellites used (0: not said), dilution."""
+    """How good a place is: GGA's quality (0 to 9), satellites used (0: not said), dilution, and whether a height is said."""
 
     quality: int
     satellites: int
     hdop: float | None
+    high: bool
 
 
 class Motion(NamedTuple):
@@ -113,10 +114,11 @@ def gga(body: bytes) -> tuple[Place, Quality] | None:
     found = _GGA.fullmatch(body)
     if found is None:
         return None
-    hours, minutes, seconds, lat, lat_min, north, lon, lon_min, east, said, count, hdop = found.groups()
+    hours, minutes, seconds, lat, lat_min, north, lon, lon_min, east, said, count, hdop, high = found.groups()
     quality = 0 if said is None else int(said)
     place = _position(lat, lat_min, north, lon, lon_min, east) if quality else None
-    return Place(_time_ms(hours, minutes, seconds), place, quality in WEAK_QUALITIES), Quality(quality, _count(count), _dilution(hdop))
+    rated = Quality(quality, _count(count), _dilution(hdop), high is not None)
+    return Place(_time_ms(hours, minutes, seconds), place, quality in WEAK_QUALITIES), rated
 
 
 def gns(body: bytes) -> tuple[Place, Quality] | None:
@@ -124,10 +126,11 @@ def gns(body: bytes) -> tuple[Place, Quality] | None:
     found = _GNS.fullmatch(body)
     if found is None:
         return None
-    hours, minutes, seconds, lat, lat_min, north, lon, lon_min, east, letters, count, hdop = found.groups()
+    hours, minutes, seconds, lat, lat_min, north, lon, lon_min, east, letters, count, hdop, high = found.groups()
     quality = next((quality for letter, quality in GNS_QUALITIES if letter in letters), 8 if letters.strip(b"N") else 0)
     place = _position(lat, lat_min, north, lon, lon_min, east) if quality else None
-    return Place(_time_ms(hours, minutes, seconds), place, quality in WEAK_QUALITIES), Quality(quality, _count(count), _dilution(hdop))
+    rated = Quality(quality, _count(count), _dilution(hdop), high is not None)
+    return Place(_time_ms(hours, minutes, seconds), place, quality in WEAK_QUALITIES), rated
 
 
 def gll(body: bytes) -> Place | None:

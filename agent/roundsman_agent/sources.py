@@ -214,7 +214,7 @@ async def _read(stream: NmeaStream | GpsdStream, url: str, clock: Clock) -> Asyn
         for epoch in epochs:
             if epoch.position is not None:
                 searching = False
-                yield _fix(epoch, began_ms, url)
+                yield fix_of(epoch, began_ms, url)
                 continue
             without += 1
             if not searching or loop.time() - told_searching >= SEARCHING_EVERY_S:
@@ -256,7 +256,7 @@ async def _recorded(path: Path, rate: float | None, url: str, clock: Clock) -> A
             without = 0
         searching = epoch.position is None
         if epoch.position is not None:
-            yield _fix(epoch, mono_ms, url)
+            yield fix_of(epoch, mono_ms, url)
     if without:
         yield SourceEvent(kind="searching", mono_ms=MonoMs(started_ms + at_ms), text=f"{url}: no fix", count=without)
 
@@ -273,7 +273,8 @@ def epochs_of(data: bytes) -> Iterator[nmea.Epoch]:
         yield epoch
 
 
-def _fix(epoch: nmea.Epoch, mono_ms: MonoMs, url: str) -> Fix:
+def fix_of(epoch: nmea.Epoch, mono_ms: MonoMs, url: str) -> Fix:
+    """The fix of an epoch that has a position, arrived at `mono_ms`."""
     assert epoch.position is not None
     return Fix(
         mono_ms=mono_ms,

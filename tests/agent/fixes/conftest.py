@@ -10,8 +10,11 @@ from pathlib import Path
 import pytest
 
 from roundsman_agent.fix import Fix
+from roundsman_agent.nmea import Epoch
 from roundsman_agent.pipeline import DutyChanged, Input, Output, PipelineConfig, PipelineState, step
 from roundsman_agent.sampling import Policy
+from roundsman_agent.sources import fix_of
+from roundsman_agent.times import MonoMs
 from roundsman_core.geo import LatLon, LocalFrame
 
 START_UTC_MS = 1_760_000_000_000
@@ -76,6 +79,25 @@ def epoch_lines() -> Callable[..., bytes]:
         return rmc + gga
 
     return lines
+
+
+@pytest.fixture
+def fixes_of() -> Callable[[list[Epoch]], list[Fix]]:
+    """Epochs as fixes that arrived when they were taken; a receiver that says no date speaks once a second."""
+
+    def make(epochs: list[Epoch]) -> list[Fix]:
+        fixes: list[Fix] = []
+        mono_ms = 0
+        newest: int | None = None
+        for epoch in epochs:
+            passed_ms = 1_000 if newest is None or epoch.utc_ms is None else epoch.utc_ms - newest
+            mono_ms += passed_ms if 0 < passed_ms < 600_000 else 1_000
+            newest = epoch.utc_ms if epoch.utc_ms is not None else newest
+            if epoch.position is not None:
+                fixes.append(fix_of(epoch, MonoMs(mono_ms), ""))
+        return fixes
+
+    return make
 
 
 @pytest.fixture

@@ -112,8 +112,12 @@ def test_doubt_in_one_sentence_is_doubt(sentence: Callable[[str], bytes]) -> Non
 def test_a_flat_fix_is_said_to_be_flat_and_an_unused_constellation_is_not_asked(
     sentence: Callable[[str], bytes], epoch_lines: Callable[..., bytes]
 ) -> None:
-    used, unused = sentence("GPGSA,A,2,17,02,06,,,,,,,,,,1.5,0.8,1.3"), sentence("GLGSA,A,1,,,,,,,,,,,,,,,")
-    _, epochs = read([used, unused, *epoch_lines(0).splitlines()])
+    used, unused = sentence("GPGSA,A,3,17,02,06,04,,,,,,,,,1.5,0.8,1.3"), sentence("GLGSA,A,1,,,,,,,,,,,,,,,")
+    rmc = epoch_lines(0).splitlines()[0]
+    flat = sentence("GNGGA,080000.00,6010.00000,N,02456.00000,E,1,03,1.00,,M,,M,,")
+    _, epochs = read(
+        [rmc, flat, used, unused, *epoch_lines(1).splitlines()[:1], flat.replace(b"00.00,6", b"01.00,6").replace(b"*5C", b"*5D")]
+    )
     assert [e.mode for e in epochs] == [2]
 
 

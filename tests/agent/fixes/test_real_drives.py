@@ -1,11 +1,8 @@
-"""Recorded receivers: against the survey-grade truth of the same drive, and against gpsd's own reading of 60 logs."""
+"""A recorded drive, against the survey-grade truth of the same drive."""
 
 from __future__ import annotations
 
-import json
-import tarfile
-from collections.abc import Callable, Iterator
-from datetime import datetime
+from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
 
@@ -18,7 +15,6 @@ from roundsman_agent.pipeline import Output, PipelineConfig, PipelineState
 from roundsman_agent.replay import length_m
 from roundsman_agent.sampling import Mode, Policy
 from roundsman_agent.sources import epochs_of
-from roundsman_agent.times import MonoMs
 from roundsman_core.geo import LatLon, distance_m
 from roundsman_wire.messages import ANCHORED, GAP_BEFORE, FixGap, FixRow, Visit
 
@@ -31,33 +27,8 @@ FULL = PipelineConfig(policy=Policy(mode="full"), built_utc_ms=SINCE_UTC_MS)
 DAY = b"$GPZDA,000000.00,07,02,2020,00,00*63"
 
 
-def fixes_of(epochs: list[Epoch]) -> list[Fix]:
-    """As if they had arrived when they were taken; a receiver that says no date speaks once a second."""
-    fixes: list[Fix] = []
-    mono_ms = 0
-    newest: int | None = None
-    for epoch in epochs:
-        passed_ms = 1_000 if newest is None or epoch.utc_ms is None else epoch.utc_ms - newest
-        mono_ms += passed_ms if 0 < passed_ms < 600_000 else 1_000
-        newest = epoch.utc_ms if epoch.utc_ms is not None else newest
-        if epoch.position is not None:
-            fixes.append(
-                Fix(
-                    mono_ms=MonoMs(mono_ms),
-                    utc_ms=epoch.utc_ms,
-                    position=epoch.position,
-                    speed_mps=epoch.speed_mps,
-                    heading_deg=epoch.heading_deg,
-                    accuracy_m=epoch.accuracy_m,
-                    satellites=epoch.satellites,
-                    mode=epoch.mode,
-                )
-            )
-    return fixes
-
-
 @pytest.fixture
-def drive_fixes(gnss_data: Path) -> list[Fix]:
+def drive_fixes(gnss_data: Path, fixes_of: Callable[[list[Epoch]], list[Fix]]) -> list[Fix]:
     """1,727 s through Mountain View, 1 Hz."""
     return fixes_of(list(epochs_of((gnss_data / RECEIVER).read_bytes())))
 
@@ -126,48 +97,3 @@ def test_a_drive_through_traffic_lights_has_no_false_stops(drive_fixes: list[Fix
     _, out = drive(drive_fixes, config=FULL)
     assert [(v.phase, v.visit) for v in (o for o in out if isinstance(o, Visit))] == [("arrived", 1), ("left", 1)]
     assert any(r.flags & ANCHORED for r in rows_of(out))
-
-
-def recordings(gnss_data: Path) -> Iterator[tuple[str, bytes, bytes]]:
-    """Name, raw bytes, and gpsd's reading, of each log."""
-    held: dict[str, bytes] = {}
-    with tarfile.open(gnss_data / "gpsd-receiver-logs.tar.gz") as archive:
-        for member in archive:  # once through, in the archive's own order: going back means unpacking anew
-            content = archive.extractfile(member)
-            held[member.name] = b"" if content is None else content.read()
-    for name, raw in sorted(held.items()):
-        if name.endswith(".log") and f"{name}.chk" in held:
-            yield name, raw, held[f"{name}.chk"]
-
-
-def places_by_gpsd(reading: bytes) -> dict[int, list[LatLon]]:
-    places: dict[int, list[LatLon]] = {}
-    for line in reading.split(b"\n"):
-        if line.startswith(b'{"class":"TPV"'):
-            said = json.loads(line)
-            if "lat" in said and "time" in said:
-                utc_ms = round(datetime.fromisoformat(said["time"]).timestamp() * 1000)
-                places.setdefault(utc_ms, []).append(LatLon(said["lat"], said["lon"]))
-    return places
-
-
-def test_sixty_receivers_are_read_as_gpsd_reads_them(gnss_data: Path, drive: Drive) -> None:
-    """Invariants over real quirks (rollovers, time running backwards, mixed talkers, binary between the lines): nothing raises,
-    every position is gpsd's own at that instant, everything is believed or counted, and rows never run backwards in the session."""
-    receivers = compared = 0
-    for name, raw, reading in recordings(gnss_data):
-        epochs = list(epochs_of(raw))
-        fixes = fixes_of(epochs)
-        theirs = places_by_gpsd(reading) if fixes else {}
-        same = [min(distance_m(f.position, place) for place in theirs[f.utc_ms]) for f in fixes if f.utc_ms in theirs]
-        assert max(same, default=0.0) < 0.2, name
-        compared += len(same)
-        receivers += bool(same)
-        state, out = drive(fixes)
-        dated = state.rejected.get("date", 0) + state.rejected.get("rollover", 0)
-        assert state.accepted + sum(state.rejected.values()) - dated == len(fixes), name
-        assert len(rows_of(out)) == state.accepted, name
-        monos = [r.mono_ms for r in rows_of(out)]
-        assert monos == sorted(monos), name
-    assert receivers >= 60
-    assert compared >= 1_300
