@@ -69,6 +69,7 @@ def accept(cur: Cursor, desk: Desk, caller: Caller, new: NewOrder, depot: str, p
         {
             **new.model_dump(include={"reference", "kind", "name", "phone", "address", "instructions", "service_s", "parcels", "priority"}),
             **place.columns,
+            **store.own_columns(new.model_dump(include={"items", "proof", "delivery_code", "contact_free"})),
             "depot_id": depot,
             "window_start": new.window_start,
             "window_end": new.window_end,
@@ -79,6 +80,6 @@ def accept(cur: Cursor, desk: Desk, caller: Caller, new: NewOrder, depot: str, p
     )
     if place.at is None:
         store.enqueue(cur, caller.fleet, order, reason=place.reason, candidates=place.candidate_rows, at=now)
-    body = new.model_dump(mode="json", exclude={"phone"}, exclude_defaults=True)
+    body = new.model_dump(mode="json", exclude={"phone", "delivery_code"}, exclude_defaults=True)
     journal(cur, fleet_id=caller.fleet, at=now, kind="order.created", subject=order, actor=caller.key_id, body=body)
     return order

@@ -5,8 +5,9 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import AwareDatetime, BaseModel, Field, StringConstraints, model_validator
 
+from roundsman_hub.api.proof_models import DeliveryCode, Handover, Item, Items, ProofKind, Proofs, ProofShown, Said, unlike
 from roundsman_hub.domain.roles import Role
 
 Name = Annotated[str, StringConstraints(min_length=1, max_length=120, strip_whitespace=True)]
@@ -15,12 +16,6 @@ Phone = Annotated[str, StringConstraints(max_length=40, pattern=r"^[0-9+() ./-]*
 LatDeg = Annotated[float, Field(ge=-90, le=90, allow_inf_nan=False)]
 LonDeg = Annotated[float, Field(ge=-180, le=180, allow_inf_nan=False)]
 OrderState = Literal["new", "waiting_for_place", "unassigned", "planned", "next", "arrived", "delivered", "failed", "cancelled"]
-
-
-class Said(BaseModel):
-    """A request's body: unknown fields are refused, so that a misspelt one is noticed."""
-
-    model_config = ConfigDict(extra="forbid")
 
 
 class Change(Said):
@@ -228,6 +223,10 @@ class NewOrder(Said):
     service_s: int = Field(default=180, ge=0, le=28_800)
     parcels: int = Field(default=1, gt=0, le=1_000_000)
     priority: int = Field(default=0, ge=0, le=9, description="9 is most urgent; 8 and 9 are planned at once")
+    items: Items = Field(default_factory=list)
+    proof: Proofs = Field(default_factory=list)
+    delivery_code: DeliveryCode | None = Field(default=None, description="the recipient says it; the van checks it without network")
+    contact_free: bool = False
 
     @model_validator(mode="after")
     def _whole(self) -> NewOrder:
@@ -237,6 +236,11 @@ class NewOrder(Said):
             raise ValueError("give an address, or lat_deg and lon_deg")
         if self.window_end < self.window_start:
             raise ValueError("window_end is before window_start")
+        unlike(self.items)
+        if "parcels" not in self.model_fields_set and self.items:
+            self.parcels = len(self.items)
+        if "code" in self.proof and self.delivery_code is None:
+            raise ValueError("proof by code needs a delivery_code")
         if (self.promise_start is None) != (self.promise_end is None):
             raise ValueError("promise_start and promise_end come together")
         if self.promise_start is not None and self.promise_end is not None and self.promise_end < self.promise_start:
@@ -253,6 +257,15 @@ class OrderChange(Change):
     service_s: int | None = Field(default=None, ge=0, le=28_800)
     parcels: int | None = Field(default=None, gt=0, le=1_000_000)
     priority: int | None = Field(default=None, ge=0, le=9)
+    items: Items | None = None
+    proof: Proofs | None = None
+    delivery_code: DeliveryCode | None = None
+    contact_free: bool | None = None
+
+    @model_validator(mode="after")
+    def _no_parcel_twice(self) -> OrderChange:
+        unlike(self.items or [])
+        return self
 
 
 class Order(BaseModel):
@@ -274,6 +287,10 @@ class Order(BaseModel):
     service_s: int
     parcels: int
     priority: int
+    items: list[Item]
+    proof: list[ProofKind]
+    delivery_code: str | None
+    contact_free: bool
     state: OrderState
     reason: str | None = Field(description="why it is unassigned, waits for a place, or failed")
     vehicle: str | None = Field(description="the van that served it, or whose newest plan has it")
@@ -287,6 +304,14 @@ class Order(BaseModel):
     cancelled_at: datetime | None
     revision: int
     track_url: str = Field(description="the customer's page: whoever has the link can read it")
+
+
+class OrderShown(Order):
+    """One order with what its driver did there."""
+
+    handover: Handover | None = Field(description="null while the stop is open")
+    proofs: list[ProofShown]
+    risk_late_s: int = Field(description="how late the van itself expects to be; 0: it keeps its promise")
 
 
 class Orders(Page):

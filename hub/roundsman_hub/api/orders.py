@@ -19,6 +19,7 @@ from roundsman_hub.api.keys import Caller
 from roundsman_hub.api.once import OnlyOnce
 from roundsman_hub.api.places import off_network_m, place_of
 from roundsman_hub.api.problems import Problem, documented, not_found
+from roundsman_hub.api.proof_models import Handover, ProofShown
 from roundsman_hub.geocode import address_key
 from roundsman_hub.replan import revision
 from roundsman_hub.store import fleet as fleet_store
@@ -41,6 +42,26 @@ def order_out(r: Row, base_url: str) -> m.Order:
         vehicle=r["vehicle_id"],
         track_url=f"{base_url}t/{r['track_token']}",
         **{field: r[field] for field in _SAME},
+    )
+
+
+def order_shown(cur: Cursor, r: Row, base_url: str) -> m.OrderShown:
+    """An order with what its driver did there."""
+    done = store.handover(cur, r["order_id"])
+    proofs = sorted(store.proofs(cur, r["order_id"]), key=lambda p: (p["at"] is None, p["at"], p["sha256"]))
+    return m.OrderShown(
+        **order_out(r, base_url).model_dump(),
+        handover=None if done is None else Handover(**done),
+        proofs=[
+            ProofShown(
+                action=p["fact"],
+                state="whole" if p["whole"] else "pending",
+                url=f"{base_url}v1/proofs/{p['sha256']}" if p["whole"] else None,
+                **{field: p[field] for field in ("kind", "sha256", "bytes", "media_type", "at")},
+            )
+            for p in proofs
+        ],
+        risk_late_s=store.risk_late_s(cur, r["order_id"]),
     )
 
 
@@ -90,10 +111,13 @@ def import_orders(text: orders_csv.CsvText, desk: AtDesk, once: OnlyOnce, caller
 
 
 @router.get("/orders/{order}")
-def get_order(order: str, request: Request, desk: AtDesk, caller: OrdersReader) -> m.Order:
-    """One order: its state, its van, its arrival time."""
+def get_order(order: str, request: Request, desk: AtDesk, caller: OrdersReader) -> m.OrderShown:
+    """One order: its state, its van, its arrival time, and what its driver did there."""
     with desk.db.tenant(caller.fleet) as cur:
-        return _shown(cur, order, request)
+        found = store.shown(cur, order_id=order)
+        if found is None:
+            raise not_found("order", order, see="/v1/orders")
+        return order_shown(cur, found, str(request.base_url))
 
 
 @router.patch("/orders/{order}", responses=documented(409))

@@ -16,11 +16,13 @@ from roundsman_hub.pki import Signer
 from roundsman_hub.replan.world import Draft, World
 from roundsman_hub.store.rows import journal, notify, rows
 from roundsman_wire.envelopes import hash_of, seal
-from roundsman_wire.messages import BasedOn, EnvelopeHeader, Plan
+from roundsman_wire.messages import BasedOn, EnvelopeHeader, Plan, Reorder
 
 VALID_AFTER_SHIFT = timedelta(hours=2)
 """A plan is the current one until the shift ended and a late van had time to finish; then the screen marks it as expired."""
 ACTOR = "planner"
+OWN_ORDER = Reorder(max_moved=3, max_extra_s=900)
+"""What a driver may change by themselves. Three stops: more is another round. A quarter of an hour: a closed road costs as much."""
 
 
 class Stale(HubError):
@@ -94,6 +96,9 @@ def _plan(world: World, draft: Draft, version: int) -> Plan:
         travel_times=draft.travel_times,
         reason=draft.reason,
         changes=draft.changes,
+        route_e6=draft.route_e6,
+        reorder=OWN_ORDER,
+        may_decline=draft.may_decline,
     )
 
 

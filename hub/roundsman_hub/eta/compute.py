@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from roundsman_core.timeline import StopTime, arrivals
-from roundsman_wire.messages import PlanStop
+from roundsman_core.timeline import Legs, StopTime, arrivals
+from roundsman_wire.messages import Plan, PlanStop
 
 FIXED_WIDTH_MS: Final = 90_000
 SHARE_WIDTH: Final = 0.15
@@ -27,7 +27,15 @@ class Eta:
     late_s: int
 
 
-def etas(stops: Sequence[PlanStop], *, now_utc_ms: int, starts_utc_ms: int, first_leg_s: int, arrived_utc_ms: int | None) -> list[Eta]:
+def etas(
+    stops: Sequence[PlanStop],
+    *,
+    now_utc_ms: int,
+    starts_utc_ms: int,
+    first_leg_s: int,
+    arrived_utc_ms: int | None,
+    plan: Plan | None = None,
+) -> list[Eta]:
     """Arrival times at what is left of a plan.
 
     Parameters
@@ -42,8 +50,12 @@ def etas(stops: Sequence[PlanStop], *, now_utc_ms: int, starts_utc_ms: int, firs
         Seconds of driving to the first stop.
     arrived_utc_ms : int, optional
         When the van arrived at the first stop, if it stands there.
+    plan : Plan, optional
+        The stops' own: times of legs that it has in another order come from its matrix, as in the van.
     """
-    times = arrivals(starts_utc_ms, first_leg_s, [StopTime.of(stop) for stop in stops], in_progress_since_utc_ms=arrived_utc_ms)
+    legs = [StopTime.of(stop) for stop in stops] if plan is None else Legs(plan).times(stops)
+    factors = () if plan is None else plan.band_factors
+    times = arrivals(starts_utc_ms, first_leg_s, legs, in_progress_since_utc_ms=arrived_utc_ms, band_factors=factors)
     out = []
     for position, (stop, at) in enumerate(zip(stops, times, strict=True), start=1):
         ahead_ms = max(0, at.eta_utc_ms - now_utc_ms)

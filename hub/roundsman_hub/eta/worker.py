@@ -17,6 +17,7 @@ from roundsman_hub.clock import Clock, from_ms, to_ms
 from roundsman_hub.eta.compute import BASIS, Eta, etas
 from roundsman_hub.replan.revision import bump
 from roundsman_hub.roads import RoadNetwork, RoadsError
+from roundsman_hub.store import told_store
 from roundsman_hub.store.db import Database, Notice, is_away, listen, notices
 from roundsman_hub.store.rows import Row, notify, rows
 from roundsman_wire.messages import Plan, PlanStop
@@ -138,12 +139,13 @@ class EtaWorker:
 
     def _left(self, cur: Cursor[Any], vehicles: list[str], *, everyone: bool) -> list[_Left]:
         found = [(r, msgspec.convert(r["plan"], Plan)) for r in rows(cur, _VEHICLES, (vehicles, everyone)) if r["plan"] is not None]
+        own = told_store.own_orders(cur, {r["vehicle_id"]: plan.version for r, plan in found})
         orders = {r["order_id"]: r for r in rows(cur, _ORDERS, ([stop.stop for _, plan in found for stop in plan.stops],))}
         out = []
         for vehicle, plan in found:
             stops: list[PlanStop] = []
             arrived = None
-            for stop in plan.stops:
+            for stop in told_store.as_driven(plan, own.get(vehicle["vehicle_id"])).stops:
                 order = orders.get(stop.stop)
                 if order is None or order["state"] in ("delivered", "failed"):
                     continue
@@ -168,7 +170,14 @@ class EtaWorker:
             starts_utc_ms = max(now_utc_ms, to_ms(vehicle["shift_start"]))
         elif vehicle["lat_e6"] is not None:
             leg_s = self._leg_s(LatLon.from_e6(vehicle["lat_e6"], vehicle["lon_e6"]), first)
-        return etas(van.stops, now_utc_ms=now_utc_ms, starts_utc_ms=starts_utc_ms, first_leg_s=leg_s, arrived_utc_ms=van.arrived_utc_ms)
+        return etas(
+            van.stops,
+            now_utc_ms=now_utc_ms,
+            starts_utc_ms=starts_utc_ms,
+            first_leg_s=leg_s,
+            arrived_utc_ms=van.arrived_utc_ms,
+            plan=van.plan,
+        )
 
     def _leg_s(self, position: LatLon, stop: PlanStop) -> int:
         to = LatLon.from_e6(stop.lat_e6, stop.lon_e6)

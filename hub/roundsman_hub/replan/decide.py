@@ -15,6 +15,7 @@ from roundsman_hub.planning.problem import Plan, PlannedVisit, Problem
 from roundsman_hub.planning.walk import Ground
 from roundsman_hub.replan.build import WAITS, between_vans, on_board, remaining
 from roundsman_hub.replan.holds import may_hold, permitted
+from roundsman_hub.replan.revision import URGENT_PRIORITY
 from roundsman_hub.replan.world import Draft, OrderFacts, VanFacts, World
 from roundsman_wire.messages import PlanStop
 
@@ -25,6 +26,7 @@ NO_WAY: Final = 65_535
 KEPT_REASONS: Final = 3
 FIRST: Final = "first plan of the shift"
 ENDED: Final = "the shift has ended"
+DECLINED: Final = "the driver keeps the order of stops"
 TOLD_AGAIN: Final = "the van refused the plan before this one"
 
 
@@ -73,6 +75,7 @@ def answer(world: World, problem: Problem, plan: Plan, *, travel_times: str, why
                 changes=tuple(_changes(world, van, stops)),
                 matrix_s=_matrix(problem, stops),
                 travel_times=travel_times,
+                may_decline=_may_decline(world, van, stops, why),
             )
         )
     return Answer(drafts=tuple(drafts), unassigned=unassigned)
@@ -93,6 +96,8 @@ def unsettled(world: World) -> list[str]:
             out.append(f"{van.name} has ended its shift")
         elif van.refused:
             out.append(f"{van.name} refused its plan")
+        elif van.declined:
+            out.append(f"the driver of {van.name} declined its plan")
         elif van.left_with is not None and any(
             world.orders[task].kind == "delivery" and aboard.get(task) != van.vehicle_id for task in left
         ):
@@ -134,6 +139,11 @@ def _stop(order: OrderFacts, visit: PlannedVisit, problem: Problem) -> PlanStop:
         phone=order.phone,
         parcels=order.parcels,
         priority=order.priority,
+        items=order.items,
+        proof=order.proof,
+        code_sha256=order.code_sha256,
+        contact_free=order.contact_free,
+        pinned=order.priority >= URGENT_PRIORITY,
     )
 
 
@@ -155,6 +165,10 @@ def _told(stop: PlanStop) -> tuple[object, ...]:
         stop.phone,
         stop.parcels,
         stop.priority,
+        stop.items,
+        stop.proof,
+        stop.code_sha256,
+        stop.contact_free,
     )
 
 
@@ -162,7 +176,7 @@ def _same(world: World, van: VanFacts, stops: tuple[PlanStop, ...]) -> bool:
     """Does the van's newest plan, without the work that is done, already say this?"""
     if van.newest is None:
         return not stops
-    if van.refused:
+    if van.refused or van.declined:
         return False
     return [_told(stop) for stop in van.newest.stops if stop.stop not in world.done] == [_told(stop) for stop in stops]
 
@@ -172,9 +186,20 @@ def _reason(world: World, van: VanFacts, why: str) -> str:
         return ENDED
     if van.refused:
         return TOLD_AGAIN
+    if van.declined:
+        return DECLINED
     if van.newest is None:
         return FIRST
     return why or "; ".join(list(dict.fromkeys(reason.text for reason in world.reasons))[-KEPT_REASONS:])
+
+
+def _may_decline(world: World, van: VanFacts, stops: tuple[PlanStop, ...], why: str) -> bool:
+    """A driver may say no to a better order of the same stops: nobody's work depends on it. `why` is a search's, so nothing else asks."""
+    if not why or van.newest is None or van.refused or van.declined:
+        return False
+    before = [stop.stop for stop in van.newest.stops if stop.stop not in world.done]
+    after = [stop.stop for stop in stops]
+    return before != after and set(before) == set(after)
 
 
 def _changes(world: World, van: VanFacts, stops: tuple[PlanStop, ...]) -> list[str]:

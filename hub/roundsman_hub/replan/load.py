@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections import defaultdict
 from datetime import timedelta
 from typing import Any, LiteralString
@@ -9,17 +10,21 @@ from typing import Any, LiteralString
 import msgspec
 from psycopg import Cursor
 
+from roundsman_core import reorder
 from roundsman_core.geo import LatLon
 from roundsman_hub.clock import Clock, to_ms
 from roundsman_hub.replan.holds import IssuedTasks
 from roundsman_hub.replan.world import OrderFacts, Reason, VanFacts, World
+from roundsman_hub.store import told_store
 from roundsman_hub.store.rows import Row, row, rows
-from roundsman_wire.messages import Plan
+from roundsman_wire.messages import Parcel, Plan
 
 BEFORE_SHIFT = timedelta(hours=6)
 """A driver who taps "on" this early starts this shift; earlier belongs to the shift before."""
 RECEIPTS_FOR = timedelta(days=7)
 """Receipts older than this belong to rounds that are over."""
+DECLINE_HOLDS = timedelta(hours=1)
+"""A driver who said no to another order is not asked again within the hour."""
 KEPT_OPEN = timedelta(days=1)
 """An order whose window ended longer ago than this is no longer planned."""
 
@@ -58,6 +63,14 @@ _RECEIPTS: LiteralString = """
     SELECT r.vehicle_id, r.version, r.state, r.at FROM plan_receipts r JOIN vehicles v USING (vehicle_id)
     WHERE v.depot_id = %s AND r.state IN ('in_force', 'refused') AND r.version >= %s ORDER BY r.version
 """
+_DECLINED: LiteralString = """
+    SELECT r.vehicle_id, max(r.version) AS version FROM plan_receipts r JOIN vehicles v USING (vehicle_id)
+    WHERE v.depot_id = %s AND r.state = 'declined' AND r.version >= %s GROUP BY 1
+"""
+_IN_FORCE_PLANS: LiteralString = """
+    SELECT DISTINCT ON (p.vehicle_id) p.vehicle_id, p.plan FROM plans p JOIN plan_receipts r USING (vehicle_id, version)
+    WHERE p.vehicle_id = ANY(%s) AND r.state = 'in_force' ORDER BY p.vehicle_id, p.version DESC
+"""
 _STANDING: LiteralString = """
     SELECT DISTINCT ON (t.vehicle_id) t.vehicle_id, t.order_id, t.left_at FROM visits t JOIN vehicles v USING (vehicle_id)
     JOIN log.sessions s USING (session_no)
@@ -90,7 +103,8 @@ def load_world(cur: Cursor[Any], depot_id: str, clock: Clock) -> World | None:
             refused.add((r["vehicle_id"], r["version"]))
     standing = {r["vehicle_id"]: r["order_id"] for r in rows(cur, _STANDING, (depot_id,)) if r["order_id"] and r["left_at"] is None}
     orders = {r["order_id"]: _order(r) for r in rows(cur, _ORDERS, (depot_id, now - KEPT_OPEN, list(standing.values())))}
-    newest = {v["vehicle_id"]: msgspec.convert(v["plan"], Plan) for v in vehicles if v["plan"] is not None}
+    newest = _as_driven(cur, {v["vehicle_id"]: msgspec.convert(v["plan"], Plan) for v in vehicles if v["plan"] is not None})
+    declined, newest = _declined(cur, depot_id, newest, to_ms(now - DECLINE_HOLDS))
     left_version = {vehicle: _left_with_version(said, in_force[vehicle]) for vehicle, said in duties.items()}
     newest_in_force = {vehicle: receipts[-1]["version"] for vehicle, receipts in in_force.items() if receipts}
     issued = tuple(
@@ -120,6 +134,7 @@ def load_world(cur: Cursor[Any], depot_id: str, clock: Clock) -> World | None:
             in_force_version=newest_in_force.get(vehicle, 0),
             newest=newest.get(vehicle),
             refused=vehicle in newest and (vehicle, newest[vehicle].version) in refused,
+            declined_version=declined.get(vehicle, 0),
         )
     return World(
         fleet_id=depot["fleet_id"],
@@ -137,6 +152,23 @@ def load_world(cur: Cursor[Any], depot_id: str, clock: Clock) -> World | None:
         unassigned={r["order_id"]: r["reason"] for r in rows(cur, _UNASSIGNED, (depot_id,))},
         timezone=depot["timezone"],
     )
+
+
+def _as_driven(cur: Cursor[Any], plans: dict[str, Plan]) -> dict[str, Plan]:
+    """Plans in the order that their drivers gave them: what a van drives is what there is to plan from."""
+    own = told_store.own_orders(cur, {vehicle: plan.version for vehicle, plan in plans.items()})
+    return {vehicle: told_store.as_driven(plan, own.get(vehicle)) for vehicle, plan in plans.items()}
+
+
+def _declined(cur: Cursor[Any], depot_id: str, newest: dict[str, Plan], since: int) -> tuple[dict[str, int], dict[str, Plan]]:
+    """The newest plan that each driver declined lately; and the vans' plans, a declined one in the order that is driven instead."""
+    declined = {r["vehicle_id"]: r["version"] for r in rows(cur, _DECLINED, (depot_id, since))}
+    wanted = [vehicle for vehicle, version in declined.items() if vehicle in newest and newest[vehicle].version == version]
+    kept = {r["vehicle_id"]: msgspec.convert(r["plan"], Plan) for r in rows(cur, _IN_FORCE_PLANS, (wanted,))}
+    for vehicle, plan in _as_driven(cur, kept).items():
+        order = [stop.stop for stop in plan.stops]
+        newest[vehicle] = msgspec.structs.replace(newest[vehicle], stops=reorder.applied(newest[vehicle].stops, order))
+    return declined, newest
 
 
 def _left_with_version(said: list[Row], receipts: list[Row]) -> int | None:
@@ -160,6 +192,11 @@ def _in_progress(vehicle: str, orders: dict[str, OrderFacts], standing_at: str |
     return ()
 
 
+def code_hash(stop: str, code: str) -> str:
+    """What a plan says of a delivery code: enough for the van to check one, too little to know it."""
+    return hashlib.sha256(f"{stop}:{code}".encode()).hexdigest()
+
+
 def _order(r: Row) -> OrderFacts:
     return OrderFacts(
         order_id=r["order_id"],
@@ -176,6 +213,10 @@ def _order(r: Row) -> OrderFacts:
         address=r["address"],
         instructions=r["instructions"],
         phone=r["phone"],
+        items=tuple(msgspec.convert(item, Parcel) for item in r["items"]),
+        proof=tuple(r["proof"]),
+        code_sha256=None if r["delivery_code"] is None else code_hash(r["order_id"], r["delivery_code"]),
+        contact_free=r["contact_free"],
         cancelled=r["cancelled_at"] is not None,
         state=r["state"],
         state_vehicle=r["state_vehicle"],
@@ -192,6 +233,7 @@ def _van(
     in_force_version: int,
     newest: Plan | None,
     refused: bool,
+    declined_version: int,
 ) -> VanFacts:
     return VanFacts(
         vehicle_id=v["vehicle_id"],
@@ -210,6 +252,7 @@ def _van(
         driving_to=v["next_stop"],
         newest=newest,
         refused=refused,
+        declined_version=declined_version,
         in_force_version=in_force_version,
         session=v["session"],
         facts_seq=v["facts_seq"],

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
+from roundsman_core.geo import LatLon
 from roundsman_hub.clock import Clock
 from roundsman_hub.dispatch.issue import Stale, issue
 from roundsman_hub.pki import Signer
@@ -20,8 +21,8 @@ from roundsman_hub.replan.decide import answer
 from roundsman_hub.replan.load import load_world
 from roundsman_hub.replan.matrix import MatrixCache, Table
 from roundsman_hub.replan.revision import URGENT_PRIORITY
-from roundsman_hub.replan.world import World
-from roundsman_hub.roads import RoadNetwork
+from roundsman_hub.replan.world import Draft, World
+from roundsman_hub.roads import RoadNetwork, RoadsError
 from roundsman_hub.store.db import Database
 
 log = logging.getLogger(__name__)
@@ -33,6 +34,11 @@ FIRST_SEARCH_S: Final = (0.5, 10.0)
 FIRST_SEARCH_S_PER_ORDER: Final = 0.08
 """Real seconds of search for the first plan of a shift, when nobody waits for it yet."""
 TRIES: Final = 5
+ROUTE_STOPS: Final = 40
+"""As many as the plan's matrix has: by then there is another plan."""
+ROUTE_POINTS: Final = 6_000
+"""About 30 kB in a plan; a road with more is left out."""
+STRAIGHT_E6: Final = 10
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,6 +107,10 @@ class Planner:
             ground = Ground(problem)
             known = {task.task for task in problem.tasks}
             routes = {vehicle: tuple(task for task in route if task in known) for vehicle, route in found.routes.items()}
+            for van in world.vans.values():
+                kept = problem.current.get(van.vehicle_id, ())
+                if van.declined_version and set(kept) == set(routes.get(van.vehicle_id, ())):
+                    routes[van.vehicle_id] = kept  # its driver said no to another order of these stops
             fresh = repair(replace(problem, current=routes))
             verdict = judge(ground, fresh)
             why = ""
@@ -135,6 +145,7 @@ class Planner:
     def _tell(self, world: World, problem: Problem, plan: Plan, *, why: str) -> bool:
         self._could_be_told[world.depot_id] = _online(world)
         told = answer(world, problem, plan, travel_times=self._roads.name, why=why)
+        told = replace(told, drafts=tuple(replace(draft, route_e6=self._road(world, draft)) for draft in told.drafts))
         if not told.drafts and told.unassigned == world.unassigned and world.planned == world.revision:
             return True
         try:
@@ -146,8 +157,42 @@ class Planner:
             self._issued()
         return True
 
+    def _road(self, world: World, draft: Draft) -> tuple[int, ...]:
+        """The road of a draft, as a plan carries it; nothing where there is no road network to ask."""
+        if self._roads.name == "great_circle" or not draft.stops:
+            return ()
+        start = world.vans[draft.vehicle_id].position if world.vans[draft.vehicle_id].left_with is not None else None
+        stops = [LatLon.from_e6(stop.lat_e6, stop.lon_e6) for stop in draft.stops[:ROUTE_STOPS]]
+        end = [world.depot] if len(draft.stops) <= ROUTE_STOPS else []
+        try:
+            route = self._roads.route([start or world.depot, *stops, *end])
+        except RoadsError as error:
+            log.warning("%s; the plan goes without its road", error)
+            return ()
+        return packed(route.geometry) if route.network == self._roads.name else ()
+
     def _matrix(self, depot_id: str) -> MatrixCache:
         return self._matrices.setdefault(depot_id, MatrixCache(self._roads))
+
+
+def packed(geometry: Sequence[LatLon]) -> tuple[int, ...]:
+    """A road as a plan carries it: the first place, then differences, in 10⁻⁶ degree. Points on a straight line are left out."""
+    points = [(place.lat_e6, place.lon_e6) for place in geometry]
+    kept = [at for i, at in enumerate(points) if i in (0, len(points) - 1) or not _straight(points[i - 1], at, points[i + 1])]
+    if len(kept) > ROUTE_POINTS:
+        return ()
+    out: list[int] = []
+    before = (0, 0)
+    for lat, lon in kept:
+        out += [lat - before[0], lon - before[1]]
+        before = (lat, lon)
+    return tuple(out)
+
+
+def _straight(a: tuple[int, int], b: tuple[int, int], c: tuple[int, int]) -> bool:
+    """Whether b lies within about a metre of the way from a to c."""
+    (x, y), (u, v) = (c[0] - a[0], c[1] - a[1]), (b[0] - a[0], b[1] - a[1])
+    return abs(x * v - y * u) <= STRAIGHT_E6 * (x * x + y * y) ** 0.5 and 0 <= x * u + y * v <= x * x + y * y
 
 
 def _online(world: World) -> frozenset[str]:

@@ -8,7 +8,7 @@ from typing import Literal
 
 from roundsman_core.geo import LatLon
 from roundsman_hub.replan.holds import IssuedTasks
-from roundsman_wire.messages import Plan, PlanStop
+from roundsman_wire.messages import Parcel, Plan, PlanStop
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +38,10 @@ class OrderFacts:
     instructions: str
     phone: str
     cancelled: bool
+    items: tuple[Parcel, ...] = ()
+    proof: tuple[Literal["photo", "signature", "code"], ...] = ()
+    code_sha256: str | None = None
+    contact_free: bool = False
     state: Literal["arrived", "delivered", "failed"] | None
     state_vehicle: str | None
     arrived_at: datetime | None
@@ -66,9 +70,12 @@ class VanFacts:
     driving_to : str or None
         What its screen shows as next.
     newest : Plan or None
-        Newest plan committed for it.
+        Newest plan committed for it, in the order that its driver drives: their own, where they gave one; the one before, where they
+        declined this.
     refused : bool
         The van would not take that plan: it has to be told again.
+    declined_version : int
+        Newest plan that its driver declined within the hour; 0: none.
     """
 
     vehicle_id: str
@@ -90,6 +97,12 @@ class VanFacts:
     in_force_version: int
     session: str | None
     facts_seq: int
+    declined_version: int = 0
+
+    @property
+    def declined(self) -> bool:
+        """Its driver said no to the newest plan: it has to be told what they drive instead."""
+        return self.newest is not None and self.newest.version == self.declined_version
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,3 +149,5 @@ class Draft:
     changes: tuple[str, ...] = ()
     matrix_s: bytes = b""
     travel_times: str = "great_circle"
+    route_e6: tuple[int, ...] = ()
+    may_decline: bool = False

@@ -54,6 +54,7 @@ WITH newest AS (   -- each van's newest plan, and the newest that is in force th
 STATES: Final = ("new", "waiting_for_place", "unassigned", "planned", "next", "arrived", "delivered", "failed", "cancelled")
 MAY_CHANGE: Final = frozenset(
     {"name", "phone", "instructions", "window_start", "window_end", "service_s", "parcels", "priority", "cancelled_at"}
+    | {"items", "proof", "delivery_code", "contact_free"}
 )
 
 
@@ -110,6 +111,11 @@ def add(cur: Cursor, fleet_id: str, columns: Mapping[str, object]) -> str:
     return str(values["order_id"])
 
 
+def own_columns(values: Mapping[str, Any]) -> dict[str, object]:
+    """An order's own fields as its columns take them."""
+    return {column: Jsonb(value) if column in ("items", "proof") else value for column, value in values.items()}
+
+
 def change(cur: Cursor, fleet_id: str, order_id: str, changes: Mapping[str, object]) -> None:
     """Change an order's own columns, and raise its revision."""
     columns = [column for column in changes if column in MAY_CHANGE]
@@ -119,13 +125,47 @@ def change(cur: Cursor, fleet_id: str, order_id: str, changes: Mapping[str, obje
         ),
         sql.Placeholder("key"),
     )
-    cur.execute(statement, {**{c: changes[c] for c in columns}, "key": order_id})
+    cur.execute(statement, {**own_columns({c: changes[c] for c in columns}), "key": order_id})
     notify(cur, "order", fleet_id, order_id)
 
 
 def lock(cur: Cursor, order_id: str) -> None:
     """Hold the order until this transaction ends: two people cannot decide on it at once."""
     cur.execute("SELECT 1 FROM orders WHERE order_id = %s FOR UPDATE", (order_id,))
+
+
+def handover(cur: Cursor, order_id: str) -> Row | None:
+    """The action that ended a stop and holds; None while it is open."""
+    return row(
+        cur,
+        "SELECT a.outcome, a.parcels, a.received_by, a.note, a.at FROM order_states s JOIN actions a"
+        " ON a.order_id = s.order_id AND a.vehicle_id = s.vehicle_id AND a.action = s.action"
+        " WHERE s.order_id = %s AND s.state IN ('delivered', 'failed') AND a.outcome <> 'undo' LIMIT 1",
+        (order_id,),
+    )
+
+
+def proofs(cur: Cursor, order_id: str) -> list[Row]:
+    """What was photographed or signed at a stop; not of actions that were undone. `whole`: it is at the hub."""
+    return rows(
+        cur,
+        "SELECT DISTINCT ON (p.sha256) p.*, b.sha256 IS NOT NULL AS whole FROM proofs p LEFT JOIN blobs b USING (fleet_id, sha256)"
+        " WHERE p.order_id = %s AND NOT EXISTS (SELECT FROM actions u WHERE u.order_id = p.order_id AND u.undoes = p.fact)"
+        " ORDER BY p.sha256, p.at",
+        (order_id,),
+    )
+
+
+def risk_late_s(cur: Cursor, order_id: str) -> int:
+    """How late the van that has an order expects to be there, by its newest word; 0: in time, done, or nothing said."""
+    found = row(
+        cur,
+        "SELECT r.late_s FROM risks r WHERE r.order_id = %(o)s"
+        " AND NOT EXISTS (SELECT FROM order_states d WHERE d.order_id = %(o)s AND d.state IN ('delivered', 'failed'))"
+        " ORDER BY r.at DESC NULLS LAST, r.session_no DESC, r.seq DESC LIMIT 1",
+        {"o": order_id},
+    )
+    return 0 if found is None else int(found["late_s"])
 
 
 # ── places ───────────────────────────────────────────────────────────────────────────────────────────────────────────
