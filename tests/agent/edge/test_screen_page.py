@@ -55,7 +55,7 @@ def test_round_is_driven_by_taps_alone(browser: Any, van: Any, size: str) -> Non
     page.click("[data-act=undo]")
     page.wait_for_function("document.querySelector('#address').textContent === 'Mannerheimintie 104'")
     page.click("[data-act=failed]")
-    page.click("dialog >> text=Nobody there")
+    page.click("#sheet >> text=Nobody there")
     page.wait_for_function("document.querySelector('#address').textContent === 'Runeberginkatu 12 B'")
     assert [(a.outcome, a.reason) for a in van.facts("action")] == [
         ("arrived", None),

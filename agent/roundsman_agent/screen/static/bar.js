@@ -1,0 +1,60 @@
+// What is always visible: the link, the receiver, how old the plan is, the time; and the alarm above everything.
+import { attribute, el, icon, text } from "./dom.js";
+import { link as driveLink } from "./handoff.js";
+import { dead } from "./link.js";
+import { format, moving, say, state, working } from "./now.js";
+
+const NARROW_PX = 420;
+
+export function paintAlarm() {
+  const lost = dead();
+  document.body.dataset.unit = lost ? "dead" : "well";
+  const words = lost ? say("noUnit") : state?.plan?.expired && state.duty !== "off" ? say("expired") : "";
+  attribute(el.alarm, "class", lost ? "dead" : "");
+  text(el.alarm, words);
+  el.alarm.hidden = words === "";
+}
+
+export function paintBar() {
+  const online = state.link.state === "online";
+  attribute(el.link, "class", online ? "chip" : "chip bad");
+  const since = innerWidth < NARROW_PX ? "" : format.span((state.now_utc_ms - state.link.since_utc_ms) / 1000);
+  text(el.link, online ? say("online") : say("offline", since).trim());
+  const lost = state.duty !== "off" && state.fix.state !== "ok";
+  attribute(el.gps, "class", "chip bad");
+  text(el.gps, !lost ? "" : state.fix.state === "none" ? say("noFix") : say("staleFix", format.span(state.fix.age_s)));
+  text(el.count, state.plan && state.next && state.duty !== "off" ? say("of", state.next.position, state.plan.stops_total) : "");
+  text(el.age, state.plan && state.duty !== "off" ? say(state.plan.expired ? "planExpired" : "planAge", format.span(state.plan.age_s)) : "");
+  const unread = state.messages.filter((message) => !message.answered).length;
+  text(el.mail, unread ? say("mail", unread) : "");
+  text(el.clock, format.clock(state.now_utc_ms));
+}
+
+// Buttons whose word stands below their picture where there is room for it.
+function tool(node, picture, word) {
+  if (node.dataset.word === word) return;
+  node.dataset.word = word;
+  const label = document.createElement("span");
+  label.textContent = word;
+  node.replaceChildren(icon(picture), label);
+  node.setAttribute("aria-label", word);
+}
+
+export function paintTools(mapped) {
+  tool(el.look, mapped ? "card" : "map", say(mapped ? "card" : "map"));
+  attribute(el.look, "aria-pressed", String(mapped));
+  tool(el.more, "menu", say("more"));
+  const stop = working() ? state.next : null;
+  const drive = stop && driveLink(stop);
+  el.drive.hidden = !drive;
+  if (drive) {
+    tool(el.drive, "drive", say("drive"));
+    attribute(el.drive, "href", drive);
+  }
+  const phone = stop?.phone.replace(/[^\d+]/g, "");
+  el.call.hidden = !phone || moving();
+  if (phone) {
+    tool(el.call, "call", say("call"));
+    attribute(el.call, "href", `tel:${phone}`);
+  }
+}

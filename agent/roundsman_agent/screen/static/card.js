@@ -1,0 +1,97 @@
+// The next stop, to be taken in at a glance.
+import { attribute, el, make, text } from "./dom.js";
+import { format, moving, say, state, title, working } from "./now.js";
+
+const OPTIONAL = ["then", "promise", "places", "instructions", "name"]; // what gives way first where there is no room
+let fitted = "";
+
+export const current = () => (working() ? state.next : null);
+
+export function paintCard() {
+  const stop = current();
+  attribute(document.body, "data-phase", stop ? stop.phase : state.duty);
+  if (stop) paintStop(stop);
+  else paintIdle();
+  fit();
+}
+
+function paintTags(tags) {
+  const key = JSON.stringify(tags);
+  if (el.tags.dataset.key === key) return;
+  el.tags.dataset.key = key;
+  el.tags.replaceChildren(...tags.map(([look, word]) => make("span", { class: look }, word)));
+}
+
+export const kindWord = (stop) => say(stop.kind === "pickup" ? "collect" : "deliver", stop.parcels > 1 ? `× ${stop.parcels}` : "").trim();
+
+function paintStop(stop) {
+  const arrived = stop.phase === "arrived";
+  const tags = [];
+  if (stop.priority >= 8) tags.push(["urgent", say("urgent")]);
+  tags.push([stop.kind === "pickup" ? "pickup" : "", kindWord(stop)]);
+  if (stop.contact_free) tags.push(["", say("contactFree")]);
+  if (stop.pinned) tags.push(["", say("pinned")]);
+  paintTags(tags);
+  text(el.address, title(stop));
+  text(el.distance, arrived ? "" : format.far(stop.distance_m));
+  text(el.eta, arrived ? "" : format.clock(stop.eta_utc_ms));
+  attribute(el.eta, "class", stop.late_s > 0 ? "late" : "");
+  const late = stop.late_s >= 60 && !arrived;
+  const opens = stop.window_start_utc_ms && stop.window_start_utc_ms > Math.max(stop.eta_utc_ms, state.now_utc_ms);
+  const window = opens ? say("from", format.clock(stop.window_start_utc_ms)) : stop.window_end_utc_ms ? say("by", format.clock(stop.window_end_utc_ms)) : "";
+  text(el.window, late ? say("late", Math.ceil(stop.late_s / 60)) : window);
+  attribute(el.window, "class", late ? "late" : "");
+  const promised = stop.promise_end_utc_ms ? say("promised", format.between(stop.promise_start_utc_ms, stop.promise_end_utc_ms)) : "";
+  text(el.promise, stop.promise_risk_s > 0 ? say("promiseRisk", promised, Math.ceil(stop.promise_risk_s / 60)) : promised);
+  attribute(el.promise, "class", stop.promise_risk_s > 0 ? "late" : "");
+  text(el.name, stop.address ? stop.name : "");
+  text(el.instructions, stop.instructions);
+  const places = [...new Set(stop.items.map((item) => item.place).filter(Boolean))];
+  text(el.places, places.length ? say("inVan", places.join(", ")) : "");
+  const following = state.following[0];
+  text(el.then, following && !arrived ? say("then", format.clock(following.eta_utc_ms), title(following)) : "");
+  text(el.details, say("details"));
+  el.details.hidden = moving();
+}
+
+function paintIdle() {
+  paintTags([]);
+  for (const part of [el.distance, el.eta, el.window, el.promise, el.places, el.then, el.instructions, el.name]) text(part, "");
+  el.details.hidden = true;
+  const left = state.next ? 1 + state.following.length : 0;
+  if (state.duty === "off") {
+    text(el.address, say("offShift"));
+    text(el.name, left ? say("stopsWait", left) : say("waitPlan"));
+    text(el.instructions, say("noPosition"));
+  } else if (state.duty === "break") {
+    text(el.address, say("onBreak"));
+    text(el.name, state.next ? say("nowNext", title(state.next)) : "");
+  } else {
+    text(el.address, state.plan ? say("allDone") : say("waitPlan"));
+    text(el.instructions, state.plan ? say("toDepot") : "");
+  }
+  if (state.backlog > 0 && state.link.state !== "online") text(el.then, say("backlog", state.backlog));
+}
+
+// The address is as large as its longest word allows; whatever else does not fit gives way whole, not by half a line. Measured only
+// when a word or the room has changed: measuring costs a layout.
+function fit() {
+  const parts = ["address", "tags", ...OPTIONAL, "window"].map((part) => el[part].textContent.replace(/\d/g, "0"));
+  const wanted = [...parts, innerWidth, innerHeight, document.body.dataset.view, document.body.dataset.phase, el.back.hidden, el.alarm.hidden, el.details.hidden].join("|");
+  if (wanted === fitted) return;
+  fitted = wanted;
+  for (const part of OPTIONAL) delete el[part].dataset.away;
+  el.address.style.fontSize = "";
+  el.address.classList.remove("broken");
+  const full = parseFloat(getComputedStyle(el.address).fontSize);
+  const whole = () => el.address.scrollWidth <= el.address.clientWidth && el.address.scrollHeight <= el.address.clientHeight + 4;
+  const word = [1, 0.9, 0.8, 0.7].find((part) => {
+    el.address.style.fontSize = `${full * part}px`;
+    return whole();
+  });
+  if (word === undefined) el.address.classList.add("broken");
+  for (const part of OPTIONAL) {
+    if (el.where.scrollHeight <= el.where.clientHeight + 1) break;
+    el[part].dataset.away = "";
+  }
+}

@@ -1,0 +1,69 @@
+// What follows: the round in driving order, one stop whole, and another order within what the hub allows.
+import { tap } from "./actions.js";
+import { deliverWithProof } from "./outcomes.js";
+import { kindWord } from "./card.js";
+import { make } from "./dom.js";
+import { announce } from "./news.js";
+import { format, say, state, title } from "./now.js";
+import { named, show } from "./sheet.js";
+
+export function openRound() {
+  const stops = [state.next, ...state.following].filter(Boolean);
+  const rows = stops.map((stop) => {
+    const late = stop.late_s >= 60 || stop.promise_risk_s > 0;
+    const when = make("time", { class: late ? "late" : null }, format.clock(stop.eta_utc_ms));
+    const risk = late ? make("small", { class: "late" }, say("late", Math.ceil(Math.max(stop.late_s, stop.promise_risk_s) / 60))) : null;
+    const window = make("small", {}, format.between(stop.window_start_utc_ms, stop.window_end_utc_ms));
+    const parts = [make("b", {}, stop.position), make("span", {}, title(stop), " ", window, risk ? " " : null, risk), when];
+    const may = state.reorder.allowed && stop !== stops[0] && !stop.pinned;
+    if (!may) return make("li", { class: "row" }, ...parts);
+    return make("li", {}, make("button", { type: "button", class: "row", onclick: () => openAhead(stop, stops) }, ...parts));
+  });
+  const wish = state.reorder.suggestion;
+  const better = wish ? [named("betterOrder", () => reorder(wish.stops), "act", say("saves", format.span(wish.saves_s)))] : [];
+  const none = rows.length ? null : make("p", {}, say("allDone"));
+  show({ title: say("stops"), content: [none ?? make("ol", {}, ...rows)], tiles: better, parked: true });
+}
+
+function openAhead(stop, stops) {
+  const order = [stop, ...stops.filter((other) => other !== stop)].map((one) => one.stop);
+  show({
+    title: title(stop),
+    content: [make("p", {}, `${kindWord(stop)} · ${stop.name}`), make("p", {}, format.between(stop.window_start_utc_ms, stop.window_end_utc_ms))],
+    tiles: [named("goNext", () => reorder(order), "act")],
+    parked: true,
+    back: openRound,
+  });
+}
+
+async function reorder(stops) {
+  const answer = await tap("/api/reorder", { stops }, { 422: "orderRefused" });
+  if (answer?.ok) announce(say("orderChanged"));
+}
+
+// Everything about the next stop: whole instructions, window, promise, each parcel and where it lies.
+export function openDetails() {
+  const stop = state.next;
+  if (!stop) return;
+  const line = (words, look) => (words ? make("p", { class: look ?? null }, words) : null);
+  const window = format.between(stop.window_start_utc_ms, stop.window_end_utc_ms);
+  const promise = format.between(stop.promise_start_utc_ms, stop.promise_end_utc_ms);
+  const rows = stop.items.map((item) =>
+    make("li", { class: "row" }, make("span", {}, item.name || item.parcel, " ", make("small", {}, [item.name ? item.parcel : "", format.weight(item.weight_g)].filter(Boolean).join(" · "))), make("b", {}, item.place), make("i", {}, item.loaded ? "✓" : "")),
+  );
+  const content = [
+    line(stop.name, "strong"),
+    line(stop.address ? stop.address : ""),
+    line(stop.instructions, "strong"),
+    line(window ? say("windowIs", window) : ""),
+    line(promise ? say("promised", promise) : ""),
+    line(stop.contact_free ? say("contactFree") : ""),
+    line(stop.proof.length ? say("proofNeeded", stop.proof.map((kind) => say(kind)).join(", ")) : ""),
+    line(kindWord(stop), "strong"),
+    rows.length ? make("ol", {}, ...rows) : null,
+  ].filter(Boolean);
+  const phone = stop.phone.replace(/[^\d+]/g, "");
+  const call = phone ? [make("a", { class: "tile act", href: `tel:${phone}` }, say("call"), make("small", {}, stop.phone))] : [];
+  const proof = stop.phase === "arrived" ? [named("withProof", deliverWithProof, "go")] : [];
+  show({ title: say("details"), content, tiles: [...proof, ...call], parked: true });
+}

@@ -1,0 +1,69 @@
+// With the dispatcher: messages and canned answers, reports of what the planner cannot see, and plans that ask for the driver's word.
+import { tap } from "./actions.js";
+import { make } from "./dom.js";
+import { action } from "./link.js";
+import { announce, unread } from "./news.js";
+import { format, moving, say, state } from "./now.js";
+import { askPhoto } from "./proofs.js";
+import { close, isOpen, named, show } from "./sheet.js";
+
+// Logged in English whatever the screen shows, as reasons are; the catalogue's key is `answer <words>`.
+const ANSWERS = ["yes", "no", "on my way", "in 10 minutes", "please call me", "not possible"];
+const NOTES = ["please call me", "running late", "finished early", "question about the stop"];
+const TOPICS = ["breakdown", "accident", "road_closed", "delay", "help", "other"];
+
+export function openMessages() {
+  const about = unread();
+  const list = state.messages.slice(-8).reverse().map((message) =>
+    make("li", { class: "row" }, make("time", {}, format.clock(message.utc_ms)), make("span", {}, message.text), make("i", {}, message.answered ? "✓" : "")),
+  );
+  const canned = about ? ANSWERS : NOTES;
+  const tiles = canned.map((words) => named(`answer ${words}`, () => tellDispatch(words, about)));
+  const head = list.length ? make("ol", {}, ...list) : make("p", {}, say("noMessages"));
+  show({ title: say("messages"), content: [head, make("div", { class: "tiles" }, ...tiles)], tiles: [], parked: true });
+}
+
+async function tellDispatch(text, about) {
+  const body = { message: action(), text, ...(about ? { about: about.message } : {}), ...(about?.stop ?? state.next?.stop ? { stop: about?.stop ?? state.next.stop } : {}) };
+  const answer = await tap("/api/messages", body, { 409: "standFirst" });
+  if (answer?.ok) announce(say("answered", say(`answer ${text}`)));
+}
+
+export function openReports() {
+  const tiles = TOPICS.map((topic) => named(`report ${topic}`, () => report(topic, []), topic === "breakdown" || topic === "accident" ? "stop" : ""));
+  show({ title: say("report"), tiles });
+}
+
+function report(topic, proofs) {
+  const photo = named("photo", () => askPhoto((proof) => report(topic, [...proofs, proof]), () => report(topic, proofs)), proofs.length ? "done" : "act", proofs.length ? `✓ ${proofs.length}` : "");
+  const send = async () => {
+    const body = { report: action(), topic, text: "", ...(state.next ? { stop: state.next.stop } : {}), ...(proofs.length ? { proofs: proofs.map(({ kind, sha256 }) => ({ kind, sha256 })) } : {}) };
+    const answer = await tap("/api/reports", body);
+    if (answer?.ok) announce(say(state.link.state === "online" ? "reported" : "reportedLater", say(`report ${topic}`)));
+  };
+  show({ title: say(`report ${topic}`), tiles: [named("sendReport", send, "go"), ...(moving() ? [] : [photo])], back: openReports });
+}
+
+// ── a plan that would change the next stop: asked when the van stands, once ──────────────────────────────────────────
+let asked = 0;
+
+export function offerPlan() {
+  const offer = state.offer;
+  if (!offer) asked = 0;
+  else if (offer.safe && !moving() && offer.version !== asked && !isOpen()) openOffer();
+}
+
+export function openOffer() {
+  const offer = state.offer;
+  asked = offer.version;
+  const answer = (word, more = {}) => tap(`/api/offers/${offer.version}`, { answer: word, ...more });
+  const reasons = ["not possible", "too far", "no time", "van full"];
+  const refuse = () => show({ title: say("decline"), tiles: reasons.map((why) => named(`reason ${why}`, () => answer("decline", { reason: why }), "stop")), parked: true, back: openOffer });
+  const names = (stops) => make("ol", { class: "names" }, ...stops.slice(0, 5).map((stop) => make("li", {}, stop.name)));
+  const columns = make("div", { class: "columns" }, make("div", {}, make("h3", {}, say("before")), names(offer.before)), make("div", {}, make("h3", {}, say("after")), names(offer.after)));
+  const content = [make("p", { class: "strong" }, offer.reason), ...offer.changes.map((change) => make("p", {}, change)), columns];
+  const decline = offer.may_decline ? [named("decline", refuse, "stop", "", { stays: true })] : [];
+  // Another plan, or none: the question is gone with it.
+  const repaint = () => state.offer?.version !== offer.version && close();
+  show({ title: say("newPlan"), content, tiles: [named("accept", () => answer("accept"), "go"), ...decline], parked: true, last: "later", repaint });
+}
