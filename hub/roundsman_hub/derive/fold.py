@@ -7,9 +7,10 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Final, Literal
 
+from roundsman_hub.derive.told import ToldRow, told
 from roundsman_wire.messages import Action, AnyEntry, Clock, Crossing, Duty, FixGap, Outcome, Receipt, UnknownEntry, Visit
 
-RULES: Final = 2
+RULES: Final = 3
 """Raised when this file understands more or otherwise than before: every session is then derived again from its first fact."""
 LAST_UTC_MS: Final = 4_102_444_800_000
 """2100-01-01: a clock that runs beyond it says nothing."""
@@ -107,6 +108,10 @@ class ActionRow:
     reason: str | None
     driver_id: str | None
     at: datetime
+    parcels: tuple[str, ...] = ()
+    received_by: str | None = None
+    note: str | None = None
+    code: str | None = None
 
 
 @dataclass(slots=True, kw_only=True)
@@ -119,6 +124,7 @@ class Rows:
     receipts: list[ReceiptRow] = field(default_factory=list)
     gaps: list[GapRow] = field(default_factory=list)
     actions: list[ActionRow] = field(default_factory=list)
+    told: list[ToldRow] = field(default_factory=list)
 
     @property
     def orders(self) -> set[str]:
@@ -142,7 +148,8 @@ def fits(entry: AnyEntry | UnknownEntry) -> bool:
         case FixGap():
             texts = (entry.reason,)
         case Action():
-            texts = (entry.action, entry.stop, *entry.tasks, entry.undoes, entry.reason, entry.driver)
+            texts = (entry.action, entry.stop, *entry.tasks, entry.undoes, entry.reason, entry.driver, *entry.parcels)
+            texts += (entry.received_by, entry.note, entry.code)
         case _:
             return True
     return not any("\0" in (text or "") for text in texts) and all(abs(number) <= MAX_INT for number in numbers)
@@ -244,11 +251,18 @@ def _add(rows: Rows, fact: Fact, at: datetime | None) -> bool:
                     reason=entry.reason,
                     driver_id=entry.driver,
                     at=at or fact.received_at,
+                    parcels=entry.parcels,
+                    received_by=entry.received_by,
+                    note=entry.note,
+                    code=entry.code,
                 )
                 for order in dict.fromkeys(entry.tasks or (entry.stop,))
             ]
+            rows.told += told(fact.seq, entry, at)
         case _:
-            return False
+            new = told(fact.seq, entry, at)
+            rows.told += new
+            return bool(new)
     return True
 
 

@@ -177,7 +177,7 @@ def _forget(cur: Cursor, session: Behind, touched: _Touched) -> bool:
 def _note(touched: _Touched, news: News, rows: Rows, facts: Sequence[Fact], *, begun_anew: bool) -> None:
     touched.orders |= rows.orders
     touched.words |= {(row.version, row.state) for row in rows.receipts}
-    touched.receipts |= bool(rows.receipts)
+    touched.receipts |= bool(rows.receipts) or bool(rows.told)
     touched.duties |= bool(rows.duties) or begun_anew
     touched.visits |= bool(rows.visits)
     touched.whole |= begun_anew

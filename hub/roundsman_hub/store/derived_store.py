@@ -10,12 +10,13 @@ from datetime import datetime
 from typing import Final
 
 from roundsman_hub.derive.fold import RULES, Fact, OrderState, Progress, Rows, Said, order_state
+from roundsman_hub.store import told_store
 from roundsman_hub.store.db import Cursor
 from roundsman_wire.frames import parse_entry
 from roundsman_wire.messages import FACTS
 
 _LOCK: Final = 0x726E
-_TABLES: Final = ("visits", "crossings", "duties", "fix_gaps", "actions", "receipts_said")
+_TABLES: Final = ("visits", "crossings", "duties", "fix_gaps", "actions", "receipts_said", *told_store.TABLES)
 PlanWord = tuple[int, str]
 """A plan's version and the state that a van said of it."""
 
@@ -214,13 +215,18 @@ def write(cur: Cursor, session: Behind, rows: Rows) -> None:
         )
     if rows.actions:
         cur.executemany(
-            "INSERT INTO actions (session_no, vehicle_id, fleet_id, seq, order_id, action, outcome, undoes, reason, driver_id, at) "
-            "SELECT %s, %s, o.fleet_id, %s, o.order_id, %s, %s, %s, %s, %s, %s FROM orders o WHERE o.order_id = %s AND o.fleet_id = %s",
+            "INSERT INTO actions (session_no, vehicle_id, fleet_id, seq, order_id, action, outcome, undoes, reason, driver_id, at, "
+            "parcels, received_by, note, code) SELECT %s, %s, o.fleet_id, %s, o.order_id, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s "
+            "FROM orders o WHERE o.order_id = %s AND o.fleet_id = %s",
             [
-                (*key[:2], a.seq, a.action, a.outcome, a.undoes, a.reason, a.driver_id, a.at, a.order_id, session.fleet_id)
+                (
+                    *(*key[:2], a.seq, a.action, a.outcome, a.undoes, a.reason, a.driver_id, a.at),
+                    *(json.dumps(a.parcels), a.received_by, a.note, a.code, a.order_id, session.fleet_id),
+                )
                 for a in rows.actions
             ],
         )
+    told_store.write(cur, *key, rows.told)
 
 
 def refold_receipts(cur: Cursor, vehicle: str, words: Iterable[PlanWord]) -> None:
