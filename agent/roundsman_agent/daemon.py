@@ -7,12 +7,10 @@ import logging
 import signal
 import socket
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
-from typing import Any, Final
-
-import uvicorn
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, Final
 
 from roundsman_agent import AgentError, __version__, health
 from roundsman_agent.basemap import Basemap
@@ -23,21 +21,27 @@ from roundsman_agent.courier import Courier
 from roundsman_agent.inbox import Inbox
 from roundsman_agent.journal import COMMIT_S, Journal
 from roundsman_agent.outbox import Outbox
-from roundsman_agent.screen import server
-from roundsman_agent.screen.state import View, screen
+from roundsman_agent.screen.state import View, moved, screen
+from roundsman_agent.screen.stream import Changes
 from roundsman_agent.sources import open_source
 from roundsman_agent.unit import Unit
 from roundsman_agent.uplink import NOW_S, Uplink
 from roundsman_wire.messages import FACTS, TRACK, Now
 
+if TYPE_CHECKING:
+    from roundsman_agent.screen.serving import ScreenServer
+
 log = logging.getLogger(__name__)
 
-TICK_S: Final = 1.0
+TICK_S: Final = 5.0
+"""Most of what happens, happens with a fix; what only time brings may come five seconds late. Business seconds, at least one real one."""
+PAINT_WHOLE_S: Final = 10.0
+"""Business seconds. Expected times are painted in minutes; what happens is painted at once."""
+DRAIN_LOOK_S: Final = 0.1
 SAVE_S: Final = 60.0
 PURGE_S: Final = 3_600.0
 PRETEND_COMMIT_S: Final = 1.0
 """Where time runs fast, five real seconds would be minutes of a driver's day."""
-SCREEN_GOODBYE_S: Final = 1
 
 
 class PortTaken(AgentError):
@@ -65,7 +69,9 @@ class Daemon:
         self._link_reason = "" if config.broker else "no broker is set: working alone"
         self.clock = Clock(base=config.time_base)
         self._link_since_utc_ms = self.clock.utc_ms()
-        self._changes = server.Changes()
+        self._changes = Changes()
+        self._painted: tuple[Mapping[str, Any], int, bool] = ({}, -1, False)
+        self._painted_until_s = 0.0
         self._store = ThreadPoolExecutor(1, "store")
         self._listener = _listen(config) if config.screen_enabled else None
         try:
@@ -171,7 +177,7 @@ class Daemon:
         await self.unit.set_duty("off", None)
         await self.journal.flush()
         while self.uplink is not None and any(self.outbox.backlog().values()):
-            await asyncio.sleep(TICK_S / 10)
+            await asyncio.sleep(DRAIN_LOOK_S)
         self.stop()
 
     async def _tick(self) -> None:
@@ -195,23 +201,24 @@ class Daemon:
                 await loop.run_in_executor(self._store, lambda: None)
                 health.tell_systemd("WATCHDOG=1")
                 due["watchdog"] = passed_s + watchdog_s
-            await asyncio.sleep(min(TICK_S, watchdog_s))
+            await asyncio.sleep(min(max(self.config.time_base.real_s(TICK_S), 1.0), watchdog_s))
 
-    def _serve_screen(self, group: asyncio.TaskGroup) -> _ScreenServer | None:
+    def _serve_screen(self, group: asyncio.TaskGroup) -> ScreenServer | None:
         if self._listener is None:
             return None
-        app = server.application(self.unit, state=self.screen_state, status=self.status, changes=self._changes, basemap=self.basemap)
-        serving = _ScreenServer(
-            uvicorn.Config(
-                app,
-                lifespan="off",
-                date_header=False,
-                log_config=None,
-                log_level="warning",
-                access_log=False,
-                timeout_graceful_shutdown=SCREEN_GOODBYE_S,
-            )
+        # Here, not above: a unit without a screen need not carry its server (6 MB).
+        from roundsman_agent.screen import server
+        from roundsman_agent.screen.serving import ScreenServer
+
+        app = server.application(
+            self.unit,
+            state=self.screen_state,
+            streamed=self._streamed_state,
+            status=self.status,
+            changes=self._changes,
+            basemap=self.basemap,
         )
+        serving = ScreenServer(app)
         group.create_task(serving.serve(sockets=[self._listener]))
         return serving
 
@@ -258,21 +265,35 @@ class Daemon:
             plan=unit.plan,
             plan_hash=unit.inbox.plan_hash,
             valid_until_utc_ms=unit.inbox.plan_valid_until_utc_ms,
-            backlog=sum(self.outbox.backlog().values()) + self.journal.waiting,
+            backlog=self._backlog(),
             work=unit.work(),
         )
+
+    def _backlog(self) -> int:
+        return sum(self.outbox.backlog().values()) + self.journal.waiting
 
     def screen_state(self) -> Mapping[str, Any]:
         """What the driver sees."""
         return screen(self._view())
 
+    def _streamed_state(self) -> Mapping[str, Any]:
+        """The same for the stream: between two whole looks, a fix changes only what depends on the place."""
+        revision, moving, now_s = self._changes.important, self.unit.rounds.moving(), time.monotonic()
+        if (revision, moving) != self._painted[1:] or now_s >= self._painted_until_s:
+            self._painted = self.screen_state(), revision, moving
+            self._painted_until_s = now_s + self.config.time_base.real_s(PAINT_WHOLE_S)
+            return self._painted[0]
+        clock = self.clock
+        return moved(self._painted[0], self.unit.position, now_utc_ms=clock.utc_ms(), mono_ms=clock.mono_ms(), factor=clock.base.factor)
+
     def now(self) -> Now | None:
         """The live marker; None off shift and before the first fix."""
-        view = self._view()
-        at = view.position
-        if at is None or view.board.duty == "off":
+        unit = self.unit
+        at = unit.position
+        if at is None or unit.board.duty == "off":
             return None
-        stops, times = view.work.stops, view.work.times
+        stops = unit.remaining()[:1]
+        times = unit.rounds.times(stops)
         self._order += 1
         return Now(
             session=self.outbox.session,
@@ -283,11 +304,11 @@ class Daemon:
             lon_e6=at.position.lon_e6,
             speed_cm_s=None if at.speed_mps is None else round(at.speed_mps * 100),
             heading_cdeg=None if at.heading_deg is None else round(at.heading_deg * 100) % 36_000,
-            duty=view.board.duty,
+            duty=unit.board.duty,
             next_stop=stops[0].stop if stops else None,
             eta_utc_ms=times[0].eta_utc_ms if times else None,
-            plan_version=0 if view.plan is None else view.plan.version,
-            backlog=view.backlog,
+            plan_version=0 if unit.plan is None else unit.plan.version,
+            backlog=self._backlog(),
         )
 
     def status(self) -> Mapping[str, Any]:
@@ -329,27 +350,6 @@ class Daemon:
             "rss_mb": health.rss_mb(),
             "temperature_c": health.temperature_c(),
         }
-
-
-class _ScreenServer(uvicorn.Server):
-    """uvicorn without its own signal handlers, for the program decides when the agent ends; and without its ten ticks a second,
-    which cost a van more than a fix a second does."""
-
-    def __init__(self, config: uvicorn.Config) -> None:
-        super().__init__(config)
-        self._over = asyncio.Event()
-
-    def end(self) -> None:
-        """Serve what is under way, then stop."""
-        self.should_exit = True
-        self._over.set()
-
-    async def main_loop(self) -> None:
-        await self._over.wait()
-
-    @contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
 
 
 def _listen(config: AgentConfig) -> socket.socket:

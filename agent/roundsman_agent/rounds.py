@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
 from roundsman_agent import offers, risks
+from roundsman_agent.board import Board
 from roundsman_agent.offers import Verdict
 from roundsman_agent.work import Message, Notice, Offer, Work
 from roundsman_core import reorder, timeline
@@ -40,14 +41,19 @@ class Rounds:
         self._held_version = 0
         self._looked_mono_ms = -LOOK_MS
         self._suggestion: Suggestion | None = None
+        self._left: tuple[Plan, Board, list[PlanStop]] | None = None
         self._suggested_for: tuple[int, tuple[str, ...], bool] | None = None
 
     # ── what holds ──────────────────────────────────────────────────────────────────────────────────────────────────
 
     def remaining(self) -> list[PlanStop]:
         """Stops that are still to be done, in driving order."""
-        plan = self._unit.plan
-        return [] if plan is None else self._unit.board.left_of(plan)
+        plan, board = self._unit.plan, self._unit.board
+        if plan is None:
+            return []
+        if self._left is None or self._left[0] is not plan or self._left[1] is not board:  # asked several times a second
+            self._left = plan, board, board.left_of(plan)
+        return list(self._left[2])
 
     def verdict(self) -> Verdict | None:
         """What to do with the held plan; None: there is none."""

@@ -13,6 +13,7 @@ import time
 from collections import deque
 from collections.abc import Awaitable, Callable
 from concurrent.futures import Executor
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -39,6 +40,8 @@ RECONNECT_S: Final = (0.5, 30.0)
 NOW_S: Final = (1.0, 5.0)
 """Shortest and usual time between two live markers. One is about 250 bytes on the wire: at one a second it was two thirds of all
 that a van sent; in five seconds a van in town moves 50 m, which a map of a town hardly shows."""
+NOW_JITTER_S: Final = 0.2
+"""A marker leaves in the turn of a fix, and a receiver's second is not this loop's."""
 STEADY_S: Final = 10.0
 """A connection that lasted so long was a good one: the next attempt comes at once."""
 
@@ -97,7 +100,7 @@ class Uplink:
         self._flights: dict[tuple[SessionId, int], Flight] = {(x.session, x.lane): Flight(x) for x in outbox.lanes()}
         self._wake = asyncio.Event()
         self._presence_due_s = float("inf")
-        self._now_fresh = False
+        self._link: Link | None = None
         self._now_sent_s = float("-inf")
         self.now_interval_s = now_interval_s
         self.frames_sent = 0
@@ -112,8 +115,15 @@ class Uplink:
         self._wake.set()
 
     def moved(self) -> None:
-        """There is a newer position than the one that was told; it is asked for when its turn comes."""
-        self._now_fresh = True
+        """There is a newer position than the one that was told. When it is time, it is told now, in the turn of the fix."""
+        link = self._link
+        if link is None:
+            return
+        now_s = time.monotonic()
+        if now_s - self._now_sent_s >= self.now_interval_s - NOW_JITTER_S:
+            now = self._now()
+            if now is not None and link.publish("now", encode_plain(now)):
+                self._now_sent_s = now_s
 
     def repeat_presence(self) -> None:
         """Tell the hub soon what is believed here. Not at once: its other acks of the same answer are still on their way."""
@@ -153,18 +163,20 @@ class Uplink:
         self._flights = {(x.session, x.lane): Flight(lanes.reconnected(x)) for x in self._outbox.lanes()}
         self._say_presence(link)
         listener = asyncio.create_task(self._listen(link))
+        listener.add_done_callback(lambda _: self._wake.set())
+        self._link = link
         try:
             while not listener.done():
                 self._wake.clear()
                 await self._send(link)
-                self._send_now(link)
-                waker = asyncio.create_task(self._wake.wait())
-                await asyncio.wait({listener, waker}, timeout=self._until_next(), return_when=asyncio.FIRST_COMPLETED)
-                waker.cancel()
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(self._until_next()):
+                        await self._wake.wait()
                 if time.monotonic() >= self._presence_due_s:
                     self._say_presence(link)
             await listener
         finally:
+            self._link = None
             listener.cancel()
             await asyncio.gather(listener, return_exceptions=True)
 
@@ -204,7 +216,8 @@ class Uplink:
             flight.patience_until_s = now_s + ACK_TIMEOUT_S
         if epoch > epoch_before and epoch_before:
             self.repeat_presence()
-        self._wake.set()
+        if flight.state.sent < flight.state.last or any(x.state.sent < x.state.last for x in self._flights.values()):
+            self._wake.set()
 
     async def _send(self, link: Link) -> None:
         """Facts before fixes, older sessions before newer; a lane that is stuck does not hold up those behind it."""
@@ -243,14 +256,6 @@ class Uplink:
         # The first time at once: most often a single ack was lost.
         flight.not_before_s = now_s if flight.state.stalls == 1 else now_s + backoff_s * random.uniform(0.5, 1.0)
 
-    def _send_now(self, link: Link) -> None:
-        now_s = time.monotonic()
-        if not self._now_fresh or now_s - self._now_sent_s < self.now_interval_s:
-            return
-        now = self._now()
-        if now is not None and link.publish("now", encode_plain(now)):
-            self._now_fresh, self._now_sent_s = False, now_s
-
     def _until_next(self) -> float:
         """Seconds until something is due without a wake."""
         now_s = time.monotonic()
@@ -260,5 +265,4 @@ class Uplink:
                 due.append(flight.patience_until_s)
             elif flight.state.sent < flight.state.last:
                 due.append(flight.not_before_s)
-        due.append(self._now_sent_s + self.now_interval_s if self._now_fresh else now_s + self.now_interval_s)
         return max(0.01, min(due) - now_s)

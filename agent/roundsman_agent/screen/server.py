@@ -5,16 +5,15 @@ Every tap is idempotent (the page names it) and is on the disk before it is answ
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Final, Literal, NamedTuple
+from typing import Any, Final, Literal
 
 import msgspec
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import FileResponse, Response, StreamingResponse
+from starlette.responses import FileResponse, Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
@@ -25,14 +24,10 @@ from roundsman_agent.screen.files import Files
 from roundsman_agent.screen.http import BadRequest, Text, answer, problem, read
 from roundsman_agent.screen.says import Says
 from roundsman_agent.screen.steering import Steering
+from roundsman_agent.screen.stream import Changes, Stream
 from roundsman_agent.unit import Unit
 
 STATIC: Final = Path(__file__).parent / "static"
-EVENT_EVERY_S: Final = 2.0
-"""The page takes three of these without a word for a dead unit."""
-EVENT_SPACING_S: Final = 0.1
-POSITION_EVENTS_S: Final = 1.0
-"""A moving position is drawn once a second; everything else at once."""
 
 
 class DutyRequest(msgspec.Struct, forbid_unknown_fields=True):
@@ -42,53 +37,11 @@ class DutyRequest(msgspec.Struct, forbid_unknown_fields=True):
     driver: Text | None = None
 
 
-class Seen(NamedTuple):
-    """How far a listener has looked. Taken *before* the state is read: what changes while it is sent wakes the listener at once."""
-
-    event: asyncio.Event
-    moves: int
-
-
-class Changes:
-    """Wakes everyone who waits for a change of the state; a position alone wakes nobody sooner than the clock does."""
-
-    def __init__(self) -> None:
-        self._event = asyncio.Event()
-        self._moves = 0
-        self.ended = False
-
-    def seen(self) -> Seen:
-        """Everything until now."""
-        return Seen(self._event, self._moves)
-
-    def end(self) -> None:
-        """No more changes: streams come to their end."""
-        self.ended = True
-        self.tell(True)
-
-    def tell(self, more_than_position: bool) -> None:
-        """Something changed."""
-        if more_than_position:
-            self._event.set()
-            self._event = asyncio.Event()
-        else:
-            self._moves += 1
-
-    async def after(self, seen: Seen) -> None:
-        """Until something is new to who has seen that, or until it is time to say the same again."""
-        for patience_s in (POSITION_EVENTS_S, EVENT_EVERY_S - POSITION_EVENTS_S):
-            try:
-                await asyncio.wait_for(seen.event.wait(), patience_s)
-                return
-            except TimeoutError:
-                if self._moves != seen.moves:
-                    return
-
-
 def application(
     unit: Unit,
     *,
     state: Callable[[], Mapping[str, Any]],
+    streamed: Callable[[], Mapping[str, Any]],
     status: Callable[[], Mapping[str, Any]],
     changes: Changes,
     basemap: Basemap | None = None,
@@ -97,8 +50,8 @@ def application(
 
     Parameters
     ----------
-    state, status : callable
-        What the screen shows, and what a technician is told, as JSON objects.
+    state, streamed, status : callable
+        What the screen shows, the same again and again for its stream, and what a technician is told, as JSON objects.
     changes : Changes
         Told of every change by the unit.
     basemap : Basemap, optional
@@ -113,16 +66,6 @@ def application(
 
     async def tell_status(_: Request) -> Response:
         return answer(status())
-
-    async def events(_: Request) -> Response:
-        async def stream() -> AsyncIterator[bytes]:
-            while not changes.ended:
-                seen = changes.seen()
-                yield b"data: " + msgspec.json.encode(state()) + b"\n\n"
-                await asyncio.sleep(EVENT_SPACING_S)
-                await changes.after(seen)
-
-        return StreamingResponse(stream(), media_type="text/event-stream", headers={"cache-control": "no-store"})
 
     async def duty(request: Request) -> Response:
         said = await read(request, DutyRequest)
@@ -145,7 +88,7 @@ def application(
         Route("/", page),
         Route("/api/screen", screen),
         Route("/api/status", tell_status),
-        Route("/api/events", events),
+        Route("/api/events", Stream(streamed, changes), methods=["GET"]),
         Route("/api/shown", steering.shown, methods=["POST"]),
         Route("/api/actions", taps.act, methods=["POST"]),
         Route("/api/actions/{action}/undo", taps.undo, methods=["POST"]),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -56,7 +56,7 @@ def screen(view: View) -> dict[str, Any]:
         "time_zone": work.time_zone,
         "distance_unit": work.distance_unit,
         "link": {"state": "online" if view.online else "offline", "since_utc_ms": view.link_since_utc_ms, "reason": view.link_reason},
-        "fix": _fix(view),
+        "fix": _fix(view.position, view.mono_ms, view.factor),
         "moving": work.moving,
         "duty": view.board.duty,
         "driver": view.board.driver,
@@ -92,18 +92,36 @@ def screen(view: View) -> dict[str, Any]:
     }
 
 
-def _fix(view: View) -> dict[str, Any]:
-    if view.position is None:
-        return {"state": "none", "lat_e6": None, "lon_e6": None, "speed_cm_s": None, "age_s": None}
-    at = view.position
-    age_s = max(view.mono_ms - at.mono_ms, 0) / 1000
+def moved(shown: Mapping[str, Any], position: Position | None, *, now_utc_ms: int, mono_ms: int, factor: float) -> dict[str, Any]:
+    """The same state when nothing but the position and the time has changed since `shown`: a tenth of the work, once a second."""
+    following = shown["next"]
     return {
-        "state": "ok" if age_s <= max(FRESH_S, FRESH_REAL_S * view.factor) else "stale",
+        **shown,
+        "now_utc_ms": now_utc_ms,
+        "fix": _fix(position, mono_ms, factor),
+        "next": None if following is None else {**following, **_distance(position, following["lat_e6"], following["lon_e6"])},
+    }
+
+
+def _fix(at: Position | None, mono_ms: int, factor: float) -> dict[str, Any]:
+    if at is None:
+        return {"state": "none", "lat_e6": None, "lon_e6": None, "speed_cm_s": None, "age_s": None}
+    age_s = max(mono_ms - at.mono_ms, 0) / 1000
+    return {
+        "state": "ok" if age_s <= max(FRESH_S, FRESH_REAL_S * factor) else "stale",
         "lat_e6": at.position.lat_e6,
         "lon_e6": at.position.lon_e6,
         "speed_cm_s": None if at.speed_mps is None else round(at.speed_mps * 100),
         "age_s": round(age_s, 1),
     }
+
+
+def _distance(at: Position | None, lat_e6: int, lon_e6: int) -> dict[str, Any]:
+    """How far it is by road, as the ETA beside it is; and whether the driver looks for the door."""
+    if at is None:
+        return {"distance_m": None, "near": False}
+    straight_m = distance_m(at.position, LatLon.from_e6(lat_e6, lon_e6))
+    return {"distance_m": round(straight_m * timeline.DETOUR), "near": straight_m <= NEAR_M}
 
 
 def _plan(view: View, plan: Plan, remaining: int) -> dict[str, Any]:
@@ -127,8 +145,6 @@ def _position(view: View, stops: Sequence[PlanStop]) -> int:
 
 
 def _next(view: View, stop: PlanStop, time: Arrival) -> dict[str, Any]:
-    place = None if view.position is None else view.position.position
-    straight_m = None if place is None else distance_m(place, LatLon.from_e6(stop.lat_e6, stop.lon_e6))
     return {
         "stop": stop.stop,
         "position": _position(view, [stop]),
@@ -145,8 +161,6 @@ def _next(view: View, stop: PlanStop, time: Arrival) -> dict[str, Any]:
         "promise_end_utc_ms": stop.promise_end_utc_ms,
         "lat_e6": stop.lat_e6,
         "lon_e6": stop.lon_e6,
-        # By road, as the ETA beside it is.
-        "distance_m": None if straight_m is None else round(straight_m * timeline.DETOUR),
         "eta_utc_ms": time.eta_utc_ms,
         "late_s": time.late_s,
         "phase": "arrived" if view.board.phase(stop.stop) == "arrived" else "driving",
@@ -157,7 +171,7 @@ def _next(view: View, stop: PlanStop, time: Arrival) -> dict[str, Any]:
         "pinned": stop.pinned,
         "promise_risk_s": view.board.risks.get(stop.stop, 0),
         "on_map": True,
-        "near": straight_m is not None and straight_m <= NEAR_M,
+        **_distance(view.position, stop.lat_e6, stop.lon_e6),
     }
 
 

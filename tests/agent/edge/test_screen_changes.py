@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 
-from roundsman_agent.screen.server import POSITION_EVENTS_S, Changes
+from roundsman_agent.screen.stream import POSITION_EVENTS_S, Changes
 
 
 def test_change_while_the_last_one_is_being_sent_is_told_at_once() -> None:
