@@ -17,8 +17,8 @@ class Fix:
 
     `mono_ms`: when it arrived, on the session's clock; after `align` when it was taken. `accuracy_m`: one sigma, horizontal,
     as far as the receiver says. `satellites`: used, 0 where not said. `mode`: 2 (flat) or 3. `source`: the receiver's URL or name.
-    `doubt`: why its own source would not believe it: `contradiction` (two sentences of one instant name different places),
-    `estimated` (dead reckoning, simulation: a line through a tunnel that nobody measured).
+    `doubt`: why its own source would not believe it: `contradiction` (two sentences of one instant name different places), `partial` (the
+    sentence that would vouch for it was lost), `estimated` (dead reckoning, simulation: a line through a tunnel that nobody measured).
     """
 
     mono_ms: MonoMs

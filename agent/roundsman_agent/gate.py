@@ -63,7 +63,7 @@ def step(gate: Gate, fix: Fix) -> tuple[Gate, Judgement]:
     Returns
     -------
     tuple
-        New state, and the judgement. Reasons: `contradiction` and `estimated` (see `Fix.doubt`), `zero`, `inaccurate`, `geometry`,
+        New state, and the judgement. Reasons: `contradiction`, `partial`, `estimated` (see `Fix.doubt`), `zero`, `inaccurate`, `geometry`,
         `satellites`, `speed`, `repeated`, `backwards`, `leap`, `acceleration`, `jump`.
     """
     flaw = fix.doubt or _flaw(fix)

@@ -29,6 +29,9 @@ CONTRADICTION_M: Final = 100.0
 Further, and one of them was damaged in a way that its eight bits of checksum let pass."""
 OTHER_VOICE: Final = 0.9
 """Of a receiver's interval: another talker that speaks sooner than this after it is another receiver on the same line."""
+WHOLE: Final = 3
+"""A receiver that says both RMC and GGA, and then one of them alone, lost the other on the line: nothing vouches for the one that came.
+Three times in a row, and it has been told to say less."""
 LONGEST_INTERVAL_MS: Final = 10_000
 """Instants further apart than this teach nothing about how often a receiver speaks."""
 
@@ -39,7 +42,7 @@ SPARE: Final = frozenset((b"VTG", b"ZDA", b"GLL", b"GNS"))
 _WORTH_FEEDING: Final = re.compile(rb"\$[A-Z]{2}(?:RMC|GGA|GNS|GLL|VTG|ZDA|GSA|GST),[^$\n]{0,%d}" % (2 * MAX_SENTENCE))
 _MODE_DIGIT: Final = MappingProxyType({2: b"2", 3: b"3"})
 
-Doubt = Literal["", "contradiction", "estimated"]
+Doubt = Literal["", "contradiction", "estimated", "partial"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -58,7 +61,7 @@ class Epoch:
 
 
 class Memory(NamedTuple):
-    """What outlives an instant: the last one told, the day, how the receiver speaks. `whole`: the epoch before had both RMC and GGA.
+    """What outlives an instant: the last one told, the day, how the receiver speaks. `whole`: `WHOLE` after both RMC and GGA, less since.
     `mode`: what GSA said last. `talker` speaks for this line, every `interval_ms` at most often."""
 
     done_ms: int | None = None
@@ -66,7 +69,7 @@ class Memory(NamedTuple):
     day_ms: int | None = None
     mode: Literal[2, 3] = 2
     error_m: float | None = None
-    whole: bool = False
+    whole: int = 0
     talker: bytes = b""
     interval_ms: int = 0
 
@@ -113,7 +116,7 @@ def feed(state: Assembly, line: bytes) -> tuple[Assembly, Epoch | None]:
     start = line.rfind(b"$")
     kind = line[start + 3 : start + 6]
     memory = state.memory
-    if start < 0 or kind not in SENTENCES or (memory.whole and kind in SPARE):
+    if start < 0 or kind not in SENTENCES or (memory.whole == WHOLE and kind in SPARE):
         return state, None
     if kind == b"GSA" and line[start + 9 : start + 10] == _MODE_DIGIT[memory.mode]:
         return state, None  # four GSA an epoch say what was known
@@ -164,7 +167,7 @@ def _place(state: Assembly, kind: bytes, body: bytes) -> tuple[Assembly, Epoch |
             return state, None
         if state.pending:
             state, epoch = _tell(state)
-            memory = memory._replace(newest_utc_ms=state.memory.newest_utc_ms, whole=False)
+            memory = memory._replace(newest_utc_ms=state.memory.newest_utc_ms, whole=state.memory.whole)
         motion = motion or state.motion
     else:
         # A second talker on this instant: the first one's word stands, unless it had none.
@@ -196,8 +199,8 @@ def _heard(state: Assembly, talker: bytes, time_ms: int | None) -> Memory | None
 def _tell(state: Assembly) -> tuple[Assembly, Epoch]:
     """The epoch of these sentences, and the state that has told it."""
     epoch = _epoch(state)
-    _, newest_utc_ms, day_ms, mode, error_m, _, talker, interval_ms = state.memory
-    whole = state.rmc is not None and state.gga is not None
+    _, newest_utc_ms, day_ms, mode, error_m, whole, talker, interval_ms = state.memory
+    whole = WHOLE if state.rmc is not None and state.gga is not None else max(whole - 1, 0)
     newest_utc_ms = newest_utc_ms if epoch.utc_ms is None else epoch.utc_ms
     return Assembly(Memory(state.time_ms, newest_utc_ms, day_ms, mode, error_m, whole, talker, interval_ms), bad=state.bad), epoch
 
@@ -213,6 +216,8 @@ def _epoch(state: Assembly) -> Epoch:
             position = None
         elif rmc.position != position and distance_m(rmc.position, position) > CONTRADICTION_M:
             doubt = "contradiction"
+    elif memory.whole and (gga is None or rmc is None):
+        doubt = "partial"
     if best is not None and (best.estimated or (rmc is not None and rmc.estimated)):
         doubt = doubt or "estimated"
     accuracy_m = memory.error_m
