@@ -14,9 +14,10 @@ The way back: stop the hub, then one of
     roundsman-hub db restore day.dump
     roundsman-hub db restore base-1 --wal /backup/wal [--until 2026-03-02T11:40:00Z]
 
-and start it again. What was there before is kept beside (its name is told) until somebody deletes it. Every restore brings the schema to
-this release's and raises the log's epoch: each van takes back its releases and sends what the database misses. On a server of one's
-own (`--database-url`) a dump goes into a new, empty database; a base is put back with that server's own programs, and then
+and start it again. Without --until it goes as far as there is WAL, along the newest history: after an earlier restore, that one's.
+What was there before is kept beside (its name is told) until somebody deletes it. Every restore brings the schema to this release's and
+raises the log's epoch: each van takes back its releases and sends what the database misses. On a server of one's own
+(`--database-url`) a dump goes into a new, empty database; a base is put back with that server's own programs, and then
 `roundsman-hub migrate --restored` does the rest.
 
 What was deleted stays deleted
@@ -190,9 +191,13 @@ def restore_base(source: Path, data_dir: Path, *, wal: Path | None, until: datet
     if until is not None and wal is None:
         raise BackupFailed("--until needs --wal: without archived WAL a base is as of its own end")
     kept = recovery.put_back(data_dir / "postgres", source, wal=wal, until=until)
-    with embedded.start(data_dir / "postgres", starts_within_s=recovery.RECOVERS_WITHIN_S) as server:
-        recovery.wait_until_recovered(server)
-        epoch = raise_epoch(server.dsn())
+    try:
+        with embedded.start(data_dir / "postgres", starts_within_s=recovery.RECOVERS_WITHIN_S) as server:
+            recovery.wait_until_recovered(server)
+            epoch = raise_epoch(server.dsn())
+    except BaseException:
+        recovery.undo(data_dir / "postgres", kept)
+        raise
     return Restored(epoch=epoch, kept=str(kept) if kept else None, text=_done(epoch, str(kept) if kept else None))
 
 

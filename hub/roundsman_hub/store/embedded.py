@@ -310,9 +310,14 @@ def _wait_until_serving(server: EmbeddedPostgres, within_s: float) -> None:
             return
         except psycopg.OperationalError as error:
             if not server.alive() or time.monotonic() > deadline:
-                last = " / ".join(server.log_file.read_text(errors="replace").splitlines()[-4:])
-                raise PostgresFailed(f"the embedded PostgreSQL did not start: {last or error}") from None
+                raise PostgresFailed(f"the embedded PostgreSQL did not start: {why_ended(server) or error}") from None
             time.sleep(0.02)
+
+
+def why_ended(server: EmbeddedPostgres) -> str:
+    """What the server's log says of its end: its last fatal words, or else its last words."""
+    lines = server.log_file.read_text(errors="replace").splitlines()[-40:]
+    return " / ".join([line for line in lines if "FATAL:" in line or "PANIC:" in line][-3:] or lines[-4:])
 
 
 def _ensure_database(server: EmbeddedPostgres, database: str) -> None:

@@ -46,33 +46,51 @@ def put_back(directory: Path, base: Path, *, wal: Path | None, until: datetime |
             raise embedded.PostgresFailed(
                 f"{base} is of PostgreSQL {major}, the embedded server is {told[2]}: use a dump, or that version's programs"
             )
-        data = directory / "data"
+        incoming, data = directory / "data.incoming", directory / "data"
+        shutil.rmtree(incoming, ignore_errors=True)
+        shutil.copytree(base, incoming, symlinks=True)
+        if wal is not None:
+            _replay(incoming, wal.absolute(), until)
+        incoming.chmod(0o700)
+        if os.geteuid() == 0:
+            _hand_over(incoming, wal)
         embedded.end_left_over(data)
         kept = None
         if data.exists():
-            kept = directory / f"data.before.{datetime.now(UTC):%Y%m%d-%H%M%S}"
+            kept = directory / f"data.before.{datetime.now(UTC):%Y%m%d-%H%M%S-%f}"
             data.rename(kept)
-        shutil.copytree(base, data, symlinks=True)
-        if wal is not None:
-            place = shlex.quote(str(wal.absolute())).replace("%", "%%")
-            recovery = {"restore_command": f"test -e {place}/%f.gz && gzip -dc {place}/%f.gz > %p", "recovery_target_action": "promote"}
-            if until is not None:
-                recovery["recovery_target_time"] = until.astimezone(UTC).isoformat()
-            with (data / "postgresql.auto.conf").open("a") as conf:
-                conf.writelines(f"{name} = '{value.replace(chr(39), chr(39) * 2)}'\n" for name, value in recovery.items())
-            (data / "recovery.signal").touch()
-        data.chmod(0o700)
-        if os.geteuid() == 0:
-            user = embedded.system_user()
-            for path in (data, *data.rglob("*")):
-                os.chown(path, user.pw_uid, user.pw_gid, follow_symlinks=False)
-            if wal is not None:
-                for path in (wal, *wal.iterdir()):
-                    os.chown(path, user.pw_uid, user.pw_gid)
-                embedded.let_through(wal.absolute())
+        incoming.rename(data)
         return kept
     finally:
         os.close(lock)
+
+
+def _replay(data: Path, wal: Path, until: datetime | None) -> None:
+    """Tell the server to begin with archived WAL, and how far to go."""
+    place = shlex.quote(str(wal)).replace("%", "%%")
+    told = {"restore_command": f"test -e {place}/%f.gz && gzip -dc {place}/%f.gz > %p", "recovery_target_action": "promote"}
+    if until is not None:
+        told["recovery_target_time"] = until.astimezone(UTC).isoformat()
+    with (data / "postgresql.auto.conf").open("a") as conf:
+        conf.writelines(f"{name} = '{value.replace(chr(39), chr(39) * 2)}'\n" for name, value in told.items())
+    (data / "recovery.signal").touch()
+
+
+def _hand_over(data: Path, wal: Path | None) -> None:
+    """We are root, and the server is not."""
+    user = embedded.system_user()
+    for path in (data, *data.rglob("*"), *((wal, *wal.iterdir()) if wal else ())):
+        os.chown(path, user.pw_uid, user.pw_gid, follow_symlinks=False)
+    if wal is not None:
+        embedded.let_through(wal.absolute())
+
+
+def undo(directory: Path, kept: Path | None) -> None:
+    """The base could not be brought up: what was there before is in its place again; the attempt is thrown away."""
+    data = directory.absolute() / "data"
+    shutil.rmtree(data, ignore_errors=True)
+    if kept is not None:
+        kept.rename(data)
 
 
 def wait_until_recovered(server: embedded.EmbeddedPostgres) -> None:
@@ -92,6 +110,5 @@ def wait_until_recovered(server: embedded.EmbeddedPostgres) -> None:
                     connection.execute(psycopg.sql.SQL("ALTER SYSTEM RESET {}").format(psycopg.sql.Identifier(name)))
                 return
         if not server.alive() or time.monotonic() > deadline:
-            last = " / ".join(server.log_file.read_text(errors="replace").splitlines()[-4:])
-            raise embedded.PostgresFailed(f"the backup could not be recovered: {last}")
+            raise embedded.PostgresFailed(f"the backup could not be recovered: {embedded.why_ended(server)}")
         time.sleep(0.1)
