@@ -1,23 +1,18 @@
-"""Doors for what was measured: each van's track, and the fleet's numbers."""
+"""Doors for what was measured: the fleet's numbers."""
 
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Final, Literal
+from typing import Annotated
 
-from fastapi import APIRouter, Query, Response
+from fastapi import APIRouter, Query
 from pydantic import AwareDatetime, BaseModel
 
 from roundsman_hub import metrics
-from roundsman_hub.api.desk import AtDesk, LiveReader, MetricsReader
-from roundsman_hub.api.fleet import known_vehicle
-from roundsman_hub.api.problems import Problem, documented
-from roundsman_hub.export import NoTrack, export_track
-from roundsman_hub.instants import BEGINNING, END
+from roundsman_hub.api.desk import AtDesk, MetricsReader
+from roundsman_hub.api.problems import documented
 
 router = APIRouter(prefix="/v1", responses=documented(401, 403, 404, 422, 503))
-Form = Literal["geojson", "gpx", "csv"]
-MEDIA_TYPES: Final[dict[Form, str]] = {"geojson": "application/geo+json", "gpx": "application/gpx+xml", "csv": "text/csv; charset=utf-8"}
 From = Annotated[AwareDatetime | None, Query(alias="from")]
 To = Annotated[AwareDatetime | None, Query()]
 
@@ -29,27 +24,6 @@ class Metrics(BaseModel):
     until: datetime
     fleet: dict[str, float | int | None]
     vehicles: dict[str, dict[str, float | int | None]]
-
-
-@router.get("/vehicles/{vehicle}/track", tags=["live"], response_class=Response)
-def get_track(
-    vehicle: str,
-    desk: AtDesk,
-    caller: LiveReader,
-    since: From = None,
-    to: To = None,
-    form: Annotated[Form, Query(alias="format")] = "geojson",
-) -> Response:
-    """The van's stored track. A gap is a gap: it is never drawn as a line."""
-    with desk.db.tenant(caller.fleet) as cur:
-        known_vehicle(cur, vehicle)  # the log names no fleet: whose vehicle it is, is asked here
-    try:
-        text = export_track(desk.db, vehicle, form, since=since or BEGINNING, until=to or END)
-    except NoTrack as error:
-        raise Problem(
-            404, "no-track", str(error), next_step="ask for another stretch of time, or wait until the van has reported"
-        ) from None
-    return Response(text, media_type=MEDIA_TYPES[form])
 
 
 @router.get("/metrics", tags=["metrics"])
