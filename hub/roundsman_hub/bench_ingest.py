@@ -216,7 +216,9 @@ class Bench:
         self._empty()
         pids = {"hub": pid, "mosquitto": self._wires.pid, "vans": vans.process.pid}
         before = {name: stage.cpu_s(number) for name, number in pids.items()} | {"database": self._server.cpu_s()}
+        busy, idle = stage.machine_s()
         told = vans.ask(do="flood")
+        busy, idle = (after - before for after, before in zip(stage.machine_s(), (busy, idle), strict=True))
         after = {name: stage.cpu_s(number) for name, number in pids.items()} | {"database": self._server.cpu_s()}
         cpu = {name: (after[name] - before[name]) / told["fixes"] * 1e6 for name in before}
         with psycopg.connect(self._server.dsn) as connection:
@@ -225,6 +227,8 @@ class Bench:
                 raise SystemExit(f"{row} fixes are stored of {told['fixes']}")
         words = ", ".join(f"{name} {value:.2f}" for name, value in cpu.items())
         rate = told["fixes"] / told["seconds"]
+        strangers = busy - sum(cpu.values()) * told["fixes"] / 1e6
+        words += f"; machine: {idle / (busy + idle):.0%} idle, {strangers / (busy + idle):.0%} other programs and the kernel's own"
         say(f"  {per} a frame       {rate:>9,.0f} fixes/s   µs a fix: {words}   (sent again: {told['resent_frames']} frames)")
         return Flood(fixes_s=rate, cpu_us=cpu, resent=told["resent_frames"])
 

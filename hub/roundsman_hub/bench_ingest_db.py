@@ -52,6 +52,13 @@ def cpu_s(pid: int) -> float:
     return _cpu_s(pid)
 
 
+def machine_s() -> tuple[float, float]:
+    """Seconds that all cores together were busy, and idle or waiting for the disk, so far."""
+    fields = [int(field) / TICKS for field in Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:9]]
+    idle = fields[3] + fields[4]
+    return sum(fields) - idle, idle
+
+
 def _cpu_s(pid: int, *, children: bool = False) -> float:
     try:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()

@@ -142,7 +142,9 @@ log_type warning
 log_type notice
 connection_messages true
 max_packet_size 300000
-max_queued_messages 20000
+# The one bound of what waits for a reader that stands still (max_queued_bytes does not count QoS 0): small frames fill its socket with some
+# 20,000 first, whole ones of 64 kB are 330 MB at most. What is beyond is dropped, newest first; vans send it again.
+max_queued_messages 5000
 # Small log frames must not wait for each other.
 set_tcp_nodelay true
 
