@@ -41,6 +41,7 @@ class Board:
     actions : every tap by its id, undone or not, oldest first.
     undone : ids of taps that were taken back.
     visiting, visiting_since_utc_ms : the planned stop at which the van stands by its own receiver.
+    also : planned stops behind the same door.
     shift_since_utc_ms : start of the shift; None off shift.
     order : the newest order that the driver (or the unit, keeping it) gave a plan's stops.
     scans : the last scan of each parcel.
@@ -58,6 +59,7 @@ class Board:
     by_stop: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: MappingProxyType({}))
     visiting: str | None = None
     visiting_since_utc_ms: int | None = None
+    also: frozenset[str] = frozenset()
     order: Reordered | None = None
     scans: Mapping[str, Scan] = field(default_factory=lambda: MappingProxyType({}))
     said_ids: frozenset[str] = frozenset()
@@ -78,13 +80,13 @@ class Board:
         said = self.said(stop)
         if said is not None and said.outcome in DONE:
             return "done"
-        return "arrived" if said is not None or self.visiting == stop else "driving"
+        return "arrived" if said is not None or self.visiting == stop or stop in self.also else "driving"
 
     def arrived_utc_ms(self, stop: str) -> int | None:
         """When the van arrived at a stop where it still is: by its receiver, else by the driver's tap."""
         if self.phase(stop) != "arrived":
             return None
-        if self.visiting == stop:
+        if self.visiting == stop or stop in self.also:
             return self.visiting_since_utc_ms
         said = self.said(stop)
         return None if said is None else said.utc_ms
@@ -136,12 +138,16 @@ def step(board: Board, entry: AnyEntry) -> Board:
                 by_stop=MappingProxyType({**board.by_stop, entry.stop: taps}),
             )
         case Duty(duty="off"):
-            return replace(board, duty="off", driver=None, shift_since_utc_ms=None, visiting=None, visiting_since_utc_ms=None)
+            return replace(
+                board, duty="off", driver=None, shift_since_utc_ms=None, visiting=None, visiting_since_utc_ms=None, also=frozenset()
+            )
         case Duty():
             since = entry.utc_ms if board.duty == "off" else board.shift_since_utc_ms
             return replace(board, duty=entry.duty, driver=entry.driver or board.driver, shift_since_utc_ms=since)
         case Visit(phase="arrived"):
-            return replace(board, visiting=entry.stop, visiting_since_utc_ms=entry.utc_ms)
+            return replace(board, visiting=entry.stop, visiting_since_utc_ms=entry.utc_ms, also=frozenset())
+        case Visit(phase="serving", stop=str(stop)) if stop != board.visiting:
+            return replace(board, also=board.also | {stop})
         case Visit(phase="approaching" | "serving"):
             return board
         case Scan():
@@ -163,7 +169,7 @@ def step(board: Board, entry: AnyEntry) -> Board:
             return replace(board, in_force_utc_ms=MappingProxyType(newest | {entry.plan_version: entry.utc_ms}))
         case Visit() | SessionStarted():
             # A new session's receiver begins afresh: it tells the visit again if the van still stands there.
-            return replace(board, visiting=None, visiting_since_utc_ms=None)
+            return replace(board, visiting=None, visiting_since_utc_ms=None, also=frozenset())
         case _:
             return board
 

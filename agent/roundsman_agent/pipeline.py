@@ -10,16 +10,19 @@ from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Final, Literal
 
-from roundsman_agent import fences, gate, sampling, standstill, times, visits
+from roundsman_agent import evidence, fences, gate, places, sampling, standstill, times, visits
+from roundsman_agent.evidence import DEFAULT_RULES, Engine, Rules
 from roundsman_agent.fix import DRIFT_MS, LATE_FIXES, Fix, SourceEvent, Timing, align, to_row
 from roundsman_agent.gate import Gate
+from roundsman_agent.halts import Moment
+from roundsman_agent.places import Places, PlannedStop
 from roundsman_agent.sampling import Mode, Nearness, Policy, Sample
 from roundsman_agent.standstill import Standstill
 from roundsman_agent.times import GnssMs
-from roundsman_agent.visits import Moment, PlannedStop, Visits
+from roundsman_agent.visits import Visits
 from roundsman_core.geo import LatLon, distance_m
 from roundsman_core.timebase import TimeBase
-from roundsman_wire.messages import ANCHORED, GAP_BEFORE, AnyEntry, Clock, FixGap, FixRow, PlanStop
+from roundsman_wire.messages import ANCHORED, GAP_BEFORE, AnyEntry, Clock, FixGap, FixRow, Ignition, PlanStop
 from roundsman_wire.messages import Config as ConfigMessage
 from roundsman_wire.messages import Sites as SitesMessage
 
@@ -46,18 +49,17 @@ class Tick:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PlanChanged:
-    """What remains of the plan, in driving order: stops done are left out. Sent again when one is done."""
+    """The plan's stops in driving order; those that are done say so. Sent again when one is done."""
 
     stops: tuple[PlannedStop, ...]
 
     @classmethod
-    def of(cls, stops: Iterable[PlanStop]) -> PlanChanged:
-        """From a plan's stops; the depot is none of them."""
+    def of(cls, remaining: Iterable[PlanStop], done: Iterable[PlanStop] = ()) -> PlanChanged:
+        """From a plan's stops that remain, in driving order, and those that are done; the depot is none of them."""
         return cls(
-            stops=tuple(
-                PlannedStop(stop=s.stop, position=LatLon.from_e6(s.lat_e6, s.lon_e6), radius_m=float(s.fence_radius_m))
-                for s in stops
-                if s.kind != "depot"
+            stops=(
+                *(PlannedStop.of(stop) for stop in remaining if stop.kind != "depot"),
+                *(PlannedStop.of(stop, done=True) for stop in done if stop.kind != "depot"),
             )
         )
 
@@ -84,7 +86,17 @@ class DutyChanged:
     utc_ms: int | None
 
 
-Input = Fix | SourceEvent | Tick | PlanChanged | SitesChanged | DutyChanged
+@dataclass(frozen=True, kw_only=True, slots=True)
+class EngineChanged:
+    """The ignition's line changed: on, off, or (`engine` None) nothing tells it any more."""
+
+    engine: Engine | None
+    source: str
+    mono_ms: int
+    utc_ms: int | None
+
+
+Input = Fix | SourceEvent | Tick | PlanChanged | SitesChanged | DutyChanged | EngineChanged
 
 
 # ── what comes out ──────────────────────────────────────────────────────────────────────────────────────────────────
@@ -113,6 +125,7 @@ class PipelineConfig:
     is believed before it."""
 
     policy: Policy = sampling.USUAL
+    stops: Rules = DEFAULT_RULES
     drift_ms: int = DRIFT_MS
     late_fixes: int = LATE_FIXES
     built_utc_ms: int = times.BUILT_UTC_MS
@@ -127,6 +140,7 @@ class PipelineConfig:
         base = base or TimeBase()
         return cls(
             policy=sampling.chosen(Policy(mode=mode), wishes),
+            stops=evidence.chosen(wishes),
             drift_ms=max(DRIFT_MS, round(50 * base.factor)),
             late_fixes=max(LATE_FIXES, round(LATE_FIXES * base.factor)),
             built_utc_ms=min(times.BUILT_UTC_MS, base.origin_utc_ms or times.BUILT_UTC_MS),
@@ -139,6 +153,8 @@ class PipelineState:
 
     duty: DutyState = "off"
     stops: tuple[PlannedStop, ...] = ()
+    places: Places = places.NOWHERE
+    engine: Engine | None = None
     sites: fences.Sites = fences.NO_SITES
     timing: Timing = field(default_factory=Timing)
     gate: Gate = field(default_factory=Gate)
@@ -177,11 +193,16 @@ def step(state: PipelineState, item: Input, config: PipelineConfig) -> tuple[Pip
         case SourceEvent():
             return _source(state, item), []
         case PlanChanged(stops=stops):
-            return replace(state, stops=stops, nearness=None), []
+            if stops == state.places.stops:
+                return state, []
+            known = places.index(stops)
+            return replace(state, stops=known.open, places=known, nearness=None), []
         case SitesChanged(sites=sites):
             return replace(state, sites=sites, membership=state.membership.elsewhere()), []
         case DutyChanged():
             return _duty(state, item)
+        case EngineChanged():
+            return _engine(state, item)
         case Tick():
             return _tick(state, item), []
 
@@ -212,7 +233,7 @@ def _fix(state: PipelineState, fix: Fix, config: PipelineConfig) -> tuple[Pipeli
     place = stand.anchor or fix.position
 
     moment = Moment(mono_ms=fix.mono_ms, utc_ms=fix.utc_ms, position=place)
-    seen, phases = visits.step(state.visits, moment, 0.0 if anchored else speed_mps, state.stops)
+    seen, phases = visits.step(state.visits, moment, 0.0 if anchored else speed_mps, state.places, engine=state.engine, rules=config.stops)
     out += phases
 
     at = fences.At(mono_ms=fix.mono_ms, utc_ms=fix.utc_ms, position=place, speed_mps=fix.speed_mps, unbroken=unbroken)
@@ -240,6 +261,8 @@ def _fix(state: PipelineState, fix: Fix, config: PipelineConfig) -> tuple[Pipeli
     after = PipelineState(
         duty=state.duty,
         stops=state.stops,
+        places=state.places,
+        engine=state.engine,
         sites=state.sites,
         timing=timing,
         gate=believed,
@@ -322,9 +345,23 @@ def _duty(state: PipelineState, change: DutyChanged) -> tuple[PipelineState, lis
         ended, phases = visits.end(state.visits, last)
         told += phases
     forgotten = PipelineState(
-        stops=state.stops, sites=state.sites, timing=state.timing, visits=ended, accepted=state.accepted, rejected=state.rejected
+        stops=state.stops,
+        places=state.places,
+        engine=state.engine,
+        sites=state.sites,
+        timing=state.timing,
+        visits=ended,
+        accepted=state.accepted,
+        rejected=state.rejected,
     )
     return forgotten, told
+
+
+def _engine(state: PipelineState, change: EngineChanged) -> tuple[PipelineState, list[Output]]:
+    """On shift a turned key is a fact; a line that fell silent only makes the unit know less."""
+    told = change.engine is not None and change.engine != state.engine and state.duty != "off"
+    entry = Ignition(mono_ms=change.mono_ms, utc_ms=change.utc_ms, on=change.engine == "on", source=change.source)
+    return replace(state, engine=change.engine), [entry] if told else []
 
 
 def _tick(state: PipelineState, tick: Tick) -> PipelineState:

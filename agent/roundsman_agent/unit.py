@@ -158,7 +158,8 @@ class Unit:
             self._receipt(held.header.version, held.hash, "in_force")
             if (kept := self.rounds.kept_order(before)) is not None:
                 self._record([kept])
-        self._step(PlanChanged.of(self.remaining()))
+        done = [] if self.plan is None else [stop for stop in self.plan.stops if self.board.phase(stop.stop) == "done"]
+        self._step(PlanChanged.of(self.remaining(), done))
         self._on_change(True)
 
     def _receipt(self, version: int, plan_hash: str, state: ReceiptState, reason: str | None = None) -> bool:

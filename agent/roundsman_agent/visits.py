@@ -1,75 +1,89 @@
-"""Where the van stops: at planned stops soon, elsewhere after two minutes; told with the instants at which it happened."""
+"""The story of a stop, told offline: approaching, arrived, serving, left, with the instants at which it happened.
+
+What a halt must show to be a stop is in `evidence`. What was told can be put right while the visit goes on: `arrived` told again under
+the same number replaces the one before (the van waited at a light before the door; a plan came to where it stands). One visit serves every
+planned stop behind its door: `serving` names each of them.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import Final
+from dataclasses import dataclass, field, replace
+from typing import Final, Literal
 
+from roundsman_agent import evidence, halts
+from roundsman_agent.evidence import DEFAULT_RULES, OFF_PLANNED_MS, SERVING_MS, Door, Engine, Rules
+from roundsman_agent.halts import Halt, Moment
+from roundsman_agent.places import EXIT_BAND_M, Places, PlannedStop
+from roundsman_agent.turns import Turns
 from roundsman_core.geo import LatLon, distance_m
 from roundsman_wire.messages import Visit
 
-SLOW_MPS: Final = 1.0
-"""Slower than a walk: a van that manoeuvres into a gap is about to stand."""
-PLANNED_MS: Final = 20_000
-"""At a planned stop, inside its fence. 30 m / 30 s rules made 12 to 37 false stops a drive at traffic lights."""
-ELSEWHERE_MS: Final = 120_000
-ELSEWHERE_M: Final = 50.0
-EXIT_BAND_M: Final = 20.0
-"""Parked drift of four real receivers stays inside it (p95): arriving counts at the line, leaving past the band."""
+Phase = Literal["approaching", "arrived", "serving", "left"]
+
+ROLLING_MPS: Final = 3.0
+"""Faster than this, a line that says `off` is broken, or the van is on a lorry: the receiver is believed."""
+LIGHT_MS: Final = 90_000
+"""The longest red on the recorded drive took 89 s: a first halt of at most this may turn out to have been one."""
+BACK_MS: Final = 5_000
+"""Driven off, and standing where it stood for so long: it never left."""
+NEARER_M: Final = 10.0
+"""A second halt so much nearer to the stop's point is the real one after `planned_ms` (the first was a light), else after `SERVING_MS`."""
 EXIT_FIXES: Final = 2
-"""Single jumps happen; two fixes in a row that are fast and outside do not."""
-SAME_DOOR_M: Final = 15.0
-"""Planned stops closer than this cannot be told apart by a receiver: the plan's order decides."""
-PLANNED_CONFIDENCE: Final = 0.95
-ELSEWHERE_CONFIDENCE: Final = 0.7
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class PlannedStop:
-    """What of a plan's stop this room needs. The sequence that it comes in is the driving order; stops done are left out."""
-
-    stop: str
-    position: LatLon
-    radius_m: float
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Moment:
-    """An instant on both clocks, and where the van was."""
-
-    mono_ms: int
-    utc_ms: int | None
-    position: LatLon
+"""Single jumps happen; two fixes in a row beyond the band, while driving, do not."""
+DRIFT_FIXES: Final = 30
+"""Beyond the band and not driving: drift comes back sooner; a van on a tow truck does not."""
+APPROACH_M: Final = 250.0
+"""Half a minute of town driving."""
+PASSED_M: Final = 100.0
+"""So much further off than it has been, once in the fence: the van has driven by."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Visiting:
     """A visit that has been told and goes on.
 
-    `fast` is the first fast fix of the newest run, which may turn out to be the departure; `slowed` the first slow one after it.
+    `serves`: planned stops that it was told for, its own first; `behind`: others behind the same door. `sure`: told that it is a stop;
+    `tapped`: the driver said so. `fast`: the first fast fix since the halt that is its service: the departure, unless it comes back.
     """
 
     visit: int
     stop: PlannedStop | None
     arrived: Moment
+    at: LatLon
+    confidence: float
+    near: str | None = None
+    serves: tuple[str, ...] = ()
+    behind: tuple[str, ...] = ()
+    sure: bool = False
+    tapped: bool = False
     fast: Moment | None = None
-    slowed: Moment | None = None
     outside: int = 0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Approach:
+    """The stop being approached, the number of its visit to be, and how near the van has been."""
+
+    stop: str
+    visit: int
+    nearest_m: float
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Visits:
-    """`slow`: the first slow fix within `ELSEWHERE_M` of here; `at`: the planned stop that the van stands at, slow since `at_since`."""
+    """`told`: numbers given so far. `door`: what there is where the van halts."""
 
     told: int = 0
+    halt: Halt | None = None
+    door: Door | None = None
     current: Visiting | None = None
-    slow: Moment | None = None
-    at: PlannedStop | None = None
-    at_since: Moment | None = None
+    approach: Approach | None = None
+    turns: Turns = field(default_factory=Turns)
 
 
-def step(state: Visits, now: Moment, speed_mps: float, stops: Sequence[PlannedStop]) -> tuple[Visits, list[Visit]]:
+def step(
+    state: Visits, now: Moment, speed_mps: float, places: Places, *, engine: Engine | None = None, rules: Rules = DEFAULT_RULES
+) -> tuple[Visits, list[Visit]]:
     """Advance by one believed fix.
 
     Parameters
@@ -80,8 +94,12 @@ def step(state: Visits, now: Moment, speed_mps: float, stops: Sequence[PlannedSt
         The fix; its place is the anchor's while the van stands.
     speed_mps : float
         Doppler speed, or distance over time where the receiver says none.
-    stops : sequence of PlannedStop
-        What remains of the plan, in driving order.
+    places : Places
+        The plan's stops, in driving order; those that are done say so.
+    engine : "on", "off" or None
+        What the ignition's line says; None where there is no line.
+    rules : Rules
+        What the hub may set.
 
     Returns
     -------
@@ -89,116 +107,213 @@ def step(state: Visits, now: Moment, speed_mps: float, stops: Sequence[PlannedSt
         New state, and the phases that this fix completes, oldest first. An arrival carries the first slow fix,
         a departure the first fast one, not the fix that confirmed it.
     """
-    slow = speed_mps < SLOW_MPS
-    state, out = _leave(state, now, slow)
-    if not slow:
-        gone = state.slow is not None and distance_m(state.slow.position, now.position) > ELSEWHERE_M
-        if gone or state.at is not None:
-            state = replace(state, slow=None if gone else state.slow, at=None, at_since=None)
-        return state, out
-    state = _halt(state, now, stops)
-    current, since = state.current, state.at_since
-    if state.at is not None and since is not None:
-        elsewhere = current is None or current.stop is None or current.stop.stop != state.at.stop
-        if elsewhere and now.mono_ms - since.mono_ms >= PLANNED_MS:
-            state, changed = _arrive(state, now, since, state.at)
-            out += changed
-    elif current is None and state.slow is not None and now.mono_ms - state.slow.mono_ms >= ELSEWHERE_MS:
-        state, changed = _arrive(state, now, state.slow, None)
-        out += changed
+    if engine == "off" and speed_mps < ROLLING_MPS:
+        speed_mps = 0.0
+    halt = halts.step(state.halt, now, speed_mps, rules.slow_mps)
+    current = state.current
+    if halt is None or halt.ended:
+        if current is None:
+            same = halt is state.halt and state.door is None
+            return _approach(state if same else replace(state, halt=halt, door=None), now, places)
+        return _go_on(replace(state, halt=halt, door=None), current, now, places, engine, rules)
+    staying = current.serves if current is not None and current.fast is None else ()
+    state = replace(state, halt=halt, door=evidence.look(state.door, halt.at, places, staying))
+    out: list[Visit] = []
+    if current is not None:
+        state, out = _go_on(state, current, now, places, engine, rules)
+    if state.door is not None and halt.fast is None:
+        state, told = _stand(state, halt, state.door, now, engine, rules)
+        out += told
     return state, out
 
 
 def end(state: Visits, now: Moment) -> tuple[Visits, list[Visit]]:
-    """The shift ends here: a visit that goes on is left at this instant, and everything else is forgotten."""
-    closed = [] if state.current is None else [_phase(state.current, "left", now)]
-    return Visits(told=state.told), closed
-
-
-def _leave(state: Visits, now: Moment, slow: bool) -> tuple[Visits, list[Visit]]:
-    """Whether the current visit is over: fast since some fix, and now beyond its place."""
+    """The shift ends here: a visit that goes on is left at this instant (or when the van drove off), and everything else is forgotten."""
     current = state.current
-    if current is None:
-        return state, []
-    running = current.fast is not None and current.slowed is None
-    if not _beyond(current, now.position):
-        if slow and running:  # slow again inside: a shunt, or the house next door
-            current = replace(current, slowed=now, outside=0)
-        elif not slow and not running:
-            current = replace(current, fast=now, slowed=None, outside=0)
-        elif current.outside:
-            current = replace(current, outside=0)
-        return (state if current is state.current else replace(state, current=current)), []
-    outside = current.outside + 1
-    fast = current.fast if running and current.fast is not None else now
-    if outside < EXIT_FIXES:
-        return replace(state, current=replace(current, fast=fast, slowed=None, outside=outside)), []
-    return replace(state, current=None, slow=None, at=None, at_since=None), [_phase(current, "left", fast)]
+    return Visits(told=state.told), [] if current is None else _left(current, current.fast or now, None)
 
 
-def _beyond(current: Visiting, position: LatLon) -> bool:
+# ── on the road ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _approach(state: Visits, now: Moment, places: Places) -> tuple[Visits, list[Visit]]:
+    """Tell once that the next stop is near. One that was reached and left behind without a visit is left out: the driver knows why."""
+    was, following = state.approach, state.turns.following(places)
+    if following is None:
+        return (state if was is None else replace(state, approach=None)), []
+    off_m = places.off_m(following, now.position)
+    if was is not None and was.stop == following.stop:
+        if off_m < was.nearest_m:
+            return replace(state, approach=replace(was, nearest_m=off_m)), []
+        if off_m > was.nearest_m + PASSED_M and was.nearest_m <= following.radius_m:
+            return replace(state, approach=None, turns=state.turns.left_out(was.stop)), []
+        far = off_m > 2 * APPROACH_M + following.radius_m
+        return (replace(state, approach=None) if far else state), []
+    if off_m > APPROACH_M + following.radius_m:
+        return (state if was is None else replace(state, approach=None)), []
+    approach = Approach(stop=following.stop, visit=state.told + 1, nearest_m=off_m)
+    phase = Visit(
+        mono_ms=now.mono_ms,
+        utc_ms=now.utc_ms,
+        visit=approach.visit,
+        phase="approaching",
+        stop=following.stop,
+        lat_e6=now.position.lat_e6,
+        lon_e6=now.position.lon_e6,
+    )
+    return replace(state, told=approach.visit, approach=approach), [phase]
+
+
+# ── in a visit ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _go_on(
+    state: Visits, current: Visiting, now: Moment, places: Places, engine: Engine | None, rules: Rules
+) -> tuple[Visits, list[Visit]]:
+    """The visit that goes on: whether the van drove off, moved on a little, or is gone."""
+    was, out, halt = current, list[Visit](), state.halt
+    driving = halt is None or halt.ended
+    if driving and current.fast is None:
+        current = replace(current, fast=now if halt is None else halt.fast)
+    elif halt is not None and not driving and current.fast is not None and halt.fast is None:
+        current, out = _halted_again(current, current.fast, halt, state.door, engine, rules)
+    if _beyond(current, now.position, places):
+        outside = current.outside + 1
+        if outside >= (EXIT_FIXES if driving else DRIFT_FIXES):
+            return replace(state, current=None, door=None), [*out, *_left(current, current.fast or now, engine)]
+        current = replace(current, outside=outside)
+    elif current.outside:
+        current = replace(current, outside=0)
+    return (state if current is was else replace(state, current=current)), out
+
+
+def _halted_again(
+    current: Visiting, fast: Moment, halt: Halt, door: Door | None, engine: Engine | None, rules: Rules
+) -> tuple[Visiting, list[Visit]]:
+    """The van drove off and stands again, not far away: a shunt, a light on its way out, or the real place after a light before it."""
+    if halt.since.mono_ms <= current.arrived.mono_ms:  # the same halt
+        return replace(current, fast=None), []
+    if distance_m(current.at, halt.at) <= halts.SHUNT_M:
+        return (replace(current, fast=None) if halt.lasts_ms >= BACK_MS else current), []
+    here = door is not None and (not door.found or door.found[0].stop.stop in current.serves)
+    if current.stop is None or current.tapped or not here:
+        return current, []
+    nearer = distance_m(current.stop.position, halt.at) < distance_m(current.stop.position, current.at) - NEARER_M
+    tapped = door is not None and any(stop.stop in current.serves for stop in door.tapped)
+    needs_ms = OFF_PLANNED_MS if engine == "off" else rules.planned_ms if nearer else SERVING_MS
+    if halt.lasts_ms < needs_ms and not tapped:
+        return current, []
+    if fast.mono_ms - current.arrived.mono_ms > LIGHT_MS:
+        return replace(current, at=halt.at, fast=None), []
+    current = replace(current, arrived=halt.since, at=halt.at, fast=None)
+    return current, [_phase(current, "arrived", Moment(mono_ms=halt.newest_ms, utc_ms=None, position=halt.at), engine)]
+
+
+def _beyond(current: Visiting, position: LatLon, places: Places) -> bool:
+    if position == current.at:
+        return False
     if current.stop is None:
-        return distance_m(current.arrived.position, position) > ELSEWHERE_M
-    return distance_m(current.stop.position, position) > current.stop.radius_m + EXIT_BAND_M
+        return distance_m(current.at, position) > halts.ELSEWHERE_M
+    return distance_m(current.at, position) > EXIT_BAND_M and places.outside_m(current.stop, position) > EXIT_BAND_M
 
 
-def _halt(state: Visits, now: Moment, stops: Sequence[PlannedStop]) -> Visits:
-    """Keep the first slow fix of this halt, and the planned stop it is at, since when."""
-    slow = state.slow
-    if slow is None or distance_m(slow.position, now.position) > ELSEWHERE_M:
-        slow = now
-    at = _stop_at(stops, now.position, state)
-    if at is None:
-        return replace(state, slow=slow, at=None, at_since=None)
-    if state.at is not None and state.at.stop == at.stop:
-        return replace(state, slow=slow, at=at)
-    return replace(state, slow=slow, at=at, at_since=now)
+# ── standing ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _stop_at(stops: Sequence[PlannedStop], position: LatLon, state: Visits) -> PlannedStop | None:
-    """The planned stop whose fence the van is in: the nearest one, in driving order where they share a door."""
-    staying = {state.at.stop} if state.at is not None else set()
-    if state.current is not None and state.current.stop is not None:
-        staying.add(state.current.stop.stop)
-    inside: list[tuple[float, PlannedStop]] = []
-    for stop in stops:
-        if abs(stop.position.lat_deg - position.lat_deg) > 0.01:  # 1.1 km: no fence is so large
-            continue
-        off_m = distance_m(stop.position, position)
-        if off_m <= stop.radius_m + (EXIT_BAND_M if stop.stop in staying else 0.0):
-            inside.append((off_m, stop))
-    if not inside:
-        return None
-    nearest_m = min(off_m for off_m, _ in inside)
-    same_door = [stop for off_m, stop in inside if off_m <= nearest_m + SAME_DOOR_M]
-    return next((stop for stop in same_door if stop.stop in staying), same_door[0])
+def _stand(state: Visits, halt: Halt, door: Door, now: Moment, engine: Engine | None, rules: Rules) -> tuple[Visits, list[Visit]]:
+    """The van stands: whether this is an arrival, and what the visit that goes on serves."""
+    current, stop = state.current, None
+    if current is not None and current.fast is None:
+        return _serve(state, current, halt, door, now, engine)
+    if door.tapped:
+        stop = door.tapped[0]
+    elif door.found:
+        stop = door.found[0].stop
+        if halt.lasts_ms < evidence.needs_ms(door, door.found[0], state.turns, engine, rules):
+            return state, []
+    elif current is not None or halt.lasts_ms < evidence.elsewhere_ms(engine, rules):
+        return state, []
+    if current is not None and stop is not None and stop.stop in current.serves:
+        return state, []
+    return _arrive(state, halt, stop, door, now, engine)
 
 
-def _arrive(state: Visits, now: Moment, since: Moment, stop: PlannedStop | None) -> tuple[Visits, list[Visit]]:
-    out: list[Visit] = []
-    number = state.told + 1
-    if state.current is not None:
-        # The van stands at another stop than the visit's: a house further on, or the plan now says that a stop is here.
-        was = state.current
-        moved = was.fast is not None and was.slowed is not None and was.slowed.mono_ms == since.mono_ms
-        out.append(_phase(was, "left", was.fast if moved and was.fast is not None else since))
-    current = Visiting(visit=number, stop=stop, arrived=since)
-    out.append(_phase(current, "arrived", now))
-    return replace(state, told=number, current=current), out
+def _arrive(
+    state: Visits, halt: Halt, stop: PlannedStop | None, door: Door, now: Moment, engine: Engine | None
+) -> tuple[Visits, list[Visit]]:
+    out = [] if state.current is None else _left(state.current, state.current.fast or halt.since, engine)
+    approached = state.approach is not None and stop is not None and state.approach.stop == stop.stop
+    number = state.approach.visit if approached and state.approach is not None else state.told + 1
+    current = Visiting(
+        visit=number,
+        stop=stop,
+        arrived=halt.since,
+        at=halt.at,
+        confidence=evidence.confidence(door, halt, stop, state.turns, engine),
+        near=evidence.meant(door, state.turns) if stop is None else None,
+        serves=() if stop is None else (stop.stop,),
+    )
+    out.append(_phase(current, "arrived", now, engine))
+    turns = state.turns if stop is None else state.turns.visited(door.places, stop)
+    state = replace(state, told=max(state.told, number), current=current, approach=None, turns=turns)
+    state, told = _serve(state, current, halt, door, now, engine)
+    return state, out + told
 
 
-def _phase(current: Visiting, phase: str, when: Moment) -> Visit:
+def _serve(state: Visits, current: Visiting, halt: Halt, door: Door, now: Moment, engine: Engine | None) -> tuple[Visits, list[Visit]]:
+    """Surer with time: told once for every stop behind the door. A plan that comes to where the van stands makes it a visit of its stop."""
+    if current.stop is None:
+        if not door.found or door.found[0].stop.done:
+            return state, []
+        stop = door.found[0].stop
+        sure = evidence.confidence(door, halt, stop, state.turns, engine)
+        current = replace(current, stop=stop, near=None, serves=(stop.stop,), confidence=sure, at=halt.at)
+        turns = state.turns.visited(door.places, stop)
+        return replace(state, current=current, turns=turns), [_phase(current, "arrived", now, engine)]
+    behind = [*(f.stop for f in door.found if f.stop.stop in door.open), *door.tapped]
+    also = tuple(dict.fromkeys(stop.stop for stop in behind if stop.stop not in current.serves))
+    tapped = current.tapped or bool(door.tapped)
+    sure_now = tapped or engine == "off" or now.mono_ms - current.arrived.mono_ms >= SERVING_MS
+    if also:
+        state = replace(state, turns=state.turns.visited(door.places, *(stop for stop in behind if stop.stop in also)))
+    if not sure_now or (current.sure and not also and tapped == current.tapped):
+        return (state if also == current.behind else replace(state, current=replace(current, behind=also))), []
+    confidence = max(current.confidence, evidence.confidence(door, halt, current.stop, state.turns, engine))
+    current, told = _served(replace(current, behind=also, tapped=tapped, confidence=confidence), now, engine)
+    return replace(state, current=current), told
+
+
+# ── the entries ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _served(current: Visiting, now: Moment, engine: Engine | None) -> tuple[Visiting, list[Visit]]:
+    """Tell that the visit serves its stop and those behind the same door, of which that was not told yet."""
+    own = () if current.sure or current.stop is None else (current.stop.stop,)
+    after = replace(current, sure=True, serves=(*current.serves, *current.behind), behind=())
+    return after, [_phase(after, "serving", now, engine, stop=stop) for stop in (*own, *current.behind)]
+
+
+def _left(current: Visiting, when: Moment, engine: Engine | None) -> list[Visit]:
+    """A visit's last words. One too short to be sure of was a visit of everything behind the door all the same."""
+    told = list[Visit]()
+    if current.behind:
+        current, told = _served(current, when, engine)
+    return [*told, _phase(current, "left", when, engine)]
+
+
+def _phase(current: Visiting, phase: Phase, when: Moment, engine: Engine | None, *, stop: str | None = None) -> Visit:
     """The entry. Of an arrival `when` is now (the dwell so far), of a departure the instant of leaving."""
-    arrived = current.arrived
-    told = arrived if phase == "arrived" else when
+    told = current.arrived if phase == "arrived" else when
     return Visit(
         mono_ms=told.mono_ms,
         utc_ms=told.utc_ms,
         visit=current.visit,
-        phase="arrived" if phase == "arrived" else "left",
-        stop=None if current.stop is None else current.stop.stop,
-        lat_e6=arrived.position.lat_e6,
-        lon_e6=arrived.position.lon_e6,
-        dwell_s=max(when.mono_ms - arrived.mono_ms, 0) // 1000,
-        confidence=ELSEWHERE_CONFIDENCE if current.stop is None else PLANNED_CONFIDENCE,
+        phase=phase,
+        stop=stop or (None if current.stop is None else current.stop.stop),
+        lat_e6=current.at.lat_e6,
+        lon_e6=current.at.lon_e6,
+        dwell_s=max(when.mono_ms - current.arrived.mono_ms, 0) // 1000,
+        confidence=current.confidence,
+        near=current.near,
+        engine=engine,
     )

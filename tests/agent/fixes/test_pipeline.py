@@ -55,10 +55,11 @@ def test_a_round_ends_up_in_the_log(make_fix: Make, drive: Drive) -> None:
         ("Clock", 0),
         ("Crossing", 0),
         ("Crossing", 9),
+        ("Visit", 72),
         ("Visit", 100),
         ("Visit", 160),
     ]
-    assert [o.stop for o in facts if isinstance(o, Visit)] == ["o_1", "o_1"]
+    assert [(o.phase, o.stop) for o in facts if isinstance(o, Visit)] == [("approaching", "o_1"), ("arrived", "o_1"), ("left", "o_1")]
     assert [o.event for o in facts if isinstance(o, Crossing)] == ["enter", "exit"]
     assert len(rows(out)) == len([o for o in out if isinstance(o, Position)]) == 180
 
