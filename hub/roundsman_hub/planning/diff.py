@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from roundsman_hub.planning.problem import TaskId, VehicleId
+from roundsman_hub.planning.work import TaskId, VehicleId
 
 
 def diff(before: Sequence[TaskId], after: Sequence[TaskId], names: Mapping[TaskId, str]) -> list[str]:

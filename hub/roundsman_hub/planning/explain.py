@@ -6,12 +6,15 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
-from roundsman_hub.planning.problem import Task, TaskId, Van, VehicleId
+from roundsman_hub.planning.fleet import Van
+from roundsman_hub.planning.lookups import begin
+from roundsman_hub.planning.problem import Step
 from roundsman_hub.planning.row import Row
-from roundsman_hub.planning.walk import Ground, begin
+from roundsman_hub.planning.walk import Ground
+from roundsman_hub.planning.work import Task, VehicleId
 
 
-def reason_unassigned(ground: Ground, routes: Mapping[VehicleId, Sequence[TaskId]], task: Task) -> str:
+def reason_unassigned(ground: Ground, routes: Mapping[VehicleId, Sequence[Step]], task: Task) -> str:
     """The most telling reason why nobody serves the task, from what can never be helped to what other work takes.
 
     Parameters
@@ -26,24 +29,28 @@ def reason_unassigned(ground: Ground, routes: Mapping[VehicleId, Sequence[TaskId
     vans = ground.problem.vans
     if not vans:
         return "no van has a shift"
-    if all(task.load > van.capacity for van in vans):
-        return f"larger than every van ({task.load} > {max(van.capacity for van in vans)})"
+    for dimension, units in enumerate(task.load):
+        largest = max(van.capacity[dimension] for van in vans)
+        if units > largest:
+            return f"larger than every van ({units} > {largest})"
     able = [van for van in vans if ground.refusal(van, task) is None]
     if not able:
         return _nobody_may(ground, task)
     reached = [(van, arrival) for van in able if (arrival := _earliest(ground, van, task)) is not None]
     if not reached:
         return "no road reaches this address"
-    earliest = min(begin(task, arrival)[0] for _, arrival in reached)
+    earliest = min(begin(ground.stops[van.type][task.task], arrival)[0] for van, arrival in reached)
     closes = max((closes for _, closes in task.windows_s), default=None)
     if closes is not None and earliest > closes:
         return f"no van can be there before {_clock(ground, closes)} (earliest {_clock(ground, earliest)})"
-    home = [(begin(task, arrival)[0] + task.service_s + ground.durations_s[task.place][van.end_place], van) for van, arrival in reached]
+    if task.deadline_s is not None and earliest > task.deadline_s:
+        return f"no van can be there before {_clock(ground, task.deadline_s)} (earliest {_clock(ground, earliest)})"
+    home = [(_home(ground, van, task, arrival), van) for van, arrival in reached]
     if all(back > ground.home_s[van.vehicle] for back, van in home):
         back, van = min(home, key=lambda pair: pair[0] - ground.home_s[pair[1].vehicle])
         return f"no shift is long enough (back {_clock(ground, back)}, shift ends {_clock(ground, van.shift_end_s)})"
     if _only_room_lacks(ground, routes, able, task):
-        return f"vans that have the time are full (needs room for {task.load})"
+        return f"vans that have the time are full (needs room for {' / '.join(map(str, task.load))})"
     if closes is not None:
         return f"no van is free before {_clock(ground, closes)}: other work fills every route until then"
     return "no van is free: other work fills every route"
@@ -54,24 +61,46 @@ def _nobody_may(ground: Ground, task: Task) -> str:
         return "a van holds it in its plan and has not yet confirmed a plan without it"
     if task.on_board is not None:
         return "goods are on board of a van that is not on a shift"
-    if task.kind == "pickup":
+    vans = ground.problem.vans
+    if task.vans is not None and not any(van.vehicle in task.vans for van in vans):
+        return "pinned to a van that is not on a shift"
+    for skill in sorted(task.skills):
+        if not any(skill in van.skills for van in vans):
+            return f"no van has the skill {skill}"
+    if not any(task.skills <= van.skills for van in vans):
+        return f"no van has all its skills ({', '.join(sorted(task.skills))})"
+    if task.vehicle_types is not None and not any(van.type in task.vehicle_types for van in vans):
+        return f"only a {' or '.join(sorted(task.vehicle_types))} may come here"
+    if task.depot is not None and not any(task.depot in (van.depot, van.end_depot, *van.reloads) for van in vans):
+        return f"no van comes to depot {task.depot}"
+    if ground.from_depot(task):
+        return "goods are at the depot and every van has left"
+    if any(not van.reachable for van in vans):
         return "every van that could take it is offline"
-    return "goods are at the depot and every van has left"
+    return "no van may take it"
 
 
 def _earliest(ground: Ground, van: Van, task: Task) -> int | None:
     """When the van would arrive if it drove there straight after what is frozen; None without a road there and home."""
+    travel = ground.travel[van.profile]
     frozen = [t for t in van.frozen if t in ground.tasks]
     walk = ground.walk(van, frozen)
     place = ground.tasks[frozen[-1]].place if frozen else van.start_place
     free_s = walk.visits[-1].departure_s if walk.visits else walk.leave_s
-    if task.kind == "delivery" and task.on_board is None:
+    if ground.from_depot(task):
         free_s = max(free_s, task.release_s)
-    leg_s = ground.durations_s[place][task.place]
-    return None if leg_s < 0 or ground.durations_s[task.place][van.end_place] < 0 else free_s + leg_s
+    leg_s = travel.leg_s(place, task.place, free_s)
+    home_s = 0 if van.end_place is None else travel.fastest_s(task.place, van.end_place)
+    return None if leg_s < 0 or home_s < 0 else free_s + leg_s
 
 
-def _only_room_lacks(ground: Ground, routes: Mapping[VehicleId, Sequence[TaskId]], able: Sequence[Van], task: Task) -> bool:
+def _home(ground: Ground, van: Van, task: Task, arrival_s: int) -> int:
+    stop = ground.stops[van.type][task.task]
+    done_s = begin(stop, arrival_s)[0] + stop.service_s + stop.parking_s
+    return done_s + (0 if van.end_place is None else ground.travel[van.profile].leg_s(task.place, van.end_place, done_s))
+
+
+def _only_room_lacks(ground: Ground, routes: Mapping[VehicleId, Sequence[Step]], able: Sequence[Van], task: Task) -> bool:
     rows = [Row(ground, van, routes.get(van.vehicle, ())) for van in able]
     return all(row.best(task) is None for row in rows) and any(row.best(task, loads_matter=False) for row in rows)
 

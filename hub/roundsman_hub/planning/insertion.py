@@ -11,14 +11,19 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 from roundsman_hub.planning.explain import reason_unassigned
-from roundsman_hub.planning.problem import Plan, Problem, Task, TaskId, Van, VehicleId
-from roundsman_hub.planning.row import Row
-from roundsman_hub.planning.walk import UNITS_PER_CENT, Ground
+from roundsman_hub.planning.fleet import Van
+from roundsman_hub.planning.lookups import UNITS_PER_CENT
+from roundsman_hub.planning.problem import Plan, Problem, Step, is_task
+from roundsman_hub.planning.row import Place, Row
+from roundsman_hub.planning.walk import Excess, Ground
+from roundsman_hub.planning.work import Task, TaskId, VehicleId
 
 MANY: Final = 200
 """From so many new tasks on they go one by one instead of by regret, which looks at each of them again after every insertion
 (1,000 tasks: 57 s of CPU)."""
 RESCUE_ROUNDS: Final = 3
+Job = tuple[Task, ...]
+"""What goes into one van at once: a task, or both ends of a shipment."""
 
 
 def insert(problem: Problem, plan: Plan, tasks: Iterable[TaskId] | None = None) -> Plan:
@@ -48,22 +53,55 @@ def repair(problem: Problem) -> Plan:
     (cheapest first), and everything without a place is inserted.
     """
     ground = Ground(problem)
-    routes: dict[VehicleId, list[TaskId]] = {}
+    routes: dict[VehicleId, list[Step]] = {}
     for van in problem.vans:
         frozen = [task for task in van.frozen if task in ground.tasks]
-        rest = [
-            task
-            for task in dict.fromkeys(problem.current.get(van.vehicle, ()))
-            if task in ground.tasks and task not in frozen and ground.refusal(van, ground.tasks[task]) is None
-        ]
+        rest = [step for step in _once(problem.current.get(van.vehicle, ())) if step not in frozen and _may(ground, van, step)]
         routes[van.vehicle] = [*frozen, *rest]
-    taken: set[TaskId] = {task for van in problem.vans for task in van.frozen}
+    taken: set[Step] = {task for van in problem.vans for task in van.frozen}
+    where: dict[TaskId, VehicleId] = {task: van.vehicle for van in problem.vans for task in van.frozen}
     for van in problem.vans:  # a task that two vans were told of stays with the first, unless it is frozen at the other
         own = set(van.frozen)
-        route = [task for task in routes[van.vehicle] if task in own or task not in taken]
+        route: list[Step] = []
+        for step in routes[van.vehicle]:
+            if step in own or not is_task(step) or (step not in taken and not ground.unrelated(step, van.vehicle, where)):
+                route.append(step)
+                where[step] = van.vehicle
+        routes[van.vehicle] = route = _shortened(ground, van, _ordered(ground, route, own))
         taken.update(route)
-        routes[van.vehicle] = _shortened(ground, van, route)
+        where = {task: vehicle for task, vehicle in where.items() if vehicle != van.vehicle or task in taken}
     return _insert(ground, routes, None, {})
+
+
+def _may(ground: Ground, van: Van, step: Step) -> bool:
+    task = ground.tasks.get(step)
+    return step in ground.stops[van.type] if task is None else ground.refusal(van, task) is None
+
+
+def _once(route: Sequence[Step]) -> list[Step]:
+    """Each task once; depots and chargers as often as they come."""
+    first = {step: at for at, step in reversed(list(enumerate(route)))}
+    return [step for at, step in enumerate(route) if not is_task(step) or first[step] == at]
+
+
+def _ordered(ground: Ground, route: list[Step], frozen: set[TaskId]) -> list[Step]:
+    """Without the tasks that stand where a relation does not let them, and without halves of shipments."""
+    for relation in ground.problem.relations:
+        if relation.kind == "in_order":
+            last = -1
+            for task in relation.tasks:
+                if task in route:
+                    at = route.index(task)
+                    if at < last and task not in frozen:
+                        route = [step for step in route if step != task]
+                    last = max(last, at)
+    for shipment, delivery in ground.delivery_of.items():
+        pickup = ground.pickup_of.get(shipment)
+        if ground.tasks[delivery].on_board is None and pickup is not None:
+            whole = pickup in route and delivery in route and route.index(pickup) < route.index(delivery)
+            if not whole:
+                route = [step for step in route if step in frozen or step not in (pickup, delivery)]
+    return route
 
 
 def rescue(problem: Problem, plan: Plan) -> Plan:
@@ -92,60 +130,90 @@ def rescue(problem: Problem, plan: Plan) -> Plan:
 
 
 def _moved_to_better(ground: Ground, rows: dict[VehicleId, Row], vehicle: VehicleId, task_id: TaskId) -> bool:
-    """Take one task out and put it where it costs least; false if that is no gain. `rows` are replaced."""
-    row, task = rows[vehicle], ground.tasks[task_id]
-    at = row.route.index(task_id)
-    if at < row.first_free:
+    """Take one task out (both ends, of a shipment) and put it where it costs least; false if that is no gain. `rows` are replaced."""
+    row, job = rows[vehicle], _job(ground, ground.tasks[task_id])
+    names = {task.task for task in job}
+    if any(step in names for step in row.route[: row.first_free]) or not names <= set(row.route):
         return False
-    without = Row(ground, row.van, row.route[:at] + row.route[at + 1 :])
-    if len(without.no_way) > len(row.no_way):
+    without = row.without(names)
+    if not without.walk.excess.within(Excess(*map(max, row.walk.excess, ground.allowed[vehicle]))):
         return False  # the stops around it have no way but through it
     churn_units = (row.churn - without.churn) * ground.problem.churn_cents * UNITS_PER_CENT
     freed = row.units - without.units + churn_units
+    where = {step: van for van, other in rows.items() for step in other.route if step not in names}
     places = [
-        (place.units, van, place.at)
+        (place.units, van, place)
         for van, other in rows.items()
-        if (place := (without if van == vehicle else other).best(task, late_allowed=True)) is not None
+        if not any(ground.unrelated(name, van, where) for name in names)
+        and (place := _place(without if van == vehicle else other, job, late_allowed=True)) is not None
     ]
-    if not places or min(places)[0] >= freed:
+    if not places or min(place[0] for place in places) >= freed:
         return False
-    _, van, at = min(places)
+    _, van, place = min(places, key=lambda found: found[:2])
     rows[vehicle] = without
-    target = rows[van]
-    rows[van] = Row(ground, target.van, [*target.route[:at], task_id, *target.route[at:]])
+    rows[van] = rows[van].with_(job[0], place)
     return True
 
 
-def _shortened(ground: Ground, van: Van, route: list[TaskId]) -> list[TaskId]:
-    """The route without what makes it impossible: each time the task that frees most for what it is worth."""
-    fixed = len([task for task in van.frozen if task in ground.tasks])
-    while True:
-        walk = ground.walk(van, route)
-        overrun = walk.back_s > ground.home_s[van.vehicle] or walk.peak_load > ground.limit_load[van.vehicle]
-        if not (overrun or walk.no_way) or len(route) <= fixed:
-            return route
+def _job(ground: Ground, task: Task) -> Job:
+    """The task, with the other end of its shipment if that is to be planned too: pickup first."""
+    if task.shipment is None or task.on_board is not None:
+        return (task,)
+    ends = (ground.pickup_of.get(task.shipment), ground.delivery_of.get(task.shipment))
+    return tuple(ground.tasks[end] for end in ends if end is not None)
 
-        def loss(at: int, route: list[TaskId] = route, units: int = walk.units, ways: int = len(walk.no_way)) -> tuple[int, int]:
-            without = ground.walk(van, route[:at] + route[at + 1 :])
-            return len(without.no_way) - ways, ground.tasks[route[at]].left_out_cents * UNITS_PER_CENT - (units - without.units)
 
-        at = min(range(fixed, len(route)), key=loss)
-        route = route[:at] + route[at + 1 :]
+def _place(row: Row, job: Job, *, late_allowed: bool) -> Place | None:
+    if len(job) == 2:
+        return row.best_pair(*job, late_allowed=late_allowed)
+    return row.best(job[0], late_allowed=late_allowed)
+
+
+def _shortened(ground: Ground, van: Van, route: list[Step]) -> list[Step]:
+    """The route without what makes it impossible: each time the work that frees most for what it is worth."""
+    allowed = ground.allowed[van.vehicle]
+    frozen = {task for task in van.frozen if task in ground.tasks}
+    row = Row(ground, van, route)
+    while not row.walk.excess.within(allowed):
+        choices = {_names(ground, step) for step in row.route if is_task(step)}
+        jobs: list[frozenset[TaskId]] = sorted((names for names in choices if not names & frozen), key=sorted)
+        if not jobs:
+            return [step for step in row.route if step in frozen]
+        broken = [name for name, over, fine in zip(Excess._fields, row.walk.excess, allowed, strict=True) if over > fine]
+
+        def loss(names: frozenset[TaskId], row: Row = row, broken: list[str] = broken) -> tuple[int, ...]:
+            without = Row(ground, van, [step for step in row.route if step not in names])
+            worse = [max(0, getattr(without.walk.excess, name) - getattr(row.walk.excess, name)) for name in broken]
+            worth = sum(ground.tasks[name].left_out_cents for name in names) * UNITS_PER_CENT
+            more_ways = len(without.no_way) - len(row.no_way)
+            return more_ways, int(any(worse)), worth - (row.units - without.units)
+
+        _, at = min((loss(names), at) for at, names in enumerate(jobs))
+        row = row.without(set(jobs[at]))
+    return row.route
+
+
+def _names(ground: Ground, task: TaskId) -> frozenset[TaskId]:
+    return frozenset(one.task for one in _job(ground, ground.tasks[task]))
 
 
 def _insert(
-    ground: Ground, routes: Mapping[VehicleId, Sequence[TaskId]], tasks: Iterable[TaskId] | None, unassigned: Mapping[TaskId, str]
+    ground: Ground, routes: Mapping[VehicleId, Sequence[Step]], tasks: Iterable[TaskId] | None, unassigned: Mapping[TaskId, str]
 ) -> Plan:
     problem = ground.problem
     rows = {van.vehicle: Row(ground, van, routes.get(van.vehicle, ())) for van in problem.vans}
-    served = {task for row in rows.values() for task in row.route}
+    served = {step for row in rows.values() for step in row.route}
     wanted = dict.fromkeys(ground.tasks if tasks is None else tasks)
-    waiting = [ground.tasks[task] for task in wanted if task in ground.tasks and task not in served]
-    planned = {task for route in problem.current.values() for task in route}
-    waiting = _fill(rows, waiting, late_allowed=False)
-    bound = [task for task in waiting if task.on_board is not None or task.task in planned]
+    jobs: dict[TaskId, Job] = {}
+    for name in wanted:
+        if name in ground.tasks and name not in served:
+            job = _job(ground, ground.tasks[name])
+            jobs[job[0].task] = job
+    planned = {step for route in problem.current.values() for step in route}
+    waiting = _fill(rows, list(jobs.values()), late_allowed=False)
+    bound = [job for job in waiting if any(task.on_board is not None or task.task in planned for task in job)]
     _fill(rows, bound, late_allowed=True)
-    served = {task for row in rows.values() for task in row.route}
+    served = {step for row in rows.values() for step in row.route}
     final = {vehicle: tuple(row.route) for vehicle, row in rows.items()}
     reasons = {
         task: unassigned[task] if task in unassigned and task not in wanted else reason_unassigned(ground, final, ground.tasks[task])
@@ -155,50 +223,82 @@ def _insert(
     return Plan(routes=final, unassigned=reasons)
 
 
-def _fill(rows: dict[VehicleId, Row], tasks: list[Task], *, late_allowed: bool) -> list[Task]:
+class _Rows:
+    """The rows while they are being filled: where every task is, and who may still take a job."""
+
+    def __init__(self, rows: dict[VehicleId, Row]) -> None:
+        self.rows = rows
+        self.ground = next(iter(rows.values())).ground
+        self.where = {step: vehicle for vehicle, row in rows.items() for step in row.route} if self.ground.relations_of else {}
+
+    def place(self, vehicle: VehicleId, job: Job, *, late_allowed: bool) -> Place | None:
+        if self.where and any(self.ground.unrelated(task.task, vehicle, self.where) for task in job):
+            return None
+        return _place(self.rows[vehicle], job, late_allowed=late_allowed)
+
+    def put(self, vehicle: VehicleId, job: Job, place: Place) -> None:
+        self.rows[vehicle] = self.rows[vehicle].with_(job[0], place)
+        if self.ground.relations_of:
+            self.where.update({task.task: vehicle for task in job})
+
+
+def _worth_units(job: Job) -> int:
+    return sum(task.left_out_cents for task in job) * UNITS_PER_CENT
+
+
+def _fill(rows: dict[VehicleId, Row], jobs: list[Job], *, late_allowed: bool) -> list[Job]:
     """Insert by largest regret until nothing more fits; returns what is left over. `rows` are replaced as they grow."""
-    if len(tasks) > MANY:
-        return _fill_one_by_one(rows, tasks, late_allowed=late_allowed)
-    places = {task.task: {v: place for v, row in rows.items() if (place := row.best(task, late_allowed=late_allowed))} for task in tasks}
-    waiting = {task.task: task for task in tasks}
+    if not rows or not jobs:
+        return jobs
+    board = _Rows(rows)
+    if len(jobs) > MANY:
+        return _fill_one_by_one(board, jobs, late_allowed=late_allowed)
+    waiting = {job[0].task: job for job in jobs}
+    places = {
+        name: {vehicle: place for vehicle in rows if (place := board.place(vehicle, job, late_allowed=late_allowed))}
+        for name, job in waiting.items()
+    }
     while waiting:
         chosen: tuple[int, int, TaskId, VehicleId] | None = None
-        for task_id, task in waiting.items():
-            limit = task.left_out_cents * UNITS_PER_CENT
-            ranked = sorted((place.units, vehicle) for vehicle, place in places[task_id].items() if place.units < limit)
+        for name, job in waiting.items():
+            limit = _worth_units(job)
+            ranked = sorted((place.units, vehicle) for vehicle, place in places[name].items() if place.units < limit)
             if ranked:
                 second = ranked[1][0] if len(ranked) > 1 else limit
-                key = (second - ranked[0][0], -ranked[0][0], task_id, ranked[0][1])
+                key = (second - ranked[0][0], -ranked[0][0], name, ranked[0][1])
                 chosen = key if chosen is None else max(chosen, key)
         if chosen is None:
             break
-        _, _, task_id, vehicle = chosen
-        row, task = rows[vehicle], waiting.pop(task_id)
-        at = places[task_id][vehicle].at
-        rows[vehicle] = row = Row(row.ground, row.van, [*row.route[:at], task_id, *row.route[at:]])
-        for other_id, other in waiting.items():
-            place = row.best(other, late_allowed=late_allowed) if vehicle in places[other_id] else None
-            places[other_id].pop(vehicle, None)
-            if place:
-                places[other_id][vehicle] = place
+        _, _, name, vehicle = chosen
+        job = waiting.pop(name)
+        board.put(vehicle, job, places[name][vehicle])
+        related = {other for task in job for relation in board.ground.relations_of.get(task.task, ()) for other in relation.tasks}
+        for other_name, other in waiting.items():
+            vans = list(places[other_name]) if related & {task.task for task in other} else [vehicle]
+            for van in vans:
+                if van in places[other_name]:
+                    del places[other_name][van]
+                    place = board.place(van, other, late_allowed=late_allowed)
+                    if place:
+                        places[other_name][van] = place
     return list(waiting.values())
 
 
-def _fill_one_by_one(rows: dict[VehicleId, Row], tasks: list[Task], *, late_allowed: bool) -> list[Task]:
+def _fill_one_by_one(board: _Rows, jobs: list[Job], *, late_allowed: bool) -> list[Job]:
     """The dearest to leave out first, then whose window closes first; each where it costs least."""
 
-    def urgency(task: Task) -> tuple[int, int, TaskId]:
-        return -task.left_out_cents, max((closes for _, closes in task.windows_s), default=1 << 40), task.task
+    def urgency(job: Job) -> tuple[int, int, TaskId]:
+        closes = min(max((closes for _, closes in task.windows_s), default=1 << 40) for task in job)
+        return -_worth_units(job), closes, job[0].task
 
     left_over = []
-    for task in sorted(tasks, key=urgency):
-        limit = task.left_out_cents * UNITS_PER_CENT
-        tried = ((row.best(task, late_allowed=late_allowed), vehicle) for vehicle, row in rows.items())
-        places = [(place.units, vehicle, place.at) for place, vehicle in tried if place is not None and place.units < limit]
+    for job in sorted(jobs, key=urgency):
+        limit = _worth_units(job)
+        tried = ((board.place(vehicle, job, late_allowed=late_allowed), vehicle) for vehicle in board.rows)
+        places = [(place.units, vehicle, place) for place, vehicle in tried if place is not None and place.units < limit]
         if not places:
-            left_over.append(task)
+            left_over.append(job)
             continue
-        _, vehicle, at = min(places)
-        row = rows[vehicle]
-        rows[vehicle] = Row(row.ground, row.van, [*row.route[:at], task.task, *row.route[at:]])
+        _, vehicle, place = min(places, key=lambda found: found[:2])
+        board.put(vehicle, job, place)
     return left_over

@@ -5,98 +5,237 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from roundsman_hub.planning.problem import Task, TaskId, Van
-from roundsman_hub.planning.walk import UNITS_PER_CENT, Ground, begin
+from roundsman_hub.planning.fleet import Van
+from roundsman_hub.planning.lookups import UNITS_PER_CENT, begin
+from roundsman_hub.planning.problem import CHARGE, RELOAD, Step, is_task
+from roundsman_hub.planning.walk import Excess, Ground, Walk
+from roundsman_hub.planning.work import Loads, Task
 
 
 class Place(NamedTuple):
-    """Where a task would go, and what that adds in units."""
+    """Where work would go, and what that adds in units. `route`: the whole new route, where it is more than one step put in."""
 
     units: int
     at: int
+    route: tuple[Step, ...] | None = None
 
 
 class Row:
-    """A route and what a try needs: only the stops after the new one are walked again, and only until a wait swallows the delay."""
+    """A route and what a try needs: only the stops after the new one are walked again, and only until a wait swallows the delay.
 
-    def __init__(self, ground: Ground, van: Van, route: Sequence[TaskId]) -> None:
+    That is the quick way, for vans and stops that are `plain`. Whatever else a route has (pauses, hours, traffic by the hour, ranges,
+    second trips, shipments) is tried by walking the whole of it.
+    """
+
+    def __init__(self, ground: Ground, van: Van, route: Sequence[Step]) -> None:
         self.ground, self.van, self.route = ground, van, list(route)
-        walk = ground.walk(van, self.route)
-        self.back_s, self.distance_m, self.leave_s = walk.back_s, walk.distance_m, walk.leave_s
+        self.walk = walk = ground.walk(van, self.route)
+        self.back_s, self.leave_s = walk.back_s, walk.leave_s
         self.lateness_s, self.units, self.visits, self.no_way = walk.lateness_s, walk.units, walk.visits, walk.no_way
-        self.stops = [ground.tasks[task] for task in self.route]
-        self.places = [van.start_place, *(stop.place for stop in self.stops)]
-        self.depart_s = [walk.leave_s, *(visit.departure_s for visit in walk.visits)]
-        loads = [ground.load_at_start(van, self.route), *(visit.load_after for visit in walk.visits)]
-        self.peak_before, self.peak_after = loads[:], loads[:]
-        for i in range(1, len(loads)):
-            self.peak_before[i] = max(self.peak_before[i - 1], loads[i])
-        for i in range(len(loads) - 2, -1, -1):
-            self.peak_after[i] = max(self.peak_after[i + 1], loads[i])
         self.first_free = len([task for task in van.frozen if task in ground.tasks])
         self.churn = ground.churn(van.vehicle, self.route)
+        self.plain = plain_van(ground, van) and all(is_task(step) and ground.tasks[step].shipment is None for step in self.route)
+        if self.plain:
+            self._prepare(walk)
+
+    def _prepare(self, walk: Walk) -> None:
+        ground, van = self.ground, self.van
+        self.stops = [ground.stops[van.type][step] for step in self.route]
+        self.places = [van.start_place, *(stop.place for stop in self.stops)]
+        self.depart_s = [walk.leave_s, *(visit.departure_s for visit in walk.visits)]
+        start = ground.sum_of(ground.on_board_of[van.vehicle])
+        loaded = ground.sum_of(task for step in self.route if ground.from_depot(task := ground.tasks[step]))
+        loads = [tuple(map(sum, zip(start, van.carried or ground.nothing, loaded, strict=True)))]
+        loads += [visit.load_after for visit in walk.visits]
+        self.peak_before, self.peak_after = loads[:], loads[:]
+        for i in range(1, len(loads)):
+            self.peak_before[i] = tuple(map(max, self.peak_before[i - 1], loads[i]))
+        for i in range(len(loads) - 2, -1, -1):
+            self.peak_after[i] = tuple(map(max, self.peak_after[i + 1], loads[i]))
 
     def best(self, task: Task, *, late_allowed: bool = False, loads_matter: bool = True) -> Place | None:
-        """Cheapest place for a task, None if it has none on this route."""
+        """Cheapest place for a task, None if it has none on this route. (A shipment's delivery has none: see `best_pair`.)"""
         ground, van = self.ground, self.van
-        if ground.refusal(van, task):
+        if ground.refusal(van, task) or (task.shipment is not None and task.on_board is None):
             return None
-        limit = ground.limit_load[van.vehicle] if loads_matter else 1 << 60
+        if van.max_tasks is not None and sum(map(is_task, self.route)) >= max(van.max_tasks, self.first_free):
+            return None
+        low, high = self._span(task)
+        needs_reload = ground.from_depot(task) and not (van.at_depot and task.depot in (None, van.depot))
+        if not self.plain or needs_reload:
+            return self._best_walked(task, low, high, late_allowed=late_allowed, loads_matter=loads_matter)
+        limit = ground.limit_load[van.vehicle] if loads_matter else None
         best: Place | None = None
-        for at in range(self.first_free, len(self.route) + 1):
+        full = False
+        for at in range(low, high + 1):
             peak = self.peak_before[at] if task.kind == "delivery" else self.peak_after[at]
-            if task.on_board is None and peak + task.load > limit:
+            if limit is not None and task.on_board is None and _over(peak, task.load, limit):
+                full = True
                 continue
             units = self._added(task, at, late_allowed=late_allowed)
             if units is not None and (best is None or units < best.units):
                 best = Place(units, at)
+        if best is None and full and van.reloads:
+            return self._best_walked(task, low, high, late_allowed=late_allowed, loads_matter=loads_matter)
         return best
+
+    def _span(self, task: Task) -> tuple[int, int]:
+        """Between which positions a task may go, by the order that its relations ask for."""
+        low, high = self.first_free, len(self.route)
+        for relation in self.ground.relations_of.get(task.task, ()):
+            if relation.kind == "in_order":
+                mine = relation.tasks.index(task.task)
+                for index, other in enumerate(relation.tasks):
+                    if other in self.route:
+                        at = self.route.index(other)
+                        low, high = (max(low, at + 1), high) if index < mine else (low, min(high, at))
+        return low, high
 
     def _added(self, task: Task, at: int, *, late_allowed: bool) -> int | None:
         ground, van = self.ground, self.van
-        durations, distances = ground.durations_s, ground.distances_m
-        before = self.places[at]
-        after = self.places[at + 1] if at < len(self.stops) else van.end_place
-        to_s, on_s = durations[before][task.place], durations[task.place][after]
+        travel, prices = ground.travel[van.profile], ground.prices[van.vehicle]
+        durations, distances = travel.durations_s, travel.distances_m
+        stop = ground.stops[van.type][task.task]
+        before, end = self.places[at], van.end_place
+        assert end is not None
+        after = self.places[at + 1] if at < len(self.stops) else end
+        to_s, on_s = durations[before][stop.place], durations[stop.place][after]
         if to_s < 0 or on_s < 0:
             return None
-        if task.kind == "delivery" and task.on_board is None and task.release_s > self.leave_s:
+        if ground.from_depot(task) and task.release_s > self.leave_s:
             return self._walked(task, at, late_allowed=late_allowed)  # the whole route starts later: rare
-        begins, late = begin(task, self.depart_s[at] + to_s)
-        if late and not late_allowed:
+        begins, late = begin(stop, self.depart_s[at] + to_s)
+        told = stop.promise_late_s(begins)
+        if ((late or told) and not late_allowed) or stop.too_late_s(begins):
             return None
-        clock, place, late_sum = begins + task.service_s, task.place, late
+        clock, place = begins + stop.service_from(before), stop.place
+        late_units = late * prices.late + told * prices.promise
         back_s: int | None = None
         for index in range(at, len(self.stops)):
-            stop, was = self.stops[index], self.visits[index]
-            begins, late = begin(stop, clock + max(durations[place][stop.place], 0))
-            if begins == was.start_s:
+            next_stop, was = self.stops[index], self.visits[index]
+            begins, late = begin(next_stop, clock + max(durations[place][next_stop.place], 0))
+            departs = begins + next_stop.service_from(place)
+            if departs == was.departure_s and begins == was.start_s:
                 back_s = self.back_s  # a wait swallowed the delay: nothing after changes
                 break
-            if late > was.lateness_s and not late_allowed:
+            told = next_stop.promise_late_s(begins)
+            if (late > was.lateness_s or told > was.promise_late_s) and not late_allowed:
                 return None
-            late_sum += late - was.lateness_s  # less than nothing where a detour is the faster way: matrices are like that
-            clock, place = begins + stop.service_s, stop.place
+            if next_stop.deadline_s is not None and begins > max(next_stop.deadline_s, was.start_s):
+                return None
+            # Less than nothing where a detour is the faster way: matrices are like that.
+            late_units += (late - was.lateness_s) * prices.late + (told - was.promise_late_s) * prices.promise
+            clock, place = departs, next_stop.place
         if back_s is None:
-            back_s = clock + max(durations[place][van.end_place], 0)
+            back_s = clock + max(durations[place][end], 0)
         if back_s > ground.home_s[van.vehicle]:
             return None
         skipped = max(distances[before][after], 0) if self.route or not van.at_depot else 0
-        metres = distances[before][task.place] + distances[task.place][after] - skipped
-        added = ground.units(van, used=not self.route, distance_m=metres, seconds=back_s - self.back_s, late_s=late_sum)
-        return added + self._churn_units(task, at)
+        metres = distances[before][stop.place] + distances[stop.place][after] - skipped
+        fixed = prices.fixed if not self.route and van.at_depot else 0
+        extra = (task.reattempt_cents + ground.strange_cents(van, task)) * UNITS_PER_CENT
+        added = fixed + metres * prices.metre + prices.time(back_s) - prices.time(self.back_s) + late_units + extra
+        return added + self._churn_units([*self.route[:at], task.task, *self.route[at:]], at)
 
     def _walked(self, task: Task, at: int, *, late_allowed: bool) -> int | None:
-        walk = self.ground.walk(self.van, [*self.route[:at], task.task, *self.route[at:]])
-        was = {visit.task: visit.lateness_s for visit in self.visits}
-        later = any(visit.lateness_s > was.get(visit.task, 0) for visit in walk.visits)
-        if walk.no_way or walk.back_s > self.ground.home_s[self.van.vehicle] or (later and not late_allowed):
-            return None
-        return walk.units - self.units + self._churn_units(task, at)
+        route = [*self.route[:at], task.task, *self.route[at:]]
+        return self._tried(route, at, late_allowed=late_allowed)
 
-    def _churn_units(self, task: Task, at: int) -> int:
+    def _tried(self, route: list[Step], at: int, *, late_allowed: bool, loads_matter: bool = True) -> int | None:
+        """What a whole new route adds, None if it breaks what this one does not."""
+        ground, van = self.ground, self.van
+        walk = ground.walk(van, route)
+        allowed = Excess(*map(max, ground.allowed[van.vehicle], self.walk.excess))
+        excess = walk.excess if loads_matter else walk.excess._replace(load=0)
+        if not excess.within(allowed):
+            return None
+        if not late_allowed and (walk.lateness_s > self.lateness_s or walk.promise_late_s > self.walk.promise_late_s):
+            was = {visit.task: visit for visit in self.visits}
+            for visit in walk.visits:
+                old = was.get(visit.task)
+                if visit.lateness_s > (old.lateness_s if old else 0) or visit.promise_late_s > (old.promise_late_s if old else 0):
+                    return None
+        return walk.units - self.units + self._churn_units(route, at)
+
+    def _best_walked(self, task: Task, low: int, high: int, *, late_allowed: bool, loads_matter: bool) -> Place | None:
+        """By walking: the task alone; with a load fetched before it; with a charge somewhere on the way."""
+        van = self.van
+        best: Place | None = None
+        reloads = [f"{RELOAD}{depot}" for depot in sorted(van.reloads) if task.depot in (None, depot)]
+        chargers = [f"{CHARGE}{charger.charger}" for charger in self.ground.problem.chargers] if van.energy else []
+        for at in range(low, high + 1):
+            alone = [*self.route[:at], task.task, *self.route[at:]]
+            routes = [alone]
+            if self.ground.from_depot(task):
+                routes += [[*self.route[:at], reload, task.task, *self.route[at:]] for reload in reloads]
+            for route in routes:
+                units = self._tried(route, at, late_allowed=late_allowed, loads_matter=loads_matter)
+                if units is not None and (best is None or units < best.units):
+                    best = Place(units, at, tuple(route))
+        if best is None and chargers:
+            for at in range(low, high + 1):
+                alone = [*self.route[:at], task.task, *self.route[at:]]
+                for charge_at in range(self.first_free, len(alone) + 1):
+                    for charger in chargers:
+                        route = [*alone[:charge_at], charger, *alone[charge_at:]]
+                        units = self._tried(route, min(at, charge_at), late_allowed=late_allowed, loads_matter=loads_matter)
+                        if units is not None and (best is None or units < best.units):
+                            best = Place(units, at, tuple(route))
+        return best
+
+    def best_pair(self, pickup: Task, delivery: Task, *, late_allowed: bool = False) -> Place | None:
+        """Cheapest places for both ends of a shipment; None if they have none on this route."""
+        ground, van = self.ground, self.van
+        if ground.refusal(van, pickup) or ground.refusal(van, delivery):
+            return None
+        best: Place | None = None
+        for first in range(self.first_free, len(self.route) + 1):
+            head, tail = [*self.route[:first], pickup.task], self.route[first:]
+            for second in range(len(tail) + 1):
+                route = [*head, *tail[:second], delivery.task, *tail[second:]]
+                units = self._tried(route, first, late_allowed=late_allowed)
+                if units is not None and (best is None or units < best.units):
+                    best = Place(units, first, tuple(route))
+        return best
+
+    def with_(self, task: Task, place: Place) -> Row:
+        """The row with the task where `best` or `best_pair` found room."""
+        route = list(place.route) if place.route is not None else [*self.route[: place.at], task.task, *self.route[place.at :]]
+        return Row(self.ground, self.van, route)
+
+    def without(self, tasks: set[str]) -> Row:
+        """The row without these; a second load or a charge that nothing needs any more goes with them."""
+        route = [step for step in self.route if step not in tasks]
+        row = Row(self.ground, self.van, route)
+        for step in [step for step in route if not is_task(step)]:
+            lean = list(row.route)
+            lean.remove(step)
+            other = Row(self.ground, self.van, lean)
+            fine = Excess(*map(max, row.walk.excess, self.ground.allowed[self.van.vehicle]))
+            if other.units <= row.units and other.walk.excess.within(fine):
+                row = other
+        return row
+
+    def _churn_units(self, route: list[Step], at: int) -> int:
         mind = self.ground.next_stops.get(self.van.vehicle, ())
-        if at >= len(mind) and task.task not in mind:
+        if at >= len(mind) and not set(mind) & set(route[at:]):
             return 0
-        churn = self.ground.churn(self.van.vehicle, [*self.route[:at], task.task, *self.route[at:]])
-        return (churn - self.churn) * self.ground.problem.churn_cents * UNITS_PER_CENT
+        return (self.ground.churn(self.van.vehicle, route) - self.churn) * self.ground.problem.churn_cents * UNITS_PER_CENT
+
+
+def plain_van(ground: Ground, van: Van) -> bool:
+    """Whether the quick way counts everything that this van's walk does."""
+    return (
+        not van.breaks
+        and van.hours is None
+        and van.energy is None
+        and van.end_place is not None
+        and van.max_distance_m is None
+        and not (van.waiting_cents_per_hour or van.idling_cents_per_hour or van.fuel_cents_per_km_per_1000)
+        and ground.problem.max_wait_s is None
+        and ground.travel[van.profile].steady
+    )
+
+
+def _over(peak: Loads, load: Loads, limit: Loads) -> bool:
+    return any(on + new > fits for on, new, fits in zip(peak, load, limit, strict=True))

@@ -1,170 +1,279 @@
-"""One van's route, walked stop by stop: times, loads, distance and price. What the judge and the insertion both count with.
-
-Money is counted in whole *units* of 1/18,000 cent: a metre at cents per km, a second at cents per hour and a second at
-cents per minute are then all whole numbers, so that sums are exact and engines can be given the very same prices.
-"""
+"""One van's route, walked step by step: times, loads, distance, pauses and price. What the judge and the insertion both count with."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import NamedTuple
 
-from roundsman_hub.planning.problem import PlannedVisit, Problem, Task, TaskId, Van, VehicleId
+from roundsman_hub.planning import duty
+from roundsman_hub.planning.cargo import Cargo, load_up
+from roundsman_hub.planning.fleet import Van
+from roundsman_hub.planning.lookups import Lookups, Stop, begin
+from roundsman_hub.planning.problem import CHARGE, PlannedBreak, PlannedVisit, Problem, Step
+from roundsman_hub.planning.work import Loads, VehicleId
 
-UNITS_PER_CENT: Final = 18_000
-UNITS_PER_METRE: Final = UNITS_PER_CENT // 1_000
-"""times `cents_per_km`"""
-UNITS_PER_SECOND: Final = UNITS_PER_CENT // 3_600
-"""times `cents_per_hour`"""
-UNITS_PER_LATE_SECOND: Final = UNITS_PER_CENT // 60
-"""times `lateness_cents_per_min`"""
-NEXT_STOPS: Final = 3
-"""How many stops ahead a driver has in mind: those that cost churn when they change."""
+
+class Excess(NamedTuple):
+    """By how much a route breaks each rule; all zero: by nothing. Units as in the names."""
+
+    no_way: int = 0
+    goods: int = 0
+    load: int = 0
+    shift_s: int = 0
+    deadline_s: int = 0
+    wait_s: int = 0
+    ride_s: int = 0
+    rules_s: int = 0
+    range_m: int = 0
+    distance_m: int = 0
+    tasks: int = 0
+
+    def within(self, allowed: Excess) -> bool:
+        """No rule is broken by more than is allowed."""
+        return self == allowed or all(mine <= other for mine, other in zip(self, allowed, strict=True))
+
+
+NONE = Excess()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Walk:
-    """A walked route. `no_way`: pairs of places without a road between them; `peak_load`: the most that was ever on board."""
+    """A walked route, and by how much it breaks what rule. `peak`: the most that was ever on board, dimension by dimension.
+
+    `load_metres`: metres times load (first dimension). `stand_s`: seconds on duty in which the van stands. `wrong_goods`: in words.
+    """
 
     visits: tuple[PlannedVisit, ...]
     leave_s: int
     back_s: int
     distance_m: int
+    load_metres: int
+    wait_s: int
+    stand_s: int
     lateness_s: int
-    peak_load: int
+    promise_late_s: int
+    extra_cents: int
+    peak: Loads
     no_way: tuple[tuple[int, int], ...]
+    wrong_goods: tuple[str, ...]
+    breaks: tuple[PlannedBreak, ...]
+    excess: Excess
     units: int
 
 
-class Ground:
-    """A problem's look-ups, made once: tasks by id, vans by id, matrices as lists (ten times faster to index than arrays).
+class Ground(Lookups):
+    """A problem, ready to be walked.
 
-    `home_s`, `limit_load`: what no plan can help. A van cannot be back before it has served what is frozen and driven home, and
-    cannot have less on board than it has: shift end and capacity are held against the larger of the two.
+    `home_s`, `limit_load`, `allowed`: what no plan can help. A van cannot be back before it has served what is frozen and driven
+    home, and cannot have less on board than it has: rules are held against the larger of the rule and that.
     """
 
     def __init__(self, problem: Problem) -> None:
-        self.problem = problem
-        self.tasks: dict[TaskId, Task] = {task.task: task for task in problem.tasks}
-        self.vans: dict[VehicleId, Van] = {van.vehicle: van for van in problem.vans}
-        self.durations_s: list[list[int]] = problem.durations_s.tolist()
-        self.distances_m: list[list[int]] = problem.distances_m.tolist()
-        self.on_board: dict[VehicleId, int] = dict.fromkeys(self.vans, 0)
-        for task in problem.tasks:
-            if task.on_board in self.on_board:
-                self.on_board[task.on_board] += task.load
-        self.held = {van.vehicle: frozenset((*problem.current.get(van.vehicle, ()), *van.frozen)) for van in problem.vans}
+        super().__init__(problem)
+        self.allowed: dict[VehicleId, Excess] = {}
         self.home_s: dict[VehicleId, int] = {}
-        self.limit_load: dict[VehicleId, int] = {}
+        self.limit_load: dict[VehicleId, Loads] = {}
         for van in problem.vans:
             least = self.walk(van, [task for task in van.frozen if task in self.tasks])
-            self.home_s[van.vehicle] = max(van.shift_end_s, least.back_s)
-            self.limit_load[van.vehicle] = max(van.capacity, least.peak_load)
-        self.next_stops: dict[VehicleId, tuple[TaskId, ...]] = {
-            vehicle: tuple(task for task in route if task in self.tasks)[:NEXT_STOPS] for vehicle, route in problem.current.items()
-        }
+            self.allowed[van.vehicle] = least.excess
+            self.home_s[van.vehicle] = max(van.shift_end_s + van.overtime_s, least.back_s)
+            self.limit_load[van.vehicle] = tuple(map(max, van.capacity, least.peak))
 
-    def refusal(self, van: Van, task: Task) -> str | None:
-        """Why this van may never serve the task, whatever the time; None if it may."""
-        if task.on_board is not None and task.on_board != van.vehicle:
-            return f"{task.task} is on board of {task.on_board}"
-        if task.may_be_held_by is not None and task.may_be_held_by != van.vehicle:
-            return f"{task.task} may still be held by {task.may_be_held_by}"
-        if task.kind == "delivery" and task.on_board is None and not van.at_depot:
-            return f"goods of {task.task} are at the depot, which {van.vehicle} has left"
-        if not van.reachable and task.on_board is None and task.task not in self.held[van.vehicle]:
-            return f"{van.vehicle} cannot be told of {task.task}: it is offline"
-        return None
-
-    def leave_s(self, van: Van, route: Sequence[TaskId]) -> int:
-        """When the van can start: not before the goods that it loads at the depot are there."""
-        tasks = self.tasks
-        return max(
-            [van.start_s, *(tasks[t].release_s for t in route if tasks[t].kind == "delivery" and tasks[t].on_board is None)],
-        )
-
-    def load_at_start(self, van: Van, route: Sequence[TaskId]) -> int:
-        """On board when the van leaves: what it carries anyway, and what this route loads at the depot."""
-        tasks = self.tasks
-        loaded = sum(tasks[t].load for t in route if tasks[t].kind == "delivery" and tasks[t].on_board is None)
-        return van.carried + self.on_board[van.vehicle] + loaded
-
-    def churn(self, vehicle: VehicleId, route: Sequence[TaskId]) -> int:
-        """How many of the driver's next stops are no longer where they were."""
-        return sum(1 for at, task in enumerate(self.next_stops.get(vehicle, ())) if at >= len(route) or route[at] != task)
-
-    def walk(self, van: Van, route: Sequence[TaskId]) -> Walk:
-        """Walk a route from `van.start_place` to `van.end_place`; every task of it must be known.
+    def walk(self, van: Van, route: Sequence[Step]) -> Walk:
+        """Walk a route from `van.start_place` to `van.end_place`; every step of it must be known.
 
         A leg without a way costs no time here, and is told in `no_way`.
         """
-        leave_s = at_s = self.leave_s(van, route)
-        load = peak = self.load_at_start(van, route)
-        place, distance, lateness = van.start_place, 0, 0
-        visits: list[PlannedVisit] = []
-        no_way: list[tuple[int, int]] = []
-        for task_id in route:
-            task = self.tasks[task_id]
-            leg_s, leg_m = self.durations_s[place][task.place], self.distances_m[place][task.place]
-            if leg_s < 0:
-                no_way.append((place, task.place))
-                leg_s = leg_m = 0
-            arrival = at_s + leg_s
-            start, late = begin(task, arrival)
-            at_s = start + task.service_s
-            load += task.load if task.kind == "pickup" else -task.load
-            peak = max(peak, load)
-            distance += leg_m
-            lateness += late
-            place = task.place
-            visits.append(
-                PlannedVisit(
-                    task=task_id,
-                    leg_s=leg_s,
-                    leg_m=leg_m,
-                    arrival_s=arrival,
-                    wait_s=start - arrival,
-                    start_s=start,
-                    departure_s=at_s,
-                    lateness_s=late,
-                    load_after=load,
-                )
+        cargo = load_up(self, van, route)
+        known = self.stops[van.type]
+        stops = [known[step] for step in route]
+        if not van.breaks and van.hours is None:
+            return _timed(self, van, route, stops, cargo, (), 0)
+        label = _best_pauses(self, van, stops, cargo)
+        return _timed(self, van, route, stops, cargo, duty.trail(label), label.bad)
+
+
+def _best_pauses(ground: Lookups, van: Van, stops: Sequence[Stop], cargo: Cargo) -> duty.Label:
+    """The cheapest way to keep the driver's pauses along the route; `bad`: by how many seconds it still breaks the rules."""
+    travel, prices = ground.travel[van.profile], ground.prices[van.vehicle]
+    idling, waiting = prices.idling, prices.waiting + prices.idling
+    labels = [duty.first(van, van.start_s)]
+    place = van.start_place
+    homeward = [None] if van.end_place is not None and (stops or not van.at_depot) else []
+    for index, stop in enumerate([*stops, *homeward]):
+        ready_s = cargo.ready_s[index]
+        to = stop.place if stop is not None else van.end_place
+        assert to is not None
+        after: list[duty.Label] = []
+        for standing in labels:
+            waited = _until(standing, ready_s, idling)
+            choices = [standing, waited] if waited is not standing else [standing]
+            for label in duty.pruned([p for choice in choices for p in duty.pauses(van, choice, index, "leaving", idling)], waiting):
+                leaving = _until(label, ready_s, idling)
+                leg_s = max(travel.leg_s(place, to, leaving.clock_s), 0)
+                there = duty.pauses(van, duty.driven(van, leaving, leg_s, index), index, "arriving", waiting)
+                after += there if stop is None else (_served(ground, van, stop, rested, place, waiting) for rested in there)
+        labels = duty.pruned(after, waiting)
+        place = to
+
+    def price(label: duty.Label) -> tuple[int, int]:
+        over_s = max(0, label.clock_s - van.shift_end_s - van.overtime_s)
+        return label.bad + over_s, label.units + prices.time(label.clock_s)
+
+    ended = [label._replace(bad=label.bad + duty.missing(van, label, label.clock_s)) for label in labels]
+    return min(ended, key=price)
+
+
+def _until(label: duty.Label, ready_s: int, units_per_s: int) -> duty.Label:
+    """Standing until what is loaded is there."""
+    if label.clock_s >= ready_s:
+        return label
+    return label._replace(units=label.units + (ready_s - label.clock_s) * units_per_s, clock_s=ready_s)
+
+
+def _served(ground: Lookups, van: Van, stop: Stop, label: duty.Label, before: int, waiting_units: int) -> duty.Label:
+    """After a stop's service."""
+    start_s, late_s = begin(stop, label.clock_s)
+    told_late_s = stop.promise_late_s(start_s)
+    wait_s, service_s = start_s - label.clock_s, stop.service_from(before)
+    prices = ground.prices[van.vehicle]
+    units = label.units + wait_s * waiting_units + service_s * prices.idling + late_s * prices.late + told_late_s * prices.promise
+    label = label._replace(clock_s=start_s + service_s, units=units, bad=label.bad + stop.too_late_s(start_s) + ground.too_long_s(wait_s))
+    return duty.stood(van, label, wait_s + service_s)
+
+
+def _timed(
+    ground: Lookups,
+    van: Van,
+    route: Sequence[Step],
+    stops: Sequence[Stop],
+    cargo: Cargo,
+    pauses: Sequence[tuple[PlannedBreak, duty.Where]],
+    broken_s: int,
+) -> Walk:
+    """The walk with these pauses."""
+    travel = ground.travel[van.profile]
+    by_leg: dict[tuple[int, duty.Where], list[PlannedBreak]] = {}
+    for pause, where in pauses:
+        by_leg.setdefault((pause.after, where), []).append(pause)
+    left = van.energy.range_m if van.energy else 0
+    leave_s = clock = van.start_s
+    place, distance, load_metres, driving, waiting, late, told_late, too_late, waited_over, ride_over, flat_m, pause_s = (
+        van.start_place,
+        *[0] * 11,
+    )
+    visits: list[PlannedVisit] = []
+    no_way: list[tuple[int, int]] = []
+    left_pickup: dict[str, int] = {}
+    extra_cents = tasks = 0
+    for index, (step, stop) in enumerate(zip(route, stops, strict=True)):
+        for pause in by_leg.get((index, "leaving"), ()):
+            clock, pause_s = pause.start_s + pause.duration_s, pause_s + pause.duration_s
+        clock = max(clock, cargo.ready_s[index])
+        leave_s = clock if index == 0 else leave_s
+        leg_s, leg_m = travel.leg_s(place, stop.place, clock), travel.distances_m[place][stop.place]
+        if leg_s < 0:
+            no_way.append((place, stop.place))
+            leg_s = leg_m = 0
+        on_the_way = sum(pause.duration_s for pause in by_leg.get((index, "way"), ()))
+        arrival = ready = clock + leg_s + on_the_way
+        here = 0
+        for pause in by_leg.get((index, "arriving"), ()):
+            ready, here = pause.start_s + pause.duration_s, here + pause.duration_s
+        pause_s += on_the_way + here
+        start, late_s = begin(stop, ready)
+        service_s = stop.service_from(place)
+        wait_s, clock = start - arrival - here, start + service_s
+        promise_late_s = stop.promise_late_s(start)
+        task = stop.task
+        if task is not None:
+            tasks += 1
+            extra_cents += task.reattempt_cents + ground.strange_cents(van, task)
+            if task.shipment is not None:
+                if task.kind == "pickup":
+                    left_pickup[task.shipment] = clock
+                elif task.max_ride_s is not None and task.shipment in left_pickup:
+                    ride_over += max(0, start - left_pickup[task.shipment] - task.max_ride_s)
+        if van.energy:
+            left -= leg_m
+            flat_m += max(-left, 0)
+            left = van.energy.full_m if step.startswith(CHARGE) else max(left, 0)
+        distance, driving = distance + leg_m, driving + leg_s
+        load_metres += leg_m * cargo.loads[index][0] if cargo.loads[index] else 0
+        waiting, late, told_late = waiting + wait_s, late + late_s, told_late + promise_late_s
+        too_late, waited_over = too_late + stop.too_late_s(start), waited_over + ground.too_long_s(start - ready)
+        place = stop.place
+        visits.append(
+            PlannedVisit(
+                task=step,
+                leg_s=leg_s,
+                leg_m=leg_m,
+                arrival_s=arrival,
+                wait_s=wait_s,
+                start_s=start,
+                service_s=service_s,
+                departure_s=clock,
+                lateness_s=late_s,
+                load_after=cargo.loads[index + 1],
+                promise_late_s=promise_late_s,
             )
-        drives = bool(route) or not van.at_depot
-        home_s, home_m = self.durations_s[place][van.end_place], self.distances_m[place][van.end_place]
-        if drives and home_s < 0:
+        )
+    if van.end_place is not None and (route or not van.at_depot):
+        for pause in by_leg.get((len(stops), "leaving"), ()):
+            clock, pause_s = pause.start_s + pause.duration_s, pause_s + pause.duration_s
+        clock = max(clock, cargo.ready_s[len(stops)])
+        home_s, home_m = travel.leg_s(place, van.end_place, clock), travel.distances_m[place][van.end_place]
+        if home_s < 0:
             no_way.append((place, van.end_place))
-        back_s = at_s + max(home_s, 0) if drives else van.start_s
-        distance += max(home_m, 0) if drives else 0
-        return Walk(
-            visits=tuple(visits),
-            leave_s=leave_s,
-            back_s=back_s,
-            distance_m=distance,
-            lateness_s=lateness,
-            peak_load=peak,
-            no_way=tuple(no_way),
-            units=self.units(van, used=bool(route), distance_m=distance, seconds=back_s - van.start_s, late_s=lateness),
-        )
-
-    def units(self, van: Van, *, used: bool, distance_m: int, seconds: int, late_s: int) -> int:
-        """Price of a route in units. The van's fixed price is only still to be saved while it stands at the depot."""
-        fixed = van.fixed_cents * UNITS_PER_CENT if used and van.at_depot else 0
-        return (
-            fixed
-            + distance_m * van.cents_per_km * UNITS_PER_METRE
-            + seconds * van.cents_per_hour * UNITS_PER_SECOND
-            + late_s * self.problem.lateness_cents_per_min * UNITS_PER_LATE_SECOND
-        )
-
-
-def begin(task: Task, arrival_s: int) -> tuple[int, int]:
-    """(when service begins, how late that is) for a van that arrives at `arrival_s`: the first window that is still open."""
-    earliest = max(arrival_s, task.release_s) if task.kind == "pickup" else arrival_s
-    if not task.windows_s:
-        return earliest, 0
-    for opens, closes in task.windows_s:
-        if earliest <= closes:
-            return max(earliest, opens), 0
-    return earliest, earliest - max(closes for _, closes in task.windows_s)
+            home_s = home_m = 0
+        on_the_way = sum(pause.duration_s for pause in by_leg.get((len(stops), "way"), ()))
+        clock, driving, distance, pause_s = clock + home_s + on_the_way, driving + home_s, distance + home_m, pause_s + on_the_way
+        load_metres += home_m * cargo.loads[-1][0] if cargo.loads[-1] else 0
+        if van.energy:
+            flat_m += max(home_m - left, 0)
+        for pause in by_leg.get((len(stops), "arriving"), ()):
+            clock, pause_s = pause.start_s + pause.duration_s, pause_s + pause.duration_s
+    back_s = clock if route or not van.at_depot else van.start_s
+    peak_over = sum(max(0, most - fits) for most, fits in zip(cargo.peak, van.capacity, strict=True))
+    excess = Excess(
+        no_way=len(no_way),
+        goods=len(cargo.wrong),
+        load=peak_over,
+        shift_s=max(0, back_s - van.shift_end_s - van.overtime_s),
+        deadline_s=too_late,
+        wait_s=waited_over,
+        ride_s=ride_over,
+        rules_s=max(0, broken_s - too_late - waited_over),
+        range_m=flat_m,
+        distance_m=max(0, distance - van.max_distance_m) if van.max_distance_m is not None else 0,
+        tasks=max(0, tasks - van.max_tasks) if van.max_tasks is not None else 0,
+    )
+    stand_s = back_s - van.start_s - driving - pause_s
+    prices = ground.prices[van.vehicle]
+    return Walk(
+        visits=tuple(visits),
+        leave_s=leave_s,
+        back_s=back_s,
+        distance_m=distance,
+        load_metres=load_metres,
+        wait_s=waiting,
+        stand_s=stand_s,
+        lateness_s=late,
+        promise_late_s=told_late,
+        extra_cents=extra_cents,
+        peak=cargo.peak,
+        no_way=tuple(no_way),
+        wrong_goods=tuple(cargo.wrong),
+        breaks=tuple(pause for pause, _ in pauses),
+        excess=excess,
+        units=(prices.fixed if route and van.at_depot else 0)
+        + distance * prices.metre
+        + load_metres * van.fuel_cents_per_km_per_1000 * prices.METRE_UNITS // 1000
+        + prices.time(back_s)
+        + waiting * prices.waiting
+        + stand_s * prices.idling
+        + late * prices.late
+        + told_late * prices.promise
+        + extra_cents * prices.CENT_UNITS,
+    )

@@ -32,14 +32,21 @@ def solomon(name: str) -> Problem:
             task=str(int(row[0])),
             place=at,
             kind="delivery",
-            load=int(row[3]),
+            load=(int(row[3]),),
             service_s=int(SCALE * row[6]),
             windows_s=((int(SCALE * row[4]), int(SCALE * row[5])),),
         )
         for at, row in enumerate(rows)
         if at
     )
-    van = {"start_place": 0, "end_place": 0, "start_s": 0, "shift_end_s": int(SCALE * rows[0][5]), "capacity": capacity, "at_depot": True}
+    van = {
+        "start_place": 0,
+        "end_place": 0,
+        "start_s": 0,
+        "shift_end_s": int(SCALE * rows[0][5]),
+        "capacity": (capacity,),
+        "at_depot": True,
+    }
     fleet = tuple(Van(vehicle=f"v_{at}", fixed_cents=0, cents_per_hour=0, cents_per_km=1000, **van) for at in range(vans))  # type: ignore[arg-type]
     return Problem(origin_utc_s=0, tasks=tasks, vans=fleet, durations_s=metres, distances_m=metres)
 

@@ -11,93 +11,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.hub.planning.slow_judge import judge_slowly, may
 
 from roundsman_hub.planning.evaluate import evaluate
 from roundsman_hub.planning.problem import Plan, Problem, Task, Van
-
-
-def obvious(problem: Problem, plan: Plan) -> tuple[Fraction, int, bool]:
-    """(cents, lateness in seconds, may it be used) by walking every van second by second, and counting loads parcel by parcel."""
-    tasks = {task.task: task for task in problem.tasks}
-    cents = Fraction(0)
-    lateness = 0
-    usable = True
-    times_planned = [task for route in plan.routes.values() for task in route]
-    usable &= sorted(times_planned + list(plan.unassigned)) == sorted(tasks)
-    usable &= all(plan.unassigned.values())
-    usable &= {vehicle for vehicle, route in plan.routes.items() if route} <= {van.vehicle for van in problem.vans}
-    for van in problem.vans:
-        route = [task for task in plan.routes.get(van.vehicle, ()) if task in tasks]
-        frozen = [task for task in van.frozen if task in tasks]
-        drive = _drive(problem, van, [tasks[task] for task in route])
-        least = _drive(problem, van, [tasks[task] for task in frozen])
-        usable &= route[: len(frozen)] == frozen
-        usable &= all(_may(van, tasks[task]) for task in route[len(frozen) :])
-        usable &= drive.peak <= max(van.capacity, least.peak)
-        usable &= drive.back <= max(van.shift_end_s, least.back)
-        usable &= drive.blocked <= least.blocked
-        lateness += drive.late
-        if route and van.at_depot:
-            cents += van.fixed_cents
-        cents += Fraction(van.cents_per_km * drive.metres, 1000) + Fraction(van.cents_per_hour * (drive.back - van.start_s), 3600)
-        cents += Fraction(problem.lateness_cents_per_min * drive.late, 60)
-    extra = sum(task.left_out_cents for task in problem.tasks if task.task not in times_planned)
-    for vehicle, held in problem.current.items():
-        now = plan.routes.get(vehicle, ())
-        nexts = [task for task in held if task in tasks][:3]
-        if vehicle in {van.vehicle for van in problem.vans}:
-            shown = [task for task in now if task in tasks]
-            extra += problem.churn_cents * sum(1 for at, task in enumerate(nexts) if shown[at : at + 1] != [task])
-    return cents + extra, lateness, usable
-
-
-class _Drive:
-    back = 0
-    metres = 0
-    late = 0
-    peak = 0
-    blocked: set[tuple[int, int]]
-
-
-def _drive(problem: Problem, van: Van, route: list[Task]) -> _Drive:
-    out = _Drive()
-    out.blocked = set()
-    loaded = [task for task in route if task.kind == "delivery" and task.on_board is None]
-    aboard = [task for task in problem.tasks if task.on_board == van.vehicle] + loaded
-    load = van.carried + sum(task.load for task in aboard)
-    out.peak = load
-    clock, place = max([van.start_s] + [task.release_s for task in loaded]), van.start_place
-    for task in route:
-        clock, place = _move(problem, out, clock, place, task.place)
-        ready = max(clock, task.release_s) if task.kind == "pickup" else clock
-        while task.windows_s and not any(a <= ready <= b for a, b in task.windows_s) and any(ready < a for a, _ in task.windows_s):
-            ready += 1
-        if task.windows_s and not any(a <= ready <= b for a, b in task.windows_s):
-            out.late += ready - max(b for _, b in task.windows_s)
-        clock = ready + task.service_s
-        load += task.load if task.kind == "pickup" else -task.load
-        out.peak = max(out.peak, load)
-    if route or not van.at_depot:
-        clock, place = _move(problem, out, clock, place, van.end_place)
-        out.back = clock
-    else:
-        out.back = van.start_s
-    return out
-
-
-def _move(problem: Problem, out: _Drive, clock: int, a: int, b: int) -> tuple[int, int]:
-    seconds, metres = int(problem.durations_s[a][b]), int(problem.distances_m[a][b])
-    if seconds < 0:
-        out.blocked.add((a, b))
-        return clock, b
-    out.metres += metres
-    return clock + seconds, b
-
-
-def _may(van: Van, task: Task) -> bool:
-    aboard = task.on_board == van.vehicle
-    at_hand = task.kind == "pickup" or aboard or (van.at_depot and task.on_board is None)
-    return at_hand and task.may_be_held_by in (None, van.vehicle)
 
 
 def any_plan(problem: Problem, seed: int) -> Plan:
@@ -109,7 +26,7 @@ def any_plan(problem: Problem, seed: int) -> Plan:
     for task in rng.sample(list(problem.tasks), len(problem.tasks)):
         if task.task in frozen:
             continue
-        able = [van for van in problem.vans if _may(van, task)]
+        able = [van for van in problem.vans if may(problem, van, task, [])]
         if able and rng.random() < 0.7:
             routes[rng.choice(able).vehicle].append(task.task)
         else:
@@ -131,11 +48,24 @@ def test_the_judge_agrees_with_a_slow_and_obvious_one(
 ) -> None:
     problem = make_problem(seed, tasks, vans, no_way=no_way)
     plan = any_plan(problem, seed)
-    cents, lateness, usable = obvious(problem, plan)
+    cents, lateness, usable = judge_slowly(problem, plan)
     verdict = evaluate(problem, plan)
     assert verdict.lateness_s == lateness
     assert abs(verdict.cost_cents - cents) <= Fraction(1, 2)
     assert (not verdict.violations) == usable, verdict.violations
+
+
+@settings(max_examples=300, deadline=None)
+@given(seed=st.integers(0, 2**32))
+def test_the_judge_agrees_on_everything_that_a_day_can_ask(make_rich: Callable[[int], tuple[Problem, Plan]], seed: int) -> None:
+    """Traffic, breaks, hours of service, reloads, shipments, ranges, skills, relations, every price: all at once, on small problems."""
+    problem, plan = make_rich(seed)
+    cents, lateness, usable = judge_slowly(problem, plan)
+    verdict = evaluate(problem, plan)
+    assert (not verdict.violations) == usable, verdict.violations
+    assert verdict.lateness_s == lateness
+    assert abs(verdict.cost_cents - cents) <= Fraction(3, 2)
+    assert abs(sum(verdict.parts_cents.values()) - verdict.cost_cents) <= 8
 
 
 # ── a small town, for stories ───────────────────────────────────────────────────────────────────────────────────────
@@ -149,20 +79,20 @@ def town(*, tasks: tuple[Task, ...], vans: tuple[Van, ...], current: dict[str, t
 
 
 def task(name: str, place: int, **traits: object) -> Task:
-    return replace(Task(task=name, place=place, kind="delivery", load=1, service_s=60), **traits)  # type: ignore[arg-type]
+    return replace(Task(task=name, place=place, kind="delivery", load=(1,), service_s=60), **traits)  # type: ignore[arg-type]
 
 
 def van(name: str, **traits: object) -> Van:
-    base = Van(vehicle=name, start_place=0, end_place=0, start_s=0, shift_end_s=8 * 3600, capacity=5, at_depot=True)
+    base = Van(vehicle=name, start_place=0, end_place=0, start_s=0, shift_end_s=8 * 3600, capacity=(5,), at_depot=True)
     return replace(base, **traits)  # type: ignore[arg-type]
 
 
 def test_a_round_is_told_visit_by_visit() -> None:
-    problem = town(tasks=(task("a", 2, windows_s=((300, 400),)), task("b", 5, kind="pickup", load=3)), vans=(van("v"),))
+    problem = town(tasks=(task("a", 2, windows_s=((300, 400),)), task("b", 5, kind="pickup", load=(3,))), vans=(van("v"),))
     verdict = evaluate(problem, Plan(routes={"v": ("a", "b")}, unassigned={}))
     a, b = verdict.routes["v"]
-    assert (a.arrival_s, a.wait_s, a.start_s, a.departure_s, a.load_after) == (200, 100, 300, 360, 0)
-    assert (b.leg_s, b.leg_m, b.arrival_s, b.departure_s, b.load_after) == (300, 3000, 660, 720, 3)
+    assert (a.arrival_s, a.wait_s, a.start_s, a.departure_s, a.load_after) == (200, 100, 300, 360, (0,))
+    assert (b.leg_s, b.leg_m, b.arrival_s, b.departure_s, b.load_after) == (300, 3000, 660, 720, (3,))
     assert verdict.back_s == {"v": 1220}
     assert verdict.distance_m == 10_000
     # 50.00 for the van, 10 km at 0.40, 1,220 s at 30.00 an hour
@@ -208,8 +138,8 @@ def test_work_is_never_lost_doubled_or_invented(routes: dict[str, tuple[str, ...
         (task("a", 1, on_board="w"), van("v"), "a is on board of w"),
         (task("a", 1, kind="pickup", may_be_held_by="w"), van("v"), "a may still be held by w"),
         (task("a", 1), van("v", at_depot=False, start_place=3), "goods of a are at the depot, which v has left"),
-        (task("a", 1, load=6), van("v"), "v would carry 6, 5 fit"),
-        (task("a", 1, kind="pickup", load=4), van("v", carried=2), "v would carry 6, 5 fit"),
+        (task("a", 1, load=(6,)), van("v"), "v would carry 6, 5 fit"),
+        (task("a", 1, kind="pickup", load=(4,)), van("v", carried=(2,)), "v would carry 6, 5 fit"),
         (task("a", 9), van("v", shift_end_s=1000), "v would be back 860 s after its shift's end"),
         (task("a", 1), van("v", frozen=("b",)), "v must first serve b"),
     ],
@@ -231,6 +161,6 @@ def test_a_place_without_a_road_is_never_driven_to() -> None:
 
 def test_what_nobody_can_help_is_not_held_against_a_plan() -> None:
     """A held-up van with more on board than it may carry has to finish its frozen stop and come home, late or not."""
-    tasks = (task("a", 9, on_board="v", load=9),)
+    tasks = (task("a", 9, on_board="v", load=(9,)),)
     late = van("v", at_depot=False, start_place=8, shift_end_s=100, frozen=("a",))
     assert not evaluate(town(tasks=tasks, vans=(late,)), Plan(routes={"v": ("a",)}, unassigned={})).violations

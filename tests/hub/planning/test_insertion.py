@@ -65,7 +65,7 @@ def test_new_work_makes_nothing_later_than_it_was(make_problem: MakeProblem, see
 
 def test_an_urgent_order_is_placed_within_a_tenth_of_a_second(make_problem: MakeProblem) -> None:
     problem = make_problem(7, 121, 8, on_the_road=False)
-    fleet = tuple(replace(van, capacity=40, shift_end_s=9 * 3600) for van in problem.vans)
+    fleet = tuple(replace(van, capacity=(40,), shift_end_s=9 * 3600) for van in problem.vans)
     problem = replace(problem, vans=fleet)
     routes = repair(replace(problem, tasks=problem.tasks[:-1])).routes
     urgent = replace(problem.tasks[-1], kind="pickup", left_out_cents=1_000_000, windows_s=(), on_board=None, may_be_held_by=None)
@@ -89,12 +89,12 @@ def town(tasks: tuple[Task, ...], vans: tuple[Van, ...], **traits: object) -> Pr
 
 
 def pickup(**traits: object) -> Task:
-    base = Task(task="o", place=9, kind="pickup", load=1, service_s=60)
+    base = Task(task="o", place=9, kind="pickup", load=(1,), service_s=60)
     return replace(base, **traits)  # type: ignore[arg-type]
 
 
 def at_depot(**traits: object) -> Van:
-    base = Van(vehicle="v", start_place=0, end_place=0, start_s=0, shift_end_s=4 * 3600, capacity=10, at_depot=True)
+    base = Van(vehicle="v", start_place=0, end_place=0, start_s=0, shift_end_s=4 * 3600, capacity=(10,), at_depot=True)
     return replace(base, **traits)  # type: ignore[arg-type]
 
 
@@ -103,9 +103,9 @@ def at_depot(**traits: object) -> Van:
     [
         (pickup(windows_s=((0, 600),)), at_depot(), "no van can be there before 08:10 (earliest 08:15)"),
         (pickup(kind="delivery"), at_depot(at_depot=False, start_place=1), "goods are at the depot and every van has left"),
-        (pickup(load=12), at_depot(), "larger than every van (12 > 10)"),
+        (pickup(load=(12,)), at_depot(), "larger than every van (12 > 10)"),
         (pickup(), at_depot(shift_end_s=1800), "no shift is long enough (back 08:31, shift ends 08:30)"),
-        (pickup(load=9), at_depot(carried=2), "vans that have the time are full (needs room for 9)"),
+        (pickup(load=(9,)), at_depot(carried=(2,)), "vans that have the time are full (needs room for 9)"),
         (pickup(may_be_held_by="w"), at_depot(), "a van holds it in its plan and has not yet confirmed a plan without it"),
         (pickup(), at_depot(at_depot=False, reachable=False), "every van that could take it is offline"),
         (pickup(kind="delivery", on_board="w"), at_depot(), "goods are on board of a van that is not on a shift"),

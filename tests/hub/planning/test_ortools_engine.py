@@ -43,10 +43,10 @@ def held_up() -> Problem:
     metres = np.array([[abs(a - b) for b in east_m] for a in east_m], dtype=np.int32)
     closes_s = {1: 3_000, 2: 2_400, 3: 1_500, 4: 600}
     tasks = tuple(
-        Task(task=f"o_{at}", place=at, kind="delivery", load=1, service_s=300, windows_s=((0, closes),), on_board="v_0")
+        Task(task=f"o_{at}", place=at, kind="delivery", load=(1,), service_s=300, windows_s=((0, closes),), on_board="v_0")
         for at, closes in closes_s.items()
     )
-    van = Van(vehicle="v_0", start_place=0, end_place=0, start_s=900, shift_end_s=20_000, capacity=10, at_depot=False)
+    van = Van(vehicle="v_0", start_place=0, end_place=0, start_s=900, shift_end_s=20_000, capacity=(10,), at_depot=False)
     return Problem(
         origin_utc_s=0,
         tasks=tasks,
@@ -78,7 +78,7 @@ def test_a_late_round_is_turned_where_the_lateness_is_least(ortools: EngineProce
 
 def test_new_work_is_not_planned_late(ortools: EngineProcess, held_up: Problem) -> None:
     """Only what a van holds may be late: a collection that nobody can reach in time is left out, and says so."""
-    new = Task(task="o_new", place=4, kind="pickup", load=1, service_s=60, windows_s=((0, 1_000),))
+    new = Task(task="o_new", place=4, kind="pickup", load=(1,), service_s=60, windows_s=((0, 1_000),))
     problem = replace(held_up, tasks=(*held_up.tasks, new))
     decision = decide(problem, None, 0.3, 1, engine=ortools)
     assert decision.verdict.violations == ()
@@ -116,7 +116,9 @@ def test_search_and_judge_see_the_same_money(make_problem: MakeProblem, seed: in
         visits = ground.walk(van, [task for task in van.frozen if task in ground.tasks]).visits
         late_s, metres = sum(visit.lateness_s for visit in visits), sum(visit.leg_m for visit in visits)
         seconds = visits[-1].departure_s - van.start_s if visits else 0
-        frozen_units += ground.units(van, used=bool(visits), distance_m=metres, seconds=seconds, late_s=late_s)
+        prices = ground.prices[van.vehicle]
+        fixed = prices.fixed if visits and van.at_depot else 0
+        frozen_units += fixed + metres * prices.metre + seconds * prices.second + late_s * prices.late
     assert abs((read.ObjectiveValue() + frozen_units) / 18_000 + beside_cents - evaluate(problem, plan).cost_cents) <= 1
 
 

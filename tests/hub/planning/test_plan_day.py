@@ -35,14 +35,14 @@ def helsinki(tmp_path_factory: pytest.TempPathFactory) -> Problem:
             task=f"o_{at}",
             place=at,
             kind="pickup" if at % 5 == 0 else "delivery",
-            load=rng.randrange(1, 4),
+            load=(rng.randrange(1, 4),),
             service_s=rng.choice([120, 180, 300]),
             windows_s=((opens := rng.randrange(0, 7) * HOUR, opens + 2 * HOUR),),
         )
         for at in range(1, 1 + ORDERS)
     )
     vans = tuple(
-        Van(vehicle=f"v_{at}", start_place=0, end_place=0, start_s=0, shift_end_s=9 * HOUR, capacity=60, at_depot=True)
+        Van(vehicle=f"v_{at}", start_place=0, end_place=0, start_s=0, shift_end_s=9 * HOUR, capacity=(60,), at_depot=True)
         for at in range(VANS)
     )
     return Problem(

@@ -55,7 +55,8 @@ def test_engine_and_judge_see_the_same_money(make_problem: MakeProblem, seed: in
     for van in problem.vans:
         walk = ground.walk(van, [task for task in van.frozen if task in ground.tasks])
         done_s = walk.visits[-1].departure_s - van.start_s if walk.visits else 0
-        driven = ground.units(van, used=False, distance_m=sum(v.leg_m for v in walk.visits), seconds=done_s, late_s=0)
+        prices = ground.prices[van.vehicle]
+        driven = sum(v.leg_m for v in walk.visits) * prices.metre + done_s * prices.second
         frozen_cents += driven + (van.fixed_cents * 18_000 if walk.visits and van.at_depot else 0)
     assert costs.cost(solution) == paid + solution.uncollected_prizes()
     assert abs((paid * translation.unit + frozen_cents) / 18_000 + verdict.unassigned_cents - verdict.cost_cents) <= 1
@@ -66,9 +67,10 @@ def test_a_search_finds_a_better_order_of_stops(engine: EngineProcess) -> None:
     rng = np.random.default_rng(5)
     places = rng.uniform(0, 8_000, (41, 2))
     metres = (np.hypot(*(places[:, None] - places[None]).transpose(2, 0, 1)) * 1.4).astype(np.int32)
-    tasks = tuple(Task(task=f"o_{at}", place=at, kind="delivery", load=1, service_s=120) for at in range(1, 41))
+    tasks = tuple(Task(task=f"o_{at}", place=at, kind="delivery", load=(1,), service_s=120) for at in range(1, 41))
     vans = tuple(
-        Van(vehicle=f"v_{at}", start_place=0, end_place=0, start_s=0, shift_end_s=4 * 3600, capacity=25, at_depot=True) for at in range(3)
+        Van(vehicle=f"v_{at}", start_place=0, end_place=0, start_s=0, shift_end_s=4 * 3600, capacity=(25,), at_depot=True)
+        for at in range(3)
     )
     shuffled = {"v_0": tuple(task.task for task in tasks[0::2]), "v_1": tuple(task.task for task in tasks[1::2])}
     problem = Problem(

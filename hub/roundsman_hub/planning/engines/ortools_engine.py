@@ -20,8 +20,11 @@ from __future__ import annotations
 from itertools import pairwise
 from typing import Any, Final
 
+from roundsman_hub.planning.cargo import load_up
+from roundsman_hub.planning.lookups import UNITS_PER_CENT, UNITS_PER_LATE_SECOND, UNITS_PER_METRE, UNITS_PER_SECOND
 from roundsman_hub.planning.problem import Plan, Problem, Task, TaskId, Van, VehicleId
-from roundsman_hub.planning.walk import UNITS_PER_CENT, UNITS_PER_LATE_SECOND, UNITS_PER_METRE, UNITS_PER_SECOND, Ground
+from roundsman_hub.planning.walk import Ground
+from roundsman_hub.planning.work import Loads
 
 NAME: Final = "ortools"
 FEATURES: Final = frozenset(
@@ -65,14 +68,14 @@ class Translation:
         self.ground, self.vans = ground, ground.problem.vans
         problem, n = ground.problem, len(self.vans)
         self.frozen: dict[VehicleId, tuple[TaskId, ...]] = {}
-        self.ready: list[tuple[int, int, int]] = []
+        self.ready: list[tuple[int, int, Loads]] = []
         """Each van's (place, time, load) after its frozen prefix."""
         for van in self.vans:
             self.frozen[van.vehicle] = frozen = tuple(task for task in van.frozen if task in ground.tasks)
             visits = ground.walk(van, frozen).visits
             place = ground.tasks[frozen[-1]].place if frozen else van.start_place
             ready_s = visits[-1].departure_s if visits else van.start_s
-            self.ready.append((place, ready_s, visits[-1].load_after if visits else ground.load_at_start(van, ())))
+            self.ready.append((place, ready_s, visits[-1].load_after if visits else load_up(ground, van, ()).loads[0]))
         done = {task for frozen in self.frozen.values() for task in frozen}
         planned = {task for route in problem.current.values() for task in route}
         self.late_allowed = planned | _late(ground, warm) | {task.task for task in problem.tasks if task.on_board is not None}
@@ -82,7 +85,7 @@ class Translation:
             if task.task not in done
         }
         self.tasks = [task for task in problem.tasks if self.allowed.get(task.task) and self._has_a_time(task)]
-        self.places = [*(place for place, _, _ in self.ready), *(van.end_place for van in self.vans), *(task.place for task in self.tasks)]
+        self.places = [*(place for place, _, _ in self.ready), *(_end(van) for van in self.vans), *(task.place for task in self.tasks)]
         times = [time for task in self.tasks for window in task.windows_s for time in window]
         times += [time for _, time, _ in self.ready] + [task.release_s for task in self.tasks]
         self.zero_s = min([0, *times])
@@ -106,14 +109,14 @@ class Translation:
 
     def _matrix(self, per_m: int, per_s: int, no_way: int) -> list[list[int]]:
         """Over the nodes: metres and seconds (driving and the service before it) at these prices. Straight home: what the judge says."""
-        n, seconds, metres = len(self.vans), self.ground.durations_s, self.ground.distances_m
+        n, seconds, metres = len(self.vans), self.ground.travel[""].durations_s, self.ground.travel[""].distances_m
         service = [0] * (2 * n) + [task.service_s for task in self.tasks]
         rows = [
             [no_way if seconds[a][b] < 0 else per_m * metres[a][b] + per_s * (seconds[a][b] + service[at]) for b in self.places]
             for at, a in enumerate(self.places)
         ]
         for at, van in enumerate(self.vans):
-            a, b = self.places[at], van.end_place
+            a, b = self.places[at], _end(van)
             drives = self._must_drive(van)
             rows[at][n + at] = per_m * max(metres[a][b], 0) + per_s * max(seconds[a][b], 0) if drives else 0
         return rows
@@ -162,18 +165,20 @@ class Translation:
 
     def _loads(self) -> None:
         routing, solver, nobody = self.routing, self.routing.solver(), [0] * (2 * len(self.vans))
-        change = [*nobody, *(task.load if task.kind == "pickup" else -task.load for task in self.tasks)]
-        taken = [*nobody, *(task.load if task.kind == "delivery" and task.on_board is None else 0 for task in self.tasks)]
-        limits = [self.ground.limit_load[van.vehicle] for van in self.vans]
-        for name, vector in (("load", change), ("taken", taken)):
-            routing.AddDimensionWithVehicleCapacity(routing.RegisterUnaryTransitVector(vector), 0, limits, False, name)
-        load, loaded = routing.GetDimensionOrDie("load"), routing.GetDimensionOrDie("taken")
-        for at, van in enumerate(self.vans):
-            loaded.CumulVar(routing.Start(at)).SetValue(0)
-            if van.at_depot:
-                solver.Add(load.CumulVar(routing.Start(at)) == loaded.CumulVar(routing.End(at)) + self.ready[at][2])
-            else:
-                load.CumulVar(routing.Start(at)).SetValue(self.ready[at][2])
+        for at_dim in range(len(self.ground.nothing)):
+            signs = [task.load[at_dim] if task.kind == "pickup" else -task.load[at_dim] for task in self.tasks]
+            loads = [task.load[at_dim] if self.ground.from_depot(task) else 0 for task in self.tasks]
+            limits = [self.ground.limit_load[van.vehicle][at_dim] for van in self.vans]
+            for name, vector in ((f"load{at_dim}", [*nobody, *signs]), (f"taken{at_dim}", [*nobody, *loads])):
+                routing.AddDimensionWithVehicleCapacity(routing.RegisterUnaryTransitVector(vector), 0, limits, False, name)
+            load, loaded = routing.GetDimensionOrDie(f"load{at_dim}"), routing.GetDimensionOrDie(f"taken{at_dim}")
+            for at, van in enumerate(self.vans):
+                ready = self.ready[at][2][at_dim]
+                loaded.CumulVar(routing.Start(at)).SetValue(0)
+                if van.at_depot:
+                    solver.Add(load.CumulVar(routing.Start(at)) == loaded.CumulVar(routing.End(at)) + ready)
+                else:
+                    load.CumulVar(routing.Start(at)).SetValue(ready)
 
     def _rights(self) -> None:
         for task in self.tasks:
@@ -198,6 +203,11 @@ class Translation:
         served = {task for route in routes.values() for task in route}
         why = "no van is free: other work is worth more"
         return Plan(routes=routes, unassigned={task: warm.unassigned.get(task, why) for task in self.ground.tasks if task not in served})
+
+
+def _end(van: Van) -> int:
+    """Where the route ends for the model; an open end is the start, with a price that the judge does not ask."""
+    return van.start_place if van.end_place is None else van.end_place
 
 
 def _earliest(task: Task) -> int:

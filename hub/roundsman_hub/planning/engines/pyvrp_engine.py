@@ -24,8 +24,9 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
+from roundsman_hub.planning.lookups import UNITS_PER_CENT, UNITS_PER_METRE, UNITS_PER_SECOND
 from roundsman_hub.planning.problem import Plan, Problem, Task, TaskId, Van, VehicleId
-from roundsman_hub.planning.walk import UNITS_PER_CENT, UNITS_PER_METRE, UNITS_PER_SECOND, Ground
+from roundsman_hub.planning.walk import Ground
 
 NAME: Final = "pyvrp"
 FEATURES: Final = frozenset({"windows", "capacity", "shifts", "on_board", "frozen", "held", "priorities", "releases", "pickups"})
@@ -77,7 +78,9 @@ def _search(pyvrp: Any, data: Any, first: Any, penalties: tuple[float, float] | 
     from pyvrp.PenaltyManager import PenaltyManager, PenaltyParams
 
     params = PenaltyParams() if penalties is None else PenaltyParams(max_penalty=MAX_PENALTY)
-    begin = params.midpoint_penalties(data) if penalties is None else ([penalties[0]], penalties[1], penalties[1])
+    begin = (
+        params.midpoint_penalties(data) if penalties is None else ([penalties[0]] * data.num_load_dimensions, penalties[1], penalties[1])
+    )
     rng = pyvrp.RandomNumberGenerator(seed=seed)
     local = search.LocalSearch(data, rng, search.compute_neighbours(data), search.PerturbationManager())
     for operator in search.OPERATORS:
@@ -96,15 +99,16 @@ class Translation:
         self.frozen: dict[VehicleId, tuple[TaskId, ...]] = {}
         self.start_place: list[int] = []
         self.start_s: list[int] = []
-        self.load: list[int] = []
+        self.load: list[list[int]] = []
         for van in vans:
             frozen = tuple(task for task in van.frozen if task in ground.tasks)
             walk = ground.walk(van, frozen)
             self.frozen[van.vehicle] = frozen
             self.start_place.append(ground.tasks[frozen[-1]].place if frozen else van.start_place)
             self.start_s.append(walk.visits[-1].departure_s if walk.visits else van.start_s)
-            stays = sum(task.load for task in ground.problem.tasks if task.on_board == van.vehicle and task.task not in served)
-            self.load.append(van.carried + stays + sum(ground.tasks[t].load for t in frozen if ground.tasks[t].kind == "pickup"))
+            stays = ground.sum_of(task for task in ground.on_board_of[van.vehicle] if task.task not in served)
+            taken = ground.sum_of(ground.tasks[t] for t in frozen if ground.tasks[t].kind == "pickup")
+            self.load.append([sum(parts) for parts in zip(van.carried or ground.nothing, stays, taken, strict=True)])
         self.late = _warm_starts(ground, warm)
         done = {task for frozen in self.frozen.values() for task in frozen}
         self.clients = [
@@ -203,12 +207,19 @@ class Translation:
         client, location = self.clients[index], 2 * len(self.vans) + index
         task = client.task
         if task is None:
-            return pyvrp.Client(location, [0], [0], tw_early=client.opens_s, tw_late=client.closes_s, required=True)
-        delivery = task.load if task.kind == "delivery" else 0
+            return pyvrp.Client(
+                location,
+                list(self.ground.nothing),
+                list(self.ground.nothing),
+                tw_early=client.opens_s,
+                tw_late=client.closes_s,
+                required=True,
+            )
+        nothing, load = list(self.ground.nothing), list(task.load)
         return pyvrp.Client(
             location,
-            [delivery],
-            [task.load - delivery],
+            load if task.kind == "delivery" else nothing,
+            nothing if task.kind == "delivery" else load,
             service_duration=task.service_s,
             tw_early=client.opens_s,
             tw_late=client.closes_s,
@@ -227,7 +238,7 @@ class Translation:
         waits = any(t.release_s > start_s for t in self.ground.problem.tasks if t.kind == "delivery" and t.on_board is None)
         return pyvrp.VehicleType(
             available,
-            capacity=[self.ground.limit_load[van.vehicle]],
+            capacity=list(self.ground.limit_load[van.vehicle]),
             start_depot=index,
             end_depot=len(self.vans) + index,
             fixed_cost=0 if self._must_drive(van) else van.fixed_cents * UNITS_PER_CENT // self.unit,
@@ -237,7 +248,7 @@ class Translation:
             unit_distance_cost=round(van.cents_per_km * UNITS_PER_METRE / self.unit),
             unit_duration_cost=round(van.cents_per_hour * UNITS_PER_SECOND / self.unit),
             profile=self.profile_of[index],
-            initial_load=[self.load[index]],
+            initial_load=self.load[index],
             name=van.vehicle,
         )
 
