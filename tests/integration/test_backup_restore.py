@@ -20,7 +20,7 @@ from roundsman_core import lanes
 from roundsman_hub.__main__ import main
 from roundsman_hub.clock import Clock
 from roundsman_hub.derive.worker import catch_up
-from roundsman_hub.ingest.mqtt import Message
+from roundsman_hub.ingest.packets import Message
 from roundsman_hub.ingest.worker import Ingest
 from roundsman_hub.store import backup, embedded
 from roundsman_hub.store.audit import TrackAudit, audit_tracks
@@ -229,7 +229,8 @@ def test_a_dump_goes_into_an_empty_database_of_either_kind(
         van.talk(db)
         with db.transaction() as cur:
             cur.execute(
-                "WITH moved AS (DELETE FROM log.fixes WHERE seq <= 20 RETURNING *) INSERT INTO log.fixes SELECT time - interval '200 days', "
+                "WITH moved AS (DELETE FROM log.fixes WHERE seq <= 20 RETURNING *) "
+                "INSERT INTO log.fixes SELECT time - interval '200 days', "
                 "vehicle_id, session_no, seq, mono_ms, lat_e6, lon_e6, speed_cm_s, heading_cdeg, accuracy_dm, satellites, flags FROM moved"
             )
         backup.dump(dsn, folder / "old.dump")

@@ -184,9 +184,11 @@ def _go(connection: Connection, kind: Kind, to: int | None) -> None:
     for step in known:
         if step.name in applied and applied[step.name] != step.sha256:
             raise CannotMigrate(f"migration {step.name} was changed after it was applied here: use the release that made this database")
-    for step in reversed(known):
-        if to is not None and step.number > to and step.name in applied:
-            _back(connection, step)
+    away = [step for step in reversed(known) if to is not None and step.number > to and step.name in applied]
+    if stuck := next((step for step in away if step.back is None), None):
+        raise CannotMigrate(f"there is no way back from {stuck.name}: restore a backup that is older")
+    for step in away:
+        _back(connection, step)
     for step in known:
         if (to is None or step.number <= to) and step.name not in applied:
             _forth(connection, step, kind)
@@ -212,9 +214,8 @@ def _forth(connection: Connection, step: Migration, kind: Kind) -> None:
 
 
 def _back(connection: Connection, step: Migration) -> None:
-    if step.back is None:
-        raise CannotMigrate(f"there is no way back from {step.name}: restore a backup that is older")
     back = step.back
+    assert back is not None  # looked at before the first step was taken back
 
     def forget() -> None:
         connection.execute("DELETE FROM schema_migrations WHERE name = %s", (step.name,))
