@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
-from roundsman_agent import AgentError, __version__, health
+from roundsman_agent import AgentError, __version__, health, sampling
 from roundsman_agent.basemap import Basemap
 from roundsman_agent.blobs import Blobs
 from roundsman_agent.clock import Clock
@@ -21,6 +21,7 @@ from roundsman_agent.courier import Courier
 from roundsman_agent.inbox import Inbox
 from roundsman_agent.journal import COMMIT_S, Journal
 from roundsman_agent.outbox import Outbox
+from roundsman_agent.pipeline import Position
 from roundsman_agent.screen.state import View, moved, screen
 from roundsman_agent.screen.stream import Changes
 from roundsman_agent.sources import open_source
@@ -65,6 +66,7 @@ class Daemon:
         self._stop = asyncio.Event()
         self._started_s = time.monotonic()
         self._order = 0
+        self._told: Position | None = None
         self._link_up = False
         self._link_reason = "" if config.broker else "no broker is set: working alone"
         self.clock = Clock(base=config.time_base)
@@ -230,7 +232,8 @@ class Daemon:
 
     def _changed(self, more_than_position: bool) -> None:
         self._changes.tell(more_than_position)
-        if self.uplink is not None and not more_than_position:
+        at = self.unit.position
+        if self.uplink is not None and at is not None and not more_than_position and sampling.tells(self.unit.policy, self._told, at):
             self.uplink.moved()
 
     async def _document(self, kind: str, data: bytes) -> None:
@@ -246,6 +249,7 @@ class Daemon:
         self._link_reason = reason
         if up != self._link_up:
             self._link_up, self._link_since_utc_ms = up, self.clock.utc_ms()
+            self._told = None
             log.info("link to the hub is %s", "up" if up else "down")
             self._changes.tell(True)
 
@@ -295,6 +299,7 @@ class Daemon:
         stops = unit.remaining()[:1]
         times = unit.rounds.times(stops)
         self._order += 1
+        self._told = at
         return Now(
             session=self.outbox.session,
             order=self._order,

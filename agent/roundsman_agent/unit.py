@@ -22,6 +22,8 @@ from roundsman_agent.journal import Journal
 from roundsman_agent.outbox import Outbox
 from roundsman_agent.pipeline import DutyChanged, PipelineConfig, PipelineState, PlanChanged, Position, SitesChanged, Tick
 from roundsman_agent.rounds import Rounds
+from roundsman_agent.sampling import Policy
+from roundsman_agent.times import best_utc_ms
 from roundsman_agent.work import Work
 from roundsman_core.geo import LatLon
 from roundsman_wire.messages import (
@@ -47,11 +49,15 @@ log = logging.getLogger(__name__)
 AT_ONCE: Final = (Visit, Crossing, Receipt, Reordered, Risk, Note)
 
 
+AGREE_DRIFTS: Final = 8
+"""The system's date is taken while it lies within two seconds (at life's speed) of the receiver's; else the receiver's own."""
+
+
 class Instant(TypedDict):
-    """When something is logged: what every fact begins with."""
+    """When something is logged: what every fact begins with. `utc_ms` is None while neither receiver nor system knows the date."""
 
     mono_ms: int
-    utc_ms: int
+    utc_ms: int | None
 
 
 class Unit:
@@ -158,8 +164,7 @@ class Unit:
             self._receipt(held.header.version, held.hash, "in_force")
             if (kept := self.rounds.kept_order(before)) is not None:
                 self._record([kept])
-        done = [] if self.plan is None else [stop for stop in self.plan.stops if self.board.phase(stop.stop) == "done"]
-        self._step(PlanChanged.of(self.remaining(), done))
+        self._step(PlanChanged.of(self.remaining()))
         self._on_change(True)
 
     def _receipt(self, version: int, plan_hash: str, state: ReceiptState, reason: str | None = None) -> bool:
@@ -370,6 +375,14 @@ class Unit:
             sessions=self.outbox.told(),
         )
 
+    @property
+    def policy(self) -> Policy:
+        """How densely to keep and to tell: the settings file's, and the hub's wishes."""
+        return self._pipeline_config.policy
+
     def instant(self) -> Instant:
         """What a fact of this moment begins with."""
-        return Instant(mono_ms=self.clock.mono_ms(), utc_ms=self.clock.utc_ms())
+        config, mono_ms = self._pipeline_config, self.clock.mono_ms()
+        offset_ms = self.pipeline.timing.offset_ms
+        utc_ms = best_utc_ms(mono_ms, self.clock.utc_ms(), offset_ms, AGREE_DRIFTS * config.drift_ms, config.built_utc_ms)
+        return Instant(mono_ms=mono_ms, utc_ms=utc_ms)
