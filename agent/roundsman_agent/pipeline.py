@@ -228,7 +228,7 @@ def _fix(state: PipelineState, fix: Fix, config: PipelineConfig) -> tuple[Pipeli
     unbroken = state.newest is not None and gap is None
     speed_mps = _speed_mps(state.newest if unbroken else None, fix)
 
-    stand = standstill.step(state.standstill, fix.mono_ms, fix.position, speed_mps)
+    stand = standstill.step(state.standstill, fix.mono_ms, fix.position, speed_mps, fix.heading_deg)
     anchored = stand.anchor is not None
     place = stand.anchor or fix.position
 

@@ -41,6 +41,32 @@ def test_a_van_that_creeps_in_a_queue_is_let_go(place: Place) -> None:
     assert 0.6 * (freed - 20) < 6.0, "the anchor was never more than 6 m wrong"
 
 
+def test_a_van_that_creeps_slower_than_a_walk_takes_its_anchor_along(place: Place) -> None:
+    """A queue at 0.2 m/s: each fix is slow enough to stand, and after two minutes the van is 24 m on."""
+    noise = random.Random(8)
+    state, worst_m = MOVING, 0.0
+    for t in range(140):
+        at = place(max(t - 20, 0) * 0.2, 0)
+        said = place(max(t - 20, 0) * 0.2 + noise.gauss(0, 0.4), noise.gauss(0, 0.4))
+        creeps = t >= 20
+        state = standstill.step(state, t * 1000, said, 0.2 if creeps else 0.02, (90 + noise.gauss(0, 20)) % 360)
+        worst_m = max(worst_m, distance_m(state.anchor or said, at))
+    assert worst_m < 5.0
+
+
+def test_doppler_noise_of_a_poor_receiver_lets_no_parked_van_go(place: Place) -> None:
+    """0.1 m/s (one sigma), whichever way, for half an hour, while the place wanders by 6 m."""
+    noise = random.Random(2)
+    state, let_go = MOVING, 0
+    east_m = north_m = 0.0
+    for t in range(1_800):
+        east_m, north_m = 0.97 * east_m + noise.gauss(0, 0.7), 0.97 * north_m + noise.gauss(0, 0.7)
+        stood = state.anchor is not None
+        state = standstill.step(state, t * 1000, place(east_m, north_m), abs(noise.gauss(0, 0.1)), noise.uniform(0, 360))
+        let_go += stood and state.anchor is None
+    assert let_go == 0
+
+
 def test_a_van_that_is_carried_away_is_let_go(place: Place) -> None:
     states = run([*((t, place(0, 0), 0.0) for t in range(20)), *((20 + t, place(100 + t, 0), 0.0) for t in range(3))])
     assert [s.anchor is not None for s in states[19:]] == [True, True, True, False]
