@@ -47,10 +47,9 @@ def hear_presence(cur: Cursor, vehicle: str, fleet: str, presence: Presence, clo
 
 def hear_now(cur: Cursor, told: Sequence[tuple[str, str, Now]], clock: Clock) -> list[tuple[str, str]]:
     """Move the live markers: `told` is (vehicle, fleet, what it said). Returns (vehicle, fleet) of those that moved."""
-    horizon_ms, seen = to_ms(clock.now() + FUTURE), clock.real_now()
-    moved = []
-    for vehicle, fleet, now in told:
-        time = None if now.utc_ms is None or not 0 <= now.utc_ms <= horizon_ms else from_ms(now.utc_ms)
-        if now_store.place(cur, vehicle, fleet, now, time=time, at_real=seen):
-            moved.append((vehicle, fleet))
-    return moved
+    horizon_ms = to_ms(clock.now() + FUTURE)
+    timed = [
+        (vehicle, fleet, now, None if now.utc_ms is None or not 0 <= now.utc_ms <= horizon_ms else from_ms(now.utc_ms))
+        for vehicle, fleet, now in told
+    ]
+    return now_store.place(cur, timed, at_real=clock.real_now())

@@ -277,7 +277,7 @@ def test_the_live_marker_never_goes_back_when_an_older_session_becomes_known(van
     def seen(session: str, order: int) -> bool:
         now = Now(session=session, order=order, mono_ms=1, utc_ms=None, lat_e6=order, lon_e6=0)
         with van.db.transaction() as cur:
-            return now_store.place(cur, van.vehicle, van.fleet, now, time=None, at_real=EIGHT)
+            return bool(now_store.place(cur, [(van.vehicle, van.fleet, now, None)], at_real=EIGHT))
 
     van.arrives(new, [alive(1)], minute=1)
     assert seen(new, 50)
