@@ -55,6 +55,7 @@ def _parser() -> argparse.ArgumentParser:
     serve.add_argument("--wal-archive", metavar="DIR", help="from now on, copy the embedded database's WAL there; off: no longer")
     serve.add_argument("--mqtt", metavar="mqtt://USER:PASSWORD@HOST:PORT", help="a broker run elsewhere, as the hub's programs reach it")
     serve.add_argument("--vans-host", default="127.0.0.1", help="address that vans reach the broker at (default: loopback only)")
+    serve.add_argument("--files-port", type=int, help="port of the vans' files; 0: any free one (default: 8884, or as before)")
     serve.add_argument("--vans-port", type=int, help="port of the vans' listener; 0: any free one (default: 8883, or as before)")
     serve.add_argument("--api-host", default="127.0.0.1")
     serve.add_argument("--api-port", type=int, default=8080, help="0: any free one")
@@ -131,6 +132,7 @@ def _serve(options: argparse.Namespace) -> int:
             api=Endpoint(host=options.api_host, port=options.api_port),
             vans_host=options.vans_host,
             vans_port=options.vans_port,
+            files_port=options.files_port,
             broker=_broker_login(options.mqtt) if options.mqtt else None,
             database_url=options.database_url or None,
             wal_archive=options.wal_archive,

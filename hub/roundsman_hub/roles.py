@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import signal
+import ssl
 import threading
 from collections.abc import Callable
 from types import FrameType
@@ -58,7 +59,7 @@ def run_plan(settings: Settings, stop: threading.Event) -> None:
             Database.connect(settings.database_url) as db,
             EngineProcess("pyvrp") as pyvrp,
             EngineProcess("ortools") as ortools,  # started with the first plan that is late
-            Publisher(db, settings.hub_broker, signer, clock) as publisher,
+            Publisher(db, settings.hub_broker, signer, clock, files_url=settings.files_url) as publisher,
         ):
             planner = Planner(db, roads, signer, clock, publisher.wake)
             eta = threading.Thread(target=EtaWorker(db, eta_roads, clock).run, args=(stop,), name="eta", daemon=True)
@@ -91,13 +92,7 @@ def run_api(settings: Settings, stop: threading.Event) -> None:
                     timeout_graceful_shutdown=API_ENDS_WITHIN_S,
                 )
             )
-
-            def end_when_told() -> None:
-                stop.wait()
-                server.should_exit = True
-
-            threading.Thread(target=end_when_told, name="end", daemon=True).start()
-            server.run()
+            _serve_until(server, stop)
             if not server.started:
                 raise HubError(f"the API did not start on {settings.api}")
     finally:
@@ -109,6 +104,54 @@ def run_upkeep(settings: Settings, stop: threading.Event) -> None:
     from roundsman_hub.upkeep import worker
 
     worker.run(settings, Clock(settings.time_base), stop)
+
+
+def run_files(settings: Settings, stop: threading.Event) -> None:
+    """Take vans' photos, and give them the map."""
+    from roundsman_hub.files.app import VanProtocol, application
+    from roundsman_hub.pki import open_pki
+    from roundsman_hub.roads.basemap import write_basemap
+    from roundsman_hub.store.blobs import BlobStore
+    from roundsman_hub.store.db import Database
+
+    if settings.files is None:
+        stop.wait()
+        return
+    pki = open_pki(settings.pki_dir, hosts=[settings.files.host])
+    osm, cache_dir = settings.osm, settings.cache_dir
+    with Database.connect(settings.database_url, max_size=4) as db:
+        store = BlobStore(db, settings.blobs_dir)
+        app = application(store, Clock(settings.time_base), lambda: write_basemap(osm, cache_dir) if osm is not None else None)
+        server = uvicorn.Server(
+            uvicorn.Config(
+                app,
+                host=settings.files.host,
+                port=settings.files.port,
+                http=VanProtocol,
+                lifespan="off",
+                log_level="warning",
+                access_log=False,
+                timeout_graceful_shutdown=API_ENDS_WITHIN_S,
+                ssl_certfile=pki.broker_cert_file,
+                ssl_keyfile=pki.broker_key_file,
+                ssl_ca_certs=str(pki.ca_file),
+                ssl_cert_reqs=ssl.CERT_REQUIRED,
+            )
+        )
+        _serve_until(server, stop)
+        if not server.started:
+            raise HubError(f"the vans' files could not be served on {settings.files}")
+
+
+def _serve_until(server: uvicorn.Server, stop: threading.Event) -> None:
+    """Serve until told to end."""
+
+    def end_when_told() -> None:
+        stop.wait()
+        server.should_exit = True
+
+    threading.Thread(target=end_when_told, name="end", daemon=True).start()
+    server.run()
 
 
 def open_settings_roads(settings: Settings) -> RoadNetwork:
@@ -123,6 +166,7 @@ ROLES: Final[dict[str, Callable[[Settings, threading.Event], None]]] = {
     "derive": run_derive,
     "plan": run_plan,
     "api": run_api,
+    "files": run_files,
     "upkeep": run_upkeep,
 }
 

@@ -33,17 +33,19 @@ from roundsman_hub.supervise import BrokerKeeper, DatabaseKeeper, Say, Superviso
 
 VANS_PORT: Final = 8883
 """The registered port of MQTT over TLS."""
+FILES_PORT: Final = 8884
 READY_WITHIN_S: Final = 60.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
-    """What the command line chose. `broker`: the hub's login at a broker that is run elsewhere; `vans_port` 0: any free one."""
+    """What the command line chose. `broker`: the hub's login at a broker that is run elsewhere; a port 0: any free one."""
 
     data_dir: Path
     api: Endpoint
     vans_host: str = "127.0.0.1"
     vans_port: int | None = None
+    files_port: int | None = None
     broker: BrokerLogin | None = None
     database_url: str | None = None
     wal_archive: str | None = None
@@ -97,7 +99,11 @@ def _run(options: Options, say: Say, stack: contextlib.ExitStack) -> None:
     pids: dict[str, Callable[[], int | None]] = {"serve": os.getpid}
     ends = stack.enter_context(_together())
 
-    vans = Endpoint(host=options.vans_host, port=_vans_port(options, data_dir))
+    vans = Endpoint(host=options.vans_host, port=_port(options, options.vans_port, VANS_PORT, data_dir / "broker" / "vans.port"))
+    files_port = options.files_port if options.files_port is not None else 0 if options.vans_port == 0 else None
+    files = Endpoint(host=options.vans_host, port=_port(options, files_port, FILES_PORT, data_dir / "broker" / "files.port"))
+    require_free(files, what="the vans' files", option="--files-port")
+    write_private(data_dir / "broker" / "files.port", str(files.port))
     login = options.broker
     if login is None:
         require_free(vans, what="the vans' broker", option="--vans-port")
@@ -126,6 +132,7 @@ def _run(options: Options, say: Say, stack: contextlib.ExitStack) -> None:
         database_url=database_url,
         hub_broker=login,
         vans_broker=vans,
+        files=files,
         api=replace(options.api, port=options.api.port or free_port(options.api.host)),
         osm=options.osm.absolute() if options.osm else None,
         osrm_url=options.osrm_url,
@@ -199,18 +206,17 @@ def _together() -> Iterator[list[Callable[[], None]]]:
             thread.join()
 
 
-def _vans_port(options: Options, data_dir: Path) -> int:
+def _port(options: Options, chosen: int | None, usual: int, told: Path) -> int:
     """The port that was chosen; else the one that vans were told before; else the usual one, or a free one where that is taken."""
-    if options.vans_port is not None:
-        return options.vans_port or free_port(options.vans_host)
-    told = data_dir / "broker" / "vans.port"
+    if chosen is not None:
+        return chosen or free_port(options.vans_host)
     if told.exists():
         return int(told.read_text())
     try:
-        require_free(Endpoint(host=options.vans_host, port=VANS_PORT), what="the vans' broker", option="--vans-port")
+        require_free(Endpoint(host=options.vans_host, port=usual), what="vans", option="a port option")
     except broker.PortTaken:
         return free_port(options.vans_host)
-    return VANS_PORT
+    return usual
 
 
 def _migrated(database_url: str) -> str:

@@ -58,6 +58,8 @@ class Settings:
         The broker's listener for vans (mutual TLS): what `provision` writes into a van's agent.toml.
     api : Endpoint
         Where the HTTP API and the pages are.
+    files : Endpoint or None
+        Where vans put photos and fetch the map (HTTPS, mutual TLS); None: nowhere.
     osm : Path or None
         Street extract (.osm.pbf): roads, addresses, base map.
     osrm_url : str or None
@@ -73,6 +75,7 @@ class Settings:
     hub_broker: BrokerLogin
     vans_broker: Endpoint
     api: Endpoint
+    files: Endpoint | None = None
     osm: Path | None = None
     osrm_url: str | None = None
     osrm_table: int | None = None
@@ -94,12 +97,23 @@ class Settings:
     def api_url(self) -> str:
         return f"http://{self.api}"
 
+    @property
+    def files_url(self) -> str:
+        """What vans are told of `files`; empty: nowhere."""
+        return f"https://{self.files}" if self.files is not None else ""
+
+    @property
+    def blobs_dir(self) -> Path:
+        """Photos and signatures that vans sent."""
+        return self.data_dir / "blobs"
+
     def save(self, **also: Any) -> None:
         """Write DIR/hub.json (0600: it holds the hub's own broker password). `also`: what people and tests look up, such as pids."""
         body = {
             "api_url": self.api_url,
             "api": {"host": self.api.host, "port": self.api.port},
             "broker": {"host": self.vans_broker.host, "port": self.vans_broker.port},
+            "files": {"host": self.files.host, "port": self.files.port} if self.files else None,
             "hub_broker": {
                 "host": self.hub_broker.host,
                 "port": self.hub_broker.port,
@@ -135,6 +149,7 @@ def load(data_dir: Path) -> Settings:
             hub_broker=BrokerLogin(**body["hub_broker"]),
             vans_broker=Endpoint(**body["broker"]),
             api=Endpoint(**body["api"]),
+            files=Endpoint(**body["files"]) if body.get("files") else None,
             osm=Path(body["osm"]) if body["osm"] else None,
             osrm_url=body["osrm_url"],
             osrm_table=body["osrm_table"],

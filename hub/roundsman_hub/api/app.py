@@ -14,7 +14,7 @@ from starlette.datastructures import MutableHeaders
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from roundsman_hub.api import customer, fleet, history, keys_doors, live_doors, numbers, orders, pages, problems, tracks
+from roundsman_hub.api import customer, fleet, history, keys_doors, live_doors, numbers, orders, pages, problems, proofs, tracks
 from roundsman_hub.api.desk import AtDesk, Desk
 from roundsman_hub.api.problems import ProblemDocument, documented
 from roundsman_hub.domain.roles import PERMISSIONS, ROLES
@@ -98,6 +98,7 @@ def create_app(settings: Settings, db: Database, clock: Clock, geocoder: Geocode
         redoc_url=None,
     )
     app.state.extract = None if settings.osm is None else (settings.osm, settings.cache_dir)
+    app.state.blobs_dir = settings.blobs_dir
     app.state.broadcaster = broadcaster
     app.state.desk = Desk(db=db, clock=clock, geocoder=geocoder, roads=roads)
     problems.install(app)
@@ -117,7 +118,7 @@ def create_app(settings: Settings, db: Database, clock: Clock, geocoder: Geocode
             cur.execute("SELECT 1")
         return Health(status="ready")
 
-    for room in (fleet, orders, live_doors, tracks, history, numbers, keys_doors, customer, pages):
+    for room in (fleet, orders, proofs, live_doors, tracks, history, numbers, keys_doors, customer, pages):
         app.include_router(room.router)
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]  # FastAPI's own way to extend the document
     return app

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import Any, LiteralString
 
 import msgspec
 from psycopg import Cursor
 
 from roundsman_core.geo import LatLon, distance_m
+from roundsman_hub.clock import Clock
 from roundsman_hub.pki import Signer
 from roundsman_hub.store.rows import Row, rows
 from roundsman_wire.envelopes import seal
@@ -17,11 +19,19 @@ MAX_SITES_BYTES = 65_536
 """Fences of one van, before deflation: the nearest to its depot are kept when there are more."""
 
 _UNITS: LiteralString = """
-    SELECT v.vehicle_id, v.fleet_id, coalesce(s.version, 0) AS sites_version, d.lat_e6, d.lon_e6, e.epoch
-    FROM vehicles v JOIN depots d USING (depot_id) LEFT JOIN sites_versions s ON s.fleet_id = v.fleet_id CROSS JOIN log.epoch e
+    SELECT v.vehicle_id, v.fleet_id, coalesce(s.version, 0) AS sites_version, d.lat_e6, d.lon_e6, e.epoch, f.timezone,
+           c.version AS config_version, c.hash AS config_hash
+    FROM vehicles v JOIN depots d USING (depot_id) JOIN fleets f ON f.fleet_id = v.fleet_id
+    LEFT JOIN sites_versions s ON s.fleet_id = v.fleet_id LEFT JOIN unit_configs c USING (vehicle_id) CROSS JOIN log.epoch e
     WHERE v.retired_at IS NULL ORDER BY v.vehicle_id
 """
 _FENCES: LiteralString = "SELECT * FROM fences WHERE fleet_id = %s AND deleted_at IS NULL ORDER BY fence_id"
+
+
+_TOLD: LiteralString = """
+    INSERT INTO unit_configs (vehicle_id, fleet_id, version, hash) VALUES (%s, %s, %s, %s)
+    ON CONFLICT (vehicle_id) DO UPDATE SET version = excluded.version, hash = excluded.hash
+"""
 
 
 class Document(msgspec.Struct, frozen=True, kw_only=True):
@@ -38,10 +48,20 @@ def units(cur: Cursor[Any]) -> list[Row]:
     return rows(cur, _UNITS)
 
 
-def config_of(unit: Row, signer: Signer) -> Document:
-    """A unit's config: the signing keys to trust. Its version is the newest key's age, so the same keys are the same document."""
-    config = Config(version=signer.made_utc_ms, trusted_keys={signer.key_id: signer.public_hex})
-    return _sealed(unit, "config", config.version, config, signer)
+def config_of(cur: Cursor[Any], unit: Row, signer: Signer, files_url: str, clock: Clock, *, told: int) -> Document | None:
+    """A unit's config: the signing keys to trust, where its large things go, whose time it keeps; None if version `told` says the same.
+
+    What was said before keeps its version; anything else gets a higher one, also after the database was restored.
+    """
+    config = Config(version=0, trusted_keys={signer.key_id: signer.public_hex}, blobs_url=files_url or None, time_zone=unit["timezone"])
+    text = hashlib.sha256(msgspec.json.encode(config)).hexdigest()[:16]
+    version = unit["config_version"] or 0
+    if text != unit["config_hash"]:
+        version = max(version + 1, signer.made_utc_ms, clock.utc_ms())
+        cur.execute(_TOLD, (unit["vehicle_id"], unit["fleet_id"], version, text))
+    if version == told:
+        return None
+    return _sealed(unit, "config", version, msgspec.structs.replace(config, version=version), signer)
 
 
 def sites_of(cur: Cursor[Any], unit: Row, signer: Signer) -> Document | None:

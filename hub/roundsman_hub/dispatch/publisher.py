@@ -67,10 +67,12 @@ class Publisher:
     signer : Signer
         For sites and config; plans are already sealed.
     clock : Clock
+    files_url : str
+        Where vans put photos and fetch the map; empty: nowhere.
     """
 
-    def __init__(self, db: Database, broker: BrokerLogin, signer: Signer, clock: Clock) -> None:
-        self._db, self._broker, self._signer, self._clock = db, broker, signer, clock
+    def __init__(self, db: Database, broker: BrokerLogin, signer: Signer, clock: Clock, *, files_url: str = "") -> None:
+        self._db, self._broker, self._signer, self._clock, self._files_url = db, broker, signer, clock, files_url
         self._changed = threading.Condition()
         self._woken = True
         self._stopping = False
@@ -176,8 +178,9 @@ class Publisher:
             self._send(connection, documents)
             for unit in units(cur):
                 vehicle = unit["vehicle_id"]
-                if (vehicle, "config") not in connection.published:
-                    self._send(connection, [config_of(unit, self._signer)])
+                told = connection.published.get((vehicle, "config"), 0)
+                config = config_of(cur, unit, self._signer, self._files_url, self._clock, told=told)
+                self._send(connection, [config] if config else [])
                 if unit["sites_version"] != connection.published.get((vehicle, "sites"), 0):
                     sites = sites_of(cur, unit, self._signer)
                     self._send(connection, [sites] if sites else [])

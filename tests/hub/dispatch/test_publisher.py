@@ -53,6 +53,13 @@ def van_hears(desk: Desk, broker: Broker, folder: Path) -> Iterator[queue.Queue[
         client.loop_stop()
 
 
+def config_version(desk: Desk) -> Any:
+    """Of the config that the van was last told; None: it was told none yet."""
+    with desk.db.transaction() as cur:
+        found = cur.execute("SELECT version FROM unit_configs WHERE vehicle_id = %s", (desk.vehicle,)).fetchone()
+    return None if found is None else found["version"]
+
+
 def wait_for(heard: queue.Queue[tuple[str, int]], kind: str, version: int) -> None:
     while heard.get(timeout=10) != (kind, version):
         pass
@@ -102,7 +109,14 @@ def test_fences_and_keys_reach_the_van(desk: Desk, running_broker: Broker, tmp_p
         Publisher(desk.db, running_broker.hub, desk.pki.signer(), desk.clock) as publisher,
         van_hears(desk, running_broker, tmp_path / "van") as heard,
     ):
-        wait_for(heard, "config", desk.pki.signer().made_utc_ms)
+        eventually(lambda: config_version(desk) is not None)
+        first = config_version(desk)
+        wait_for(heard, "config", first)
+        with desk.db.transaction() as cur:
+            cur.execute("UPDATE fleets SET timezone = 'Europe/Helsinki' WHERE fleet_id = %s", (desk.fleet,))
+        publisher.wake()
+        eventually(lambda: config_version(desk) > first)
+        wait_for(heard, "config", config_version(desk))
         with desk.db.transaction() as cur:
             ring = [[(50_000_000, 10_000_000)]]
             add_fence(cur, desk.fleet, name="Yard", rings_e6=ring, radius_m=80.0, dwell_s=None, speed_limit_cm_s=None)
