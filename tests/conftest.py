@@ -23,6 +23,8 @@ from roundsman_hub.store.db import Database
 from roundsman_hub.store.migrate import migrate
 
 TEMPLATE = "roundsman_template"
+CANNOT_BE_MADE = 3
+"""What `.ci/timescaledb-root` ends with where TimescaleDB's half is rightly skipped."""
 QUICK = {"fsync": "off", "full_page_writes": "off", "shared_buffers": "32MB", "max_connections": "60"}
 """The tests kill the server, never the machine: what the kernel has is safe."""
 
@@ -35,10 +37,18 @@ class Server:
     dsn: Callable[[str], str]
 
 
+@dataclass(frozen=True, kw_only=True)
+class Missing:
+    """A kind of server that is not there. `owed`: it could be had here, so its tests fail; else they are skipped."""
+
+    reason: str
+    owed: bool
+
+
 @pytest.fixture(scope="session")
-def _made() -> Iterator[dict[str, Server | str]]:
-    """Servers made so far in this run, by kind; or the reason why a kind cannot be had. All are ended with the run."""
-    made: dict[str, Server | str] = {}
+def _made() -> Iterator[dict[str, Server | Missing]]:
+    """Servers made so far in this run, by kind; or why a kind is missing. All are ended with the run."""
+    made: dict[str, Server | Missing] = {}
     ends: list[Callable[[], None]] = []
     made["plain"], end = _plain()
     ends.append(end)
@@ -47,14 +57,14 @@ def _made() -> Iterator[dict[str, Server | str]]:
         end()
 
 
-class _Lazily(dict[str, Server | str]):
+class _Lazily(dict[str, Server | Missing]):
     """Starts TimescaleDB only when a test first asks for it: a run of unit tests does not wait for it."""
 
-    def __init__(self, made: dict[str, Server | str], ends: list[Callable[[], None]]) -> None:
+    def __init__(self, made: dict[str, Server | Missing], ends: list[Callable[[], None]]) -> None:
         super().__init__(made)
         self._ends = ends
 
-    def __missing__(self, kind: str) -> Server | str:
+    def __missing__(self, kind: str) -> Server | Missing:
         self[kind], end = _timescaledb()
         self._ends.append(end)
         return self[kind]
@@ -72,7 +82,7 @@ def _plain() -> tuple[Server, Callable[[], None]]:
     return Server(kind="plain", dsn=server.dsn), end
 
 
-def _timescaledb() -> tuple[Server | str, Callable[[], None]]:
+def _timescaledb() -> tuple[Server | Missing, Callable[[], None]]:
     given = os.environ.get("DATABASE_URL_TIMESCALE")
     if given:
         base = given.rstrip("/").rpartition("/")[0]
@@ -84,7 +94,8 @@ def _timescaledb() -> tuple[Server | str, Callable[[], None]]:
     script = Path(__file__).parents[1] / ".ci" / "timescaledb-root"
     found = subprocess.run([script], capture_output=True, text=True, check=False)
     if found.returncode != 0:
-        return found.stderr.strip().splitlines()[-1], lambda: None
+        reason = (found.stderr.strip().splitlines() or ["the script said nothing"])[-1]
+        return Missing(reason=reason, owed=found.returncode != CANNOT_BE_MADE), lambda: None
     return _in_root(Path(found.stdout.strip()))
 
 
@@ -145,14 +156,15 @@ def _in_root(root: Path) -> tuple[Server, Callable[[], None]]:
 
 
 @pytest.fixture(scope="session")
-def make_database(_made: dict[str, Server | str]) -> Callable[[str], str]:
-    """Function: kind ("plain" or "timescaledb") → connection string of a fresh, migrated database. Skips where the kind cannot be had."""
+def make_database(_made: dict[str, Server | Missing]) -> Callable[[str], str]:
+    """Function: kind ("plain" or "timescaledb") → connection string of a fresh, migrated database. Skips where the kind cannot be had;
+    fails where it could be."""
     numbers = itertools.count(1)
 
     def make(kind: str) -> str:
         server = _made[kind]
-        if isinstance(server, str):
-            pytest.skip(server)
+        if isinstance(server, Missing):
+            (pytest.fail if server.owed else pytest.skip)(server.reason)
         name = f"test_{next(numbers)}"
         with psycopg.connect(server.dsn("postgres"), autocommit=True) as connection:
             # TimescaleDB's launcher may sit in the template for a moment: the server is asked again, which is why this is a loop.
