@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Callable, Iterable
+from datetime import datetime, timedelta
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec import structs
 
-from roundsman_agent import fences
+from roundsman_agent import fences, hours
 from roundsman_agent.fences import At, Membership, Sites
 from roundsman_core.geo import LatLon, LocalFrame, distance_m
-from roundsman_wire.messages import Crossing, Fence
+from roundsman_wire.messages import ActiveHours, Crossing, Fence
 from roundsman_wire.messages import Sites as SitesMessage
 
 Place = Callable[[float, float], LatLon]
@@ -40,13 +44,24 @@ def sites(*these: Fence) -> Sites:
     return found
 
 
-def run(path: Iterable[tuple[float, float, float]], where: Sites, speed_mps: float | None = None, unbroken: bool = True) -> list[Crossing]:
-    state, out = Membership(), []
+def walk(
+    path: Iterable[tuple[float, float, float]],
+    where: Sites,
+    state: Membership | None = None,
+    *,
+    speed_mps: float | None = None,
+    unbroken: bool = True,
+) -> tuple[Membership, list[Crossing]]:
+    state, out = state or Membership(), []
     for t_s, east_m, north_m in path:
         now = At(mono_ms=round(t_s * 1000), utc_ms=None, position=FRAME.to_latlon(east_m, north_m), speed_mps=speed_mps, unbroken=unbroken)
         state, crossings = fences.step(state, now, where)
         out += crossings
-    return out
+    return state, out
+
+
+def run(path: Iterable[tuple[float, float, float]], where: Sites, speed_mps: float | None = None, unbroken: bool = True) -> list[Crossing]:
+    return walk(path, where, speed_mps=speed_mps, unbroken=unbroken)[1]
 
 
 def brief(crossings: Iterable[Crossing]) -> list[tuple[str, str, int]]:
@@ -109,12 +124,134 @@ def test_speeding_is_told_once_an_episode_and_not_for_one_fix() -> None:
 
 
 def test_a_fence_that_is_taken_away_is_forgotten_without_an_exit() -> None:
-    state, _ = fences.step(Membership(), At(mono_ms=0, utc_ms=None, position=FRAME.to_latlon(0, 0)), sites(circle("old", 0, 0, 50)))
-    state, crossings = fences.step(
-        state.elsewhere(), At(mono_ms=1, utc_ms=None, position=FRAME.to_latlon(0, 0)), sites(circle("new", 0, 0, 50))
-    )
-    assert brief(crossings) == [("enter", "new", 0)]
+    state, first = walk([(0, 0, 0), (1, 0, 0)], sites(circle("old", 0, 0, 50)))
+    state, crossings = walk([(2, 0, 0), (3, 0, 0)], sites(circle("new", 0, 0, 50)), state.elsewhere())
+    assert brief(first) == [("enter", "old", 0)]
+    assert brief(crossings) == [("enter", "new", 2)]
     assert set(state.inside) == {"new"}
+
+
+def test_a_new_version_of_the_fences_makes_no_crossing_of_its_own() -> None:
+    """The hub pushes fences while the van stands in two of them, drives in a third, and is on its way out of a fourth."""
+    old = sites(*(circle(f"f{n}", 0, 0, 60 + 40 * n) for n in range(4)))
+    state, first = walk([(t, 0, 0) for t in range(5)], old)
+    assert len(first) == 4
+    new, wrong = fences.index(SitesMessage(version=8, fences=(*(s.fence for s in reversed(old.spots)), circle("far", 900, 0, 50))))
+    assert not wrong
+    state, crossings = walk([(5, 82, 0), (6, 84, 0)], new, state.elsewhere())
+    assert crossings == []
+    _, crossings = walk([(7, 90, 0)], old, state.elsewhere())
+    assert brief(crossings) == [("exit", "f0", 5)], "the count of fixes outside went on through both versions"
+
+
+# ── beside a fence ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_road_along_a_fence_crosses_nothing() -> None:
+    """Seven metres beside the line, wandering two metres over it now and then."""
+    noise = random.Random(5)
+    path = [(float(t), -600 + 12.0 * t, 100 + 7 + noise.gauss(0, 4)) for t in range(100)]
+    wide = Fence(fence="yard", name="yard", rings_e6=(ring((-500, -100), (500, -100), (500, 100), (-500, 100)),))
+    assert run(path, sites(wide), speed_mps=12.0) == []
+
+
+def test_parked_beside_a_fence_crosses_nothing() -> None:
+    noise = random.Random(6)
+    assert run([(float(t), 112 + noise.gauss(0, 5), noise.gauss(0, 5)) for t in range(3_000)], sites(circle("yard", 0, 0, 100))) == []
+
+
+def test_parked_at_the_very_edge_is_inside_after_a_minute() -> None:
+    assert brief(run([(float(t), 95, 0) for t in range(90)], sites(circle("yard", 0, 0, 100)))) == [("enter", "yard", 0)]
+
+
+def test_a_fence_narrower_than_the_core_can_be_entered() -> None:
+    gate = Fence(fence="gate", name="gate", rings_e6=(ring((-3, -40), (3, -40), (3, 40), (-3, 40)),))
+    assert brief(run([(float(t), 0.0, 30.0 - t) for t in range(9)], sites(gate))) == [("enter", "gate", 0)]
+
+
+# ── hours ───────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def at_night(zone: str = "Europe/Berlin", days: int = 127, start_min: int = 22 * 60, end_min: int = 6 * 60) -> Fence:
+    hours = ActiveHours(days=days, start_min=start_min, end_min=end_min)
+    return structs.replace(circle("quiet", 0, 0, 100), active=(hours,), time_zone=zone)
+
+
+def holds(fence: Fence, *, at: str) -> bool:
+    found = hours.of(fence)
+    assert found is not None
+    return found.hold(round(datetime.fromisoformat(at).timestamp() * 1000))
+
+
+@pytest.mark.parametrize(
+    ("at", "inside"),
+    [
+        ("2026-03-28T21:30:00+01:00", False),
+        ("2026-03-28T22:00:00+01:00", True),
+        ("2026-03-29T01:59:00+01:00", True),  # the night that summer time begins: an hour shorter
+        ("2026-03-29T05:59:00+02:00", True),
+        ("2026-03-29T06:00:00+02:00", False),
+        ("2026-10-25T02:30:00+02:00", True),  # the night that it ends: half past two comes twice
+        ("2026-10-25T02:30:00+01:00", True),
+        ("2026-10-25T05:59:00+01:00", True),
+        ("2026-10-25T06:00:00+01:00", False),
+    ],
+)
+def test_hours_are_on_the_local_wall_clock_when_it_changes_too(at: str, inside: bool) -> None:
+    assert holds(at_night(), at=at) is inside
+
+
+def test_hours_past_midnight_belong_to_the_day_they_begin_on() -> None:
+    friday = at_night(days=1 << 4)
+    assert holds(friday, at="2026-06-05T23:00:00+02:00")
+    assert holds(friday, at="2026-06-06T05:00:00+02:00"), "Saturday morning is still Friday's night"
+    assert not holds(friday, at="2026-06-06T23:00:00+02:00")
+    assert not holds(friday, at="2026-06-05T05:00:00+02:00")
+    assert not holds(at_night("America/New_York"), at="2026-06-06T01:00:00+02:00"), "whose clock"
+
+
+def test_where_hours_begin_and_end_the_van_enters_and_leaves_on_the_spot() -> None:
+    start = datetime.fromisoformat("2026-06-05T21:59:30+02:00")
+    state, out = Membership(), []
+    for second in range(0, 8 * 3600 + 60, 10):
+        utc_ms = round((start + timedelta(seconds=second)).timestamp() * 1000)
+        state, told = fences.step(state, At(mono_ms=second * 1000, utc_ms=utc_ms, position=FRAME.to_latlon(0, 0)), sites(at_night()))
+        out += told
+    assert [(c.event, datetime.fromtimestamp((c.utc_ms or 0) / 1000, start.tzinfo).strftime("%H:%M:%S")) for c in out] == [
+        ("enter", "22:00:00"),
+        ("exit", "06:00:00"),
+    ]
+
+
+def test_without_a_date_hours_neither_begin_nor_end() -> None:
+    assert run([(float(t), 0, 0) for t in range(30)], sites(at_night())) == []
+
+
+def test_hours_on_no_clock_are_named() -> None:
+    wrong = [at_night("Mars/Olympus"), at_night(start_min=1_500), at_night(days=0)]
+    _, said = fences.index(SitesMessage(version=1, fences=tuple(wrong)))
+    assert [text.split(": ")[1] for text in said] == [
+        "no time zone 'Mars/Olympus'",
+        "its hours are on no clock",
+        "its hours are on no clock",
+    ]
+
+
+# ── many ────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_three_thousand_fences_are_crossed_as_each_alone_would_be() -> None:
+    pick = random.Random(8)
+    many = [circle(f"f{n}", pick.uniform(-4_000, 4_000), pick.uniform(-4_000, 4_000), pick.uniform(20, 150)) for n in range(3_000)]
+    path = [(float(t), -3_000 + 11.0 * t, 400 * math.sin(t / 60)) for t in range(500)]
+    together = run(path, sites(*many), speed_mps=11.0)
+    assert len(together) > 50
+    crossed = {c.fence for c in together}
+    apart = [
+        c for fence in many if fence.fence in crossed for c in run(path, sites(many[0], fence), speed_mps=11.0) if c.fence == fence.fence
+    ]
+    key = [(c.fence, c.event, c.mono_ms) for c in together]
+    assert sorted(key) == sorted((c.fence, c.event, c.mono_ms) for c in apart)
 
 
 def test_a_fence_that_is_none_is_named_and_the_others_serve() -> None:
@@ -123,7 +260,7 @@ def test_a_fence_that_is_none_is_named_and_the_others_serve() -> None:
     empty = Fence(fence="f_3", name="nothing", rings_e6=())
     found, wrong = fences.index(SitesMessage(version=1, fences=(empty, broken, nowhere, circle("good", 0, 0, 50))))
     assert [text.split(":")[0] for text in wrong] == ["fence f_3 (nothing)", "fence f_1 (two corners)", "fence f_2 (off the globe)"]
-    assert brief(run([(0, 0, 0)], found)) == [("enter", "good", 0)]
+    assert brief(run([(0, 0, 0), (1, 0, 0)], found)) == [("enter", "good", 0)]
 
 
 @settings(deadline=None)
