@@ -242,6 +242,8 @@ def _fix(state: PipelineState, fix: Fix, config: PipelineConfig) -> tuple[Pipeli
 
     sample = Sample(mono_ms=fix.mono_ms, position=place, speed_mps=fix.speed_mps, heading_deg=fix.heading_deg, anchored=anchored)
     kept = state.kept
+    if gap is not None and state.newest is not None and kept is not None and kept.mono_ms < state.newest.mono_ms < fix.mono_ms:
+        out.append(_before_gap(state.newest, state.standstill.anchor))
     near, is_near = sampling.nearness(state.nearness, place, (s.position for s in state.stops), config.policy.near_stop_m)
     if phases or crossings or sampling.keeps(config.policy, kept if unbroken else None, sample, near_stop=is_near):
         flags = (GAP_BEFORE if not unbroken else 0) | (ANCHORED if anchored else 0)
@@ -304,6 +306,11 @@ def _gap(state: PipelineState, fix: Fix, *, anew: bool) -> tuple[FixGap | None, 
     intervals_ms = (*state.intervals_ms[-(USUAL_OF - 1) :], max(passed_ms, 0))
     gap = FixGap(mono_ms=fix.mono_ms, utc_ms=fix.utc_ms, from_utc_ms=before.utc_ms or 0, reason=state.trouble or "silent")
     return gap, intervals_ms
+
+
+def _before_gap(newest: Fix, anchor: LatLon | None) -> FixRow:
+    """The last fix before a gap, which sampling had not kept: a track without it would end hundreds of metres before the tunnel."""
+    return to_row(newest) if anchor is None else to_row(replace(newest, position=anchor), ANCHORED)
 
 
 def _speed_mps(before: Fix | None, fix: Fix) -> float:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from bisect import bisect_right
 from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
@@ -11,11 +13,11 @@ import pytest
 from roundsman_agent import nmea
 from roundsman_agent.fix import Fix
 from roundsman_agent.nmea import Epoch
-from roundsman_agent.pipeline import Output, PipelineConfig, PipelineState
+from roundsman_agent.pipeline import Output, PipelineConfig, PipelineState, Position
 from roundsman_agent.replay import length_m
-from roundsman_agent.sampling import Mode, Policy
+from roundsman_agent.sampling import Mode, Policy, strayed_m, tells
 from roundsman_agent.sources import epochs_of
-from roundsman_core.geo import LatLon, distance_m
+from roundsman_core.geo import LatLon, LocalFrame, distance_m
 from roundsman_wire.messages import ANCHORED, GAP_BEFORE, FixGap, FixRow, Visit
 
 Drive = Callable[..., tuple[PipelineState, list[Output]]]
@@ -97,3 +99,67 @@ def test_a_drive_through_traffic_lights_has_no_false_stops(drive_fixes: list[Fix
     _, out = drive(drive_fixes, config=FULL)
     assert [(v.phase, v.visit) for v in (o for o in out if isinstance(o, Visit))] == [("arrived", 1), ("left", 1)]
     assert any(r.flags & ANCHORED for r in rows_of(out))
+
+
+# ── kept rows against what they can prove ───────────────────────────────────────────────────────────────────────────
+
+
+def across_m(rows: list[FixRow], at: Position) -> float:
+    """How far a believed position lies from the line that the kept rows draw; no line is drawn over a gap."""
+    number = max(bisect_right(rows, at.mono_ms, key=lambda row: row.mono_ms) - 1, 0)
+    before = place_of(rows[number])
+    if number + 1 == len(rows) or rows[number + 1].flags & GAP_BEFORE or rows[number].mono_ms == at.mono_ms:
+        return distance_m(before, at.position)
+    frame = LocalFrame(before)
+    east_m, north_m = frame.to_m(place_of(rows[number + 1]))
+    x_m, y_m = frame.to_m(at.position)
+    length = east_m**2 + north_m**2
+    part = 0.0 if not length else min(max((x_m * east_m + y_m * north_m) / length, 0.0), 1.0)
+    return math.hypot(x_m - part * east_m, y_m - part * north_m)
+
+
+def every(rows: list[FixRow], seconds: int) -> list[FixRow]:
+    """The peer: a fixed interval."""
+    kept = rows[:1]
+    for row in rows[1:]:
+        if row.mono_ms - kept[-1].mono_ms >= seconds * 1000 or row.flags & GAP_BEFORE:
+            kept.append(row)
+    return kept
+
+
+def test_evidence_follows_the_van_closer_than_a_fixed_interval_with_fewer_rows(drive_fixes: list[Fix], drive: Drive) -> None:
+    """Every believed position lies within 3 m (p95) and 15 m (worst) of the kept line; 5 s fixed: more rows, twice the error."""
+    _, out = drive(drive_fixes, config=FULL)
+    full, believed = rows_of(out), [o for o in out if isinstance(o, Position)]
+    hours = drive_fixes[-1].mono_ms / 3_600_000
+    found = {}
+    for name, policy in {"evidence": Policy(), "sparse": Policy(mode="sparse")}.items():
+        found[name] = rows_of(drive(drive_fixes, config=PipelineConfig(policy=policy, built_utc_ms=SINCE_UTC_MS))[1])
+    found |= {"every 5 s": every(full, 5), "every 10 s": every(full, 10)}
+    errors = {name: sorted(across_m(rows, at) for at in believed) for name, rows in found.items()}
+    for name, off in errors.items():
+        p95 = off[int(len(off) * 0.95)]
+        print(f"{name:12} {len(found[name]) / hours:5.0f} rows an hour, across the track p95 {p95:5.1f} m, worst {off[-1]:5.1f} m")
+    p95_m = {name: off[int(len(off) * 0.95)] for name, off in errors.items()}
+    assert len(found["evidence"]) < len(found["every 5 s"])
+    assert p95_m["evidence"] <= 3.0
+    assert errors["evidence"][-1] <= 15.0
+    assert p95_m["evidence"] < p95_m["every 5 s"]
+    assert len(found["sparse"]) < len(found["every 10 s"])
+    assert errors["sparse"][-1] < errors["every 10 s"][-1]
+
+
+def test_the_live_marker_is_never_off_by_more_than_was_asked_for(drive_fixes: list[Fix], drive: Drive) -> None:
+    """Told by need: fewer than every ten seconds, and right within 15 m; those are off by 30 m and more."""
+    _, out = drive(drive_fixes, config=FULL)
+    believed = [o for o in out if isinstance(o, Position)]
+    told: Position | None = None
+    off_m, count = [], 0
+    for at in believed:
+        if tells(Policy(live_error_m=15.0), told, at):
+            told, count = at, count + 1
+        assert told is not None
+        off_m.append(strayed_m(told, at))
+    print(f"live marker: {count / (drive_fixes[-1].mono_ms / 3_600_000):.0f} an hour, worst {max(off_m):.1f} m")
+    assert max(off_m) <= 15.0
+    assert count < (believed[-1].mono_ms - believed[0].mono_ms) / 10_000
