@@ -1,0 +1,202 @@
+"""A day leaves a hub as one file and happens again in an empty one: what is derived of it is the same, bit for bit."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from collections.abc import Callable
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any, Literal
+
+import pytest
+
+from roundsman_hub import HubError
+from roundsman_hub.clock import Clock
+from roundsman_hub.derive.worker import catch_up, pass_time
+from roundsman_hub.record.day_file import BadFile, verify
+from roundsman_hub.record.record import record
+from roundsman_hub.record.replay import replay
+from roundsman_hub.store import chain_store, derived_dump, log_store, record_store
+from roundsman_hub.store.db import Database
+from roundsman_wire import frames
+from roundsman_wire.messages import Action as Said
+from roundsman_wire.messages import AnyEntry, Crossing, Duty, Health, Outcome, Receipt, SessionStarted, Visit
+
+EIGHT = datetime(2026, 3, 2, 8, tzinfo=UTC)
+EIGHT_MS = 1_772_438_400_000
+FLEET, DEPOT, DAY = "fl_day", "p_day", date(2026, 3, 2)
+ORDERS = [f"o_{number}" for number in range(1, 7)]
+VANS = ["v_000000000001", "v_000000000002"]
+
+
+def ms(minute: float) -> int:
+    return EIGHT_MS + round(minute * 60_000)
+
+
+def at(minute: float) -> datetime:
+    return EIGHT + timedelta(minutes=minute)
+
+
+def said(order: str, outcome: Outcome, minute: float) -> Said:
+    return Said(mono_ms=1, utc_ms=ms(minute), action=f"{order}{outcome}", stop=order, tasks=(order,), outcome=outcome)
+
+
+def stood(visit: int, minute: float, order: str | None, number: int) -> list[AnyEntry]:
+    phases: tuple[tuple[Literal["arrived", "left"], float], ...] = (("arrived", minute), ("left", minute + 5))
+    return [
+        Visit(mono_ms=1, utc_ms=ms(when), visit=visit, phase=phase, stop=order, lat_e6=50_000_000 + 10_000 * number, lon_e6=10_000_000)
+        for phase, when in phases
+    ]
+
+
+def alive(minute: float) -> Health:
+    return Health(
+        mono_ms=1,
+        utc_ms=ms(minute),
+        agent_version="1",
+        backlog_facts=0,
+        backlog_track=0,
+        oldest_unsent_s=0,
+        disk_free_mb=1,
+        rss_mb=1,
+        fixes_accepted=1,
+    )
+
+
+def tell(db: Database, van: str, session: str, first: int, minute: float, entries: list[AnyEntry]) -> None:
+    """Facts reach the hub at a minute past eight."""
+    with db.transaction() as cur:
+        number = log_store.session_numbers(cur, [(van, session)])[van, session]
+        micros = round(at(minute).timestamp() * 1e6)
+        rows = [
+            [
+                *(first + place, str(entry.__struct_config__.tag), entry.mono_ms, None if entry.utc_ms is None else entry.utc_ms * 1000),
+                *(micros, micros, frames.encode_entry(entry).decode()),
+            ]
+            for place, entry in enumerate(entries)
+        ]
+        record_store.add_entries(cur, van, number, rows)
+        chain_store.link(cur, van, {entry.session: entry.previous for entry in entries if isinstance(entry, SessionStarted)})
+    catch_up(db, Clock())
+
+
+@pytest.fixture
+def hub(plain_database: Database) -> Database:
+    """A hub after a day of two vans: one restarted in a dead spot, and its older log came last; one order nobody came to."""
+    db = plain_database
+    with db.transaction() as cur:
+        if cur.execute("SELECT FROM fleets WHERE fleet_id = %s", (FLEET,)).fetchone() is not None:
+            return db
+        cur.execute("INSERT INTO fleets VALUES (%s, 'Fleet', 'UTC')", (FLEET,))
+        cur.execute("INSERT INTO depots VALUES (%s, %s, 'Quay', '', 50000000, 10000000)", (DEPOT, FLEET))
+        cur.execute("INSERT INTO planning (depot_id, fleet_id, revision) VALUES (%s, %s, 3)", (DEPOT, FLEET))
+        for van in VANS:
+            cur.execute("INSERT INTO vehicles VALUES (%s, %s, 'Van', %s, NULL, 9, %s, %s)", (van, FLEET, DEPOT, EIGHT, at(480)))
+            cur.execute(
+                "INSERT INTO plans (vehicle_id, version, fleet_id, issued_at, issued_real_at, reason, changes, plan, hash, envelope) "
+                "VALUES (%s, 1, %s, %s, %s, 'first', '[]', '{}', 'h', '\\x0102')",
+                (van, FLEET, at(-30), at(-30)),
+            )
+        for number, order in enumerate(ORDERS, 1):
+            cur.execute(
+                "INSERT INTO orders (order_id, fleet_id, depot_id, kind, address, lat_e6, lon_e6, placed, window_start, window_end, "
+                "service_s, parcels, track_token, created_at) VALUES (%s, %s, %s, 'delivery', 'Street', %s, 10000000, 'given', %s, %s, "
+                "60, 1, %s, %s)",
+                (order, FLEET, DEPOT, 50_000_000 + 10_000 * number, EIGHT, at(120), f"secret {order}", at(-60)),
+            )
+            cur.execute("INSERT INTO plan_tasks VALUES (%s, 1, %s, %s, %s)", (VANS[number % 2], FLEET, order, number))
+            cur.execute(
+                "INSERT INTO journal (fleet_id, at, kind, subject, actor, body) VALUES (%s, %s, 'order.created', %s, 'key', '{}')",
+                (FLEET, at(-60), order),
+            )
+        cur.execute("UPDATE orders SET cancelled_at = %s WHERE order_id = 'o_5'", (at(100),))
+    a, b, c = "a" * 16, "b" * 16, "c" * 16
+    tell(db, VANS[0], a, 1, 1, [SessionStarted(mono_ms=0, session=a, previous=None, agent_version="1", row_format=1)])
+    tell(db, VANS[0], a, 2, 5, [Duty(mono_ms=1, utc_ms=ms(1), duty="on", driver=None), *stood(1, 3, "o_2", 2)])
+    # Dead spot, and a restart in it: session b is heard before the end of session a.
+    tell(db, VANS[0], b, 1, 90, [SessionStarted(mono_ms=0, utc_ms=ms(60), session=b, previous=a, agent_version="1", row_format=1)])
+    tell(db, VANS[0], b, 2, 91, [*stood(1, 80, None, 40), said("o_4", "failed", 70), alive(89)])
+    tell(db, VANS[0], a, 5, 95, [said("o_2", "delivered", 7), *stood(2, 20, None, 50), said("o_4", "delivered", 50)])
+    tell(db, VANS[1], c, 1, 2, [Duty(mono_ms=60_000, duty="on", driver=None)])
+    receipt = Receipt(mono_ms=1, utc_ms=ms(3), plan_version=1, plan_hash="h", state="in_force")
+    speeding = Crossing(mono_ms=1, utc_ms=ms(4), fence="f_1", event="speeding", sites_version=1, lat_e6=0, lon_e6=0, speed_cm_s=2_500)
+    tell(db, VANS[1], c, 2, 10, [receipt, speeding, *stood(1, 130, "o_1", 1), said("o_1", "delivered", 134)])
+    with db.transaction() as cur:
+        cur.execute(
+            "INSERT INTO log.fixes (time, vehicle_id, session_no, seq, mono_ms, lat_e6, lon_e6, speed_cm_s, satellites, flags) "
+            "SELECT %s::timestamptz + g * interval '1 second', s.vehicle_id, s.session_no, 100 + g, g, 50000000 + g, 10000000, "
+            "CASE WHEN g %% 7 > 0 THEN 900 END, 9, 0 FROM log.sessions s, generate_series(1, 3000) g WHERE s.session = %s",
+            (EIGHT, a),
+        )
+    catch_up(db, Clock())
+    pass_time(db, at(200))
+    return db
+
+
+@pytest.fixture
+def empty(make_database: Callable[[str], str]) -> Callable[[], Database]:
+    """Function: another hub's database."""
+    return lambda: Database.connect(make_database("plain"), max_size=4)
+
+
+def test_a_replayed_day_is_derived_the_same_bit_for_bit(hub: Database, empty: Callable[[], Database], tmp_path: Path) -> None:
+    file = tmp_path / "day.jsonl.gz"
+    counts = record(hub, FLEET, "UTC", DAY, at(600), file)
+    assert (counts["orders"], counts["fixes"], counts["sessions"]) == (6, 3000, 3)
+    with empty() as other:
+        done = replay(other, file)
+        assert done.differs == []
+        assert done.derived["order_states"]["rows"] == 3
+        assert done.derived["alerts"]["rows"] >= 4
+        since, until = datetime(2026, 3, 2, tzinfo=UTC), datetime(2026, 3, 3, tzinfo=UTC)
+        with hub.transaction() as here, other.transaction() as there:
+            was, now = (derived_dump.dump(cur, VANS, since, until) for cur in (here, there))
+            assert {name: lines for name, lines in now.items() if name != "alerts"} == {
+                name: lines for name, lines in was.items() if name != "alerts"
+            }
+            sql = "SELECT time, seq, lat_e6, speed_cm_s FROM log.fixes ORDER BY seq"
+            assert here.execute(sql).fetchall() == there.execute(sql).fetchall()
+            sql = "SELECT envelope, plan FROM plans ORDER BY vehicle_id"
+            assert here.execute(sql).fetchall() == there.execute(sql).fetchall()
+            secrets = there.execute("SELECT count(*) AS n FROM orders WHERE track_token LIKE 'secret%'").fetchone()
+            assert secrets == {"n": 0}, "a customer's link does not travel"
+        again = tmp_path / "again.jsonl.gz"
+        record(other, FLEET, "UTC", DAY, at(600), again)
+        with gzip.open(file) as one, gzip.open(again) as two:
+            assert _derived(one.read()) == _derived(two.read())
+        with pytest.raises(HubError, match="already"):
+            replay(other, file)
+
+
+def test_the_speed_changes_nothing_but_the_time_it_takes(hub: Database, empty: Callable[[], Database], tmp_path: Path) -> None:
+    file = tmp_path / "day.jsonl.gz"
+    record(hub, FLEET, "UTC", DAY, at(600), file)
+    with empty() as other:
+        assert replay(other, file, speed=20_000).differs == []
+
+
+def test_a_file_that_is_cut_or_changed_is_refused_before_anything_is_stored(
+    hub: Database, empty: Callable[[], Database], tmp_path: Path
+) -> None:
+    file = tmp_path / "day.jsonl.gz"
+    record(hub, FLEET, "UTC", DAY, at(600), file)
+    assert verify(file).fleet == FLEET
+    lines = gzip.decompress(file.read_bytes()).splitlines(keepends=True)
+    bad = tmp_path / "bad.jsonl.gz"
+    for damage, why in (
+        (lines[:-1], "was cut"),
+        ([line.replace(b"delivered", b"refused  ") for line in lines], "changed after it was made"),
+        ([lines[0].replace(b'"version":1', b'"version":9'), *lines[1:]], "version 9"),
+        ([b"{}\n"], "no recorded day"),
+    ):
+        bad.write_bytes(gzip.compress(b"".join(damage)))
+        with empty() as other, pytest.raises(BadFile, match=why):
+            replay(other, bad)
+    bad.write_bytes(file.read_bytes()[:-200])
+    with pytest.raises(BadFile, match="cannot be read"):
+        verify(bad)
+
+
+def _derived(data: bytes) -> Any:
+    return json.loads(data.splitlines()[-1])["derived"]
