@@ -235,6 +235,9 @@ def test_orders_are_imported_from_a_file(hub: Hub, vehicle: str, tmp_path: Path)
         (["metrics", "--json"], 0, '"total"'),
         (["export", "track", "--format", "geojson", "--vehicle"], 1, "no fixes of v_"),
         (["migrate"], 0, "postgresql 1"),
+        (["db", "check"], 0, "all hold"),
+        (["db", "size"], 0, "bytes a fix"),
+        (["db", "retention"], 0, "raw fixes 90 days"),
         (["provision", "--nonsense"], 2, "usage:"),
     ],
 )

@@ -139,7 +139,7 @@ def test_a_check_that_takes_long_says_how_far_it_is(
 
     monkeypatch.setattr(commands, "QUIET_S", -1.0)
     ticks = iter(range(0, 10_000, 2))
-    monkeypatch.setattr(commands.time, "monotonic", lambda: float(next(ticks)))
+    monkeypatch.setattr("roundsman_hub.upkeep.commands.time.monotonic", lambda: float(next(ticks)))
     assert main(["db", "check", "--database-url", make_depot("plain").db.dsn]) == 0
     assert "vehicles' logs: 1 of 1" in capsys.readouterr().err
 
