@@ -216,7 +216,7 @@ def _epoch(state: Assembly) -> Epoch:
             position = None
         elif rmc.position != position and distance_m(rmc.position, position) > CONTRADICTION_M:
             doubt = "contradiction"
-    elif memory.whole and (gga is None or rmc is None):
+    if memory.whole and (gga is None or rmc is None):
         doubt = "partial"
     if best is not None and (best.estimated or (rmc is not None and rmc.estimated)):
         doubt = doubt or "estimated"

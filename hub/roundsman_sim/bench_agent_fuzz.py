@@ -11,30 +11,24 @@ from __future__ import annotations
 import json
 import math
 import random
-import zlib
-from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import reduce
 from operator import xor
 from typing import Final
 
-from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-
 from roundsman_agent import nmea
 from roundsman_agent.gate import FASTEST_MPS
 from roundsman_agent.gpsd_source import GpsdStream
-from roundsman_agent.pipeline import DutyChanged, PipelineConfig, PipelineState, PlanChanged, Position, SitesChanged, step
+from roundsman_agent.pipeline import DutyChanged, PipelineConfig, PipelineState, Position, step
 from roundsman_agent.sources import fix_of
 from roundsman_agent.times import MonoMs
 from roundsman_core.geo import LatLon, LocalFrame, distance_m
 from roundsman_sim.bench_table import Row
+from roundsman_sim.fuzz_documents import fuzz_frames, fuzz_plans
+from roundsman_sim.fuzz_outcome import Outcome, flipped
 from roundsman_sim.receiver import Epoch as Said
 from roundsman_sim.receiver import Receiver, Truth
-from roundsman_wire import WireError, envelopes, frames
-from roundsman_wire.messages import BasedOn, Config, EnvelopeHeader, Fence, FixRow, Plan, PlanStop, Sites, SteeringKind
 
 SHARES: Final = {"nmea": 0.70, "gpsd": 0.18, "frames": 0.08, "plans": 0.04}
 REACH_M: Final = 150.0
@@ -47,19 +41,6 @@ CLEAN_EPOCHS: Final = 3
 SHIFT_EPOCHS: Final = 600
 START_UTC_MS: Final = 1_790_000_000_000
 EPOCH_SENTENCES: Final = 4
-
-
-@dataclass(slots=True)
-class Outcome:
-    """What came of the inputs. `worst_m`: of all believed fixes. `believed` of `offered` epochs: it is easy to be right and say nothing."""
-
-    inputs: int = 0
-    crashes: list[str] = field(default_factory=list)
-    wrong: list[str] = field(default_factory=list)
-    offered: int = 0
-    believed: int = 0
-    worst_m: float = 0.0
-    refused: Counter[str] = field(default_factory=Counter)
 
 
 def rows(inputs: int, seed: int) -> list[Row]:
@@ -79,7 +60,7 @@ def fuzz(inputs: int, seed: int) -> Outcome:
     """Damage that many inputs: sentences, gpsd's reports, frames and steering documents, by `SHARES`; the same ones for the same seed."""
     outcome = Outcome()
     rng = random.Random(seed)
-    for name, run in (("nmea", _nmea), ("gpsd", _gpsd), ("frames", _frames), ("plans", _plans)):
+    for name, run in (("nmea", _nmea), ("gpsd", _gpsd), ("frames", fuzz_frames), ("plans", fuzz_plans)):
         run(round(inputs * SHARES[name]), rng, outcome)
     return outcome
 
@@ -186,7 +167,7 @@ def _damaged(line: bytes, rng: random.Random, older: list[bytes]) -> bytes:
     """One line as a bad cable, a full buffer or a broken receiver would say it."""
     match rng.randrange(12):
         case 0:
-            return _flipped(line, rng)
+            return flipped(line, rng)
         case 1:
             return line[: rng.randrange(len(line))]
         case 2:
@@ -229,13 +210,6 @@ def _changed(line: bytes, rng: random.Random) -> bytes:
 
 def _sound(body: bytes) -> bytes:
     return b"$%s*%02X\r\n" % (body, reduce(xor, body, 0))
-
-
-def _flipped(data: bytes, rng: random.Random) -> bytes:
-    if not data:
-        return data
-    at = rng.randrange(len(data))
-    return data[:at] + bytes((data[at] ^ 1 << rng.randrange(8),)) + data[at + 1 :]
 
 
 # ── gpsd's reports ──────────────────────────────────────────────────────────────────────────────────────────────────
@@ -282,7 +256,7 @@ def _misreported(line: bytes, rng: random.Random) -> bytes:
     """gpsd's JSON comes over TCP, whole; what is wrong in it is what a receiver or a driver made up."""
     match rng.randrange(6):
         case 0:
-            return _flipped(line[:20], rng) + line[20:]
+            return flipped(line[:20], rng) + line[20:]
         case 1:
             return line[: rng.randrange(len(line))] + b"\n"
         case 2:
@@ -292,122 +266,3 @@ def _misreported(line: bytes, rng: random.Random) -> bytes:
             name = rng.choice([name for name in told if name not in ("class", "device")])
             told[name] = rng.choice((None, -1, 0, 1e308, "x", [], 95.0, 181.0, True, 1, "2026-13-01T00:00:00Z", 12.5))
             return json.dumps(told, separators=(",", ":")).encode() + b"\r\n"
-
-
-# ── frames, plans, fences, wishes ───────────────────────────────────────────────────────────────────────────────────
-
-
-def _frames(inputs: int, rng: random.Random, outcome: Outcome) -> None:
-    """The decoder that a van's and a hub's tests share: damaged bytes raise `WireError` alone, and what it reads is in range."""
-    row = FixRow(
-        mono_ms=5_000,
-        utc_ms=START_UTC_MS,
-        lat_e6=60_170_000,
-        lon_e6=24_940_000,
-        speed_cm_s=900,
-        heading_cdeg=9_000,
-        accuracy_dm=20,
-        satellites=9,
-    )
-    body = frames.pack_rows([frames.quantise(row)] * 20)
-    whole = frames.encode_frame("0123456789abcdef", 1, 1, 20, body)
-    for _ in range(inputs):
-        outcome.inputs += 1
-        resealed = rng.random() < 0.5
-        if resealed:
-            data = frames.encode_frame("0123456789abcdef", 1, 1, 20, _flipped(_flipped(body, rng), rng))
-        else:
-            data = _flipped(whole, rng) if rng.random() < 0.7 else whole[: rng.randrange(len(whole))] + rng.randbytes(rng.randrange(9))
-        try:
-            read = frames.decode_rows(frames.decode_header(data), data)
-        except WireError:
-            continue
-        except Exception as error:
-            outcome.crashes.append(f"frames: {error!r}")
-            continue
-        if (not resealed and data != whole) or any(
-            abs(r.lat_e6) > 90_000_000 or abs(r.lon_e6) > 180_000_000 or r.mono_ms < 0 for r in read
-        ):
-            outcome.wrong.append(f"frames: {data.hex()} was read")
-
-
-def _plans(inputs: int, rng: random.Random, outcome: Outcome) -> None:
-    """Steering documents: a damaged one never opens; one that the hub itself sealed with nonsense in it is refused, or harms nothing."""
-    key = Ed25519PrivateKey.generate()
-    public = key.public_key()
-
-    def verify(key_id: str, signature: bytes, signed: bytes) -> bool:
-        try:
-            public.verify(signature, signed)
-        except InvalidSignature:
-            return False
-        return key_id == "k"
-
-    documents = _documents()
-    state, config = PipelineState(), PipelineConfig.of("full")
-    for _ in range(inputs):
-        outcome.inputs += 1
-        document = rng.choice(documents)
-        header = EnvelopeHeader(vehicle="v_1", kind=_kind(document), epoch=1, version=7, key_id="k")
-        try:
-            sealed = envelopes.seal(header, document, key.sign)
-            if rng.random() < 0.5:
-                damaged = _flipped(sealed, rng)
-                envelopes.open_envelope(damaged, verify)
-                outcome.wrong.append(f"plans: {damaged.hex()} was opened")
-                continue
-            payload = envelopes.open_envelope(_resealed(sealed, rng, key), verify).payload
-            match payload:
-                case Plan():
-                    state, _ = step(state, PlanChanged.of(payload.stops), config)
-                case Sites():
-                    state, _ = step(state, SitesChanged.of(payload)[0], config)
-                case Config():
-                    config = PipelineConfig.of("full", None, payload)
-        except WireError:
-            continue
-        except Exception as error:
-            outcome.crashes.append(f"plans: {error!r}")
-
-
-def _kind(document: envelopes.Payload) -> SteeringKind:
-    return "plan" if isinstance(document, Plan) else "sites" if isinstance(document, Sites) else "config"
-
-
-def _resealed(sealed: bytes, rng: random.Random, key: Ed25519PrivateKey) -> bytes:
-    """The same document with damage inside, under a seal that holds."""
-    payload_at = 3 + int.from_bytes(sealed[1:3], "little")
-    raw = zlib.decompress(sealed[payload_at : -envelopes.SIGNATURE_BYTES])
-    text = raw
-    for _ in range(rng.randint(1, 3)):
-        digits = [i for i, byte in enumerate(text) if 48 <= byte <= 57]
-        i = rng.choice(digits) if rng.random() < 0.8 else rng.randrange(len(text))
-        text = text[:i] + rng.choice((b"0", b"9", b"-", b"99999999999", b"1e99", b'"', b"null", b"")) + text[i + 1 :]
-    signed = sealed[:payload_at] + zlib.compress(text)
-    return signed + key.sign(signed)
-
-
-def _documents() -> list[envelopes.Payload]:
-    stops = tuple(
-        PlanStop(
-            stop=f"o_{n}",
-            tasks=(f"t_{n}",),
-            kind="delivery",
-            lat_e6=60_170_000 + 900 * n,
-            lon_e6=24_940_000,
-            fence_radius_m=40,
-            leg_s=60,
-            leg_m=500,
-            service_s=90,
-            arrival_utc_ms=START_UTC_MS + 60_000 * n,
-        )
-        for n in range(5)
-    )
-    square = ((60_170_000, 24_940_000), (60_171_000, 24_940_000), (60_171_000, 24_942_000), (60_170_000, 24_942_000))
-    return [
-        Plan(plan="p", vehicle="v_1", version=7, issued_utc_ms=START_UTC_MS, based_on=BasedOn(session=None, facts_seq=0), stops=stops),
-        Sites(version=7, fences=(Fence(fence="f", name="yard", rings_e6=(square,)),)),
-        Config(
-            version=7, sampling="evidence", evidence_s=10.0, evidence_m=100.0, evidence_deg=10.0, live_error_m=15.0, parked_every_s=60.0
-        ),
-    ]

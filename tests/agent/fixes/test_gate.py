@@ -80,3 +80,27 @@ def test_null_island_and_hopeless_figures_are_refused(make_fix: Make) -> None:
 
 def test_a_claimed_kilometre_of_error_lets_no_jump_pass(make_fix: Make) -> None:
     assert judge([make_fix(0), make_fix(1, east_m=400, accuracy_m=900.0), make_fix(2)]) == ["", "jump", ""]
+
+
+def test_what_its_own_source_doubts_is_refused_by_that_name(make_fix: Make) -> None:
+    """A receiver's guess through a tunnel would be a line that nobody measured."""
+    said = judge(
+        [make_fix(0), make_fix(1, doubt="estimated"), make_fix(2, doubt="contradiction"), make_fix(3, doubt="partial"), make_fix(4)]
+    )
+    assert said == ["", "estimated", "contradiction", "partial", ""]
+
+
+def test_poor_geometry_too_few_satellites_and_no_vans_speed_are_refused(make_fix: Make) -> None:
+    fixes = [
+        make_fix(0, satellites=9, hdop=0.8),
+        make_fix(1, hdop=60.0),
+        make_fix(2, satellites=2),
+        make_fix(3, speed_mps=121.0),
+        make_fix(4),
+    ]
+    assert judge(fixes) == ["", "geometry", "satellites", "speed", ""]
+
+
+def test_a_speed_that_no_van_reaches_in_a_second_is_refused(make_fix: Make) -> None:
+    """438 km/h stands in a receiver's log; 100 km/h from a standstill is as wrong."""
+    assert judge([make_fix(0), make_fix(1, east_m=1.0, speed_mps=28.0), make_fix(2, east_m=2.0, speed_mps=1.0)]) == ["", "acceleration", ""]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from functools import reduce
+from operator import xor
 
 import pytest
 from hypothesis import given, settings
@@ -152,3 +154,91 @@ def test_no_field_of_a_sound_sentence_ends_the_reading(fields: list[str], kind: 
         checksum ^= byte
     state, _ = read([f"${body}*{checksum:02X}".encode()])
     nmea.flush(state)
+
+
+# ── receivers that say it otherwise, and two on one line ────────────────────────────────────────────────────────────
+
+Sentence = Callable[[str], bytes]
+
+
+def test_a_receiver_of_many_constellations_says_it_in_gns_and_vtg(sentence: Sentence) -> None:
+    """ericsson-gru04: ZDA, GNS, VTG, GLL, and neither RMC nor GGA."""
+    lines = []
+    for second in (0, 1):
+        lines += [
+            sentence(f"GPZDA,12000{second}.00,01,06,2026,00,00"),
+            sentence(f"GNGNS,12000{second}.00,6010.0000,N,02456.0000,E,AAN,11,0.8,12.0,18.0,,"),
+            sentence("GPVTG,90.0,T,,M,10.00,N,18.52,K,A"),
+            sentence(f"GPGLL,6010.0000,N,02456.0000,E,12000{second}.00,A,A"),
+        ]
+    state, epochs = read(lines)
+    _, last = nmea.flush(state)
+    assert last is not None
+    for epoch, utc_ms in zip([*epochs, last], (1_780_315_200_000, 1_780_315_201_000), strict=True):
+        assert (epoch.utc_ms, epoch.satellites, epoch.mode, epoch.heading_deg) == (utc_ms, 11, 3, 90.0)
+        assert epoch.speed_mps == pytest.approx(5.144, abs=1e-3)
+
+
+def test_a_receiver_that_says_gll_alone_has_a_place(sentence: Sentence) -> None:
+    state, _ = read([sentence("GPGLL,6010.0000,N,02456.0000,E,120000.00,A,A")])
+    _, epoch = nmea.flush(state)
+    assert epoch is not None
+    assert epoch.position is not None
+    assert (epoch.utc_ms, epoch.mode) == (None, 2)
+
+
+def test_a_second_receiver_on_the_line_is_not_mixed_in(sentence: Sentence) -> None:
+    """Two antennas three metres apart, half a second apart: in turn they would zigzag for kilometres."""
+
+    def says(talker: str, t: float, east_min: float) -> list[bytes]:
+        clock, place = f"1200{t:05.2f}", f"6010.0000,N,02456.{round(east_min * 1e4):04d},E"
+        rmc = sentence(f"{talker}RMC,{clock},A,{place},5.00,90.00,010626,,,A")
+        return [rmc, sentence(f"{talker}GGA,{clock},{place},1,09,1.00,12.0,M,18.0,M,,")]
+
+    lines = [*says("GP", 1, 0.0), *says("GP", 2, 0.0)]
+    for second in range(3, 20):
+        lines += says("GP", second, 0.0) + says("GN", second + 0.5, 0.003)
+    _, epochs = read(lines)
+    assert {e.position.lon_e6 for e in epochs if e.position} == {24_933_333}
+    assert len(epochs) == 19
+    _, later = read([line for second in range(21, 26) for line in says("GN", second + 0.5, 0.003)], read(lines)[0])
+    assert len(later) == 5, "the first one has fallen silent"
+
+
+def test_a_receiver_that_changes_its_talker_loses_nothing(epoch_lines: Callable[..., bytes]) -> None:
+    """GP while it uses GPS alone, GN with others: street by street."""
+    lines = []
+    for second in range(20):
+        for line in epoch_lines(second).splitlines():
+            body = line[1 : line.rfind(b"*")]
+            body = (b"GP" if second // 3 % 2 else b"GN") + body[2:]
+            lines.append(b"$%s*%02X" % (body, reduce(xor, body)))
+    assert len(read(lines)[1]) == 20
+
+
+def test_rmc_and_gga_that_name_different_places_are_not_believed(sentence: Sentence) -> None:
+    """One bad line in 256 passes eight bits of checksum: the other sentence of the same instant does not lie with it."""
+    rmc = sentence("GPRMC,120000.00,A,6010.0,N,02456.0,E,0.0,,010626,,,A")
+    _, epochs = read([rmc, sentence("GPGGA,120000.00,6011.0,N,02456.0,E,1,09,1.0,12.0,M,18.0,M,,")])
+    assert [e.doubt for e in epochs] == ["contradiction"]
+    _, epochs = read([rmc, sentence("GPGGA,120000.00,6010.0,N,02456.0,E,6,00,1.0,12.0,M,18.0,M,,")])
+    assert [e.doubt for e in epochs] == ["estimated"]
+
+
+def test_a_sentence_whose_witness_was_lost_is_doubted_until_the_receiver_says_no_more(epoch_lines: Callable[..., bytes]) -> None:
+    state, epochs = read(epoch_lines(0).splitlines())
+    doubts = []
+    for second in range(1, 7):
+        state, _ = read(epoch_lines(second).splitlines()[:1], state)
+        state, epoch = nmea.flush(state)
+        assert epoch is not None
+        doubts.append(epoch.doubt)
+    assert [e.doubt for e in epochs] == [""]
+    assert doubts == ["partial", "partial", "partial", "", "", ""]
+
+
+@pytest.mark.parametrize("kind", ["RMC", "GGA", "GNS", "GLL", "VTG", "ZDA", "GSA", "GST"])
+def test_worth_feeding_finds_every_sentence_that_says_something(kind: str, sentence: Sentence) -> None:
+    line = sentence(f"GN{kind},120000.00,1,2,3").strip()
+    data = b"\x00\xff$GPGSV,3,1\r\n$GP" + line + b"\r\n" + line[:9] + line + b"\n"
+    assert sum(found.startswith(line) for found in nmea.worth_feeding(data, len(data))) == 2
