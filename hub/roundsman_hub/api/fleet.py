@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
-from zoneinfo import ZoneInfo, available_timezones
+from typing import Annotated, Any, Final, Literal
+from zoneinfo import available_timezones
 
 from fastapi import APIRouter, Query, Response
 
@@ -59,7 +59,33 @@ def fence_out(r: Row) -> m.Fence:
         rings_deg=None if circle else rings,
         dwell_s=r["dwell_s"],
         speed_limit_mps=None if r["speed_limit_cm_s"] is None else r["speed_limit_cm_s"] / 100,
+        active=None if r["active"] is None else [_hours_out(hours) for hours in r["active"]],
+        time_zone=r["time_zone"],
     )
+
+
+def _known_zone(name: str | None) -> None:
+    if name is not None and name not in available_timezones():
+        raise Problem(422, "unknown-timezone", f"no time zone {name!r}", next_step="use an IANA name, as Europe/Helsinki")
+
+
+_DAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+
+
+def _hours_out(hours: dict[str, int]) -> m.FenceHours:
+    start, end = (f"{minute // 60:02d}:{minute % 60:02d}" for minute in (hours["start_min"], hours["end_min"]))
+    return m.FenceHours(days=[day for bit, day in enumerate(_DAYS) if hours["days"] >> bit & 1], start=start, end=end)
+
+
+def _hours_in(times: list[m.FenceHours] | None) -> list[dict[str, int]] | None:
+    """Hours as the contract has them: a bit for each day, minutes since local midnight."""
+    if times is None:
+        return None
+    minutes = [[60 * int(text[:2]) + int(text[3:]) for text in (hours.start, hours.end)] for hours in times]
+    return [
+        {"days": sum(1 << _DAYS.index(day) for day in set(hours.days)), "start_min": start, "end_min": end}
+        for hours, (start, end) in zip(times, minutes, strict=True)
+    ]
 
 
 def _places(changes: dict[str, Any]) -> dict[str, Any]:
@@ -90,13 +116,7 @@ def get_fleet(desk: AtDesk, caller: FleetReader) -> m.Fleet:
 def patch_fleet(change: m.FleetChange, desk: AtDesk, caller: FleetWriter) -> m.Fleet:
     """Change the fleet's name or time zone."""
     changes = _no_nulls(change.model_dump(exclude_unset=True))
-    if "timezone" in changes and changes["timezone"] not in available_timezones():
-        raise Problem(
-            422,
-            "unknown-timezone",
-            f"no time zone {changes['timezone']!r}",
-            next_step=f"use an IANA name, as {ZoneInfo('Europe/Helsinki').key}",
-        )
+    _known_zone(changes.get("timezone"))
     with desk.db.tenant(caller.fleet) as cur:
         store.change_fleet(cur, caller.fleet, changes)
         r = store.fleet(cur, caller.fleet)
@@ -258,6 +278,7 @@ def post_fence(new: m.NewFence, desk: AtDesk, once: OnlyOnce, caller: FleetWrite
     """Make a standing fence; vans get it at once, or when they are next online."""
 
     def work(cur: Cursor) -> m.Fence:
+        _known_zone(new.time_zone)
         rings = [[(new.circle.lat_deg, new.circle.lon_deg)]] if new.circle else new.rings_deg or []
         fence_id = store.add_fence(
             cur,
@@ -267,6 +288,8 @@ def post_fence(new: m.NewFence, desk: AtDesk, once: OnlyOnce, caller: FleetWrite
             radius_m=new.circle.radius_m if new.circle else None,
             dwell_s=new.dwell_s,
             speed_limit_cm_s=None if new.speed_limit_mps is None else round(new.speed_limit_mps * 100),
+            active=_hours_in(new.active),
+            time_zone=new.time_zone or store.fleet(cur, caller.fleet)["timezone"],
         )
         store.fences_changed(cur, caller.fleet, desk.clock.utc_ms())
         return fence_out(known_fence(cur, fence_id))
@@ -286,7 +309,10 @@ def patch_fence(fence: str, change: m.FenceChange, desk: AtDesk, caller: FleetWr
     """Change a fence's name or limits. A fence of another shape is another fence: its crossings tell of the old one."""
     with desk.db.tenant(caller.fleet) as cur:
         known_fence(cur, fence)
-        changes = _no_nulls(change.model_dump(exclude_unset=True), but=frozenset({"dwell_s", "speed_limit_mps"}))
+        changes = _no_nulls(change.model_dump(exclude_unset=True), but=frozenset({"dwell_s", "speed_limit_mps", "active"}))
+        _known_zone(changes.get("time_zone"))
+        if "active" in changes:
+            changes["active"] = _hours_in(change.active)
         if "speed_limit_mps" in changes:
             limit = changes.pop("speed_limit_mps")
             changes["speed_limit_cm_s"] = None if limit is None else round(limit * 100)

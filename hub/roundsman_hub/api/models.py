@@ -136,6 +136,17 @@ class Circle(Said):
 Ring = Annotated[list[tuple[LatDeg, LonDeg]], Field(min_length=3, max_length=2_000)]
 
 
+class FenceHours(Said):
+    """When a fence counts. Past midnight when `end` is not after `start`; the day is the one on which it begins."""
+
+    days: Annotated[list[Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]], Field(min_length=1, max_length=7)]
+    start: str = Field(pattern=r"^([01]\d|2[0-3]):[0-5]\d$", description="local time, such as 22:00")
+    end: str = Field(pattern=r"^(([01]\d|2[0-3]):[0-5]\d|24:00)$")
+
+
+FenceTimes = Annotated[list[FenceHours], Field(min_length=1, max_length=50)]
+
+
 class NewFence(Said):
     name: Name
     circle: Circle | None = None
@@ -144,6 +155,8 @@ class NewFence(Said):
     )
     dwell_s: int | None = Field(default=None, gt=0)
     speed_limit_mps: float | None = Field(default=None, gt=0, le=100)
+    active: FenceTimes | None = Field(default=None, description="hours of the week at which it counts; left out: always")
+    time_zone: Text | None = Field(default=None, description="whose hours; the fleet's, if left out")
 
     @model_validator(mode="after")
     def _one_shape(self) -> NewFence:
@@ -156,6 +169,8 @@ class FenceChange(Change):
     name: Name | None = None
     dwell_s: int | None = Field(default=None, gt=0, description="null: none")
     speed_limit_mps: float | None = Field(default=None, gt=0, le=100, description="null: none")
+    active: FenceTimes | None = Field(default=None, description="null: at all hours")
+    time_zone: Text | None = None
 
 
 class Fence(BaseModel):
@@ -165,6 +180,8 @@ class Fence(BaseModel):
     rings_deg: list[list[tuple[float, float]]] | None
     dwell_s: int | None
     speed_limit_mps: float | None
+    active: list[FenceHours] | None
+    time_zone: str
 
 
 class Depots(Page):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import zlib
 from typing import Any, LiteralString
 
 import msgspec
@@ -12,11 +13,13 @@ from roundsman_core.geo import LatLon, distance_m
 from roundsman_hub.clock import Clock
 from roundsman_hub.pki import Signer
 from roundsman_hub.store.rows import Row, rows
-from roundsman_wire.envelopes import seal
-from roundsman_wire.messages import Config, EnvelopeHeader, Fence, Sites, SteeringKind
+from roundsman_wire.envelopes import MAX_PAYLOAD_BYTES, seal
+from roundsman_wire.messages import ActiveHours, Config, EnvelopeHeader, Fence, Sites, SteeringKind
 
 MAX_SITES_BYTES = 65_536
-"""Fences of one van, before deflation: the nearest to its depot are kept when there are more."""
+"""Fences of one van, deflated as they travel (some 2,000 circles): the nearest to its depot are kept when there are more."""
+SPARE_BYTES = 8_192
+"""What deflation still holds back when it is asked for its size, and the document around the fences."""
 
 _UNITS: LiteralString = """
     SELECT v.vehicle_id, v.fleet_id, coalesce(s.version, 0) AS sites_version, d.lat_e6, d.lon_e6, e.epoch, f.timezone,
@@ -72,10 +75,12 @@ def sites_of(cur: Cursor[Any], unit: Row, signer: Signer) -> Document | None:
     fences = [_fence(r) for r in rows(cur, _FENCES, (unit["fleet_id"],))]
     fences.sort(key=lambda fence: distance_m(depot, LatLon.from_e6(*fence.rings_e6[0][0])))
     kept: list[Fence] = []
-    size = 0
+    deflated, raw, size = zlib.compressobj(9), 0, 0
     for fence in fences:
-        size += len(msgspec.json.encode(fence)) + 1
-        if size > MAX_SITES_BYTES:
+        text = msgspec.json.encode(fence) + b","
+        raw += len(text)
+        size += len(deflated.compress(text))
+        if raw > MAX_PAYLOAD_BYTES - SPARE_BYTES or size > MAX_SITES_BYTES - SPARE_BYTES:
             break
         kept.append(fence)
     sites = Sites(version=unit["sites_version"], fences=tuple(kept))
@@ -90,6 +95,8 @@ def _fence(r: Row) -> Fence:
         radius_m=r["radius_m"],
         dwell_s=r["dwell_s"],
         speed_limit_cm_s=r["speed_limit_cm_s"],
+        active=() if r["active"] is None else msgspec.convert(r["active"], tuple[ActiveHours, ...]),
+        time_zone=r["time_zone"] if r["active"] else "UTC",
     )
 
 

@@ -17,7 +17,7 @@ _TABLES: Final[dict[str, tuple[LiteralString, frozenset[str]]]] = {
     "depots": ("depot_id", frozenset({"name", "address", "lat_e6", "lon_e6"})),
     "drivers": ("driver_id", frozenset({"name", "phone"})),
     "vehicles": ("vehicle_id", frozenset({"name", "driver_id", "capacity", "shift_start", "shift_end"})),
-    "fences": ("fence_id", frozenset({"name", "dwell_s", "speed_limit_cm_s", "deleted_at"})),
+    "fences": ("fence_id", frozenset({"name", "dwell_s", "speed_limit_cm_s", "active", "time_zone", "deleted_at"})),
 }
 
 LIST_DEPOTS: LiteralString = "SELECT * FROM depots WHERE depot_id > %s ORDER BY depot_id LIMIT %s"
@@ -114,12 +114,15 @@ def add_fence(
     radius_m: float | None,
     dwell_s: int | None,
     speed_limit_cm_s: int | None,
+    active: list[dict[str, int]] | None = None,
+    time_zone: str = "UTC",
 ) -> str:
-    """A new standing fence."""
+    """A new standing fence. `active`: hours as the contract's `ActiveHours` has them; None: at all hours."""
     fence_id = new_id("f")
     cur.execute(
-        "INSERT INTO fences (fence_id, fleet_id, name, rings_e6, radius_m, dwell_s, speed_limit_cm_s) VALUES (%s, %s, %s, %s, %s, %s, %s)",
-        (fence_id, fleet_id, name, Jsonb(rings_e6), radius_m, dwell_s, speed_limit_cm_s),
+        "INSERT INTO fences (fence_id, fleet_id, name, rings_e6, radius_m, dwell_s, speed_limit_cm_s, active, time_zone)"
+        " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s)",
+        (fence_id, fleet_id, name, Jsonb(rings_e6), radius_m, dwell_s, speed_limit_cm_s, active and Jsonb(active), time_zone),
     )
     return fence_id
 
@@ -146,4 +149,4 @@ def change(cur: Cursor, table: str, key: str, changes: Mapping[str, object]) -> 
         sql.Identifier(key_column),
         sql.Placeholder("key"),
     )
-    return cur.execute(statement, {**{c: changes[c] for c in columns}, "key": key}).rowcount == 1
+    return cur.execute(statement, {**{c: Jsonb(v) if isinstance(v := changes[c], list) else v for c in columns}, "key": key}).rowcount == 1

@@ -135,6 +135,18 @@ def test_fences_change_the_version_that_vans_get(shop: Any) -> None:
     assert shop.post("/v1/fences", json=both).status_code == 422
 
 
+def test_a_fence_keeps_hours(shop: Any) -> None:
+    nights = {"days": ["fri", "sat"], "start": "22:00", "end": "06:00"}
+    yard = {"name": "Yard", "circle": {"lat_deg": 50, "lon_deg": 10, "radius_m": 60}, "active": [nights]}
+    made = shop.post("/v1/fences", json=yard).json()
+    assert (made["active"], made["time_zone"]) == ([nights], shop.get("/v1/fleets/me").json()["timezone"]), "the fleet's own clock"
+    changed = shop.patch(f"/v1/fences/{made['fence']}", json={"time_zone": "Europe/Lisbon", "active": [nights | {"end": "24:00"}]}).json()
+    assert (changed["active"][0]["end"], changed["time_zone"]) == ("24:00", "Europe/Lisbon")
+    assert shop.patch(f"/v1/fences/{made['fence']}", json={"active": None}).json()["active"] is None
+    assert shop.patch(f"/v1/fences/{made['fence']}", json={"time_zone": "Mars/Crater"}).status_code == 422
+    assert shop.post("/v1/fences", json=yard | {"active": [nights | {"start": "25:00"}]}).status_code == 422
+
+
 def test_document_is_valid_and_names_the_problems(url: str, plain_database: Database) -> None:
     document = httpx.get(f"{url}/openapi.json", trust_env=False).json()
     assert document["openapi"].startswith("3.1")
