@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
+from roundsman_hub.planning.construct import construct
 from roundsman_hub.planning.explain import reason_unassigned
 from roundsman_hub.planning.fleet import Van
 from roundsman_hub.planning.lookups import UNITS_PER_CENT
@@ -201,16 +202,21 @@ def _insert(
     ground: Ground, routes: Mapping[VehicleId, Sequence[Step]], tasks: Iterable[TaskId] | None, unassigned: Mapping[TaskId, str]
 ) -> Plan:
     problem = ground.problem
+    wanted = dict.fromkeys(ground.tasks if tasks is None else tasks)
+    served = {step for route in routes.values() for step in route}
+    new = [ground.tasks[name] for name in wanted if name in ground.tasks and name not in served]
+    many = len(new) > MANY
+    if many:
+        routes = construct(ground, routes, new)
     rows = {van.vehicle: Row(ground, van, routes.get(van.vehicle, ())) for van in problem.vans}
     served = {step for row in rows.values() for step in row.route}
-    wanted = dict.fromkeys(ground.tasks if tasks is None else tasks)
     jobs: dict[TaskId, Job] = {}
     for name in wanted:
         if name in ground.tasks and name not in served:
             job = _job(ground, ground.tasks[name])
             jobs[job[0].task] = job
     planned = {step for route in problem.current.values() for step in route}
-    waiting = _fill(rows, list(jobs.values()), late_allowed=False)
+    waiting = _fill(rows, [job for job in jobs.values() if not (many and _out_of_reach(ground, job))], late_allowed=False)
     bound = [job for job in waiting if any(task.on_board is not None or task.task in planned for task in job)]
     _fill(rows, bound, late_allowed=True)
     served = {step for row in rows.values() for step in row.route}
@@ -221,6 +227,20 @@ def _insert(
         if task not in served
     }
     return Plan(routes=final, unassigned=reasons)
+
+
+def _out_of_reach(ground: Ground, job: Job) -> bool:
+    """No van that drove there straight away would be in time: among thousands of tasks, those are not worth trying everywhere."""
+    for task in job:
+        closes = max((closes for _, closes in task.windows_s), default=1 << 40)
+        last = closes if task.deadline_s is None else min(closes, task.deadline_s)
+        for van in ground.problem.vans:
+            leg_s = ground.travel[van.profile].fastest_s(van.start_place, task.place)
+            if leg_s >= 0 and van.start_s + leg_s <= last:
+                break
+        else:
+            return True
+    return False
 
 
 class _Rows:

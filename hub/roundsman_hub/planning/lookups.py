@@ -127,6 +127,8 @@ class Lookups:
         self.next_stops: dict[VehicleId, tuple[Step, ...]] = {
             vehicle: tuple(step for step in route if step in self.tasks)[:NEXT_STOPS] for vehicle, route in problem.current.items()
         }
+        self.unavoidable: dict[VehicleId, frozenset[tuple[int, int]]] = {}
+        """Legs without a way that no plan can help: those of what is frozen."""
         self._familiar = {van.vehicle: dict(van.familiar) for van in problem.vans}
 
     def sum_of(self, tasks: Iterable[Task]) -> Loads:

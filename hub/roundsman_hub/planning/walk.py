@@ -76,7 +76,8 @@ class Ground(Lookups):
         self.limit_load: dict[VehicleId, Loads] = {}
         for van in problem.vans:
             least = self.walk(van, [task for task in van.frozen if task in self.tasks])
-            self.allowed[van.vehicle] = least.excess
+            self.unavoidable[van.vehicle] = frozenset(least.no_way)
+            self.allowed[van.vehicle] = least.excess._replace(no_way=0)
             self.home_s[van.vehicle] = max(van.shift_end_s + van.overtime_s, least.back_s)
             self.limit_load[van.vehicle] = tuple(map(max, van.capacity, least.peak))
 
@@ -237,7 +238,7 @@ def _timed(
     back_s = clock if route or not van.at_depot else van.start_s
     peak_over = sum(max(0, most - fits) for most, fits in zip(cargo.peak, van.capacity, strict=True))
     excess = Excess(
-        no_way=len(no_way),
+        no_way=sum(pair not in ground.unavoidable.get(van.vehicle, ()) for pair in no_way),
         goods=len(cargo.wrong),
         load=peak_over,
         shift_s=max(0, back_s - van.shift_end_s - van.overtime_s),
