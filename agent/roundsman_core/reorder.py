@@ -63,9 +63,10 @@ class _Outlook:
 
 
 def applied(stops: Iterable[PlanStop], order: Sequence[str]) -> tuple[PlanStop, ...]:
-    """Stops in a driver's order; those that it does not name keep their places among themselves, behind."""
+    """Stops in a driver's order. It names what remained when it was given: what it does not name was done by then, and stands in front,
+    so that a stop whose tap is undone is the next one again."""
     at = {stop: number for number, stop in enumerate(order)}
-    return tuple(sorted(stops, key=lambda stop: at.get(stop.stop, len(at))))
+    return tuple(sorted(stops, key=lambda stop: at.get(stop.stop, -1)))
 
 
 def moved(planned: Sequence[str], order: Sequence[str]) -> int:

@@ -49,10 +49,7 @@ def own_orders(cur: Cursor, plans: Mapping[str, int]) -> dict[str, tuple[str, ..
 
 
 def as_driven(plan: Plan, own_order: Sequence[str] | None) -> Plan:
-    """A plan with its stops in the order that the driver gave them; as it is where they gave none, or one that it does not allow.
-
-    An order names what remained when it was given. Stops that it does not name were done by then: they stay in front.
-    """
+    """A plan with its stops in the order that the driver gave them; as it is where they gave none, or one that it does not allow."""
     if own_order is None:
         return plan
     named = frozenset(own_order)
@@ -60,9 +57,7 @@ def as_driven(plan: Plan, own_order: Sequence[str] | None) -> Plan:
     # The van knew whether it stood at the first of them; the log is taken at its word.
     if all(reorder.refused_order(plan, left, own_order, standing_at=first) for first in (None, *own_order[:1])):
         return plan
-    done = [stop for stop in plan.stops if stop.stop not in named]
-    rest = reorder.applied((stop for stop in plan.stops if stop.stop in named), own_order)
-    return msgspec.structs.replace(plan, stops=(*done, *rest))
+    return msgspec.structs.replace(plan, stops=reorder.applied(plan.stops, own_order))
 
 
 def refold_positions(cur: Cursor, vehicle: str, version: int) -> None:
