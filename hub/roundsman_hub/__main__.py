@@ -28,7 +28,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; gives the process's exit code."""
     parser = _parser()
     options, rest = parser.parse_known_args(argv)
-    if rest and options.run not in (_told, _db):
+    if rest and options.run not in (_told, _db, _day_command):
         parser.error(f"unrecognized arguments: {' '.join(rest)}")
     options.rest = rest
     logging.basicConfig(level=options.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
@@ -105,6 +105,12 @@ def _parser() -> argparse.ArgumentParser:
         told.set_defaults(told=name)
 
     _command(commands, "db", _db, "check, size, retention, backup, restore: look after the database", add_help=False)
+    for name, words in (
+        ("record", "write a fleet's day into one file"),
+        ("replay", "let a recorded day happen again, in an empty hub"),
+        ("simulate", "drive a recorded day by other planning policies, and compare"),
+    ):
+        _command(commands, name, _day_command, words, add_help=False).set_defaults(day_command=name)
     return parser
 
 
@@ -238,6 +244,12 @@ def _db(options: argparse.Namespace) -> int:
     from roundsman_hub.upkeep import commands
 
     return commands.main(options.rest, options.data)
+
+
+def _day_command(options: argparse.Namespace) -> int:
+    from roundsman_hub.record import commands
+
+    return commands.COMMANDS[options.day_command](options.rest, options.data)
 
 
 def _told(options: argparse.Namespace) -> int:

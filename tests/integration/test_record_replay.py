@@ -14,6 +14,7 @@ import pytest
 from roundsman_hub import HubError
 from roundsman_hub.clock import Clock
 from roundsman_hub.derive.worker import catch_up, pass_time
+from roundsman_hub.record import commands
 from roundsman_hub.record.day_file import BadFile, verify
 from roundsman_hub.record.record import record
 from roundsman_hub.record.replay import replay
@@ -196,6 +197,24 @@ def test_a_file_that_is_cut_or_changed_is_refused_before_anything_is_stored(
     bad.write_bytes(file.read_bytes()[:-200])
     with pytest.raises(BadFile, match="cannot be read"):
         verify(bad)
+
+
+def test_the_commands_tell_what_came_of_it(
+    hub: Database, make_database: Callable[[str], str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "day.jsonl.gz"
+    record(hub, FLEET, "UTC", DAY, at(600), file)
+    assert commands.run_replay([str(file), "--database-url", make_database("plain"), "--json"], tmp_path) == 0
+    assert json.loads(capsys.readouterr().out)["same"] is True
+    simulated = ["--from-day", str(file), "--policy", "static", "--policy", "insertion"]
+    assert commands.run_simulate([*simulated, "--json"], tmp_path) == 0
+    told = json.loads(capsys.readouterr().out)
+    happened, static, inserted = told["policies"]
+    assert (told["observed_services"], happened["served"], happened["on_time"]) == (2, 2, 1)
+    assert happened["km"] == pytest.approx(0.3, abs=0.05), "3,000 fixes of 0.11 m"
+    assert (static["served"], inserted["served"]) == (0, 6), "the plans of this day were empty; one order was cancelled after its time"
+    assert commands.run_simulate(simulated, tmp_path) == 0
+    assert "insertion" in capsys.readouterr().out
 
 
 def _derived(data: bytes) -> Any:

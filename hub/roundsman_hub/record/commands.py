@@ -6,12 +6,15 @@ import argparse
 import json
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from datetime import date
 from pathlib import Path
 from typing import Final
 
 from roundsman_hub.clock import Clock
-from roundsman_hub.record import record, replay
+from roundsman_hub.planning.engines.process import EngineProcess
+from roundsman_hub.record import observed, record, replay, simulate
+from roundsman_hub.roads import GreatCircle, OsrmRoads, RoadNetwork
 from roundsman_hub.settings import load
 from roundsman_hub.store.db import Database
 from roundsman_hub.store.migrate import migrate
@@ -66,7 +69,44 @@ def run_replay(arguments: Sequence[str], data: Path) -> int:
     return 1 if differs else 0
 
 
-COMMANDS: Final[dict[str, tuple[str, Callable[[Sequence[str], Path], int]]]] = {
-    "record": ("write a fleet's day into one file", run_record),
-    "replay": ("let a recorded day happen again, in an empty hub", run_replay),
-}
+def run_simulate(arguments: Sequence[str], data: Path) -> int:
+    """Policies on a recorded day, compared. Needs no hub."""
+    policies = "; ".join(f"{name}: {words}" for name, words in simulate.POLICIES.items())
+    parser = argparse.ArgumentParser(
+        prog="roundsman-hub simulate",
+        description="Drive a recorded day's orders by planning policies, on that day's legs and services.",
+        epilog=f"{policies}.",
+    )
+    parser.add_argument("--from-day", type=Path, required=True, metavar="FILE", help="made by roundsman-hub record")
+    parser.add_argument("--policy", action="append", choices=list(simulate.POLICIES), help="may be repeated; without it, all")
+    parser.add_argument("--osrm-url", help="roads; without it, straight lines times a detour")
+    parser.add_argument("--search-s", type=float, default=1.0, help="real seconds of each search (default: 1)")
+    parser.add_argument("--json", action="store_true")
+    options = parser.parse_args(arguments)
+    day = observed.load(options.from_day)
+    roads: RoadNetwork = OsrmRoads(options.osrm_url) if options.osrm_url else GreatCircle()
+    try:
+        with EngineProcess() as engine:  # started with the first search
+            outcomes = [simulate.happened(day)]
+            wanted = options.policy or list(simulate.POLICIES)
+            outcomes += [simulate.simulate(day, policy, roads, engine, search_s=options.search_s) for policy in wanted]
+    finally:
+        roads.close()
+    if options.json:
+        rows = [asdict(outcome) | {"on_time_share": outcome.on_time_share} for outcome in outcomes]
+        body = {"day": day.head.day.isoformat(), "fleet": day.head.fleet, "roads": roads.name}
+        print(json.dumps(body | {"observed_legs": len(day.leg_s), "observed_services": len(day.service_s), "policies": rows}))
+        return 0
+    print(
+        f"{day.head.day}: {len(day.vans)} vans, {len(day.orders)} orders; as driven: {len(day.leg_s)} legs, {len(day.service_s)} services;"
+    )
+    print(f"the others by {roads.name}, at the day's pace. Kilometres of the first line are the track's, of the others the roads'.")
+    print(f"{'':16}{'orders':>8}{'served':>8}{'on time':>9}{'late min':>10}{'km':>9}{'churn':>7}{'plans':>7}")
+    for told in outcomes:
+        share = "–" if told.on_time_share is None else f"{told.on_time_share:.1%}"
+        counts = f"{told.orders:>8}{told.served:>8}{share:>9}{told.late_s / 60:>10.0f}{told.km:>9.1f}{told.churn:>7}{told.plans:>7}"
+        print(f"{told.policy:16}{counts}")
+    return 0
+
+
+COMMANDS: Final[dict[str, Callable[[Sequence[str], Path], int]]] = {"record": run_record, "replay": run_replay, "simulate": run_simulate}
