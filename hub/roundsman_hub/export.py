@@ -35,6 +35,7 @@ class NoTrack(HubError):
 def geojson(vehicle: str, found: Stretches) -> Iterator[str]:
     """A FeatureCollection: one LineString (a Point, where a fix stands alone) a stretch, one feature without geometry a gap.
 
+    `simplified`: raw fixes have aged, and the line is within ten metres of where the van was at each instant, without its speeds.
     `coordTimes`, `speedsMps`, `headingsDeg` and `accuraciesM` go along with the coordinates, one for each.
     """
     yield '{"type":"FeatureCollection","features":['
@@ -53,6 +54,7 @@ def geojson(vehicle: str, found: Stretches) -> Iterator[str]:
                     "kind": "track",
                     "vehicle": vehicle,
                     "session": stretch[0].session,
+                    "simplified": any(point.simplified for point in stretch),
                     "coordTimes": [written(point.time) for point in stretch],
                     "speedsMps": [_scaled(point.speed_cm_s, 100) for point in stretch],
                     "headingsDeg": [_scaled(point.heading_cdeg, 100) for point in stretch],
@@ -77,7 +79,7 @@ def gpx(vehicle: str, found: Stretches) -> Iterator[str]:
         yield "<trkseg>"
         yield from (
             f'<trkpt lat="{point.lat_e6 / 1e6:.6f}" lon="{point.lon_e6 / 1e6:.6f}"><time>{written(point.time)}</time>'
-            f"<sat>{point.satellites}</sat></trkpt>"
+            f"{'' if point.satellites is None else f'<sat>{point.satellites}</sat>'}</trkpt>"
             for point in stretch
         )
         yield "</trkseg>"

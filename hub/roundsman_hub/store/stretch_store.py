@@ -68,10 +68,12 @@ def add(cur: Cursor, vehicle: str, stretch: Stretch, lead: Lead | None, *, led: 
     lead = lead or Lead()
     start = stretch.start.t_ms
     cur.execute(
-        "INSERT INTO log.stretches (vehicle_id, session_no, first_seq, last_seq, from_at, to_at, led, driven_m, moving_s, standing_s, "
-        "first_speed_cm_s, max_speed_cm_s, at_ms, lat_e6, lon_e6) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
+        "INSERT INTO log.stretches (vehicle_id, session_no, first_seq, last_seq, from_at, to_at, broken, led, driven_m, moving_s, "
+        "standing_s, first_speed_cm_s, max_speed_cm_s, at_ms, lat_e6, lon_e6) "
+        "VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
         (
-            *(vehicle, stretch.session_no, stretch.first_seq, stretch.last_seq, from_ms(start), from_ms(stretch.end.t_ms), led),
+            *(vehicle, stretch.session_no, stretch.first_seq, stretch.last_seq, from_ms(start), from_ms(stretch.end.t_ms)),
+            *(stretch.broken_before, led),
             *(stretch.driven_m + lead.driven_m, stretch.moving_s + lead.moving_s, stretch.standing_s + lead.standing_s),
             *(None if stretch.first_speed_cm_s == NONE else stretch.first_speed_cm_s, stretch.max_speed_cm_s),
             *((stretch.t_ms - start).tolist(), stretch.lat_e6.tolist(), stretch.lon_e6.tolist()),

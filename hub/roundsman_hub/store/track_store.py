@@ -13,7 +13,10 @@ from roundsman_wire.messages import GAP_BEFORE, TRACK
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Point:
-    """One stored fix."""
+    """One stored fix; or, where raw fixes have aged, a point of the simplified line (which is not matched to streets).
+
+    after : of a simplified line, the number of the point that its line comes from; None: its own number less one.
+    """
 
     time: datetime
     session: str
@@ -23,8 +26,10 @@ class Point:
     speed_cm_s: int | None
     heading_cdeg: int | None
     accuracy_dm: int | None
-    satellites: int
+    satellites: int | None
     flags: int
+    simplified: bool = False
+    after: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,11 +48,24 @@ FETCHED: Final = 5_000
 """Fixes held at once: a month of a van is 850,000."""
 LONGEST: Final = 20_000
 """Points of one unbroken line: five and a half hours of one fix a second."""
-POINTS: Final = (
-    "SELECT f.time, s.session, f.seq, f.lat_e6, f.lon_e6, f.speed_cm_s, f.heading_cdeg, f.accuracy_dm, f.satellites, f.flags "
-    "FROM log.fixes f JOIN log.sessions s USING (session_no) "
-    "WHERE f.vehicle_id = %(vehicle)s AND f.time >= %(since)s AND f.time < %(until)s ORDER BY s.ordinal, f.session_no, f.seq"
-)
+POINTS: Final = f"""
+    SELECT time, session, seq, lat_e6, lon_e6, speed_cm_s, heading_cdeg, accuracy_dm, satellites, flags, simplified, after FROM (
+        SELECT f.time, s.session, f.seq, f.lat_e6, f.lon_e6, f.speed_cm_s, f.heading_cdeg, f.accuracy_dm, f.satellites, f.flags,
+               false AS simplified, NULL::bigint AS after, s.ordinal, f.session_no
+        FROM log.fixes f JOIN log.sessions s USING (session_no)
+        WHERE f.vehicle_id = %(vehicle)s AND f.time >= %(since)s AND f.time < %(until)s
+        UNION ALL
+        SELECT a.from_at + make_interval(secs => p.at_ms / 1000.0), s.session,
+               CASE WHEN p.n = cardinality(a.at_ms) THEN a.last_seq ELSE a.first_seq + p.n - 1 END, p.lat_e6, p.lon_e6, NULL, NULL, NULL,
+               NULL, CASE WHEN p.n = 1 AND a.broken THEN {GAP_BEFORE} ELSE 0 END, true,
+               CASE WHEN p.n > 1 THEN a.first_seq + p.n - 2 END, s.ordinal, a.session_no
+        FROM log.stretches a JOIN log.sessions s USING (session_no),
+             unnest(a.at_ms, a.lat_e6, a.lon_e6) WITH ORDINALITY AS p (at_ms, lat_e6, lon_e6, n)
+        WHERE a.vehicle_id = %(vehicle)s AND NOT a.raw AND a.from_at < %(until)s AND a.to_at >= %(since)s
+          AND a.from_at + make_interval(secs => p.at_ms / 1000.0) >= %(since)s
+          AND a.from_at + make_interval(secs => p.at_ms / 1000.0) < %(until)s
+    ) AS both_kinds ORDER BY ordinal, session_no, seq
+"""
 
 
 def points(cur: Cursor, vehicle: str, since: datetime, until: datetime) -> Iterator[Point]:
@@ -116,7 +134,7 @@ def _why_broken(before: Point, point: Point, waiting: list[Break], lost: list[tu
         return waiting[-1].reason
     if point.session != before.session:
         return ENDED
-    if point.seq != before.seq + 1:
+    if before.seq != (point.seq - 1 if point.after is None else point.after):
         for session, first, last, reason in lost:
             if session == point.session and first < point.seq and last > before.seq:
                 return LOST + reason

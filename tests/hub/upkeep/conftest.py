@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -11,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from roundsman_hub.export import stream_track
 from roundsman_hub.store.audit import TrackAudit, audit_tracks
 from roundsman_hub.store.db import Database
 
@@ -66,6 +68,11 @@ class Van:
     def gaps(self) -> list[tuple[int, int, str]]:
         found = self.ask("SELECT first_seq, last_seq, reason FROM log.gaps WHERE session_no = %s ORDER BY 1", self.session_no)
         return [(row["first_seq"], row["last_seq"], row["reason"]) for row in found]
+
+    def track(self) -> list[dict[str, Any]]:
+        """What an export draws."""
+        features: list[dict[str, Any]] = json.loads("".join(stream_track(self.db, self.vehicle, "geojson")))["features"]
+        return features
 
     def audit(self) -> TrackAudit:
         with self.db.transaction() as cur:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
+import numpy as np
 import psycopg
 import pytest
 
@@ -13,6 +14,7 @@ from roundsman_hub import metrics
 from roundsman_hub.store import retention
 from roundsman_hub.store.partitions import ensure_days
 from roundsman_hub.upkeep.ageing import age, count_days
+from roundsman_wire.messages import GAP_BEFORE
 
 EIGHT = datetime(2026, 3, 2, 8, tzinfo=UTC)
 NEXT_DAY = EIGHT + timedelta(days=1)
@@ -222,3 +224,29 @@ def test_positions_without_a_date_and_frames_set_aside_go_too(van: Any) -> None:
     assert van.gaps() == [(1, 2, "aged")]
     assert van.audit().missing == 0
     assert van.ask("SELECT FROM log.quarantine WHERE topic LIKE %s", f"%{van.vehicle}%") == []
+
+
+def test_an_aged_track_is_still_a_track_with_its_gaps(van: Any) -> None:
+    """Where it says that the van was at an instant is within ten metres of where it was; a gap is never drawn as a line."""
+    van.drive(1, 400)
+    van.drive(401, 700, flags=GAP_BEFORE)
+    van.note("INSERT INTO log.gaps VALUES (%s, 1, 701, 800, 'thinned', %s)", van.session_no, EIGHT)
+    van.drive(801, 1000)
+    before = van.track()
+    count_days(van.db, A_YEAR_ON)
+    age(van.db, A_YEAR_ON)
+    van.drive(1001, 1200)
+    after = van.track()
+    assert [feature["properties"].get("reason") for feature in before] == [feature["properties"].get("reason") for feature in after]
+    assert [feature["properties"].get("simplified") for feature in after] == [True, None, True, None, True]
+    for raw, kept in zip(before, after, strict=True):
+        if raw["geometry"] is None:
+            continue
+        raw_at, kept_at = (
+            np.array([datetime.fromisoformat(text).timestamp() for text in feature["properties"]["coordTimes"]]) for feature in (raw, kept)
+        )
+        lon, lat = np.array(raw["geometry"]["coordinates"]).T
+        kept_lon, kept_lat = np.array(kept["geometry"]["coordinates"]).T
+        off_m = 111_195 * np.hypot(np.interp(raw_at, kept_at, kept_lat) - lat, (np.interp(raw_at, kept_at, kept_lon) - lon) * 0.5)
+        assert float(np.max(off_m)) <= 10.1
+    assert after[-1]["properties"]["coordTimes"][-1] == "2026-03-02T08:20:00.000Z", "the raw fixes that came later go on from it"

@@ -27,6 +27,7 @@ CREATE INDEX vehicle_days_by_fleet ON vehicle_days (fleet_id, day);
 CREATE TABLE log.stretches (
     vehicle_id text NOT NULL, session_no integer NOT NULL, first_seq bigint NOT NULL, last_seq bigint NOT NULL,
     from_at timestamptz NOT NULL, to_at timestamptz NOT NULL,
+    broken boolean NOT NULL,                  -- no line may be drawn to it
     led boolean NOT NULL,                     -- the leg from the stretch before is in the numbers, or there is none
     driven_m double precision NOT NULL, moving_s double precision NOT NULL, standing_s double precision NOT NULL,
     first_speed_cm_s integer, max_speed_cm_s integer,
