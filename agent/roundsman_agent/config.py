@@ -102,6 +102,7 @@ KEYS: Final = (
         "gpsd://127.0.0.1:2947",
         "gpsd://HOST:PORT · serial:///dev/TTY?baud=9600 · tcp://HOST:PORT · file:///LOG.nmea",
     ),
+    Key("motion.url", _text, "", "the engine's state: file:///sys/class/gpio/gpio17/value?active=low · unix:///run/roundsman/motion"),
     Key("store.dir", _text, "/var/lib/roundsman", "where the log and the plan are kept"),
     Key("store.max_mb", _whole(1, 1_000_000), 512, "the log's largest size; keep it below the free space"),
     Key("screen.enabled", _flag, True, "serve the driver's screen"),
@@ -150,6 +151,7 @@ class AgentConfig:
     vehicle: str
     broker: Broker | None
     receiver_url: str
+    motion_url: str
     store_dir: Path
     store_max_mb: int
     screen_enabled: bool
@@ -222,6 +224,7 @@ def build(settings: Mapping[str, Setting], *, directory: Path) -> AgentConfig:
         vehicle=value["vehicle"],
         broker=broker,
         receiver_url=value["receiver.url"],
+        motion_url=value["motion.url"],
         store_dir=directory / value["store.dir"],
         store_max_mb=value["store.max_mb"],
         screen_enabled=value["screen.enabled"],

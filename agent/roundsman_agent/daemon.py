@@ -18,6 +18,7 @@ from roundsman_agent.blobs import Blobs
 from roundsman_agent.clock import Clock
 from roundsman_agent.config import AgentConfig
 from roundsman_agent.courier import Courier
+from roundsman_agent.ignition import MotionSource, open_motion
 from roundsman_agent.inbox import Inbox
 from roundsman_agent.journal import COMMIT_S, Journal
 from roundsman_agent.outbox import Outbox
@@ -64,6 +65,7 @@ class Daemon:
         self.config = config
         self._ended = ended
         self._stop = asyncio.Event()
+        self._motion = open_motion(config.motion_url) if config.motion_url else None
         self._started_s = time.monotonic()
         self._order = 0
         self._told: Position | None = None
@@ -142,7 +144,10 @@ class Daemon:
         try:
             async with asyncio.TaskGroup() as group:
                 self.unit.begin()
+                health.give_back_memory()
                 tasks = [group.create_task(self._watch_receiver()), group.create_task(self.journal.run()), group.create_task(self._tick())]
+                if self._motion is not None:
+                    tasks.append(group.create_task(self._watch_motion(self._motion)))
                 if self._ended is not None:
                     await self.unit.set_duty("on", None)
                     tasks.append(group.create_task(self._stop_when_drained(self._ended)))
@@ -168,6 +173,10 @@ class Daemon:
                 self._listener.close()
 
     # ── tasks ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    async def _watch_motion(self, source: MotionSource) -> None:
+        async for engine in source.changes():
+            self.unit.engine(engine, self.config.motion_url)
 
     async def _watch_receiver(self) -> None:
         async for item in open_source(self.config.receiver_url, self.clock):
@@ -238,6 +247,7 @@ class Daemon:
 
     async def _document(self, kind: str, data: bytes) -> None:
         await self.unit.document(kind, data)
+        health.give_back_memory()
         config = self.unit.inbox.config
         if self.uplink is not None and kind == "config" and config is not None and config.now_interval_s is not None:
             self.uplink.now_interval_s = self._now_interval_s(config.now_interval_s)

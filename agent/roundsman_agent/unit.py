@@ -16,11 +16,12 @@ from roundsman_agent.board import Board, DutyState
 from roundsman_agent.clock import Clock
 from roundsman_agent.commands import Commands
 from roundsman_agent.config import SamplingMode
+from roundsman_agent.evidence import Engine
 from roundsman_agent.fix import Fix, SourceEvent
 from roundsman_agent.inbox import Inbox
 from roundsman_agent.journal import Journal
 from roundsman_agent.outbox import Outbox
-from roundsman_agent.pipeline import DutyChanged, PipelineConfig, PipelineState, PlanChanged, Position, SitesChanged, Tick
+from roundsman_agent.pipeline import DutyChanged, EngineChanged, PipelineConfig, PipelineState, PlanChanged, Position, SitesChanged, Tick
 from roundsman_agent.rounds import Rounds
 from roundsman_agent.sampling import Policy
 from roundsman_agent.times import best_utc_ms
@@ -164,7 +165,8 @@ class Unit:
             self._receipt(held.header.version, held.hash, "in_force")
             if (kept := self.rounds.kept_order(before)) is not None:
                 self._record([kept])
-        self._step(PlanChanged.of(self.remaining()))
+        done = [] if self.plan is None else [stop for stop in self.plan.stops if self.board.phase(stop.stop) == "done"]
+        self._step(PlanChanged.of(self.remaining(), done))
         self._on_change(True)
 
     def _receipt(self, version: int, plan_hash: str, state: ReceiptState, reason: str | None = None) -> bool:
@@ -287,6 +289,10 @@ class Unit:
         elif isinstance(item, Fix):
             self.receiver = "ok"
         self._step(item)
+
+    def engine(self, engine: Engine | None, source: str) -> None:
+        """The key was turned, or (None) nothing tells of it any more."""
+        self._step(EngineChanged(engine=engine, source=source, **self._instant()))
 
     def tick(self) -> None:
         """Time passes."""

@@ -69,7 +69,7 @@ def _known_zone(name: str | None) -> None:
         raise Problem(422, "unknown-timezone", f"no time zone {name!r}", next_step="use an IANA name, as Europe/Helsinki")
 
 
-_DAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+_DAYS: Final[tuple[m.Weekday, ...]] = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
 
 def _hours_out(hours: dict[str, int]) -> m.FenceHours:

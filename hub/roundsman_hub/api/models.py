@@ -136,10 +136,13 @@ class Circle(Said):
 Ring = Annotated[list[tuple[LatDeg, LonDeg]], Field(min_length=3, max_length=2_000)]
 
 
+Weekday = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
+
+
 class FenceHours(Said):
     """When a fence counts. Past midnight when `end` is not after `start`; the day is the one on which it begins."""
 
-    days: Annotated[list[Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]], Field(min_length=1, max_length=7)]
+    days: Annotated[list[Weekday], Field(min_length=1, max_length=7)]
     start: str = Field(pattern=r"^([01]\d|2[0-3]):[0-5]\d$", description="local time, such as 22:00")
     end: str = Field(pattern=r"^(([01]\d|2[0-3]):[0-5]\d|24:00)$")
 
