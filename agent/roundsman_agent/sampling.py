@@ -172,7 +172,7 @@ class Nearness:
 
 def nearness(known: Nearness | None, at: LatLon, stops: Iterable[LatLon], near_m: float) -> tuple[Nearness, bool]:
     """Whether a stop is within `near_m` of `at`; `known` is None after the plan has changed."""
-    if known is not None and distance_m(known.position, at) < abs(known.stop_m - near_m):
+    if known is not None and (known.stop_m == math.inf or distance_m(known.position, at) < abs(known.stop_m - near_m)):
         return known, known.stop_m <= near_m
     narrow = math.cos(math.radians(at.lat_deg))
     stop_m = DEGREE_M * math.sqrt(

@@ -121,5 +121,5 @@ def test_half_an_hour_of_a_real_receiver_through_gpsd(gnss_data: Path) -> None:
     assert summary.fixes >= 1_650
     assert summary.rows >= 1_648
     assert summary.rejected == {}
-    assert len(summary.gaps) == 6
+    assert len(summary.gaps) == 5, "a single missing epoch is none"
     assert summary.length_m == pytest.approx(8_100, rel=0.01)
