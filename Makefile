@@ -1,6 +1,6 @@
 # Two commands on a fresh machine, each doing all its own set-up: `make demo` and `make test`.
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-test demo test test-deep lint bench bench-loop bench-plan bench-ingest lock web
+.PHONY: help setup setup-test demo test test-deep lint bench bench-loop bench-agent bench-plan bench-ingest lock web
 PY := .venv/bin/python
 
 help:  ## what there is
@@ -20,10 +20,13 @@ lint: setup  ## ruff, mypy --strict, the import rules
 	@$(PY) -m mypy --no-error-summary
 	@.venv/bin/lint-imports >.venv/lint-imports.log 2>&1 || { cat .venv/lint-imports.log; exit 1; }
 
-bench: bench-loop bench-plan  ## every benchmark
+bench: bench-loop bench-agent bench-plan  ## every benchmark
 
 bench-loop: setup  ## urgent order to screen, fixes lost or doubled, what a van costs
 	@$(PY) -m roundsman_sim bench-loop
+
+bench-agent: setup  ## what a van's program costs in bytes, CPU, memory and disk, and what it withstands (QUICK=1)
+	@$(PY) -m roundsman_sim bench-agent
 
 bench-plan: setup  ## an order's change into a plan: insertion, judge and commit
 	@$(PY) -m roundsman_hub bench plan

@@ -1,11 +1,16 @@
-"""roundsman-agent: run the unit, replay a drive, ask a running unit how it is, find out why one does not work, show its settings."""
+"""roundsman-agent: run the unit, replay a drive, ask a running unit how it is, find out why one does not work, show its settings.
+
+Each verb loads what it needs and no more: what `doctor` brings along would be a twentieth of a running unit's memory.
+"""
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import gc
 import logging
 import math
+import os
 import sys
 import tempfile
 from dataclasses import replace
@@ -13,7 +18,7 @@ from pathlib import Path
 
 import msgspec
 
-from roundsman_agent import AgentError, __version__, config, daemon, doctor, replay, status
+from roundsman_agent import AgentError, __version__, config
 from roundsman_agent.config import DEFAULT_PATH, AgentConfig
 
 REPLAY_SPEED = 20.0
@@ -35,7 +40,7 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="roundsman-agent", description=__doc__)
+    parser = argparse.ArgumentParser(prog="roundsman-agent", description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--version", action="version", version=__version__)
     verbs = parser.add_subparsers(required=True, metavar="run | replay | status | doctor | config")
 
@@ -65,11 +70,20 @@ def _load(options: argparse.Namespace) -> AgentConfig:
 
 
 def _run(options: argparse.Namespace) -> int:
+    # numpy's algebra, which nobody here uses, would start a thread a core and keep memory for each.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    from roundsman_agent import daemon
+
+    # What is loaded now stays: the collector need not look at it again with every thousandth fix.
+    gc.collect()
+    gc.freeze()
     asyncio.run(daemon.run(_load(options)))
     return 0
 
 
 def _replay(options: argparse.Namespace) -> int:
+    from roundsman_agent import replay
+
     if not (math.isfinite(options.speed) and options.speed > 0):
         raise AgentError(f"--speed {options.speed:g}: must be more than 0")
     if options.config is None:
@@ -83,6 +97,8 @@ def _replay(options: argparse.Namespace) -> int:
 
 
 async def _into_hub(options: argparse.Namespace, settings: AgentConfig) -> None:
+    from roundsman_agent import daemon, replay
+
     ran: list[daemon.Daemon] = []
 
     async def drive(feed: replay.Feed) -> None:
@@ -103,12 +119,16 @@ async def _into_hub(options: argparse.Namespace, settings: AgentConfig) -> None:
 
 
 def _status(options: argparse.Namespace) -> int:
+    from roundsman_agent import status
+
     told = status.ask(_load(options))
     print(msgspec.json.encode(told).decode() if options.json else status.describe(told))
     return 0
 
 
 def _doctor(options: argparse.Namespace) -> int:
+    from roundsman_agent import doctor
+
     findings = doctor.examine(options.config or DEFAULT_PATH)
     print(doctor.describe(findings))
     return 0 if all(finding.verdict != "bad" for finding in findings) else 1

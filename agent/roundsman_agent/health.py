@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import shutil
 import socket
@@ -18,6 +19,12 @@ def rss_mb() -> int:
     """Resident memory of this process."""
     pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
     return round(pages * os.sysconf("SC_PAGE_SIZE") / 1_048_576)
+
+
+def give_back_memory() -> None:
+    """Return what a start or a large document needed for a moment; the C library would keep it for the process's whole life."""
+    with suppress(AttributeError, OSError):  # another C library keeps nothing
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 def disk_free_mb(folder: Path) -> int:

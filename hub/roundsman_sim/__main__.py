@@ -16,7 +16,7 @@ from roundsman_sim.settings import DemoSettings
 
 USAGE = """\
 usage: roundsman-demo            play a round: hub, roads, vans, drivers, all real processes
-       python -m roundsman_sim bench-loop
+       python -m roundsman_sim bench-loop | bench-agent
 
 environment: HEADLESS=1 ends by itself and says its figures as JSON in the last line
              MINUTES=12 FACTOR=30 VANS=8 ORDERS=120 SEED=1 OSM=extract.osm.pbf"""
@@ -25,7 +25,7 @@ environment: HEADLESS=1 ends by itself and says its figures as JSON in the last 
 def main() -> int:
     """Entry point; returns the exit code."""
     arguments = sys.argv[1:]
-    if arguments not in ([], ["demo"], ["bench-loop"]):
+    if arguments not in ([], ["demo"], ["bench-loop"], ["bench-agent"]):
         print(USAGE, file=sys.stderr)
         return 2
     try:
@@ -34,6 +34,10 @@ def main() -> int:
             from roundsman_sim import bench_loop  # the demo needs none of it
 
             return asyncio.run(_until_interrupted(bench_loop.main(settings, _say())))
+        if arguments == ["bench-agent"]:
+            from roundsman_sim import bench_agent
+
+            return bench_agent.main(_say())
         return asyncio.run(_until_interrupted(_demo(settings)))
     except (SimError, HubError) as error:
         print(f"roundsman-demo: {error}", file=sys.stderr)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import math
+import os
 import random
 import socket
 import subprocess
 import sys
 import threading
 import time
+import tty
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -64,6 +66,10 @@ class Hub:
         row = BY_NAME[channel]
         self._client.publish(topic(VEHICLE, channel), data, qos=row.qos, retain=row.retained).wait_for_publish(10)
 
+    def newest_session(self) -> str:
+        """Of which an entry came last."""
+        return next(reversed(self._through), ("", 0))[0]
+
     def close(self) -> None:
         """Go."""
         self._client.disconnect()
@@ -97,9 +103,6 @@ class Line:
         program = gpsd_program()
         if program is None:
             raise SimError("gpsd is not installed; please install it: apt-get install gpsd")
-        import os
-        import tty
-
         self._master, slave = os.openpty()
         tty.setraw(slave)
         os.set_blocking(self._master, False)
@@ -113,8 +116,6 @@ class Line:
         self._thread.start()
 
     def _speak(self) -> None:
-        import os
-
         receiver, frame = Receiver(1), LocalFrame(CENTRE)
         begun_s = time.monotonic()
         while not self._end.wait(max(0.0, begun_s + self.epochs - time.monotonic())):
@@ -127,8 +128,6 @@ class Line:
 
     def close(self) -> None:
         """Unplug it."""
-        import os
-
         self._end.set()
         self._thread.join()
         self._gpsd.terminate()

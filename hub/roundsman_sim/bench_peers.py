@@ -62,8 +62,8 @@ async def measure(made: World) -> Peers:
     return Peers(
         way_s=round(way_s, 4),
         parse_us=round(await asyncio.to_thread(_parse_us, sentences), 1),
-        bare_python_mb=round(await asyncio.to_thread(_bare_python_mb), 1),
-        disk_bytes=round(await asyncio.to_thread(_disk_bytes, made.directory)),
+        bare_python_mb=round(await asyncio.to_thread(bare_python_mb), 1),
+        disk_bytes=round(await asyncio.to_thread(row_a_commit_bytes, made.directory)),
         wire_bytes=round(wire_bytes, 1),
     )
 
@@ -84,9 +84,21 @@ def _parse_us(epochs: list[str]) -> float:
     return (time.process_time() - started_s) / len(epochs) * 1e6
 
 
-def _bare_python_mb() -> float:
-    """A Python that has imported what an agent needs from others, and does nothing."""
-    imports = "import msgspec, paho.mqtt.client, pynmea2, serial, shapely, sqlite3, starlette.applications, uvicorn"
+AGENTS_LIBRARIES: Final = "msgspec, paho.mqtt.client, pynmea2, serial, shapely, sqlite3, cryptography.hazmat.primitives.asymmetric.ed25519"
+
+
+def bare_python_mb() -> float:
+    """A Python that has imported what an agent with a screen needs from others, and does nothing."""
+    return _idle_mb(f"{AGENTS_LIBRARIES}, starlette.applications, uvicorn")
+
+
+def bare_agent_mb() -> float:
+    """The same without a screen."""
+    return _idle_mb(AGENTS_LIBRARIES)
+
+
+def _idle_mb(modules: str) -> float:
+    imports = f"import asyncio, {modules}"
     code = f"{imports}; print('ready', flush=True); input()"
     process = subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     if process.stdout is not None:
@@ -96,7 +108,7 @@ def _bare_python_mb() -> float:
     return float(resident / 1e6)
 
 
-def _disk_bytes(directory: Path) -> float:
+def row_a_commit_bytes(directory: Path) -> float:
     path = directory / "peer.db"
     db = sqlite3.connect(path, isolation_level=None)
     db.execute("PRAGMA journal_mode = WAL")
