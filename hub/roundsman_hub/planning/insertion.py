@@ -132,7 +132,7 @@ def rescue(problem: Problem, plan: Plan) -> Plan:
 
 def _moved_to_better(ground: Ground, rows: dict[VehicleId, Row], vehicle: VehicleId, task_id: TaskId) -> bool:
     """Take one task out (both ends, of a shipment) and put it where it costs least; false if that is no gain. `rows` are replaced."""
-    row, job = rows[vehicle], _job(ground, ground.tasks[task_id])
+    row, job = rows[vehicle], job_of(ground, ground.tasks[task_id])
     names = {task.task for task in job}
     if any(step in names for step in row.route[: row.first_free]) or not names <= set(row.route):
         return False
@@ -146,7 +146,7 @@ def _moved_to_better(ground: Ground, rows: dict[VehicleId, Row], vehicle: Vehicl
         (place.units, van, place)
         for van, other in rows.items()
         if not any(ground.unrelated(name, van, where) for name in names)
-        and (place := _place(without if van == vehicle else other, job, late_allowed=True)) is not None
+        and (place := place_of(without if van == vehicle else other, job, late_allowed=True)) is not None
     ]
     if not places or min(place[0] for place in places) >= freed:
         return False
@@ -156,7 +156,7 @@ def _moved_to_better(ground: Ground, rows: dict[VehicleId, Row], vehicle: Vehicl
     return True
 
 
-def _job(ground: Ground, task: Task) -> Job:
+def job_of(ground: Ground, task: Task) -> Job:
     """The task, with the other end of its shipment if that is to be planned too: pickup first."""
     if task.shipment is None or task.on_board is not None:
         return (task,)
@@ -164,7 +164,7 @@ def _job(ground: Ground, task: Task) -> Job:
     return tuple(ground.tasks[end] for end in ends if end is not None)
 
 
-def _place(row: Row, job: Job, *, late_allowed: bool) -> Place | None:
+def place_of(row: Row, job: Job, *, late_allowed: bool) -> Place | None:
     if len(job) == 2:
         return row.best_pair(*job, late_allowed=late_allowed)
     return row.best(job[0], late_allowed=late_allowed)
@@ -195,7 +195,7 @@ def _shortened(ground: Ground, van: Van, route: list[Step]) -> list[Step]:
 
 
 def _names(ground: Ground, task: TaskId) -> frozenset[TaskId]:
-    return frozenset(one.task for one in _job(ground, ground.tasks[task]))
+    return frozenset(one.task for one in job_of(ground, ground.tasks[task]))
 
 
 def _insert(
@@ -213,7 +213,7 @@ def _insert(
     jobs: dict[TaskId, Job] = {}
     for name in wanted:
         if name in ground.tasks and name not in served:
-            job = _job(ground, ground.tasks[name])
+            job = job_of(ground, ground.tasks[name])
             jobs[job[0].task] = job
     planned = {step for route in problem.current.values() for step in route}
     waiting = _fill(rows, [job for job in jobs.values() if not (many and _out_of_reach(ground, job))], late_allowed=False)
@@ -254,7 +254,7 @@ class _Rows:
     def place(self, vehicle: VehicleId, job: Job, *, late_allowed: bool) -> Place | None:
         if self.where and any(self.ground.unrelated(task.task, vehicle, self.where) for task in job):
             return None
-        return _place(self.rows[vehicle], job, late_allowed=late_allowed)
+        return place_of(self.rows[vehicle], job, late_allowed=late_allowed)
 
     def put(self, vehicle: VehicleId, job: Job, place: Place) -> None:
         self.rows[vehicle] = self.rows[vehicle].with_(job[0], place)
