@@ -75,10 +75,10 @@ class Courier:
             await asyncio.sleep(LOOKS_EVERY_S)
             try:
                 while self._url() and (blob := self._blobs.oldest()) is not None:
-                    await asyncio.to_thread(self._send, blob)
+                    await asyncio.to_thread(self.send, blob)
                     self._on_change()
                 if self._url() and time.monotonic() >= self._map_due_s:
-                    await asyncio.to_thread(self._fetch_map)
+                    await asyncio.to_thread(self.fetch_map)
                     self._map_due_s = time.monotonic() + MAP_EVERY_S
                     self._on_change()
                 self._failures = 0
@@ -89,7 +89,7 @@ class Courier:
 
     # ── up ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-    def _send(self, blob: Blob) -> None:
+    def send(self, blob: Blob) -> None:
         """Send what the hub does not have of a blob yet."""
         path = f"/v1/blobs/{blob.sha256}"
         with closing(self._connect()) as connection:
@@ -124,7 +124,7 @@ class Courier:
 
     # ── down ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-    def _fetch_map(self) -> None:
+    def fetch_map(self) -> None:
         """Fetch the map if it is another than the one that is kept; go on where the last attempt ended."""
         begun, size = self._basemap.begun()
         headers = {"range": f"bytes={size}-", "if-range": begun} if begun and size else {}

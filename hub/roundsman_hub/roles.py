@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import logging
 import signal
-import ssl
 import threading
 from collections.abc import Callable
 from types import FrameType
@@ -108,7 +107,7 @@ def run_upkeep(settings: Settings, stop: threading.Event) -> None:
 
 def run_files(settings: Settings, stop: threading.Event) -> None:
     """Take vans' photos, and give them the map."""
-    from roundsman_hub.files.app import VanProtocol, application
+    from roundsman_hub.files.app import application, server_of
     from roundsman_hub.pki import open_pki
     from roundsman_hub.roads.basemap import write_basemap
     from roundsman_hub.store.blobs import BlobStore
@@ -122,22 +121,7 @@ def run_files(settings: Settings, stop: threading.Event) -> None:
     with Database.connect(settings.database_url, max_size=4) as db:
         store = BlobStore(db, settings.blobs_dir)
         app = application(store, Clock(settings.time_base), lambda: write_basemap(osm, cache_dir) if osm is not None else None)
-        server = uvicorn.Server(
-            uvicorn.Config(
-                app,
-                host=settings.files.host,
-                port=settings.files.port,
-                http=VanProtocol,
-                lifespan="off",
-                log_level="warning",
-                access_log=False,
-                timeout_graceful_shutdown=API_ENDS_WITHIN_S,
-                ssl_certfile=pki.broker_cert_file,
-                ssl_keyfile=pki.broker_key_file,
-                ssl_ca_certs=str(pki.ca_file),
-                ssl_cert_reqs=ssl.CERT_REQUIRED,
-            )
-        )
+        server = server_of(app, settings.files, pki)
         _serve_until(server, stop)
         if not server.started:
             raise HubError(f"the vans' files could not be served on {settings.files}")

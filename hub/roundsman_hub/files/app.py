@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import re
+import ssl
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
+import uvicorn
 from starlette.applications import Starlette
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import FileResponse, JSONResponse, Response
@@ -16,8 +18,11 @@ from starlette.types import Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from roundsman_hub.clock import Clock
+from roundsman_hub.pki import Pki
+from roundsman_hub.settings import Endpoint
 from roundsman_hub.store.blobs import MAX_BYTES, MEDIA_TYPES, BlobStore, NoRoom, Spoilt, WrongPlace
 
+ENDS_WITHIN_S: Final = 1
 _SHA256: Final = re.compile(r"[0-9a-f]{64}\Z")
 _RANGE: Final = re.compile(r"bytes (\d{1,9})-(\d{1,9})/(\d{1,9})\Z")
 
@@ -127,4 +132,24 @@ def application(store: BlobStore, clock: Clock, basemap: Callable[[], Path | Non
             Route("/v1/blobs/{sha256}", files.blob, methods=["GET", "PUT"]),
             Route("/basemap.geojson.gz", files.basemap),
         ]
+    )
+
+
+def server_of(app: Starlette, at: Endpoint, pki: Pki) -> uvicorn.Server:
+    """A server that speaks with certified units only."""
+    return uvicorn.Server(
+        uvicorn.Config(
+            app,
+            host=at.host,
+            port=at.port,
+            http=VanProtocol,
+            lifespan="off",
+            log_level="warning",
+            access_log=False,
+            timeout_graceful_shutdown=ENDS_WITHIN_S,
+            ssl_certfile=pki.broker_cert_file,
+            ssl_keyfile=pki.broker_key_file,
+            ssl_ca_certs=str(pki.ca_file),
+            ssl_cert_reqs=ssl.CERT_REQUIRED,
+        )
     )
