@@ -292,7 +292,7 @@ class Unit:
 
     def engine(self, engine: Engine | None, source: str) -> None:
         """The key was turned, or (None) nothing tells of it any more."""
-        self._step(EngineChanged(engine=engine, source=source, **self._instant()))
+        self._step(EngineChanged(engine=engine, source=source, **self.instant()))
 
     def tick(self) -> None:
         """Time passes."""
