@@ -50,7 +50,7 @@ class Size:
     table_rows: int
 
 
-FULL: Final = Size(rounds=3, fixes={10: 400_000, 60: 900_000}, lag_s=20.0, table_rows=20_160_000)
+FULL: Final = Size(rounds=3, fixes={10: 400_000, 60: 900_000}, lag_s=12.0, table_rows=20_160_000)
 QUICK: Final = Size(rounds=1, fixes={10: 200_000, 60: 480_000}, lag_s=8.0, table_rows=2_016_000)
 
 
