@@ -5,10 +5,13 @@ from __future__ import annotations
 import gzip
 import json
 import os
+import shutil
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -196,7 +199,8 @@ class Van:
 
     def start(self) -> None:
         command = [sys.executable, "-m", "roundsman_agent", "run", "-c", str(self.file)]
-        self.process = subprocess.Popen(command, env=dict(os.environ), stderr=subprocess.DEVNULL)
+        with (self.file.parent / "stderr").open("ab") as errors:
+            self.process = subprocess.Popen(command, stderr=errors)
         until(self._answers, "the screen answers")
 
     def _answers(self) -> bool:
@@ -217,19 +221,23 @@ class Van:
         return until(lambda: holds(self.screen()), what)
 
     def log(self, kind: str) -> list[dict[str, Any]]:
-        """Facts of one kind, as they lie on the disk."""
-        import sqlite3
-
-        with sqlite3.connect(f"file:{self.file.parent / 'store' / 'log.db'}?mode=ro", uri=True) as store:
-            rows = store.execute("SELECT body FROM facts ORDER BY rowid").fetchall()
-        facts = [msgspec.json.decode(row[0]) for row in rows]
-        return [fact for fact in facts if fact["kind"] == kind]
+        """Facts of one kind, as they lie on the disk: of a copy, for the agent lets nobody else into its store."""
+        with tempfile.TemporaryDirectory() as folder:
+            for file in (self.file.parent / "store").glob("log.db*"):
+                if not file.name.endswith("-shm"):
+                    shutil.copy(file, folder)
+            store = sqlite3.connect(Path(folder) / "log.db")
+            rows = store.execute("SELECT body FROM facts WHERE kind = ? ORDER BY id", (kind,)).fetchall()
+            store.close()
+        return [msgspec.json.decode(row[0]) for row in rows]
 
     def end(self, how: int = signal.SIGTERM) -> None:
         if self.process is not None and self.process.poll() is None:
             self.process.send_signal(how)
             self.process.wait(DEADLINE_S)
         self.process = None
+        told = (self.file.parent / "stderr").read_text()
+        assert "Traceback" not in told, told
 
 
 @pytest.fixture(scope="session")
@@ -326,7 +334,8 @@ def glass(browser: Browser, van: Van) -> Iterator[Callable[..., Page]]:
         context = browser.new_context(viewport={"width": width, "height": height}, service_workers="block", **options)
         contexts.append(context)
         chosen = {"language": language, **({"light": light} if light else {})}
-        context.add_init_script(f"for (const [k, v] of Object.entries({json.dumps(chosen)})) localStorage.setItem(k, v)")
+        chosen_js = f"for (const [k, v] of Object.entries({json.dumps(chosen)})) localStorage.setItem(k, v)"
+        context.add_init_script(f"if (location.protocol === 'http:') {chosen_js}")
         page = context.new_page()
         page.set_default_timeout(DEADLINE_S * 1000)
         if not quiet:

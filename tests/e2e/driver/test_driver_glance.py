@@ -3,16 +3,45 @@
 from __future__ import annotations
 
 import json
-import os
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from playwright.sync_api import Page
 
-SIZES = ("3.5 inch", "5 inch", "telephone", "narrow")
-LANGUAGES = ("en", "de", "es", "fr")
+from roundsman_agent.screen import server
+
+GLASSES = (
+    ("3.5 inch", "en", "day"),
+    ("3.5 inch", "de", "night"),
+    ("5 inch", "es", "day"),
+    ("telephone", "fr", "night"),
+    ("narrow", "de", "day"),
+    pytest.param("3.5 inch", "es", "day", marks=pytest.mark.deep),
+    pytest.param("3.5 inch", "fr", "night", marks=pytest.mark.deep),
+    pytest.param("5 inch", "en", "night", marks=pytest.mark.deep),
+    pytest.param("5 inch", "de", "day", marks=pytest.mark.deep),
+    pytest.param("5 inch", "fr", "day", marks=pytest.mark.deep),
+    pytest.param("telephone", "en", "day", marks=pytest.mark.deep),
+    pytest.param("telephone", "de", "night", marks=pytest.mark.deep),
+    pytest.param("telephone", "es", "day", marks=pytest.mark.deep),
+    pytest.param("narrow", "en", "night", marks=pytest.mark.deep),
+    pytest.param("narrow", "es", "day", marks=pytest.mark.deep),
+    pytest.param("narrow", "fr", "day", marks=pytest.mark.deep),
+)
+"""Size, language, light: five at every change, all of them nightly."""
+WORDS = server.STATIC / "words"
+
+
+def catalogue(language: str) -> dict[str, str]:
+    text = (WORDS / f"{language}.js").read_text(encoding="utf-8").strip()
+    return dict(json.loads(text.removeprefix("export default").removesuffix(";")))
+
+
+def english_only(language: str) -> list[str]:
+    """English words that are found in no catalogue of this language, not even inside another word."""
+    other = " | ".join(catalogue(language).values()).replace("\u00ad", "")
+    return [words for words in catalogue("en").values() if "{" not in words and len(words) > 3 and words not in other]
 
 
 def press(page: Page, *keys: str) -> None:
@@ -82,12 +111,22 @@ def views(page: Page, van: Any) -> Iterator[str]:
     leave(page)
 
 
-@pytest.mark.parametrize("size", SIZES)
-def test_every_view_fits(glass: Any, van: Any, round_of: Any, audit: Any, picture: Any, size: str) -> None:
+def spoken(page: Page) -> str:
+    """All that is to be read or heard."""
+    names = "[...document.querySelectorAll('[aria-label]')].map((node) => node.getAttribute('aria-label')).join(' | ')"
+    return str(page.evaluate(f"document.body.innerText + ' | ' + {names}")).replace("\u00ad", "")
+
+
+@pytest.mark.parametrize(("size", "language", "light"), GLASSES)
+def test_every_view_fits_and_is_translated(
+    glass: Any, van: Any, round_of: Any, audit: Any, picture: Any, size: str, language: str, light: str
+) -> None:
     round_of()
     wrong: dict[str, list[str]] = {}
-    page = glass(size)
+    page = glass(size, language=language, light=light)
+    foreign = english_only(language)
     for view in views(page, van):
-        picture(page, f"{size}-{view}")
-        wrong[view] = audit(page)
+        picture(page, f"{size}-{language}-{view}")
+        said = spoken(page)
+        wrong[view] = audit(page) + [f"not translated: {words}" for words in foreign if words in said]
     assert {view: found for view, found in wrong.items() if found} == {}

@@ -4,8 +4,6 @@ import { link as driveLink } from "./handoff.js";
 import { dead } from "./link.js";
 import { format, moving, say, state, working } from "./now.js";
 
-const NARROW_PX = 420;
-
 export function paintAlarm() {
   const lost = dead();
   document.body.dataset.unit = lost ? "dead" : "well";
@@ -18,8 +16,7 @@ export function paintAlarm() {
 export function paintBar() {
   const online = state.link.state === "online";
   attribute(el.link, "class", online ? "chip" : "chip bad");
-  const since = innerWidth < NARROW_PX ? "" : format.span((state.now_utc_ms - state.link.since_utc_ms) / 1000);
-  text(el.link, online ? say("online") : say("offline", since).trim());
+  text(el.link, online ? say("online") : say("offline", format.span((state.now_utc_ms - state.link.since_utc_ms) / 1000)));
   const lost = state.duty !== "off" && state.fix.state !== "ok";
   attribute(el.gps, "class", "chip bad");
   text(el.gps, !lost ? "" : state.fix.state === "none" ? say("noFix") : say("staleFix", format.span(state.fix.age_s)));
@@ -28,6 +25,19 @@ export function paintBar() {
   const unread = state.messages.filter((message) => !message.answered).length;
   text(el.mail, unread ? say("mail", unread) : "");
   text(el.clock, format.clock(state.now_utc_ms));
+  tighten();
+}
+
+// Where not everything has room, the count of stops goes first, then words beside signs: link, plan's age and time stay.
+let measured = "";
+function tighten() {
+  const wanted = `${el.bar.textContent.replace(/\d/g, "0")} ${innerWidth}`;
+  if (wanted === measured) return;
+  measured = wanted;
+  for (const level of ["0", "1", "2", "3"]) {
+    attribute(el.bar, "data-tight", level);
+    if (el.bar.scrollWidth <= el.bar.clientWidth) return;
+  }
 }
 
 // Buttons whose word stands below their picture where there is room for it.

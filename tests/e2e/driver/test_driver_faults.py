@@ -1,0 +1,157 @@
+"""What the glass says when something is gone: the network, the hub, the receiver, the unit itself, or the plan's time. It stays true."""
+
+from __future__ import annotations
+
+import signal
+from typing import Any
+
+import pytest
+from playwright.sync_api import Page, expect
+
+
+def hand_over(page: Page) -> None:
+    page.click("[data-act=arrived]")
+    page.click("[data-act=delivered]")
+    page.wait_for_function("document.querySelector('#address').textContent.startsWith('Runeberginkatu')")
+
+
+def receipts(van: Any) -> list[tuple[int, str]]:
+    return [(fact["plan_version"], fact["state"]) for fact in van.log("receipt")]
+
+
+def test_work_goes_on_without_network(glass: Any, van: Any, round_of: Any, audit: Any, picture: Any, wait: Any) -> None:
+    round_of()
+    page = glass("3.5 inch", quiet=True)  # the unit itself is killed below, which the browser's console complains of
+    expect(page.locator("#link")).to_have_text("Online")
+    van.hub.kill_broker()
+    expect(page.locator("#link")).to_contain_text("No network")
+    hand_over(page)
+    assert [fact["outcome"] for fact in van.log("action")] == ["arrived", "delivered"]
+    assert van.screen()["backlog"] > 0
+    page.click("#look")
+    page.wait_for_function("document.querySelector('#ground').width > 0")
+    expect(page.locator("#credit")).to_have_text("A made-up town: no real streets")
+    expect(page.locator("#age")).to_be_visible()
+    assert audit(page) == []
+    picture(page, "screen-alone")
+    # A start with nothing but the disk: the same round, the same map.
+    van.end(signal.SIGKILL)
+    van.start()
+    page.reload()
+    page.wait_for_function("document.querySelector('#address').textContent.startsWith('Runeberginkatu')")
+    expect(page.locator("#link")).to_contain_text("No network")
+    van.hub.start_broker()
+    expect(page.locator("#link")).to_have_text("Online")
+
+
+def test_hub_that_says_nothing_is_told_by_the_plans_age(glass: Any, van: Any, round_of: Any, wait: Any) -> None:
+    """The broker is there, nobody acknowledges: the page promises nothing of the hub, the driver's work is kept."""
+    round_of()
+    page = glass("5 inch")
+    hand_over(page)
+    assert van.screen()["backlog"] > 0
+    first = page.inner_text("#age")
+    page.wait_for_function("(first) => document.querySelector('#age').textContent !== first", arg=first)
+    assert van.post("/api/duty", {"duty": "off"}).is_success
+    van.hub.kill_broker()
+    expect(page.locator("#then")).to_contain_text("nothing is lost")
+
+
+def test_lost_receiver_is_told_and_the_distance_not_kept(glass: Any, van: Any, round_of: Any, audit: Any) -> None:
+    round_of()
+    page = glass("3.5 inch")
+    expect(page.locator("#gps")).to_be_hidden()
+    van.receiver.alive = False
+    expect(page.locator("#gps")).to_contain_text("GPS")
+    expect(page.locator("#age")).to_be_visible()
+    assert audit(page) == []
+    hand_over(page)
+    assert [fact["outcome"] for fact in van.log("action")] == ["arrived", "delivered"]
+
+
+def test_page_without_its_unit_does_not_look_calm(glass: Any, van: Any, round_of: Any, audit: Any, wait: Any) -> None:
+    round_of()
+    page = glass("3.5 inch", quiet=True)
+    wait(lambda: (1, "shown") in receipts(van), "the painted plan is receipted")
+    page.click("#more")
+    assert van.process is not None
+    van.process.send_signal(signal.SIGSTOP)
+    expect(page.locator("#alarm")).to_have_text("NO LINK TO UNIT")
+    assert page.locator("#alarm").get_attribute("class") == "dead"
+    van.process.send_signal(signal.SIGCONT)
+    expect(page.locator("#alarm")).to_be_hidden()
+    page.keyboard.press("Escape")
+    van.end(signal.SIGKILL)
+    expect(page.locator("#alarm")).to_have_text("NO LINK TO UNIT")
+    van.start()
+    expect(page.locator("#alarm")).to_be_hidden()
+    hand_over(page)
+    assert [fact["outcome"] for fact in van.log("action")] == ["arrived", "delivered"]
+
+
+def test_expired_plan_is_never_shown_as_current(glass: Any, van: Any, round_of: Any, audit: Any) -> None:
+    stops = round_of()
+    page = glass("3.5 inch")
+    van.hub.give_plan(*stops, valid_s=-1)
+    expect(page.locator("#alarm")).to_have_text("PLAN EXPIRED: CALL DISPATCH")
+    expect(page.locator("#age")).to_contain_text("OLD plan")
+    assert audit(page) == []
+
+
+def drive_off(page: Page, van: Any) -> None:
+    van.receiver.north_mps = 9.0
+    page.wait_for_selector("body[data-moving]")
+
+
+def test_changed_plan_waits_until_the_van_stands(glass: Any, van: Any, round_of: Any, wait: Any) -> None:
+    stops = round_of()
+    page = glass("3.5 inch")
+    drive_off(page, van)
+    changed = [van.hub.stop(9, address="Uusikatu 1", name="Elsa"), *stops]
+    version = van.hub.give_plan(*changed, may_decline=True, reason="urgent order", changes=("Uusikatu 1 comes first",))
+    van.has("the plan is held", lambda state: state["offer"])
+    expect(page.locator("#sheet")).to_be_hidden()
+    expect(page.locator("#news")).to_be_hidden()
+    expect(page.locator("#address")).to_contain_text("Mannerheimintie")
+    van.receiver.north_mps = 0.0
+    expect(page.locator("#about")).to_have_text("New plan")
+    expect(page.locator("#content")).to_contain_text("urgent order")
+    expect(page.locator("#content")).to_contain_text("Uusikatu 1 comes first")
+    page.click("[data-key=accept]")
+    expect(page.locator("#address")).to_have_text("Uusikatu 1")
+    wait(lambda: {(version, "accepted"), (version, "in_force"), (version, "shown")} <= set(receipts(van)), "it is receipted")
+
+
+def test_driver_declines_with_a_reason(glass: Any, van: Any, round_of: Any, wait: Any) -> None:
+    stops = round_of()
+    page = glass("telephone")
+    version = van.hub.give_plan(
+        van.hub.stop(9, address="Uusikatu 1"), *stops, may_decline=True, reason="urgent order", changes=("one more",)
+    )
+    page.click("[data-key=decline]")
+    page.click("[data-key='reason van full']")
+    declined = wait(lambda: [fact for fact in van.log("receipt") if fact["state"] == "declined"], "the hub will hear of it")
+    assert (declined[0]["plan_version"], declined[0]["reason"]) == (version, "van full")
+    expect(page.locator("#address")).to_contain_text("Mannerheimintie")
+
+
+def test_under_way_nothing_is_typed_scrolled_or_sprung(glass: Any, van: Any, round_of: Any) -> None:
+    round_of()
+    page = glass("5 inch")
+    page.click("#more")
+    page.click("[data-key=messages]")
+    drive_off(page, van)
+    expect(page.locator("#wait")).to_have_text("Stop the van first.")
+    page.click("[data-key=back]")
+    page.click("#more")
+    offered = page.locator("#tiles > *").evaluate_all("(nodes) => nodes.map((node) => node.dataset.key)")
+    assert set(offered) <= {"problem", "report", "pause", "settings", "back"}
+    page.click("[data-key=back]")
+    refused = van.post("/api/messages", {"message": "m-00000001", "text": "hello"})
+    assert refused.status_code == 409
+
+
+@pytest.mark.parametrize(("scheme", "light"), [("dark", "night"), ("light", "day")])
+def test_light_is_the_displays_own_while_nothing_is_known_of_the_sun(glass: Any, van: Any, scheme: str, light: str) -> None:
+    page = glass("3.5 inch", light=None, color_scheme=scheme)
+    expect(page.locator("body")).to_have_attribute("data-light", light)
