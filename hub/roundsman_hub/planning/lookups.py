@@ -185,6 +185,15 @@ class Lookups:
                 return True
         return False
 
+    def out_of_order(self, route: Sequence[Step]) -> bool:
+        """Whether tasks of a relation stand on a route in another order than theirs."""
+        for relation in self.problem.relations:
+            if relation.kind == "in_order":
+                at = [route.index(task) for task in relation.tasks if task in route]
+                if at != sorted(at):
+                    return True
+        return False
+
     def broken_relations(self, routes: Mapping[VehicleId, Sequence[Step]]) -> list[str]:
         """Relations that the routes break, in words."""
         if not self.problem.relations:

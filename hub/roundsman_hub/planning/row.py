@@ -144,6 +144,8 @@ class Row:
     def _tried(self, route: list[Step], at: int, *, late_allowed: bool, loads_matter: bool = True) -> int | None:
         """What a whole new route adds, None if it breaks what this one does not."""
         ground, van = self.ground, self.van
+        if ground.out_of_order(route):
+            return None
         walk = ground.walk(van, route)
         allowed = Excess(*map(max, ground.allowed[van.vehicle], self.walk.excess))
         excess = walk.excess if loads_matter else walk.excess._replace(load=0)
