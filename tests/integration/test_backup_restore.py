@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import shutil
 import tempfile
 import time
@@ -272,3 +273,25 @@ def test_what_is_no_backup_is_refused_and_touches_nothing(
         assert connection.execute("SELECT told FROM words").fetchone() == ("hello",)
     assert main(["db", "backup", "--database-url", make_database("plain"), "--out", str(folder / "not.dump")]) == 1
     assert "exists" in capsys.readouterr().err
+
+
+def test_an_archive_that_takes_no_wal_is_found_by_the_check(folder: Path) -> None:
+    """Another server's file is in the way: it is not written over, and the check says that recovery would end here."""
+    embedded.archive_wal(folder / "postgres", folder / "wal")
+    with embedded.start(folder / "postgres") as server:
+        migrate(server.dsn())
+        with Database.connect(server.dsn(), max_size=1) as db:
+            new_fleet(db)
+            current = value(db, "SELECT pg_walfile_name(pg_current_wal_insert_lsn())")
+            (folder / "wal" / f"{current}.gz").write_bytes(gzip.compress(b"another one's"))
+            value(db, "SELECT pg_switch_wal()")
+            deadline = time.monotonic() + WITHIN_S
+            while not value(db, "SELECT failed_count FROM pg_stat_archiver"):
+                assert time.monotonic() < deadline, "the archive took it"
+                time.sleep(0.05)
+            found = {finding.name: finding for finding in check(db, Clock()).findings}
+            assert found["WAL that is not archived"].examples == [current]
+            assert gzip.decompress((folder / "wal" / f"{current}.gz").read_bytes()) == b"another one's"
+    embedded.archive_wal(folder / "postgres", None)
+    with embedded.start(folder / "postgres") as server, psycopg.connect(server.dsn()) as connection:
+        assert connection.execute("SHOW archive_mode").fetchone() == ("off",)
