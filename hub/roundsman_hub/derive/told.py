@@ -38,6 +38,8 @@ def told(seq: int, entry: AnyEntry | UnknownEntry, at: datetime | None) -> list[
             stops = json.dumps(entry.stops)
             found = [_row("reorders", seq, at, version=entry.plan_version, stops=stops, by_whom=entry.by, reason=entry.reason)]
         case Risk():
+            if _instant(entry.eta_utc_ms) is None or _instant(entry.promise_end_utc_ms) is None:
+                return []
             found = [_row("risks", seq, at, order_id=entry.stop, eta=_instant(entry.eta_utc_ms),
                           promise_end=_instant(entry.promise_end_utc_ms), late_s=entry.late_s)]  # fmt: skip
         case Said():

@@ -150,8 +150,8 @@ def test_a_transfer_goes_on_where_it_broke_off(site: Site, tmp_path: Path) -> No
         connection.putheader(name, value)
     connection.endheaders()
     connection.send(JPEG[:half])
-    connection.close()  # the tunnel begins here
     eventually(lambda: site.store.received(site.fleet, site.vehicle, blob.sha256).received == half, "what came is kept")
+    connection.close()  # the tunnel begins here
     told = ask(site, "PUT", blob.sha256, JPEG[:10], "bytes 0-9/10")
     assert (told["status"], told["received"]) == (409, half), "it cannot be begun in the middle of another attempt"
     site.courier(blobs, Basemap(tmp_path / "map")).send(blob)
