@@ -108,16 +108,19 @@ def transaction(db: sqlite3.Connection) -> Iterator[None]:
         raise
 
 
-def newest_session(db: sqlite3.Connection, beside: Path) -> SessionId | None:
-    """The session before this one. Its name is kept beside the store too, so that the chain outlives a damaged store."""
+def newest_session(db: sqlite3.Connection, beside: Path, *, damaged: bool) -> SessionId | None:
+    """The session before this one. Its name is kept beside the store too, so that the chain outlives a damaged store: of that, the
+    newest name may be what could not be read."""
     row = db.execute("SELECT session FROM sessions ORDER BY no DESC LIMIT 1").fetchone()
-    if row is not None:
+    if row is not None and not damaged:
         return str(row[0])
     try:
         text = beside.read_text(encoding="ascii").strip()
     except (OSError, UnicodeDecodeError):
-        return None
-    return text if len(text) == 16 and all(c in "0123456789abcdef" for c in text) else None
+        text = ""
+    if len(text) == 16 and all(c in "0123456789abcdef" for c in text):
+        return text
+    return None if row is None else str(row[0])
 
 
 def write_whole(path: Path, data: bytes) -> None:

@@ -17,9 +17,11 @@ from typing import Final
 import msgspec
 
 from roundsman_agent import AgentError, chunks, log_file, room
+from roundsman_agent.ballast import Ballast
 from roundsman_agent.chunks import Chunk
 from roundsman_agent.log_file import PAGE_BYTES, is_full, transaction
 from roundsman_agent.room import Lane
+from roundsman_agent.salvage import salvage
 from roundsman_core.lanes import SendLane
 from roundsman_wire import frames
 from roundsman_wire.messages import FACTS, LANES, TRACK, AnyEntry, FixRow, LaneState, SessionId, SessionStarted, SessionState
@@ -78,6 +80,9 @@ class Outbox:
         self._lock = threading.RLock()
         self._max_pages = max(max_mb * 1_048_576 // PAGE_BYTES, 64)
         self._db, self.set_aside = log_file.open_or_set_aside(path, self._max_pages)
+        self.salvaged = 0 if self.set_aside is None else salvage(self.set_aside, self._db)
+        """Rows of a damaged store that could still be read, and are here now."""
+        self._ballast = Ballast(path.with_name("ballast"))
         self._lanes: dict[tuple[SessionId, int], Lane] = {}
         self._previous: dict[SessionId, SessionId | None] = {}
         self._unsaved: set[tuple[SessionId, int]] = set()
@@ -88,7 +93,7 @@ class Outbox:
         epoch = self._db.execute("SELECT value FROM meta WHERE key = 'epoch'").fetchone()
         self.epoch = 0 if epoch is None else int(epoch[0])
         beside = path.with_name("session")
-        self.previous = log_file.newest_session(self._db, beside)
+        self.previous = log_file.newest_session(self._db, beside, damaged=self.set_aside is not None)
         self.session: SessionId = secrets.token_hex(8)
         try:
             self._begin_session(version)
@@ -110,7 +115,7 @@ class Outbox:
                     self._lanes[self.session, lane] = Lane(no=no or 0, session=self.session, lane=lane)
                     room.save_lane(self._db, self._lanes[self.session, lane])
 
-        if not self._try(insert, self._max_pages):
+        if not (self._try(insert, self._max_pages) or (self._ballast.give() and self._try(insert, self._max_pages))):
             raise StoreFull(f"{self.path}: full, and nothing is left that may go; make store.max_mb larger")
         self._previous[self.session] = self.previous
         started = SessionStarted(
@@ -145,7 +150,9 @@ class Outbox:
                 if done:
                     return Appended(facts_last=on_facts.last, track_last=on_track.last)
                 dropped = len(rows)
-            if encoded and not self._try(lambda: self._insert(on_facts, encoded, on_track, ()), self._max_pages):
+            insert = lambda: self._insert(on_facts, encoded, on_track, ())  # noqa: E731
+            # What is held back is given to facts alone: fixes would have it used up within the hour.
+            if encoded and not (self._try(insert, self._max_pages) or (self._ballast.give() and self._try(insert, self._max_pages))):
                 raise StoreFull(f"{self.path}: full, and nothing is left that may go; make store.max_mb larger")
             return Appended(facts_last=on_facts.last, track_last=on_track.last, dropped=dropped)
 
@@ -223,8 +230,9 @@ class Outbox:
             self._db.execute("INSERT OR REPLACE INTO meta VALUES ('epoch', ?)", (str(self.epoch),))
 
     def purge(self) -> None:
-        """Delete what was released more than 14 days ago, and sessions of which nothing is left."""
+        """Delete what was released more than 14 days ago, and sessions of which nothing is left; hold what space was given up."""
         now_utc_ms, _ = self._now()
+        self._ballast.hold()
         with self._lock:
             room.forget_released_before(self._db, list(self._lanes.values()), now_utc_ms - KEEP_RELEASED_MS)
             for session in [s for s in self._previous if s != self.session]:
