@@ -2,7 +2,7 @@
 () => {
   const wrong = [];
   const say = (rule, node) => wrong.push(`${rule}: <${node.tagName.toLowerCase()} id=${node.id}> ${(node.textContent ?? "").trim().slice(0, 60)}`);
-  const seen = (node) => node.checkVisibility({ visibilityProperty: true }) && node.getClientRects().length > 0 && !node.closest("svg, .unseen, #details, #camera, [inert]");
+  const seen = (node) => node.checkVisibility({ visibilityProperty: true }) && node.getBoundingClientRect().width > 1 && !node.closest("svg, .unseen, #details, #camera, [inert]");
   const nodes = [...document.querySelectorAll("body *")].filter(seen);
   const scrolled = (node) => node.closest("#content") !== null;
   const dots = (node) => getComputedStyle(node).textOverflow === "ellipsis" || getComputedStyle(node).webkitLineClamp !== "none";

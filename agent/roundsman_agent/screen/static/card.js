@@ -80,7 +80,9 @@ function fit() {
   const wanted = [...parts, innerWidth, innerHeight, document.body.dataset.view, document.body.dataset.phase, el.back.hidden, el.alarm.hidden, el.details.hidden].join("|");
   if (wanted === fitted) return;
   fitted = wanted;
-  for (const part of OPTIONAL) delete el[part].dataset.away;
+  // At the door the window says nothing more; the door's code does.
+  const yielding = document.body.dataset.phase === "arrived" ? ["window", ...OPTIONAL] : OPTIONAL;
+  for (const part of ["window", ...OPTIONAL]) delete el[part].dataset.away;
   el.address.style.fontSize = "";
   el.address.classList.remove("broken");
   const full = parseFloat(getComputedStyle(el.address).fontSize);
@@ -90,7 +92,7 @@ function fit() {
     return whole();
   });
   if (word === undefined) el.address.classList.add("broken");
-  for (const part of OPTIONAL) {
+  for (const part of yielding) {
     if (el.where.scrollHeight <= el.where.clientHeight + 1) break;
     el[part].dataset.away = "";
   }

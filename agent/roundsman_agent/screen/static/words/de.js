@@ -20,7 +20,7 @@ export default {
   "proof": "Nachweis", "proofNeeded": "Nötig: {0}", "proofWhole": "Alles da", "photo": "Foto", "signature": "Unter­schrift", "code": "Zahlencode",
   "receiver": "Empfangen von", "receiver customer": "Kunde", "receiver household": "Haushalt", "receiver neighbour": "Nachbar",
   "receiver reception": "Empfang", "receiver safe place": "Ablageort", "withoutProof": "Ohne Nachweis …", "withProof": "Mit Nachweis",
-  "wrongCode": "Der Code oder ein Nachweis stimmt nicht.", "use": "Übernehmen", "again": "Noch einmal", "clear": "Löschen", "erase": "Löschen", "signHere": "Hier unterschreiben",
+  "wrongCode": "Der Code oder ein Nachweis stimmt nicht.", "use": "Fertig", "again": "Noch einmal", "clear": "Löschen", "erase": "Löschen", "signHere": "Hier unterschreiben",
   "notAPicture": "Das ist kein Bild.", "why": "Warum?", "whichHanded": "Welche wurden übergeben?", "whichBack": "Welche kommen zurück?",
   "parcelsOf": "{0} von {1} Paketen",
   "reason nobody there": "Niemand da", "reason wrong address": "Falsche Adresse", "reason closed": "Geschlossen", "reason no access": "Kein Zugang",
