@@ -26,6 +26,8 @@ LIGHT_MS: Final = 90_000
 """The longest red on the recorded drive took 89 s: a first halt of at most this may turn out to have been one."""
 BACK_MS: Final = 5_000
 """Driven off, and standing where it stood for so long: it never left."""
+AWAY_MS: Final = 60_000
+"""Driven about for so long, and back: left, and come again, however near it stayed."""
 NEARER_M: Final = 10.0
 """A second halt so much nearer to the stop's point is the real one after `planned_ms` (the first was a light), else after `SERVING_MS`."""
 EXIT_FIXES: Final = 2
@@ -193,6 +195,8 @@ def _halted_again(
     """The van drove off and stands again, not far away: a shunt, a light on its way out, or the real place after a light before it."""
     if halt.since.mono_ms <= current.arrived.mono_ms:  # the same halt
         return replace(current, fast=None), []
+    if halt.since.mono_ms - fast.mono_ms > AWAY_MS:
+        return current, []
     if distance_m(current.at, halt.at) <= halts.SHUNT_M:
         return (replace(current, fast=None) if halt.lasts_ms >= BACK_MS else current), []
     here = door is not None and (not door.found or door.found[0].stop.stop in current.serves)
@@ -233,7 +237,8 @@ def _stand(state: Visits, halt: Halt, door: Door, now: Moment, engine: Engine | 
             return state, []
     elif current is not None or halt.lasts_ms < evidence.elsewhere_ms(engine, rules):
         return state, []
-    if current is not None and stop is not None and stop.stop in current.serves:
+    back = current is not None and current.fast is not None and halt.since.mono_ms - current.fast.mono_ms > AWAY_MS
+    if current is not None and stop is not None and stop.stop in current.serves and not back:
         return state, []
     return _arrive(state, halt, stop, door, now, engine)
 

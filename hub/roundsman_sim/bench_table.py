@@ -8,7 +8,7 @@ from typing import Literal, NamedTuple
 
 
 class Row(NamedTuple):
-    """One figure. `goal`: at most this; None: only printed. `peer`: the same, measured of what one would use instead."""
+    """One figure. `goal`: at most this (`at_least`: at least); None: only printed. `peer`: the same, measured of what one would use."""
 
     name: str
     value: float | None
@@ -16,13 +16,16 @@ class Row(NamedTuple):
     goal: float | None = None
     peer: float | None = None
     peer_is: str = ""
+    at_least: bool = False
 
     @property
     def holds(self) -> bool | None:
         """Whether the goal is met; None without one. A figure that could not be measured meets nothing."""
         if self.goal is None:
             return None
-        return self.value is not None and self.value <= self.goal
+        if self.value is None:
+            return False
+        return self.value >= self.goal if self.at_least else self.value <= self.goal
 
 
 def table(rows: Sequence[Row]) -> str:
@@ -46,7 +49,7 @@ def _number(value: float | None, unit: str) -> str:
 
 
 def _goal(row: Row) -> str:
-    return "" if row.goal is None else f"≤ {row.goal:g}"
+    return "" if row.goal is None else f"{'≥' if row.at_least else '≤'} {row.goal:g}"
 
 
 def _word(holds: bool | None) -> Literal["yes", "NO", ""]:
