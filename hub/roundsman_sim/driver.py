@@ -32,6 +32,8 @@ class Temper:
     forgets_arrival: float = 0.15
     fails: float = 0.06
     mistaps: float = 0.03
+    declines: float = 0.1
+    """Share of changed plans, where the screen asks, that they say no to."""
 
     @classmethod
     def drawn(cls, rng: random.Random) -> Temper:
@@ -93,6 +95,8 @@ class Driver:
         self.on_duty = True
         await self.clock.sleep(self.rng.uniform(20, 60))  # gets in, buckles up
         while True:
+            if self.screen.state.get("offer"):
+                await self.screen.answer_offer(self.rng.random() >= self.temper.declines)
             stop = self.screen.next
             if stop is None:
                 await self._go_home()

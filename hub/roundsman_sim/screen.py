@@ -72,6 +72,14 @@ class Screen:
         """Tap undo."""
         return await self._post(f"/api/actions/{action}/undo", {}) is not None
 
+    async def answer_offer(self, yes: bool) -> bool:
+        """Tap accept or decline on a changed plan, where the screen asks. False: it asks nothing, or did not take it."""
+        offer = self.state.get("offer")
+        if not offer or not offer["safe"] or not (yes or offer["may_decline"]):
+            return False
+        body = {"answer": "accept"} if yes else {"answer": "decline", "reason": "I know a better way"}
+        return await self._post(f"/api/offers/{offer['version']}", body) is not None
+
     async def status(self) -> dict[str, Any]:
         """What `roundsman-agent status` asks the daemon."""
         answer = await self._client.get("/api/status")

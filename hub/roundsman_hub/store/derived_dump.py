@@ -29,12 +29,37 @@ TABLES: Final[dict[str, LiteralString]] = {
         SELECT s.session, t.seq, t.vehicle_id, t.driver_id, t.duty, t.at
         FROM duties t JOIN log.sessions s USING (session_no) WHERE t.vehicle_id = ANY(%(vehicles)s)
         AND (t.at IS NULL OR (t.at >= %(since)s AND t.at < %(until)s)) ORDER BY s.session, t.seq""",
+    "scans": """
+        SELECT s.session, t.seq, t.vehicle_id, t.parcel, t.event, t.order_id, t.place, t.by_what, t.driver_id, t.at
+        FROM scans t JOIN log.sessions s USING (session_no) WHERE t.vehicle_id = ANY(%(vehicles)s)
+        AND (t.at IS NULL OR (t.at >= %(since)s AND t.at < %(until)s)) ORDER BY s.session, t.seq""",
+    "reports": """
+        SELECT s.session, t.seq, t.vehicle_id, t.report, t.topic, t.text, t.order_id, t.lat_e6, t.lon_e6, t.driver_id, t.at
+        FROM reports t JOIN log.sessions s USING (session_no) WHERE t.vehicle_id = ANY(%(vehicles)s)
+        AND (t.at IS NULL OR (t.at >= %(since)s AND t.at < %(until)s)) ORDER BY s.session, t.seq""",
+    "reorders": """
+        SELECT s.session, t.seq, t.vehicle_id, t.version, t.stops, t.by_whom, t.reason, t.at
+        FROM reorders t JOIN log.sessions s USING (session_no) WHERE t.vehicle_id = ANY(%(vehicles)s)
+        AND (t.at IS NULL OR (t.at >= %(since)s AND t.at < %(until)s)) ORDER BY s.session, t.seq""",
+    "risks": """
+        SELECT s.session, t.seq, t.vehicle_id, t.order_id, t.eta, t.promise_end, t.late_s, t.at
+        FROM risks t JOIN log.sessions s USING (session_no) WHERE t.vehicle_id = ANY(%(vehicles)s)
+        AND (t.at IS NULL OR (t.at >= %(since)s AND t.at < %(until)s)) ORDER BY s.session, t.seq""",
+    "driver_words": """
+        SELECT s.session, t.seq, t.vehicle_id, t.message, t.text, t.about, t.order_id, t.driver_id, t.at
+        FROM driver_words t JOIN log.sessions s USING (session_no) WHERE t.vehicle_id = ANY(%(vehicles)s)
+        AND (t.at IS NULL OR (t.at >= %(since)s AND t.at < %(until)s)) ORDER BY s.session, t.seq""",
+    "proofs": """
+        SELECT s.session, t.seq, t.vehicle_id, t.sha256, t.order_id, t.fact, t.kind, t.bytes, t.media_type, t.at
+        FROM proofs t JOIN log.sessions s USING (session_no) WHERE t.vehicle_id = ANY(%(vehicles)s)
+        AND (t.at IS NULL OR (t.at >= %(since)s AND t.at < %(until)s)) ORDER BY s.session, t.seq, t.sha256""",
     "fix_gaps": """
         SELECT s.session, t.seq, t.vehicle_id, t.from_at, t.to_at, t.reason
         FROM fix_gaps t JOIN log.sessions s USING (session_no) WHERE t.vehicle_id = ANY(%(vehicles)s)
         AND t.from_at >= %(since)s AND t.from_at < %(until)s ORDER BY s.session, t.seq""",
     "actions": """
-        SELECT s.session, t.seq, t.order_id, t.vehicle_id, t.driver_id, t.action, t.outcome, t.undoes, t.reason, t.at
+        SELECT s.session, t.seq, t.order_id, t.vehicle_id, t.driver_id, t.action, t.outcome, t.undoes, t.reason, t.at,
+        t.parcels, t.received_by, t.note, t.code
         FROM actions t JOIN log.sessions s USING (session_no) WHERE t.vehicle_id = ANY(%(vehicles)s)
         AND t.at >= %(since)s AND t.at < %(until)s ORDER BY s.session, t.seq, t.order_id""",
     "plan_receipts": """

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -67,6 +68,7 @@ class Shop:
     db: Database
     clock: Clock
     fleet: str
+    blobs_dir: Path
     clients: dict[Role, httpx.Client] = field(default_factory=dict)
 
     def __getattr__(self, name: str) -> Any:
@@ -150,14 +152,20 @@ def clock() -> Clock:
 
 
 @pytest.fixture(scope="module")
-def url(plain_database: Database, clock: Clock, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def data_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The hub's folder."""
+    return tmp_path_factory.mktemp("hub")
+
+
+@pytest.fixture(scope="module")
+def url(plain_database: Database, clock: Clock, data_dir: Path) -> Iterator[str]:
     """The API's address."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port: int = free.getsockname()[1]
     here = Endpoint(host="127.0.0.1", port=port)
     settings = Settings(
-        data_dir=tmp_path_factory.mktemp("hub"),
+        data_dir=data_dir,
         database_url=plain_database.dsn,
         hub_broker=BrokerLogin(host="127.0.0.1", port=0, username="", password=""),
         vans_broker=here,
@@ -177,7 +185,7 @@ def url(plain_database: Database, clock: Clock, tmp_path_factory: pytest.TempPat
 
 
 @pytest.fixture(scope="module")
-def make_shop(url: str, plain_database: Database, clock: Clock) -> Iterator[Callable[[], Shop]]:
+def make_shop(url: str, plain_database: Database, clock: Clock, data_dir: Path) -> Iterator[Callable[[], Shop]]:
     """Function: a new fleet with a key of each role."""
     made: list[Shop] = []
     numbers = itertools.count(1)
@@ -186,7 +194,7 @@ def make_shop(url: str, plain_database: Database, clock: Clock) -> Iterator[Call
         fleet = new_id("fl")
         with plain_database.transaction() as cur:
             cur.execute("INSERT INTO fleets VALUES (%s, %s, 'Europe/Helsinki')", (fleet, f"Fleet {next(numbers)}"))
-        shop = Shop(url=url, db=plain_database, clock=clock, fleet=fleet)
+        shop = Shop(url=url, db=plain_database, clock=clock, fleet=fleet, blobs_dir=data_dir / "blobs")
         roles: tuple[Role, ...] = ("admin", "dispatcher", "shop", "viewer")
         for role in roles:
             key = keys.create(plain_database, fleet, role, role)
