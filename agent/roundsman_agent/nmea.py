@@ -14,7 +14,7 @@ from types import MappingProxyType
 from typing import Final, Literal, NamedTuple
 
 from roundsman_agent import sentences
-from roundsman_agent.sentences import MAX_SENTENCE, Motion, Place, Quality
+from roundsman_agent.sentences import MAX_SENTENCE, Motion, Place, Quality, Sentence
 from roundsman_agent.times import GnssMs
 from roundsman_core.geo import LatLon, distance_m
 
@@ -120,19 +120,19 @@ def feed(state: Assembly, line: bytes) -> tuple[Assembly, Epoch | None]:
         return state, None
     if kind == b"GSA" and line[start + 9 : start + 10] == _MODE_DIGIT[memory.mode]:
         return state, None  # four GSA an epoch say what was known
-    body = sentences.checked(line, start)
-    if body is None:
+    said = sentences.read(line, start)
+    if said is None:
         return state._replace(bad=state.bad + 1), None
     if kind in PLACES:
-        return _place(state, kind, body)
+        return _place(state, kind, line[start + 1 : start + 3], said)
     if kind == b"VTG":
-        return (state if state.rmc is not None else state._replace(motion=sentences.vtg(body))), None
+        return (state if state.rmc is not None else state._replace(motion=sentences.vtg(said))), None
     if kind == b"GSA":
-        memory = memory._replace(mode=sentences.gsa(body) or memory.mode)
+        memory = memory._replace(mode=sentences.gsa(said) or memory.mode)
     elif kind == b"GST":
-        memory = memory._replace(error_m=sentences.gst(body))
+        memory = memory._replace(error_m=sentences.gst(said))
     else:
-        memory = memory._replace(day_ms=sentences.zda(body) or memory.day_ms)
+        memory = memory._replace(day_ms=sentences.zda(said) or memory.day_ms)
     return state._replace(memory=memory), None
 
 
@@ -141,28 +141,23 @@ def flush(state: Assembly) -> tuple[Assembly, Epoch | None]:
     return _tell(state) if state.pending else (state, None)
 
 
-def _place(state: Assembly, kind: bytes, body: bytes) -> tuple[Assembly, Epoch | None]:
+def _place(state: Assembly, kind: bytes, talker: bytes, said: Sentence) -> tuple[Assembly, Epoch | None]:
     """A sentence that says where and when: it joins the instant under way, or ends it and begins the next."""
     rmc = gga = gll = quality = motion = midnight_ms = None
     if kind == b"RMC":
-        said = sentences.rmc(body)
-        if said is not None:
-            rmc, motion, midnight_ms = said
+        place, motion, midnight_ms = sentences.rmc(said)
+        rmc = place
     elif kind == b"GLL":
-        gll = sentences.gll(body)
+        place = gll = sentences.gll(said)
     else:
-        rated = sentences.gga(body) if kind == b"GGA" else sentences.gns(body)
-        if rated is not None:
-            gga, quality = rated
-    place = rmc or gga or gll
-    if place is None:
-        return state._replace(bad=state.bad + 1), None
+        place, quality = sentences.gga(said) if kind == b"GGA" else sentences.gns(said)
+        gga = place
     time_ms = place.time_ms
     epoch = None
     if not state.pending or time_ms != state.time_ms:
         if not state.pending and time_ms is not None and time_ms == state.memory.done_ms:
             return state, None  # said again, by itself or by a second talker
-        memory = _heard(state, body[:2], time_ms)
+        memory = _heard(state, talker, time_ms)
         if memory is None:
             return state, None
         if state.pending:

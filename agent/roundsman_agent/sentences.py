@@ -1,7 +1,8 @@
-"""One NMEA 0183 sentence: its checksum, and what it says. Whatever is absent, or not exactly of the standard's form, is None, never 0.
+"""One NMEA 0183 sentence: what pynmea2 reads in it. Whatever is absent, or not exactly of the standard's form, is None, never 0.
 
-Read here and not by a parser for all sentences: one pattern for each kind reads only the fields that are asked for, at a third of the cost,
-and a digit that was lost on the line becomes no other place.
+pynmea2 finds the sentence's kind, checks its checksum and names its fields; it is asked with `check=True`, because without that a line
+that was cut short gives latitude 0.0. Its conversions are given only what has the standard's form: they take a damaged field for what
+is left of it (`540.32` for 5°), `nan` for a number, and a text that they cannot convert for its own value.
 """
 
 from __future__ import annotations
@@ -10,7 +11,10 @@ import re
 from datetime import UTC, datetime
 from functools import lru_cache
 from types import MappingProxyType
-from typing import Final, Literal, NamedTuple
+from typing import Any, Final, Literal, NamedTuple
+
+import pynmea2
+from pynmea2.nmea_utils import datestamp
 
 from roundsman_core.geo import LatLon
 
@@ -19,31 +23,28 @@ MAX_SENTENCE: Final = 256
 """The standard says 82 characters; some receivers send more. Longer ones are noise."""
 MAX_MPS: Final = 514.0
 """1,000 knots: what receivers may be sold for."""
-ESTIMATED: Final = frozenset((b"E", b"M", b"S"))
+ESTIMATED: Final = frozenset("EMS")
 """Mode indicators of what was not measured: dead reckoning, entered by hand, simulated."""
 WEAK_QUALITIES: Final = frozenset((6, 7, 8))
 """The same of GGA's quality."""
 
-# Fields: each is of the standard's form, or is stepped over.
-_TIME: Final = rb"(?:([01]\d|2[0-3])([0-5]\d)((?:[0-5]\d|60)(?:\.\d{0,9})?)|[^,]*)"
-_PLACE: Final = rb"(?:(\d\d)([0-5]\d(?:\.\d{0,12})?),([NS]),(\d{3})([0-5]\d(?:\.\d{0,12})?),([EW])|[^,]*,[^,]*,[^,]*,[^,]*)"
-_DECIMAL: Final = rb"(?:(\d{1,6}(?:\.\d{0,12})?|\.\d{1,12})|[^,]*)"
-_COUNT: Final = rb"(?:(\d{1,3})|[^,]*)"
-_ANY: Final = rb"[^,]*"
+# What a field may look like. ASCII: `\d` would take the digits of every script.
+_TIME: Final = re.compile(r"([01]\d|2[0-3])([0-5]\d)((?:[0-5]\d|60)(?:\.\d{0,9})?)", re.ASCII)
+_LAT: Final = re.compile(r"\d\d[0-5]\d\.\d{0,12}", re.ASCII)
+_LON: Final = re.compile(r"\d{3}[0-5]\d\.\d{0,12}", re.ASCII)
+_DECIMAL: Final = re.compile(r"\d{1,6}(?:\.\d{0,12})?|\.\d{1,12}", re.ASCII)
+_COUNT: Final = re.compile(r"\d{1,3}", re.ASCII)
+_DAY: Final = re.compile(r"\d{6}", re.ASCII)
+_YEAR: Final = re.compile(r"(?:19|20)\d\d", re.ASCII)
+_HIGH: Final = re.compile(r"-?\d", re.ASCII)
 
-_RMC: Final = re.compile(
-    b",".join((rb"..RMC", _TIME, rb"([^,]*)", _PLACE, _DECIMAL, _DECIMAL, rb"(?:(\d{6})|[^,]*)")) + rb"(?:,[^,]*,[^,]*(?:,([A-Z]).*)?)?"
-)
-_GGA: Final = re.compile(b",".join((rb"..GGA", _TIME, _PLACE, rb"(?:(\d)|[^,]*)", _COUNT, _DECIMAL)) + rb"(?:,(-?\d)?.*)?")
-_GNS: Final = re.compile(b",".join((rb"..GNS", _TIME, _PLACE, rb"([^,]*)", _COUNT, _DECIMAL)) + rb"(?:,(-?\d)?.*)?")
-_GLL: Final = re.compile(b",".join((rb"..GLL", _PLACE, _TIME, rb"([^,]*)")) + rb"(?:,([A-Z]).*)?")
-_VTG: Final = re.compile(b",".join((rb"..VTG", _DECIMAL, _ANY, _ANY, _ANY, _DECIMAL, _ANY, _DECIMAL)) + rb"(?:,.*)?")
-_ZDA: Final = re.compile(rb"..ZDA,[^,]*,(\d\d?),(\d\d?),((?:19|20)\d\d)(?:,.*)?")
-_GSA: Final = re.compile(rb"..GSA,[^,]*,([23]),.*")
-_GST: Final = re.compile(b",".join((rb"..GST", _ANY, _ANY, _ANY, _ANY, _ANY, _DECIMAL, _DECIMAL)) + rb"(?:,.*)?")
+GNS_QUALITIES: Final = (("R", 4), ("F", 5), ("P", 3), ("D", 2), ("A", 1), ("E", 6))
+_MODES: Final = MappingProxyType[str, Literal[2, 3]]({"2": 2, "3": 3})
 
-GNS_QUALITIES: Final = ((b"R", 4), (b"F", 5), (b"P", 3), (b"D", 2), (b"A", 1), (b"E", 6))
-_MODES: Final = MappingProxyType[bytes, Literal[2, 3]]({b"2": 2, b"3": 3})
+Sentence = Any
+"""A sentence of pynmea2's, which is not typed: `data` are the texts of its fields, each also an attribute by its name."""
+_FEWEST_FIELDS: Final = MappingProxyType({"RMC": 9, "GGA": 8, "GNS": 8, "GLL": 6, "VTG": 7, "ZDA": 4, "GSA": 3, "GST": 7})
+"""As far as the last field that every issue of the standard has; what ends before it was cut short by its receiver."""
 
 
 class Place(NamedTuple):
@@ -70,152 +71,142 @@ class Motion(NamedTuple):
     heading_deg: float | None
 
 
-def checked(line: bytes, start: int) -> bytes | None:
-    """What stands between the `$` at `start` and `*`; None unless its checksum is there and right."""
+def read(line: bytes, start: int) -> Sentence | None:
+    """The sentence that begins with the `$` at `start`.
+
+    Returns
+    -------
+    Sentence or None
+        None: its checksum is missing or wrong, it is too long, it has too few fields, or it is none of the kinds that are used.
+    """
     star = line.find(b"*", start)
     if star < 0 or star - start > MAX_SENTENCE:
         return None
-    body = line[start + 1 : star]
     try:
-        return body if len(line) >= star + 3 and int(line[star + 1 : star + 3], 16) == _xor(body) else None
-    except ValueError:
+        said = pynmea2.parse(line[start : star + 3].decode("latin-1"), check=True)
+    except pynmea2.ParseError:
         return None
+    # A talker that begins with P is a maker's own sentence to pynmea2, and has no kind.
+    fewest = _FEWEST_FIELDS.get(getattr(said, "sentence_type", ""))
+    return None if fewest is None or len(said.data) < fewest else said
 
 
-def _xor(body: bytes) -> int:
-    """All bytes exclusive-ored: by folding one large number, which costs a tenth of a loop."""
-    folded = int.from_bytes(body, "little")
-    if len(body) > 128:
-        folded ^= folded >> 1024
-    folded ^= folded >> 512
-    folded ^= folded >> 256
-    folded ^= folded >> 128
-    folded ^= folded >> 64
-    folded ^= folded >> 32
-    folded ^= folded >> 16
-    return (folded ^ folded >> 8) & 0xFF
+def rmc(said: Sentence) -> tuple[Place, Motion, int | None]:
+    """Place, motion, and midnight of the day (ms since 1970)."""
+    mode = said.mode_indicator[:1]
+    position = _position(said) if said.status == "A" and mode != "N" else None
+    place = Place(_time_ms(_raw(said, "timestamp")), position, mode in ESTIMATED)
+    day = _raw(said, "datestamp")
+    motion = Motion(_speed_mps(_raw(said, "spd_over_grnd"), KNOT_MPS), _heading_deg(_raw(said, "true_course")))
+    return place, motion, _midnight_ms(day) if _DAY.fullmatch(day) else None
 
 
-def rmc(body: bytes) -> tuple[Place, Motion, int | None] | None:
-    """Place, motion, and midnight of the day (ms since 1970). None, here and below: fields are missing."""
-    found = _RMC.fullmatch(body)
-    if found is None:
-        return None
-    hours, minutes, seconds, status, lat, lat_min, north, lon, lon_min, east, knots, course, day, mode = found.groups()
-    valid = status == b"A" and mode != b"N"
-    place = Place(
-        _time_ms(hours, minutes, seconds), _position(lat, lat_min, north, lon, lon_min, east) if valid else None, mode in ESTIMATED
-    )
-    return place, Motion(_speed_mps(knots, KNOT_MPS), _heading_deg(course)), None if day is None else _midnight_ms(day)
-
-
-def gga(body: bytes) -> tuple[Place, Quality] | None:
+def gga(said: Sentence) -> tuple[Place, Quality]:
     """Place, and its quality."""
-    found = _GGA.fullmatch(body)
-    if found is None:
-        return None
-    hours, minutes, seconds, lat, lat_min, north, lon, lon_min, east, said, count, hdop, high = found.groups()
-    quality = 0 if said is None else int(said)
-    place = _position(lat, lat_min, north, lon, lon_min, east) if quality else None
-    rated = Quality(quality, _count(count), _dilution(hdop), high is not None)
-    return Place(_time_ms(hours, minutes, seconds), place, quality in WEAK_QUALITIES), rated
+    digit = _raw(said, "gps_qual")
+    quality = int(digit) if len(digit) == 1 and _COUNT.fullmatch(digit) else 0
+    return _rated(said, quality, said.horizontal_dil)
 
 
-def gns(body: bytes) -> tuple[Place, Quality] | None:
+def gns(said: Sentence) -> tuple[Place, Quality]:
     """The same, of receivers of many constellations: one mode letter for each. The best letter counts."""
-    found = _GNS.fullmatch(body)
-    if found is None:
-        return None
-    hours, minutes, seconds, lat, lat_min, north, lon, lon_min, east, letters, count, hdop, high = found.groups()
-    quality = next((quality for letter, quality in GNS_QUALITIES if letter in letters), 8 if letters.strip(b"N") else 0)
-    place = _position(lat, lat_min, north, lon, lon_min, east) if quality else None
-    rated = Quality(quality, _count(count), _dilution(hdop), high is not None)
-    return Place(_time_ms(hours, minutes, seconds), place, quality in WEAK_QUALITIES), rated
+    letters = said.mode_indicator
+    quality = next((quality for letter, quality in GNS_QUALITIES if letter in letters), 8 if letters.strip("N") else 0)
+    return _rated(said, quality, said.hdop)
 
 
-def gll(body: bytes) -> Place | None:
+def _rated(said: Sentence, quality: int, hdop: str) -> tuple[Place, Quality]:
+    place = Place(_time_ms(_raw(said, "timestamp")), _position(said) if quality else None, quality in WEAK_QUALITIES)
+    return place, Quality(quality, _count(said.num_sats), _dilution(hdop), _HIGH.match(_raw(said, "altitude")) is not None)
+
+
+def gll(said: Sentence) -> Place:
     """Place and time alone."""
-    found = _GLL.fullmatch(body)
-    if found is None:
-        return None
-    lat, lat_min, north, lon, lon_min, east, hours, minutes, seconds, status, mode = found.groups()
-    place = _position(lat, lat_min, north, lon, lon_min, east) if status == b"A" and mode != b"N" else None
-    return Place(_time_ms(hours, minutes, seconds), place, mode in ESTIMATED)
+    mode = said.faa_mode[:1]
+    position = _position(said) if said.status == "A" and mode != "N" else None
+    return Place(_time_ms(_raw(said, "timestamp")), position, mode in ESTIMATED)
 
 
-def vtg(body: bytes) -> Motion | None:
+def vtg(said: Sentence) -> Motion:
     """Motion without a time."""
-    found = _VTG.fullmatch(body)
-    if found is None:
-        return None
-    course, knots, kmh = found.groups()
-    return Motion(_speed_mps(knots, KNOT_MPS) if knots is not None else _speed_mps(kmh, 1 / 3.6), _heading_deg(course))
+    speed_mps = _speed_mps(_raw(said, "spd_over_grnd_kts"), KNOT_MPS)
+    if speed_mps is None:
+        speed_mps = _speed_mps(_raw(said, "spd_over_grnd_kmph"), 1 / 3.6)
+    return Motion(speed_mps, _heading_deg(_raw(said, "true_track")))
 
 
-def zda(body: bytes) -> int | None:
+def zda(said: Sentence) -> int | None:
     """Midnight of its day, ms since 1970."""
-    found = _ZDA.fullmatch(body)
-    return None if found is None else _midnight_ms(b"%02d%02d%s" % (int(found[1]), int(found[2]), found[3][2:]))
-
-
-def gsa(body: bytes) -> Literal[2, 3] | None:
-    """Flat or not. "No fix" is not taken from here: some receivers say it of each constellation that they do not use."""
-    found = _GSA.fullmatch(body)
-    return None if found is None else _MODES[found[1]]
-
-
-def gst(body: bytes) -> float | None:
-    """The larger of the errors northward and eastward, one sigma."""
-    found = _GST.fullmatch(body)
-    if found is None or found[1] is None or found[2] is None:
+    day, month, year = _raw(said, "day"), _raw(said, "month"), _raw(said, "year")
+    if not (_YEAR.fullmatch(year) and _COUNT.fullmatch(day) and _COUNT.fullmatch(month)):
         return None
-    north_m, east_m = float(found[1]), float(found[2])
+    return _midnight_ms(f"{int(day):02}{int(month):02}{year[2:]}")
+
+
+def gsa(said: Sentence) -> Literal[2, 3] | None:
+    """Flat or not. "No fix" is not taken from here: some receivers say it of each constellation that they do not use."""
+    return _MODES.get(said.mode_fix_type)
+
+
+def gst(said: Sentence) -> float | None:
+    """The larger of the errors northward and eastward, one sigma."""
+    north_m, east_m = _decimal(_raw(said, "std_dev_latitude")), _decimal(_raw(said, "std_dev_longitude"))
+    if north_m is None or east_m is None:
+        return None
     return max(north_m, east_m) if 0 < north_m < 1000 and 0 < east_m < 1000 else None
 
 
-def _time_ms(hours: bytes | None, minutes: bytes, seconds: bytes) -> int | None:
-    return None if hours is None else (int(hours) * 60 + int(minutes)) * 60_000 + round(float(seconds) * 1000)
+def _raw(said: Sentence, name: str) -> str:
+    """A field's text, as it came: pynmea2 would convert it. Empty: absent."""
+    at: int = said.name_to_idx[name]
+    texts: list[str] = said.data
+    return texts[at] if at < len(texts) else ""
 
 
-def _position(lat: bytes | None, lat_min: bytes, north: bytes, lon: bytes, lon_min: bytes, east: bytes) -> LatLon | None:
-    if lat is None:
+def _time_ms(text: str) -> int | None:
+    """Of the day. Read here: pynmea2's time of day has no leap second."""
+    found = _TIME.fullmatch(text)
+    return None if found is None else (int(found[1]) * 60 + int(found[2])) * 60_000 + round(float(found[3]) * 1000)
+
+
+def _position(said: Sentence) -> LatLon | None:
+    if not (_LAT.fullmatch(said.lat) and _LON.fullmatch(said.lon) and said.lat_dir in ("N", "S") and said.lon_dir in ("E", "W")):
         return None
-    lat_deg, lon_deg = int(lat) + float(lat_min) / 60, int(lon) + float(lon_min) / 60
-    if lat_deg > 90 or lon_deg > 180:
+    try:
+        lat_deg, lon_deg = said.latitude, said.longitude
+    except ValueError:
         return None
-    return LatLon(lat_deg if north == b"N" else -lat_deg, lon_deg if east == b"E" else -lon_deg)
+    return LatLon(lat_deg, lon_deg) if abs(lat_deg) <= 90 and abs(lon_deg) <= 180 else None
 
 
 @lru_cache(maxsize=16)
-def _midnight_ms(text: bytes) -> int | None:
-    """Of `ddmmyy`, ms since 1970; the same one 86,400 times. Years are 1970 to 2069."""
-    year = int(text[4:])
+def _midnight_ms(text: str) -> int | None:
+    """Of `ddmmyy`, ms since 1970; the same one 86,400 times. Years are 1969 to 2068."""
     try:
-        return int(datetime(year + (2000 if year < 70 else 1900), int(text[2:4]), int(text[:2]), tzinfo=UTC).timestamp()) * 1000
+        day = datestamp(text)
     except ValueError:
         return None
+    return int(datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp()) * 1000
 
 
-def _speed_mps(text: bytes | None, unit_mps: float) -> float | None:
-    if text is None:
-        return None
-    speed_mps = float(text) * unit_mps
-    return speed_mps if speed_mps < MAX_MPS else None
+def _speed_mps(text: str, unit_mps: float) -> float | None:
+    value = _decimal(text)
+    return None if value is None or value * unit_mps >= MAX_MPS else value * unit_mps
 
 
-def _heading_deg(text: bytes | None) -> float | None:
-    if text is None:
-        return None
-    heading_deg = float(text)
-    return heading_deg % 360.0 if heading_deg <= 360 else None
+def _heading_deg(text: str) -> float | None:
+    heading_deg = _decimal(text)
+    return None if heading_deg is None or heading_deg > 360 else heading_deg % 360.0
 
 
-def _count(text: bytes | None) -> int:
-    return 0 if text is None or int(text) > 255 else int(text)
+def _decimal(text: str) -> float | None:
+    return float(text) if _DECIMAL.fullmatch(text) else None
 
 
-def _dilution(text: bytes | None) -> float | None:
-    if text is None:
-        return None
-    dilution = float(text)
-    return dilution if 0 < dilution < 99 else None
+def _count(text: str) -> int:
+    return int(text) if _COUNT.fullmatch(text) and int(text) <= 255 else 0
+
+
+def _dilution(text: str) -> float | None:
+    dilution = _decimal(text)
+    return dilution if dilution is not None and 0 < dilution < 99 else None

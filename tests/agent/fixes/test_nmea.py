@@ -242,3 +242,26 @@ def test_worth_feeding_finds_every_sentence_that_says_something(kind: str, sente
     line = sentence(f"GN{kind},120000.00,1,2,3").strip()
     data = b"\x00\xff$GPGSV,3,1\r\n$GP" + line + b"\r\n" + line[:9] + line + b"\n"
     assert sum(found.startswith(line) for found in nmea.worth_feeding(data, len(data))) == 2
+
+
+def test_what_the_parser_takes_and_the_standard_does_not_is_refused(sentence: Sentence) -> None:
+    """pynmea2 takes a maker's sentence for a talker that begins with P, `540.32` for 5 degrees, and what `float` takes for a number."""
+    state, epochs = read([sentence("PARMC,120000.00,A,6010.0,N,02456.0,E,0.0,,010626,,,A")])
+    assert (state.bad, state.pending, epochs) == (1, False, [])
+    for place in ("610.0,N,02456.0,E", "6010.0,N,2456.0,E", "6_10.0,N,02456.0,E", "6010.0,N,02456.0,"):
+        state, _ = read([sentence(f"GPRMC,120000.00,A,{place},0.0,,010626,,,A")])
+        _, epoch = nmea.flush(state)
+        assert epoch is not None
+        assert epoch.position is None, place
+    for knots in ("nan", "inf", "-1.0", "1e2", "1_0"):
+        state, _ = read([sentence(f"GPRMC,120000.00,A,6010.0,N,02456.0,E,{knots},{knots},010626,,,A")])
+        _, epoch = nmea.flush(state)
+        assert epoch is not None
+        assert (epoch.speed_mps, epoch.heading_deg) == (None, None), knots
+
+
+def test_a_leap_second_is_a_second(sentence: Sentence) -> None:
+    state, _ = read([sentence("GPRMC,235960.00,A,6010.0,N,02456.0,E,0.0,,311216,,,A")])
+    _, epoch = nmea.flush(state)
+    assert epoch is not None
+    assert epoch.utc_ms == 1_483_228_800_000
