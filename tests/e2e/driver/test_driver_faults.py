@@ -44,6 +44,7 @@ def test_work_goes_on_without_network(glass: Any, van: Any, round_of: Any, audit
     expect(page.locator("#link")).to_have_text("Online")
 
 
+@pytest.mark.deep
 def test_hub_that_says_nothing_is_told_by_the_plans_age(glass: Any, van: Any, round_of: Any, wait: Any) -> None:
     """The broker is there, nobody acknowledges: the page promises nothing of the hub, the driver's work is kept."""
     round_of()
@@ -89,6 +90,7 @@ def test_page_without_its_unit_does_not_look_calm(glass: Any, van: Any, round_of
     assert [fact["outcome"] for fact in van.log("action")] == ["arrived", "delivered"]
 
 
+@pytest.mark.deep
 def test_expired_plan_is_never_shown_as_current(glass: Any, van: Any, round_of: Any, audit: Any) -> None:
     stops = round_of()
     page = glass("3.5 inch")
@@ -122,6 +124,7 @@ def test_changed_plan_waits_until_the_van_stands(glass: Any, van: Any, round_of:
     wait(lambda: {(version, "accepted"), (version, "in_force"), (version, "shown")} <= set(receipts(van)), "it is receipted")
 
 
+@pytest.mark.deep
 def test_driver_declines_with_a_reason(glass: Any, van: Any, round_of: Any, wait: Any) -> None:
     stops = round_of()
     page = glass("telephone")
@@ -135,6 +138,7 @@ def test_driver_declines_with_a_reason(glass: Any, van: Any, round_of: Any, wait
     expect(page.locator("#address")).to_contain_text("Mannerheimintie")
 
 
+@pytest.mark.deep
 def test_under_way_nothing_is_typed_scrolled_or_sprung(glass: Any, van: Any, round_of: Any) -> None:
     round_of()
     page = glass("5 inch")
@@ -151,6 +155,7 @@ def test_under_way_nothing_is_typed_scrolled_or_sprung(glass: Any, van: Any, rou
     assert refused.status_code == 409
 
 
+@pytest.mark.deep
 @pytest.mark.parametrize(("scheme", "light"), [("dark", "night"), ("light", "day")])
 def test_light_is_the_displays_own_while_nothing_is_known_of_the_sun(glass: Any, van: Any, scheme: str, light: str) -> None:
     page = glass("3.5 inch", light=None, color_scheme=scheme)

@@ -12,11 +12,11 @@ from playwright.sync_api import Page
 from roundsman_agent.screen import server
 
 GLASSES = (
-    ("3.5 inch", "en", "day"),
+    pytest.param("3.5 inch", "en", "day", marks=pytest.mark.deep),
     ("3.5 inch", "de", "night"),
-    ("5 inch", "es", "day"),
+    pytest.param("5 inch", "es", "day", marks=pytest.mark.deep),
     ("telephone", "fr", "night"),
-    ("narrow", "de", "day"),
+    pytest.param("narrow", "de", "day", marks=pytest.mark.deep),
     pytest.param("3.5 inch", "es", "day", marks=pytest.mark.deep),
     pytest.param("3.5 inch", "fr", "night", marks=pytest.mark.deep),
     pytest.param("5 inch", "en", "night", marks=pytest.mark.deep),
@@ -29,7 +29,7 @@ GLASSES = (
     pytest.param("narrow", "es", "day", marks=pytest.mark.deep),
     pytest.param("narrow", "fr", "day", marks=pytest.mark.deep),
 )
-"""Size, language, light: five at every change, all of them nightly."""
+"""Size, language, light: two at every change, all of them in the deep run."""
 WORDS = server.STATIC / "words"
 
 

@@ -85,6 +85,7 @@ def test_delivery_with_photo_and_signature(glass: Any, van: Any, round_of: Any, 
     assert struct.unpack(">HH", photo[at + 5 : at + 9]) == (800, 1600)
 
 
+@pytest.mark.deep
 def test_delivery_without_the_proof_says_why(glass: Any, van: Any, round_of: Any, wait: Any) -> None:
     round_of()
     page = glass("3.5 inch")
@@ -96,6 +97,7 @@ def test_delivery_without_the_proof_says_why(glass: Any, van: Any, round_of: Any
     assert fact["note"] == "without proof: customer declined"
 
 
+@pytest.mark.deep
 def test_wrong_code_is_asked_for_again(glass: Any, van: Any, round_of: Any, wait: Any) -> None:
     round_of(proof=("code",), code_sha256=hashlib.sha256(b"o_0:4711").hexdigest())
     page = glass("5 inch", quiet=True)  # the refusal is a 422, which the browser's console complains of
@@ -114,6 +116,7 @@ def test_wrong_code_is_asked_for_again(glass: Any, van: Any, round_of: Any, wait
     assert fact["code"] == "4711"
 
 
+@pytest.mark.deep
 @pytest.mark.parametrize(
     ("outcome", "reason", "untick", "parcels"),
     [
@@ -140,6 +143,7 @@ def test_what_is_not_handed_over_is_told_by_parcel(
     page.wait_for_function("document.querySelector('#address').textContent.startsWith('Mannerheimintie')")
 
 
+@pytest.mark.deep
 def test_mistaken_arrival_is_taken_back(glass: Any, van: Any, round_of: Any) -> None:
     round_of()
     page = glass("3.5 inch")
@@ -175,6 +179,7 @@ def test_van_is_loaded_by_scanner_and_by_hand(glass: Any, van: Any, wait: Any, r
     expect(page.locator("#sheet")).to_be_hidden()
 
 
+@pytest.mark.deep
 def test_breakdown_is_reported_and_the_message_answered(glass: Any, van: Any, round_of: Any, wait: Any) -> None:
     round_of()
     page = glass("5 inch")
@@ -190,6 +195,7 @@ def test_breakdown_is_reported_and_the_message_answered(glass: Any, van: Any, ro
     expect(page.locator("#mail")).to_be_hidden()
 
 
+@pytest.mark.deep
 def test_driver_changes_the_order_within_its_limits(glass: Any, van: Any, round_of: Any, wait: Any) -> None:
     round_of()
     page = glass("telephone")
@@ -217,6 +223,7 @@ def test_hub_sets_language_unit_and_time_zone(glass: Any, van: Any, round_of: An
     assert page.get_attribute("html", "lang") == "de"
 
 
+@pytest.mark.deep
 def test_call_and_guidance_are_one_tap(glass: Any, van: Any, round_of: Any) -> None:
     stops = round_of()
     page = glass("telephone", user_agent="Mozilla/5.0 (Linux; Android 14) Chrome/126")
