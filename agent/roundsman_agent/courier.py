@@ -23,6 +23,7 @@ from roundsman_agent import AgentError
 from roundsman_agent.basemap import BadMap, Basemap
 from roundsman_agent.blobs import Blob, Blobs
 from roundsman_agent.config import Broker
+from roundsman_core.backoff import pause_s
 
 log = logging.getLogger(__name__)
 
@@ -85,7 +86,7 @@ class Courier:
             except NoWay as error:
                 log.log(logging.DEBUG if self._failures else logging.INFO, "%s", error)
                 self._failures += 1
-                await asyncio.sleep(min(BACKOFF_S[0] * 2**self._failures, BACKOFF_S[1]) * random.uniform(0.5, 1.0))
+                await asyncio.sleep(pause_s(self._failures, *BACKOFF_S, random.random()))
 
     # ── up ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 

@@ -21,6 +21,7 @@ from roundsman_agent.config import Broker
 from roundsman_agent.link import Link, LinkDown, Message
 from roundsman_agent.outbox import Outbox
 from roundsman_core import lanes
+from roundsman_core.backoff import pause_s
 from roundsman_core.lanes import SendLane
 from roundsman_wire import WireError
 from roundsman_wire.messages import FACTS, LANE_NAMES, LANES, TRACK, Now, Presence, SessionId
@@ -155,7 +156,7 @@ class Uplink:
                 await link.close(goodbye)
             attempt = 0 if time.monotonic() - began_s > STEADY_S else attempt + 1
             # Jitter, because after an outage all vans come at once.
-            await asyncio.sleep(min(RECONNECT_S[0] * 2**attempt, RECONNECT_S[1]) * random.uniform(0.5, 1.0))
+            await asyncio.sleep(pause_s(attempt + 1, *RECONNECT_S, random.random()))
 
     # ── one connection ──────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -250,11 +251,11 @@ class Uplink:
         now_s = time.monotonic()
         if not flight.frames or now_s < flight.patience_until_s:
             return
-        backoff_s = min(ACK_TIMEOUT_S * 2**flight.state.stalls, LONGEST_BACKOFF_S)
+        backoff_s = pause_s(flight.state.stalls + 1, ACK_TIMEOUT_S, LONGEST_BACKOFF_S, random.random())
         flight.state = lanes.no_progress(flight.state)
         flight.forget()
         # The first time at once: most often a single ack was lost.
-        flight.not_before_s = now_s if flight.state.stalls == 1 else now_s + backoff_s * random.uniform(0.5, 1.0)
+        flight.not_before_s = now_s if flight.state.stalls == 1 else now_s + backoff_s
 
     def _until_next(self) -> float:
         """Seconds until something is due without a wake."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import random
 import subprocess
 import sys
 import time
@@ -11,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from roundsman_core.backoff import pause_s
 from roundsman_hub import broker
 from roundsman_hub.broker import BrokerFailed
 from roundsman_hub.roles import ROLES
@@ -55,10 +57,10 @@ class Supervisor:
                 code, role.process = role.process.returncode, None
                 if time.monotonic() - role.started_at > STEADY_S:
                     role.failures = 0
-                pause_s = min(BACKOFF_S[0] * 2**role.failures, BACKOFF_S[1])
                 role.failures += 1
-                role.again_at = time.monotonic() + pause_s
-                self._say(f"{role.name} ended with {code}, starts again in {pause_s:g} s: {last_line(role.log_file)} ({role.log_file})")
+                wait_s = pause_s(role.failures, *BACKOFF_S, random.random())
+                role.again_at = time.monotonic() + wait_s
+                self._say(f"{role.name} ended with {code}, starts again in {wait_s:.1f} s: {last_line(role.log_file)} ({role.log_file})")
             if role.process is None and time.monotonic() >= role.again_at:
                 self._start(role)
 

@@ -9,6 +9,7 @@ import time
 from datetime import datetime
 from typing import Final
 
+from roundsman_core.backoff import pause_s
 from roundsman_hub.clock import Clock
 from roundsman_hub.derive.vehicle import Vehicle, bring_up, order_alerts, refold_alerts
 from roundsman_hub.ingest.take import FUTURE
@@ -96,7 +97,7 @@ def work(db: Database, clock: Clock, stop: threading.Event) -> None:
             if not failures:
                 log.warning("the database is away: waiting (%s)", str(error).strip())
             failures += 1
-            stop.wait(random.uniform(0.5, 1.0) * min(0.2 * 2**failures, LONGEST_WAIT_S))
+            stop.wait(pause_s(failures, 0.4, LONGEST_WAIT_S, random.random()))
 
 
 def run(settings: Settings, clock: Clock, stop: threading.Event | None = None) -> None:

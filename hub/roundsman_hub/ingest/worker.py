@@ -13,6 +13,7 @@ from typing import Final, Protocol, TypeVar
 
 import psycopg
 
+from roundsman_core.backoff import pause_s
 from roundsman_hub.clock import Clock
 from roundsman_hub.ingest.inbox import Inbox
 from roundsman_hub.ingest.mqtt import Line
@@ -336,5 +337,5 @@ def _wait(stop: threading.Event, failures: int, error: BaseException) -> int:
     """A pause that doubles, with jitter: when the database comes back, its workers do not all come at once."""
     if not failures:
         log.warning("the database is away: waiting (%s)", str(error).strip())
-    stop.wait(random.uniform(0.5, 1.0) * min(BACKOFF_S[0] * 2 ** (failures + 1), BACKOFF_S[1]))
+    stop.wait(pause_s(failures + 2, *BACKOFF_S, random.random()))
     return failures + 1

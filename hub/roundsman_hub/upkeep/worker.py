@@ -8,6 +8,7 @@ import threading
 import time
 from typing import Final
 
+from roundsman_core.backoff import pause_s
 from roundsman_hub.clock import Clock
 from roundsman_hub.settings import Settings
 from roundsman_hub.store import compression
@@ -45,7 +46,7 @@ def work(db: Database, clock: Clock, stop: threading.Event) -> None:
             if not failures:
                 log.warning("the database is away: waiting (%s)", str(error).strip())
             failures += 1
-            stop.wait(random.uniform(0.5, 1.0) * min(0.5 * 2**failures, LONGEST_WAIT_S))
+            stop.wait(pause_s(failures, 1.0, LONGEST_WAIT_S, random.random()))
 
 
 def _look(db: Database, clock: Clock, stop: threading.Event, aged_at: float) -> float:
