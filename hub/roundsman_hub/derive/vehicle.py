@@ -84,8 +84,8 @@ def bring_up(cur: Cursor, vehicle: Vehicle, sessions: Sequence[Behind], horizon:
         touched.duties = touched.whole = True
         derived_store.save_moves(cur, vehicle.vehicle_id, moved)
     visits_after = derived_store.visits_of(cur, [session.session_no for session in sessions])
-    for key, was in visits_before.items():  # a standstill that turned out to be another order's is news for both
-        if was["order"] is not None and (key not in visits_after or visits_after[key]["order"] != was["order"]):
+    for key, was in visits_before.items():  # news for the order that it was at, though the newest word may name another, or none
+        if was["order"] is not None and visits_after.get(key) != was:
             touched.orders.add(was["order"])
     derived_store.refold_receipts(cur, vehicle.vehicle_id, touched.words)
     if touched.duties:

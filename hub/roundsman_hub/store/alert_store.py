@@ -21,24 +21,29 @@ LOOKS_BACK: Final = timedelta(days=1)
 
 
 def stretch_from(cur: Cursor, vehicle: str, changed_from: datetime | None) -> datetime:
-    """Where alerts must be read off anew when facts from `changed_from` on are new: the end of the shift before, or the beginning.
+    """Where alerts must be read off anew when facts from `changed_from` on are new: the end of a shift, or the beginning.
 
-    A standstill that began earlier and lasts is looked at from its own beginning.
+    Between two shifts: what happens after it needs nothing from before. A standstill that lasts from one shift into the next (or has no
+    end) joins the two, so the stretch goes back to before its own shift.
     """
     if changed_from is None:
         return BEGINNING
-    row = cur.execute(
-        "SELECT max(at) AS at FROM duties WHERE vehicle_id = %s AND duty = 'off' AND at < %s", (vehicle, changed_from)
-    ).fetchone()
-    if row is None or row["at"] is None:
-        return BEGINNING
-    start: datetime = row["at"]
-    row = cur.execute(
-        "SELECT min(arrived_at) AS at FROM visits WHERE vehicle_id = %(v)s AND arrived_at < %(at)s "
-        "AND arrived_at > %(at)s - interval '7 days' AND (left_at IS NULL OR left_at >= %(at)s)",
-        {"v": vehicle, "at": start},
-    ).fetchone()
-    return min(start, row["at"]) if row and row["at"] is not None else start
+    start = _last_off(cur, vehicle, changed_from)
+    while start > BEGINNING:
+        row = cur.execute(
+            "SELECT min(arrived_at) AS at FROM visits WHERE vehicle_id = %(v)s AND arrived_at < %(at)s "
+            "AND arrived_at > %(at)s - interval '7 days' AND (left_at IS NULL OR left_at >= %(at)s)",
+            {"v": vehicle, "at": start},
+        ).fetchone()
+        if row is None or row["at"] is None:
+            break
+        start = _last_off(cur, vehicle, row["at"])
+    return start
+
+
+def _last_off(cur: Cursor, vehicle: str, before: datetime) -> datetime:
+    row = cur.execute("SELECT max(at) AS at FROM duties WHERE vehicle_id = %s AND duty = 'off' AND at < %s", (vehicle, before)).fetchone()
+    return row["at"] if row is not None and row["at"] is not None else BEGINNING
 
 
 def vehicle_day(cur: Cursor, vehicle: str, since: datetime) -> VehicleDay:
