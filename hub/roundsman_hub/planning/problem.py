@@ -111,6 +111,8 @@ class Problem:
     """Price of each task among a driver's next three that moves to another van or place in the order."""
     timezone: str = "UTC"
     """IANA name; used only for the times of day in reasons that people read."""
+    distance_scale: int = 1
+    """How many of its metres are one unit of what it was read from; 1 for real streets."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,0 +1,193 @@
+"""The instances that route planners are compared on, as problems: Solomon, Gehring & Homberger, Li & Lim, and VRPLIB files.
+
+Their coordinates are a plane, and time is distance. One unit becomes `SCALE` metres and seconds, rounded down as DIMACS' competition
+did; so a plan that is feasible here can be late by rounding in the original's real numbers by less than a hundredth a leg.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Sequence
+from typing import Final, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from roundsman_hub.planning.problem import Problem, Task, Van
+
+SCALE: Final = 100
+"""Metres and seconds in one unit of an instance."""
+FEWEST_CENTS: Final = 10_000_000
+"""A van's price where fewer vans come first: more than any way that one could save."""
+Objective = Literal["distance", "fewest"]
+Table = npt.NDArray[np.int32]
+
+
+class BadInstance(ValueError):
+    """The file is none of the forms that are read here. `str` says where it stopped making sense."""
+
+
+def parse(text: str, objective: Objective = "distance") -> Problem:
+    """An instance's text as a problem.
+
+    Parameters
+    ----------
+    text : str
+        The file's content; its form is recognised by itself.
+    objective : str
+        "distance": the shortest routes, however many vans. "fewest": the fewest vans, then the shortest routes.
+
+    Raises
+    ------
+    BadInstance
+        It is none of the forms.
+    """
+    lines = [line.strip() for line in text.replace("\t", " ").splitlines() if line.strip()]
+    try:
+        if any(re.match(r"DIMENSION\s*:", line) for line in lines):
+            return _vrplib(lines, objective)
+        if any(line.upper().startswith("VEHICLE") for line in lines[:4]):
+            return _solomon(lines, objective)
+        if lines and len(lines[0].split()) == 3 and len(lines) > 1 and len(lines[1].split()) == 9:
+            return _li_lim(lines, objective)
+    except (ValueError, IndexError, KeyError) as error:
+        raise BadInstance(f"this looked like an instance, but: {error}") from error
+    raise BadInstance("neither a Solomon, Gehring & Homberger, Li & Lim nor VRPLIB file")
+
+
+def plane(points: Sequence[tuple[float, float]], scale: int = SCALE) -> Table:
+    """Straight distances between points, in whole units of 1 / `scale`."""
+    xy = np.array(points, dtype=float)
+    table: Table = np.floor(scale * np.hypot(*(xy[:, None] - xy[None]).transpose(2, 0, 1)) + 1e-9).astype(np.int32)
+    return table
+
+
+def _solomon(lines: Sequence[str], objective: Objective) -> Problem:
+    start = next(at for at, line in enumerate(lines) if line.upper().startswith("NUMBER"))
+    vans, capacity = (int(float(word)) for word in lines[start + 1].split()[:2])
+    rows = [[float(word) for word in line.split()] for line in lines[start + 2 :] if re.match(r"^\d", line)]
+    if not rows or any(len(row) != 7 for row in rows):
+        raise BadInstance("a customer's line is not seven numbers")
+    table = plane([(row[1], row[2]) for row in rows])
+    tasks = tuple(
+        Task(
+            task=str(int(row[0])),
+            place=at,
+            kind="delivery",
+            load=(round(row[3]),),
+            service_s=round(SCALE * row[6]),
+            windows_s=((round(SCALE * row[4]), round(SCALE * row[5])),),
+            left_out_cents=FEWEST_CENTS * 10,
+        )
+        for at, row in enumerate(rows)
+        if at
+    )
+    return _problem(tasks, table, vans, capacity, round(SCALE * rows[0][5]), objective)
+
+
+def _li_lim(lines: Sequence[str], objective: Objective) -> Problem:
+    vans, capacity, _ = (int(float(word)) for word in lines[0].split())
+    rows = [[float(word) for word in line.split()] for line in lines[1:]]
+    if any(len(row) != 9 for row in rows):
+        raise BadInstance("a task's line is not nine numbers")
+    table = plane([(row[1], row[2]) for row in rows])
+    tasks = []
+    for at, row in enumerate(rows):
+        if not at:
+            continue
+        number, picks_at, delivers_at = int(row[0]), int(row[7]), int(row[8])
+        tasks.append(
+            Task(
+                task=str(number),
+                place=at,
+                kind="pickup" if delivers_at else "delivery",
+                load=(abs(round(row[3])),),
+                service_s=round(SCALE * row[6]),
+                windows_s=((round(SCALE * row[4]), round(SCALE * row[5])),),
+                left_out_cents=FEWEST_CENTS * 10,
+                shipment=f"{number}-{delivers_at}" if delivers_at else f"{picks_at}-{number}",
+            )
+        )
+    return _problem(tuple(tasks), table, vans, capacity, round(SCALE * rows[0][5]), objective)
+
+
+def _vrplib(lines: Sequence[str], objective: Objective) -> Problem:
+    """CVRPLIB's CVRP and VRPTW with EUC_2D coordinates or an explicit full matrix."""
+    head: dict[str, str] = {}
+    sections: dict[str, list[list[float]]] = {}
+    section = ""
+    for line in lines:
+        if ":" in line and not section:
+            name, value = line.split(":", 1)
+            head[name.strip().upper()] = value.strip()
+        elif re.match(r"^[A-Z_]+(_SECTION)?$", line):
+            section = line
+            sections[section] = []
+            if line == "EOF":
+                break
+        elif section:
+            sections[section].append([float(word) for word in line.split()])
+        else:
+            raise BadInstance(f"unexpected line {line!r}")
+    n, capacity = int(head["DIMENSION"]), int(float(head["CAPACITY"]))
+    kind = head.get("EDGE_WEIGHT_TYPE", "EUC_2D")
+    scale = SCALE
+    if kind == "EUC_2D":
+        scale = 1 if "TIME_WINDOW_SECTION" not in sections else SCALE
+        xy = np.array([row[1:3] for row in sections["NODE_COORD_SECTION"]])
+        exact = np.hypot(*(xy[:, None] - xy[None]).transpose(2, 0, 1))
+        # CVRPLIB's CVRP rounds each leg to the nearest whole unit; its VRPTW instances do not.
+        table = (np.floor(exact + 0.5) if scale == 1 else np.floor(scale * exact + 1e-9)).astype(np.int32)
+    elif kind == "EXPLICIT" and head.get("EDGE_WEIGHT_FORMAT") == "FULL_MATRIX":
+        scale = 1
+        flat = [value for row in sections["EDGE_WEIGHT_SECTION"] for value in row]
+        table = np.array(flat, dtype=float).reshape(n, n).astype(np.int32)
+    else:
+        raise BadInstance(f"EDGE_WEIGHT_TYPE {kind} {head.get('EDGE_WEIGHT_FORMAT', '')} is not read here")
+    demand = {int(row[0]): round(row[1]) for row in sections["DEMAND_SECTION"]}
+    depot = int(sections["DEPOT_SECTION"][0][0])
+    if depot != 1:
+        raise BadInstance("the depot is not the first node")
+    windows = {int(row[0]): (round(scale * row[1]), round(scale * row[2])) for row in sections.get("TIME_WINDOW_SECTION", [])}
+    service = {int(row[0]): round(scale * row[1]) for row in sections.get("SERVICE_TIME_SECTION", [])}
+    everywhere_s = round(scale * float(head.get("SERVICE_TIME", 0)))
+    tasks = tuple(
+        Task(
+            task=str(node),
+            place=node - 1,
+            kind="delivery",
+            load=(demand[node],),
+            service_s=service.get(node, everywhere_s),
+            windows_s=(windows[node],) if node in windows else (),
+            left_out_cents=FEWEST_CENTS * 10,
+        )
+        for node in range(2, n + 1)
+    )
+    vans = int(head.get("VEHICLES", n - 1))
+    end_s = windows[1][1] if 1 in windows else 1 << 28
+    return _problem(tasks, table, vans, capacity, end_s, objective, scale=scale)
+
+
+def _problem(
+    tasks: tuple[Task, ...], table: Table, vans: int, capacity: int, end_s: int, objective: Objective, *, scale: int = SCALE
+) -> Problem:
+    """Distance is the only money, a cent for a hundredth of a unit (`scale` 1: for a unit)."""
+    if not math.isfinite(capacity) or capacity < 0 or vans < 1:
+        raise BadInstance(f"{vans} vans of capacity {capacity}")
+    fleet = tuple(
+        Van(
+            vehicle=f"v{number}",
+            start_place=0,
+            end_place=0,
+            start_s=0,
+            shift_end_s=end_s,
+            capacity=(capacity,),
+            at_depot=True,
+            fixed_cents=FEWEST_CENTS if objective == "fewest" else 0,
+            cents_per_hour=0,
+            cents_per_km=1_000,
+        )
+        for number in range(1, vans + 1)
+    )
+    return Problem(origin_utc_s=0, tasks=tasks, vans=fleet, durations_s=table, distances_m=table, distance_scale=scale)

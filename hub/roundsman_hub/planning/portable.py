@@ -1,0 +1,125 @@
+"""Problems and plans as JSON, so that one from production can be sent by mail and solved again. Names as in the code, matrices as rows."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any, Final
+
+import msgspec
+import numpy as np
+
+from roundsman_hub.planning.problem import Plan, Problem, Verdict
+
+FORMAT: Final = "roundsman-problem/1"
+PLAN_FORMAT: Final = "roundsman-plan/1"
+MAX_PLACES: Final = 20_000
+LARGEST: Final = 2**31 - 1
+
+
+class BadProblem(ValueError):
+    """The text is no problem, or contradicts itself. `str` names the place in it."""
+
+
+def problem_to_json(problem: Problem) -> bytes:
+    """A problem's JSON."""
+    plain = msgspec.to_builtins(problem, enc_hook=_rows)
+    return msgspec.json.encode({"format": FORMAT, **plain})
+
+
+def problem_from_json(text: bytes | str) -> Problem:
+    """A problem from its JSON.
+
+    Raises
+    ------
+    BadProblem
+        Not JSON, a field that is unknown, missing or of the wrong type, or matrices that do not fit the places.
+    """
+    found = _object(text, FORMAT)
+    unknown = sorted(set(found) - set(Problem.__slots__))
+    if unknown:
+        raise BadProblem(f"unknown field {unknown[0]!r}; known are {', '.join(Problem.__slots__)}")
+    try:
+        problem = msgspec.convert(found, type=Problem, dec_hook=_table)
+    except msgspec.ValidationError as error:
+        raise BadProblem(str(error)) from error
+    _check(problem)
+    return problem
+
+
+def plan_to_json(plan: Plan, verdict: Verdict | None = None) -> bytes:
+    """A plan's JSON; with the verdict, also when everything happens and what it costs."""
+    out: dict[str, Any] = {"format": PLAN_FORMAT, "routes": plan.routes, "unassigned": plan.unassigned}
+    if verdict is not None:
+        out["verdict"] = msgspec.to_builtins(verdict)
+    return msgspec.json.encode(out)
+
+
+def plan_from_json(text: bytes | str) -> Plan:
+    """A plan from its JSON; a verdict in it is not believed.
+
+    Raises
+    ------
+    BadProblem
+        It is no plan.
+    """
+    found = _object(text, PLAN_FORMAT)
+    try:
+        return msgspec.convert({"routes": found.get("routes"), "unassigned": found.get("unassigned")}, type=Plan)
+    except msgspec.ValidationError as error:
+        raise BadProblem(f"this is no plan: {error}") from error
+
+
+def _object(text: bytes | str, form: str) -> dict[str, Any]:
+    try:
+        found = msgspec.json.decode(text)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise BadProblem(f"this is not JSON: {error}") from error
+    if not isinstance(found, dict) or found.pop("format", None) != form:
+        raise BadProblem(f'this does not begin with "format": "{form}"')
+    return found
+
+
+def _rows(value: Any) -> Any:
+    if isinstance(value, np.ndarray):
+        return value.tolist()
+    raise NotImplementedError(type(value))
+
+
+def _table(_: type, found: Any) -> Any:
+    try:
+        table: Any = np.array(found, dtype=np.int64)
+    except (ValueError, TypeError, OverflowError):
+        raise ValueError("not a matrix of whole numbers") from None
+    if table.ndim not in (2, 3) or table.shape[-1] != table.shape[-2]:
+        raise ValueError(f"a matrix of the shape {table.shape} is not places × places")
+    if table.size and not (table.min() >= -1 and table.max() <= LARGEST):
+        raise ValueError(f"a matrix's numbers go from -1 (no way) to {LARGEST:,}; here {table.min()} to {table.max()}")
+    return table.astype(np.int32)
+
+
+def _check(problem: Problem) -> None:
+    """What the types cannot say: sizes that agree, names that are there once."""
+    n = len(problem.durations_s)
+    if n > MAX_PLACES:
+        raise BadProblem(f"{n} places are more than {MAX_PLACES}")
+    if problem.durations_s.ndim != 2 or problem.distances_m.shape != (n, n):
+        raise BadProblem(f"durations_s has the shape {problem.durations_s.shape}, distances_m {problem.distances_m.shape}: both are n × n")
+    for name, profile in problem.profiles.items():
+        bands = len(profile.band_starts_s)
+        if profile.durations_s.shape != (bands, n, n) or profile.distances_m.shape != (n, n):
+            raise BadProblem(f"profile {name!r}: durations_s is bands × n × n, distances_m n × n, with {bands} bands and n = {n}")
+        if not bands or list(profile.band_starts_s) != sorted(set(profile.band_starts_s)):
+            raise BadProblem(f"profile {name!r}: band_starts_s is not ascending")
+    dims = {len(van.capacity) for van in problem.vans} | {len(task.load) for task in problem.tasks}
+    dims |= {len(van.carried) for van in problem.vans if van.carried}
+    if len(dims) > 1:
+        raise BadProblem(f"loads and capacities have {' and '.join(map(str, sorted(dims)))} dimensions; all must have as many")
+    for van in problem.vans:
+        if van.profile and van.profile not in problem.profiles:
+            raise BadProblem(f"van {van.vehicle}: there is no profile {van.profile!r}")
+    for what, names in (("task", [task.task for task in problem.tasks]), ("van", [van.vehicle for van in problem.vans])):
+        for name, times in Counter(names).items():
+            if times > 1:
+                raise BadProblem(f"{what} {name} is there {times} times")
+            if not name or name.startswith(("@", "+")):
+                raise BadProblem(f"{what} {name!r}: an id is not empty and does not begin with @ or +")

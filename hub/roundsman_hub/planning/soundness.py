@@ -1,0 +1,123 @@
+"""What no plan could ever serve, told before anybody searches: the task and the reason. Everything else is still planned."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Final
+
+import numpy as np
+
+from roundsman_hub.planning.fleet import Van
+from roundsman_hub.planning.problem import Problem, is_task
+from roundsman_hub.planning.work import Task, TaskId, VehicleId
+
+FAR_M: Final = 1_000_000_000
+"""Farther than around the world many times over: a leg like that is a mistake in the data, not a way."""
+LONG_S: Final = 100 * 24 * 3600
+"""No plan looks 100 days ahead."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sound:
+    """The part of a problem that makes sense; the tasks and vans that do not, each with what is wrong."""
+
+    problem: Problem
+    tasks: dict[TaskId, str]
+    vans: dict[VehicleId, str]
+
+
+def sound(problem: Problem) -> Sound:
+    """Take out what contradicts itself.
+
+    Parameters
+    ----------
+    problem : Problem
+        Anything whose types are right.
+
+    Returns
+    -------
+    Sound
+        `problem` without such tasks and vans, with impossible legs closed. Its plans leave the tasks unassigned, with the reasons here.
+    """
+    n = len(problem.durations_s)
+    problem = _closed(problem)
+    bad_vans = {van.vehicle: why for van in problem.vans if (why := next(_wrong_van(problem, van, n), None))}
+    bad_tasks = {task.task: why for task in problem.tasks if (why := next(_wrong_task(problem, task, n), None))}
+    for task in problem.tasks:  # half a shipment is none
+        if task.shipment and task.on_board is None:
+            ends = [other for other in problem.tasks if other.shipment == task.shipment]
+            if {end.kind for end in ends} != {"pickup", "delivery"} or len(ends) != 2:
+                bad_tasks.setdefault(task.task, f"shipment {task.shipment} is not one pickup and one delivery")
+            for end in ends:
+                if end.task in bad_tasks:
+                    bad_tasks.setdefault(task.task, f"the other end of its shipment cannot be served: {bad_tasks[end.task]}")
+    tasks = tuple(task for task in problem.tasks if task.task not in bad_tasks)
+    vans = tuple(van for van in problem.vans if van.vehicle not in bad_vans)
+    known = {task.task for task in tasks}
+    current = {
+        vehicle: tuple(step for step in route if not is_task(step) or step in known)
+        for vehicle, route in problem.current.items()
+        if vehicle not in bad_vans
+    }
+    return Sound(problem=replace(problem, tasks=tasks, vans=vans, current=current), tasks=bad_tasks, vans=bad_vans)
+
+
+def _closed(problem: Problem) -> Problem:
+    """Legs of a thousand thousand kilometres, or with a time and no length, are no way."""
+    holes = (problem.durations_s < 0) | (problem.distances_m < 0) | (problem.distances_m > FAR_M) | (problem.durations_s > LONG_S)
+    if not (holes & ((problem.durations_s >= 0) | (problem.distances_m >= 0))).any():
+        return problem
+    return replace(
+        problem,
+        durations_s=np.where(holes, -1, problem.durations_s).astype(np.int32),
+        distances_m=np.where(holes, -1, problem.distances_m).astype(np.int32),
+    )
+
+
+def _wrong_task(problem: Problem, task: Task, n: int) -> Iterator[str]:
+    if not 0 <= task.place < n:
+        yield f"its place {task.place} is not one of the {n} places"
+        return
+    if any(units < 0 for units in task.load):
+        yield f"its load {task.load} is less than nothing"
+    for name in ("service_s", "parking_s"):
+        if not 0 <= getattr(task, name) <= LONG_S:
+            yield f"its {name} is {getattr(task, name)}"
+    for opens, closes in task.windows_s:
+        if closes < opens:
+            yield f"its window ends ({closes}) before it begins ({opens})"
+    if list(task.windows_s) != sorted(task.windows_s):
+        yield "its windows are not in order"
+    if task.promise_s is not None and task.promise_s[1] < task.promise_s[0]:
+        yield f"its promise ends ({task.promise_s[1]}) before it begins ({task.promise_s[0]})"
+    opens = min((opens for opens, _ in task.windows_s), default=0)
+    if task.deadline_s is not None and opens > task.deadline_s:
+        yield f"its windows open at {opens}, after its deadline {task.deadline_s}"
+    if task.deadline_s is not None and task.kind == "pickup" and task.release_s > task.deadline_s:
+        yield f"it is ready at {task.release_s}, after its deadline {task.deadline_s}"
+    if task.left_out_cents < 0:
+        yield "leaving it out has a price below nothing"
+    ways = problem.durations_s[:, task.place]
+    if n > 1 and not problem.profiles and (ways >= 0).sum() <= (ways[task.place] >= 0):
+        yield "no road reaches this address"
+
+
+def _wrong_van(problem: Problem, van: Van, n: int) -> Iterator[str]:
+    places = {"start_place": van.start_place, "end_place": van.start_place if van.end_place is None else van.end_place}
+    for name, place in places.items():
+        if not 0 <= place < n:
+            yield f"its {name} {place} is not one of the {n} places"
+    if any(units < 0 for units in (*van.capacity, *van.carried)):
+        yield f"its capacity {van.capacity} or what it carries is less than nothing"
+    if van.shift_end_s < van.start_s and van.at_depot:
+        yield f"its shift ends ({van.shift_end_s}) before it begins ({van.start_s})"
+    if van.shift_end_s - van.start_s > LONG_S:
+        yield "its shift is longer than 100 days"
+    for pause in van.breaks:
+        if pause.latest_s < pause.earliest_s or pause.duration_s < 0:
+            yield f"its break from {pause.earliest_s} to {pause.latest_s} of {pause.duration_s} s is none"
+    if van.energy is not None and (van.energy.range_m < 0 or van.energy.full_m <= 0):
+        yield "its range is less than nothing"
+    if problem.profiles and van.profile and van.profile not in problem.profiles:
+        yield f"there is no profile {van.profile!r}"
