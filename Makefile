@@ -1,6 +1,6 @@
 # Two commands on a fresh machine, each doing all its own set-up: `make demo` and `make test`.
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-test demo test test-deep lint bench bench-loop bench-agent bench-plan bench-ingest lock web
+.PHONY: help setup setup-test demo test test-deep lint bench bench-loop bench-agent bench-plan bench-ingest soak lock web
 PY := .venv/bin/python
 
 help:  ## what there is
@@ -33,6 +33,9 @@ bench-plan: setup  ## an order's change into a plan: insertion, judge and commit
 
 bench-ingest: setup  ## ingest against \copy of the same rows, its cost, its lag, questions of 20 million rows (QUICK=1)
 	@$(PY) -m roundsman_hub.bench_ingest $(if $(QUICK),--quick) $(if $(shell .ci/timescaledb-root),--timescaledb-root "$$(.ci/timescaledb-root)")
+
+soak: setup  ## faults of every kind, then every fix looked for at generator, van and hub (FIXES=100000 FAULTS=40 SEED=1)
+	@$(PY) -m roundsman_sim.soak
 
 web: setup  ## build dashboards/web into the hub's package
 	@.ci/web --force

@@ -37,7 +37,8 @@ LONGEST_BACKOFF_S: Final = 60.0
 RETRY_PAUSE_S: Final = 0.2
 """Between two times of sending the same again because the hub asked: bounds what a confused pair can cost."""
 REPEAT_S: Final = 0.5
-RECONNECT_S: Final = (0.5, 30.0)
+RECONNECT_S: Final = (0.5, 3.0)
+"""An outage that heals is over for the van within five seconds; a try without a network costs it next to nothing."""
 NOW_S: Final = (1.0, 5.0)
 """Shortest and usual time between two live markers. One is about 250 bytes on the wire: at one a second it was two thirds of all
 that a van sent; in five seconds a van in town moves 50 m, which a map of a town hardly shows."""

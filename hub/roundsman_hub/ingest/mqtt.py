@@ -42,6 +42,8 @@ from roundsman_wire.plain import encode_plain
 log = logging.getLogger(__name__)
 
 KEEPALIVE_S: Final = 15
+RECONNECTS_WITHIN_S: Final = 2
+"""A broker that is back is heard again within that time; a worker's vain tries cost it nothing."""
 READ_BYTES: Final = 262_144
 SMALL_BYTES: Final = 32_768
 PAUSE_S: Final = 0.002
@@ -142,7 +144,7 @@ class Line:
         if isinstance(self._client, _Client):
             self._client.deliver = self._came
         self._client.username_pw_set(login.username, login.password)
-        self._client.reconnect_delay_set(min_delay=1, max_delay=8)
+        self._client.reconnect_delay_set(min_delay=1, max_delay=RECONNECTS_WITHIN_S)
         self._client.on_connect = self._connected
         self._client.on_disconnect = self._disconnected
         self._client.on_message = lambda _client, _data, message: self._came([Message(message.topic, bytes(message.payload))])

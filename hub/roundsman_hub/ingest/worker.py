@@ -253,8 +253,14 @@ def _printable(error: Exception) -> str:
 _parsed = lru_cache(TOPICS)(parse_topic)
 
 
-def run(settings: Settings, clock: Clock, stop: threading.Event | None = None, make_line: type[Line] = Line) -> None:
-    """Run an ingest worker until `stop` is set, over another kind of line if told so."""
+def run(
+    settings: Settings,
+    clock: Clock,
+    stop: threading.Event | None = None,
+    make_line: type[Line] = Line,
+    share: Callable[[Database, Line, threading.Event, Clock], None] | None = None,
+) -> None:
+    """Run an ingest worker until `stop` is set; over another kind of line, or sharing the vans by another rule, if told so."""
     stop = stop or threading.Event()
     with Database.connect(settings.database_url, max_size=STORING + 1) as db:
         inboxes = [Inbox() for _ in range(STORING)]
@@ -264,7 +270,7 @@ def run(settings: Settings, clock: Clock, stop: threading.Event | None = None, m
         for store in stores:
             store.start()
         try:
-            share(db, line, stop, clock)
+            (share or share_fairly)(db, line, stop, clock)
         finally:
             stop.set()
             for store in stores:
@@ -277,7 +283,7 @@ def run(settings: Settings, clock: Clock, stop: threading.Event | None = None, m
                 raise store.failure
 
 
-def share(db: Database, line: Line, stop: threading.Event, clock: Clock) -> None:
+def share_fairly(db: Database, line: Line, stop: threading.Event, clock: Clock) -> None:
     """Until `stop`: serve a fair share of the shards. While the database is away nothing is heard, so nothing is lost: vans keep it."""
     failures = 0
     while not stop.is_set():
