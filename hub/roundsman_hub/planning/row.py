@@ -8,6 +8,7 @@ from typing import NamedTuple
 from roundsman_hub.planning.fleet import Van
 from roundsman_hub.planning.lookups import UNITS_PER_CENT, begin
 from roundsman_hub.planning.problem import CHARGE, RELOAD, Step, is_task
+from roundsman_hub.planning.slack import IMPOSSIBLE, Slack
 from roundsman_hub.planning.walk import Excess, Ground, Walk
 from roundsman_hub.planning.work import Loads, Task
 
@@ -34,7 +35,8 @@ class Row:
         self.lateness_s, self.units, self.visits, self.no_way = walk.lateness_s, walk.units, walk.visits, walk.no_way
         self.first_free = len([task for task in van.frozen if task in ground.tasks])
         self.churn = ground.churn(van.vehicle, self.route)
-        self.plain = plain_van(ground, van) and all(is_task(step) and ground.tasks[step].shipment is None for step in self.route)
+        self.plain = plain_van(ground, van) and all(is_task(step) and _no_ride(ground.tasks[step]) for step in self.route)
+        self.slack: Slack | None = None
         if self.plain:
             self._prepare(walk)
 
@@ -45,13 +47,14 @@ class Row:
         self.depart_s = [walk.leave_s, *(visit.departure_s for visit in walk.visits)]
         start = ground.sum_of(ground.on_board_of[van.vehicle])
         loaded = ground.sum_of(task for step in self.route if ground.from_depot(task := ground.tasks[step]))
-        loads = [tuple(map(sum, zip(start, van.carried or ground.nothing, loaded, strict=True)))]
+        self.loads = loads = [tuple(map(sum, zip(start, van.carried or ground.nothing, loaded, strict=True)))]
         loads += [visit.load_after for visit in walk.visits]
         self.peak_before, self.peak_after = loads[:], loads[:]
         for i in range(1, len(loads)):
             self.peak_before[i] = tuple(map(max, self.peak_before[i - 1], loads[i]))
         for i in range(len(loads) - 2, -1, -1):
             self.peak_after[i] = tuple(map(max, self.peak_after[i + 1], loads[i]))
+        self.slack = Slack.of(ground, van, self.stops, walk) if not walk.no_way else None
 
     def best(self, task: Task, *, late_allowed: bool = False, loads_matter: bool = True) -> Place | None:
         """Cheapest place for a task, None if it has none on this route. (A shipment's delivery has none: see `best_pair`.)"""
@@ -94,7 +97,7 @@ class Row:
     def _added(self, task: Task, at: int, *, late_allowed: bool) -> int | None:
         ground, van = self.ground, self.van
         travel, prices = ground.travel[van.profile], ground.prices[van.vehicle]
-        durations, distances = travel.durations_s, travel.distances_m
+        durations = travel.durations_s
         stop = ground.stops[van.type][task.task]
         before, end = self.places[at], van.end_place
         assert end is not None
@@ -111,6 +114,12 @@ class Row:
         clock, place = begins + stop.service_from(before), stop.place
         late_units = late * prices.late + told * prices.promise
         back_s: int | None = None
+        if self.slack is not None and not late_allowed:
+            found = self.slack.back_s(at, clock + on_s, before, place)
+            if found == IMPOSSIBLE:
+                return None
+            if found is not None:
+                return self._paid(task, at, before, after, found)
         for index in range(at, len(self.stops)):
             next_stop, was = self.stops[index], self.visits[index]
             begins, late = begin(next_stop, clock + max(durations[place][next_stop.place], 0))
@@ -130,12 +139,19 @@ class Row:
             back_s = clock + max(durations[place][end], 0)
         if back_s > ground.home_s[van.vehicle]:
             return None
+        return self._paid(task, at, before, after, back_s) + late_units
+
+    def _paid(self, task: Task, at: int, before: int, after: int, back_s: int) -> int:
+        """What the task adds there, if the van is back then and nothing gets later than it may."""
+        ground, van = self.ground, self.van
+        prices, distances = ground.prices[van.vehicle], ground.travel[van.profile].distances_m
         skipped = max(distances[before][after], 0) if self.route or not van.at_depot else 0
-        metres = distances[before][stop.place] + distances[stop.place][after] - skipped
+        metres = distances[before][task.place] + distances[task.place][after] - skipped
         fixed = prices.fixed if not self.route and van.at_depot else 0
         extra = (task.reattempt_cents + ground.strange_cents(van, task)) * UNITS_PER_CENT
-        added = fixed + metres * prices.metre + prices.time(back_s) - prices.time(self.back_s) + late_units + extra
-        return added + self._churn_units([*self.route[:at], task.task, *self.route[at:]], at)
+        added = fixed + metres * prices.metre + prices.time(back_s) - prices.time(self.back_s) + extra
+        mind = ground.next_stops.get(van.vehicle, ())
+        return added + (self._churn_units([*self.route[:at], task.task, *self.route[at:]], at) if mind else 0)
 
     def _walked(self, task: Task, at: int, *, late_allowed: bool) -> int | None:
         route = [*self.route[:at], task.task, *self.route[at:]]
@@ -151,7 +167,7 @@ class Row:
         excess = walk.excess if loads_matter else walk.excess._replace(load=0)
         if not excess.within(allowed):
             return None
-        if not late_allowed and (walk.lateness_s > self.lateness_s or walk.promise_late_s > self.walk.promise_late_s):
+        if not late_allowed and (walk.lateness_s or walk.promise_late_s):
             was = {visit.task: visit for visit in self.visits}
             for visit in walk.visits:
                 old = was.get(visit.task)
@@ -190,6 +206,8 @@ class Row:
         ground, van = self.ground, self.van
         if ground.refusal(van, pickup) or ground.refusal(van, delivery):
             return None
+        if self.plain and self.slack is not None and not late_allowed and pickup.release_s <= self.leave_s:
+            return self._quick_pair(pickup, delivery)
         best: Place | None = None
         for first in range(self.first_free, len(self.route) + 1):
             head, tail = [*self.route[:first], pickup.task], self.route[first:]
@@ -199,6 +217,83 @@ class Row:
                 if units is not None and (best is None or units < best.units):
                     best = Place(units, first, tuple(route))
         return best
+
+    def _quick_pair(self, pickup: Task, delivery: Task) -> Place | None:
+        """`best_pair` in one pass a pickup's position: the stops between the two ends are driven once, the rest of the route not at all."""
+        ground, van, slack = self.ground, self.van, self.slack
+        travel, prices = ground.travel[van.profile], ground.prices[van.vehicle]
+        seconds, metres, limit = travel.durations_s, travel.distances_m, ground.limit_load[van.vehicle]
+        up, down = ground.stops[van.type][pickup.task], ground.stops[van.type][delivery.task]
+        end, count = van.end_place, len(self.stops)
+        assert slack is not None
+        assert end is not None
+        extra = sum(task.reattempt_cents + ground.strange_cents(van, task) for task in (pickup, delivery)) * UNITS_PER_CENT
+        fixed = prices.fixed if not self.route and van.at_depot else 0
+        best: tuple[int, int, int] | None = None
+        for first in range(self.first_free, count + 1):
+            before = self.places[first]
+            to_s = seconds[before][up.place]
+            if to_s < 0 or _over(self.loads[first], pickup.load, limit):
+                continue
+            start_s, late = begin(up, self.depart_s[first] + to_s)
+            if late or up.promise_late_s(start_s) or up.too_late_s(start_s):
+                continue
+            left_s = clock = start_s + up.service_from(before)
+            place, driven_m, late_units = up.place, metres[before][up.place], 0
+            for second in range(first, count + 1):
+                if second > first:  # one stop more between the two ends
+                    stop = self.stops[second - 1]
+                    leg_s = seconds[place][stop.place]
+                    start_s, late = begin(stop, clock + leg_s)
+                    if leg_s < 0 or start_s > slack.latest_s[second - 1] or _over(self.loads[second], pickup.load, limit):
+                        break
+                    was = self.visits[second - 1]  # never later, by the line above; sooner, where parking or a detour saves time
+                    late_units += (late - was.lateness_s) * prices.late
+                    late_units += (stop.promise_late_s(start_s) - was.promise_late_s) * prices.promise
+                    driven_m += metres[place][stop.place]
+                    clock, place = start_s + stop.service_from(place), stop.place
+                leg_s = seconds[place][down.place]
+                after = self.places[second + 1] if second < count else end
+                on_s = seconds[down.place][after]
+                if leg_s < 0 or on_s < 0:
+                    continue
+                start_s, late = begin(down, clock + leg_s)
+                if late or down.promise_late_s(start_s) or down.too_late_s(start_s):
+                    continue
+                if delivery.max_ride_s is not None and start_s - left_s > delivery.max_ride_s:
+                    continue
+                done_s = start_s + down.service_from(place)
+                back_s = slack.back_s(second, done_s + on_s, self.places[second], down.place)
+                if back_s == IMPOSSIBLE:
+                    continue
+                if back_s is None:  # parking, or a way that is faster with the detour: rare, and walked
+                    route = [*self.route[:first], pickup.task, *self.route[first:second], delivery.task, *self.route[second:]]
+                    units = self._tried(route, first, late_allowed=False)
+                else:
+                    way_m = driven_m + metres[place][down.place] + metres[down.place][after]
+                    units = fixed + extra + (way_m - self._way_m(first, second)) * prices.metre
+                    units += prices.time(back_s) - prices.time(self.back_s) + late_units
+                    if self.ground.next_stops.get(van.vehicle) or ground.problem.relations:
+                        route = [*self.route[:first], pickup.task, *self.route[first:second], delivery.task, *self.route[second:]]
+                        if ground.out_of_order(route):
+                            continue
+                        units += self._churn_units(route, first)
+                if units is not None and (best is None or units < best[0]):
+                    best = units, first, second
+        if best is None:
+            return None
+        units, first, second = best
+        route = [*self.route[:first], pickup.task, *self.route[first:second], delivery.task, *self.route[second:]]
+        return Place(units, first, tuple(route))
+
+    def _way_m(self, first: int, second: int) -> int:
+        """Metres that the route drives now from before its step `first` to its step `second`."""
+        if not self.route and self.van.at_depot:
+            return 0
+        metres, end = self.ground.travel[self.van.profile].distances_m, self.van.end_place
+        assert end is not None
+        places = [*self.places, end]
+        return sum(metres[places[at]][places[at + 1]] for at in range(first, second + 1))
 
     def with_(self, task: Task, place: Place) -> Row:
         """The row with the task where `best` or `best_pair` found room."""
@@ -237,6 +332,11 @@ def plain_van(ground: Ground, van: Van) -> bool:
         and ground.problem.max_wait_s is None
         and ground.travel[van.profile].steady
     )
+
+
+def _no_ride(task: Task) -> bool:
+    """Not the delivery of a shipment with a longest ride, which depends on two stops at once."""
+    return task.shipment is None or task.max_ride_s is None or task.on_board is not None
 
 
 def _over(peak: Loads, load: Loads, limit: Loads) -> bool:

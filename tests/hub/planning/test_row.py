@@ -1,0 +1,84 @@
+"""The quick way of trying an insertion finds what walking every possible route finds."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from roundsman_hub.planning.problem import Problem, Task
+from roundsman_hub.planning.row import Row
+from roundsman_hub.planning.walk import Ground
+
+MakeProblem = Callable[..., Problem]
+
+
+def half_planned(make_problem: MakeProblem, seed: int) -> tuple[Ground, list[Row], list[Task]]:
+    """Rows with half of the tasks, in windows that they keep or not; and the other half."""
+    rng = random.Random(seed)
+    problem = make_problem(seed, 12, 2, no_way=seed % 3 == 0)
+    parking = tuple(replace(task, parking_s=rng.choice([0, 90]), place=rng.choice([task.place, 1, 2])) for task in problem.tasks)
+    problem = replace(problem, tasks=tuple(replace(task, windows_s=task.windows_s[:1]) for task in parking))
+    ground = Ground(problem)
+    frozen = {task for van in problem.vans for task in van.frozen}
+    rows, rest = [], [task for task in problem.tasks if task.task not in frozen]
+    rng.shuffle(rest)
+    for van in problem.vans:
+        route = [task for task in van.frozen if task in ground.tasks]
+        route += [task.task for task in rest[:4] if ground.refusal(van, task) is None]
+        rest = [task for task in rest if task.task not in route]
+        rows.append(Row(ground, van, route))
+    return ground, rows, rest
+
+
+def usual(ground: Ground, row: Row) -> bool:
+    """No rule is broken already, and no leg without a way has to be driven: there the quick way may say no where walking would not."""
+    least = ground.allowed[row.van.vehicle]
+    return row.walk.excess.within(least) and not ground.unavoidable[row.van.vehicle] and not any(least)
+
+
+@settings(max_examples=150, deadline=None)
+@given(seed=st.integers(0, 2**32))
+def test_one_task(make_problem: MakeProblem, seed: int) -> None:
+    ground, rows, rest = half_planned(make_problem, seed)
+    for row in rows:
+        for task in rest:
+            if ground.refusal(row.van, task):
+                continue
+            found = row.best(task)
+            low, high = row.first_free, len(row.route)
+            slow = row._best_walked(task, low, high, late_allowed=False, loads_matter=True)
+            if usual(ground, row):
+                assert (None if found is None else found.units) == (None if slow is None else slow.units)
+
+
+@settings(max_examples=150, deadline=None)
+@given(seed=st.integers(0, 2**32))
+def test_both_ends_of_a_shipment(make_problem: MakeProblem, seed: int) -> None:
+    ground, rows, rest = half_planned(make_problem, seed)
+    if len(rest) < 2:
+        return
+    ends = [replace(task, on_board=None, may_be_held_by=None, release_s=0, shipment="s") for task in rest[:2]]
+    pickup, delivery = replace(ends[0], kind="pickup"), replace(ends[1], kind="delivery", load=ends[0].load, max_ride_s=4000)
+    tasks = tuple({task.task: task for task in (*ground.problem.tasks, pickup, delivery)}.values())
+    ground = Ground(replace(ground.problem, tasks=tasks))
+    for old in rows:
+        row = Row(ground, old.van, old.route)
+        if not usual(ground, row) or ground.refusal(row.van, pickup):
+            continue
+        quick = row.best_pair(pickup, delivery)
+        slack, row.slack = row.slack, None
+        slow = row.best_pair(pickup, delivery)
+        row.slack = slack
+        assert (None if quick is None else quick.units) == (None if slow is None else slow.units)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_the_quick_way_is_taken(make_problem: MakeProblem, seed: int) -> None:
+    """If nothing were plain any more, everything above would hold and nothing would be fast."""
+    _, rows, _ = half_planned(make_problem, 3 * seed + 1)
+    assert any(row.slack is not None for row in rows)
