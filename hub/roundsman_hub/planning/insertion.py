@@ -165,7 +165,12 @@ def job_of(ground: Ground, task: Task) -> Job:
 
 
 def place_of(row: Row, job: Job, *, late_allowed: bool) -> Place | None:
+    """The cheapest place on a route for a task, or for both ends of a shipment; None if there is none."""
     if len(job) == 2:
+        ends = {task.task for task in job}
+        relations = row.ground.relations_of.get(job[0].task, ())
+        if any(relation.kind == "different_vans" and ends <= set(relation.tasks) for relation in relations):
+            return None  # a shipment that no van may carry whole
         return row.best_pair(*job, late_allowed=late_allowed)
     return row.best(job[0], late_allowed=late_allowed)
 

@@ -80,3 +80,23 @@ def profile_of(problem: Problem, van: Van) -> Profile:
     if van.profile:
         return problem.profiles[van.profile]
     return Profile(durations_s=problem.durations_s[None, :, :], distances_m=problem.distances_m)
+
+
+def mean_s(profile: Profile, begins_s: int, ends_s: int) -> npt.NDArray[np.int32]:
+    """One table for engines that know no traffic: the bands that a shift meets, each by how long; rounded up, -1 where one has no way."""
+    if len(profile.durations_s) == 1:
+        only: npt.NDArray[np.int32] = profile.durations_s[0]
+        return only
+    starts = [*profile.band_starts_s, 1 << 40]
+    starts[0] = -(1 << 40)
+    shares = [max(0, min(ends_s, starts[at + 1]) - max(begins_s, starts[at])) for at in range(len(profile.durations_s))]
+    if not any(shares):
+        shares[-1] = 1
+    total = np.zeros(profile.durations_s[0].shape)
+    closed = np.zeros(profile.durations_s[0].shape, dtype=bool)
+    for band, share in zip(profile.durations_s, shares, strict=True):
+        if share:
+            total += band * (share / sum(shares))
+            closed |= band < 0
+    out: npt.NDArray[np.int32] = np.where(closed, -1, np.ceil(total)).astype(np.int32)
+    return out

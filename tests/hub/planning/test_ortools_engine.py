@@ -213,3 +213,15 @@ def test_too_little_memory_is_a_failure_like_any_other(make_problem: MakeProblem
     problem = make_problem(9, 30, 4)
     with EngineProcess("ortools", memory_mb=64) as engine, pytest.raises(EngineFailed):
         engine.solve(problem, repair(problem), 0.1, 0)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_whatever_a_day_asks_the_answer_costs_no_more(
+    make_rich: Callable[[int], tuple[Problem, Plan]], ortools: EngineProcess, seed: int
+) -> None:
+    """What OR-Tools does not know is mended, or the plan in hand stands. It never fails."""
+    problem, _ = make_rich(seed)
+    decision = decide(problem, None, 0.1, seed, engine=ortools)
+    assert decision.verdict.violations == ()
+    assert decision.verdict.cost_cents <= evaluate(problem, repair(problem)).cost_cents
+    assert "failed" not in decision.note, decision.note

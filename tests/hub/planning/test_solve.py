@@ -15,7 +15,7 @@ import pyvrp
 
 from roundsman_hub.planning.engines import EngineFailed
 from roundsman_hub.planning.engines.process import EngineProcess
-from roundsman_hub.planning.engines.pyvrp_engine import Translation
+from roundsman_hub.planning.engines.pyvrp_model import Translation
 from roundsman_hub.planning.evaluate import evaluate
 from roundsman_hub.planning.insertion import repair
 from roundsman_hub.planning.problem import Plan, Problem, Task, Van

@@ -11,7 +11,7 @@ import time
 from types import TracebackType
 from typing import Final
 
-from roundsman_hub.planning.engines import EngineFailed, ortools_engine, pyvrp_engine, ruin_engine
+from roundsman_hub.planning.engines import EngineFailed, ortools_engine, pyvrp_engine, ruin_engine, vroom_engine
 from roundsman_hub.planning.engines.worker import LENGTH, send
 from roundsman_hub.planning.problem import Plan, Problem
 
@@ -21,7 +21,7 @@ GRACE_S: Final = 5.0
 """Past the budget, for translating a large problem both ways and for the last local search, which PyVRP does not interrupt."""
 START_S: Final = 30.0
 """Past that, for the first answer of a new process: importing numpy and PyVRP takes 0.6 s on a quiet core, far more on a busy one."""
-FEATURES: Final = {engine.NAME: engine.FEATURES for engine in (pyvrp_engine, ortools_engine, ruin_engine)}
+FEATURES: Final = {engine.NAME: engine.FEATURES for engine in (pyvrp_engine, vroom_engine, ortools_engine, ruin_engine)}
 """What each engine respects. (The modules import their solvers only when they search: in the process.)"""
 
 

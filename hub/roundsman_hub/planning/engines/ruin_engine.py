@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import math
 import random
-import time
 from typing import Final
 
+from roundsman_hub.planning.engines import budget
 from roundsman_hub.planning.evaluate import fair_units
 from roundsman_hub.planning.insertion import Job, insert, job_of, place_of
 from roundsman_hub.planning.lookups import UNITS_PER_CENT
@@ -24,31 +24,10 @@ from roundsman_hub.planning.work import TaskId, VehicleId
 NAME: Final = "ruin"
 FEATURES: Final = frozenset(
     {
-        "windows",
-        "lateness",
-        "capacity",
-        "shifts",
-        "on_board",
-        "frozen",
-        "held",
-        "priorities",
-        "releases",
-        "pickups",
-        "shipments",
-        "reloads",
-        "breaks",
-        "hours",
-        "traffic",
-        "energy",
-        "skills",
-        "relations",
-        "promises",
-        "overtime",
-        "waiting",
-        "fuel",
-        "fair",
-        "churn",
-        "left_out",
+        *("windows", "lateness", "capacity", "shifts", "on_board", "frozen", "held", "priorities", "releases", "pickups"),
+        *("shipments", "shipment_windows", "rides", "reloads", "reloads_elsewhere", "breaks", "hours", "traffic", "energy", "skills"),
+        *("types", "parking", "relations", "promises", "overtime", "max_distance", "max_tasks", "open_end", "deadlines", "profiles"),
+        *("waiting", "fuel", "territories", "fair", "churn", "left_out"),
     }
 )
 REMOVED: Final = 10
@@ -67,13 +46,13 @@ def solve(problem: Problem, warm: Plan, budget_s: float, seed: int) -> Plan:
     ground = Ground(problem)
     if not problem.vans or not problem.tasks:
         return warm
-    until = time.monotonic() + budget_s
+    until = budget.seconds() + budget_s
     begun = _State.of(ground, warm)
     best = now = begun
     rng = random.Random(seed)
     ruin = _Ruin(ground, rng, begun)
     scale = 10 * max(1.0, begun.units / max(1, len(ground.tasks)))
-    while (left_s := until - time.monotonic()) > 0:
+    while (left_s := until - budget.seconds()) > 0:
         done = 1 - left_s / budget_s
         heat = scale * HOT * (COLD / HOT) ** done
         found = ruin.again(now)
