@@ -28,7 +28,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; gives the process's exit code."""
     parser = _parser()
     options, rest = parser.parse_known_args(argv)
-    if rest and options.run not in (_told, _db, _day_command):
+    if rest and options.run not in (_told, _db, _day_command, _plan_command):
         parser.error(f"unrecognized arguments: {' '.join(rest)}")
     options.rest = rest
     logging.basicConfig(level=options.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
@@ -111,6 +111,12 @@ def _parser() -> argparse.ArgumentParser:
         ("simulate", "drive a recorded day by other planning policies, and compare"),
     ):
         _command(commands, name, _day_command, words, add_help=False).set_defaults(day_command=name)
+    for name, words in (
+        ("solve", "plan a problem from a file, or a published instance"),
+        ("plot", "draw a plan: routes, the day of each van, load"),
+        ("explain", "tell why tasks are left out or late, and what would let them in"),
+    ):
+        _command(commands, name, _plan_command, words, add_help=False).set_defaults(plan_command=name)
     return parser
 
 
@@ -250,6 +256,12 @@ def _day_command(options: argparse.Namespace) -> int:
     from roundsman_hub.record import commands
 
     return commands.COMMANDS[options.day_command](options.rest, options.data)
+
+
+def _plan_command(options: argparse.Namespace) -> int:
+    from roundsman_hub.planning import commands
+
+    return commands.COMMANDS[options.plan_command](options.rest, options.data)
 
 
 def _told(options: argparse.Namespace) -> int:

@@ -1,0 +1,199 @@
+"""`roundsman-hub solve`, `plot` and `explain`: planning from files, without a hub."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+
+from roundsman_hub import HubError
+from roundsman_hub.planning.answering import Progress, answer
+from roundsman_hub.planning.evaluate import evaluate
+from roundsman_hub.planning.instances import BadInstance, parse
+from roundsman_hub.planning.picture import layout, page
+from roundsman_hub.planning.portable import BadProblem, plan_from_json, plan_to_json, problem_from_json
+from roundsman_hub.planning.problem import Plan, Problem, Verdict
+from roundsman_hub.planning.soundness import sound
+from roundsman_hub.planning.why import why
+
+
+class CannotRead(HubError):
+    """A file that is not what its command needs."""
+
+
+def run_solve(arguments: Sequence[str], _: Path) -> int:
+    """Plan a file. Exit code 2 where something was wrong with the question, as the answer says."""
+    parser = argparse.ArgumentParser(
+        prog="roundsman-hub solve",
+        description="Plan a problem (JSON), or a Solomon, Gehring & Homberger, Li & Lim or VRPLIB instance.",
+    )
+    parser.add_argument("file", type=Path)
+    parser.add_argument("--seconds", type=float, default=10.0, help="real seconds of search; 0: insertion alone")
+    parser.add_argument("--objective", choices=("distance", "fewest"), default="distance", help="of an instance: fewest vans first")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--json", action="store_true", help="one line: cost, vehicles, routes, unassigned")
+    parser.add_argument("--out", type=Path, help="write the plan there, with when everything happens")
+    parser.add_argument("--warm", type=Path, metavar="PLAN", help="begin with this plan")
+    options = parser.parse_args(arguments)
+    problem = _problem(options.file, options.objective)
+    warm = None if options.warm is None else _plan(options.warm)
+    found = answer(
+        problem,
+        warm,
+        budget_s=options.seconds,
+        seed=options.seed,
+        on_progress=_tell if sys.stderr.isatty() else lambda _: None,
+    )
+    if options.out is not None:
+        options.out.write_bytes(_with_places(plan_to_json(found.plan, found.verdict), problem))
+    wrong = {f"task {task}": reason for task, reason in found.wrong_tasks.items()}
+    wrong |= {f"van {van}": reason for van, reason in found.wrong_vans.items()}
+    if options.json:
+        body = {
+            "cost": cost(problem, found.verdict),
+            "cost_cents": found.verdict.cost_cents,
+            "bound_cents": found.bound_cents,
+            "vehicles": found.vehicles,
+            "routes": {van: list(route) for van, route in found.plan.routes.items() if route},
+            "unassigned": found.plan.unassigned,
+            "late_s": found.verdict.lateness_s,
+            "by": found.by,
+            "wrong": wrong,
+        }
+        print(json.dumps(body))
+    else:
+        print(f"cost {cost(problem, found.verdict):,.2f} with {found.vehicles} vans ({found.by}; {found.note})")
+        for van, route in found.plan.routes.items():
+            if route:
+                print(f"{van}: {' '.join(route)}")
+        for task, reason in found.plan.unassigned.items():
+            print(f"left out: {task}: {reason}")
+        for name, reason in wrong.items():
+            print(f"wrong: {name}: {reason}", file=sys.stderr)
+    return 2 if wrong else 0
+
+
+def cost(problem: Problem, verdict: Verdict) -> float:
+    """What a plan is compared by: of an instance its distance in the instance's own units, else its price in whole money."""
+    benchmark = all(van.cents_per_hour == 0 and van.cents_per_km == 1_000 for van in problem.vans) and problem.vans
+    return verdict.distance_m / problem.distance_scale if benchmark else verdict.cost_cents / 100
+
+
+def run_plot(arguments: Sequence[str], _: Path) -> int:
+    """Pictures of a plan."""
+    parser = argparse.ArgumentParser(prog="roundsman-hub plot", description="One page of pictures: routes, the day of each van, load.")
+    parser.add_argument("plan", type=Path)
+    parser.add_argument("--problem", type=Path, help="its problem: the plan is judged anew, and times are times of day")
+    parser.add_argument("--out", type=Path, help="file to write (default: the plan's name with .html)")
+    options = parser.parse_args(arguments)
+    plan = _plan(options.plan)
+    title = f"Plan {options.plan.stem}"
+    if options.problem is not None:
+        problem = _problem(options.problem, "distance")
+        origin = problem.origin_utc_s or None
+        text = page(plan, evaluate(problem, plan), layout(problem), title=title, origin_utc_s=origin, timezone=problem.timezone)
+    else:
+        body = _json(options.plan)
+        if "verdict" not in body:
+            raise CannotRead(f"{options.plan} does not say when anything happens: give its problem with --problem")
+        try:
+            verdict = msgspec.convert(body["verdict"], Verdict)
+            places = msgspec.convert(body.get("places", {}), dict[str, tuple[float, float]])
+            origin = msgspec.convert(body.get("origin_utc_s"), int | None)
+        except msgspec.ValidationError as error:
+            raise CannotRead(f"{options.plan}: {error}") from None
+        text = page(plan, verdict, places, title=title, origin_utc_s=origin, timezone=str(body.get("timezone", "UTC")))
+    out: Path = options.out or options.plan.with_suffix(".html")
+    out.write_text(text, encoding="utf-8")
+    print(out)
+    return 0
+
+
+def run_explain(arguments: Sequence[str], _: Path) -> int:
+    """Why tasks are left out or late."""
+    parser = argparse.ArgumentParser(
+        prog="roundsman-hub explain", description="For each task that is left out or late: what would have to give way, and its price."
+    )
+    parser.add_argument("problem", type=Path)
+    parser.add_argument("--plan", type=Path, required=True)
+    parser.add_argument("--task", action="append", help="only these (may be repeated)")
+    parser.add_argument("--json", action="store_true")
+    options = parser.parse_args(arguments)
+    whole = sound(_problem(options.problem, "distance"))
+    plan = _plan(options.plan)
+    plan = Plan(routes=plan.routes, unassigned={task: why_ for task, why_ in plan.unassigned.items() if task not in whole.tasks})
+    verdict = evaluate(whole.problem, plan)
+    if verdict.violations:
+        raise CannotRead(f"{options.plan} is no plan for {options.problem}: {verdict.violations[0]}")
+    late = [visit.task for route in verdict.routes.values() for visit in route if visit.lateness_s or visit.promise_late_s]
+    asked = options.task or [*plan.unassigned, *late]
+    known = {task.task for task in whole.problem.tasks}
+    answers: list[dict[str, Any]] = []
+    for task in asked:
+        if task in whole.tasks:
+            answers.append({"task": task, "reason": whole.tasks[task], "relaxations": []})
+        elif task not in known:
+            raise CannotRead(f"no task {task!r} in {options.problem}")
+        else:
+            answers.append(msgspec.to_builtins(why(whole.problem, plan, task)))
+    if options.json:
+        print(json.dumps(answers))
+        return 0
+    for found in answers:
+        print(f"{found['task']}: {found['reason']}")
+        for one in found["relaxations"]:
+            what = " and ".join(one["constraints"]) or "nothing, only another plan"
+            print(f"  without {what}: {one['vehicle']} serves it, for {one['price_cents'] / 100:,.2f} more")
+        if not found["relaxations"]:
+            print("  nothing that could give way would let it in")
+    return 0
+
+
+COMMANDS: Final[dict[str, Callable[[Sequence[str], Path], int]]] = {"solve": run_solve, "plot": run_plot, "explain": run_explain}
+
+
+def _tell(at: Progress) -> None:
+    left_out = f", {at.unassigned} left out" if at.unassigned else ""
+    money = f"bound {at.bound_cents / 100:,.2f}  best {at.best_cents / 100:,.2f}"
+    print(f"{at.elapsed_s:6.1f} s  {money}  {at.routes} routes{left_out}  ({at.by})", file=sys.stderr, flush=True)
+
+
+def _problem(path: Path, objective: Any) -> Problem:
+    text = _text(path)
+    try:
+        return problem_from_json(text) if text.lstrip().startswith("{") else parse(text, objective)
+    except (BadProblem, BadInstance) as error:
+        raise CannotRead(f"{path}: {error}") from None
+
+
+def _plan(path: Path) -> Plan:
+    try:
+        return plan_from_json(_text(path))
+    except BadProblem as error:
+        raise CannotRead(f"{path}: {error}") from None
+
+
+def _json(path: Path) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(_text(path))
+    return found
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise CannotRead(f"{path}: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise CannotRead(f"{path} is not text") from None
+
+
+def _with_places(plan: bytes, problem: Problem) -> bytes:
+    """The plan with where its stops lie, so that it can be drawn without its problem."""
+    body = msgspec.json.decode(plan)
+    places = {step: [round(x, 1), round(y, 1)] for step, (x, y) in layout(problem).items()}
+    return msgspec.json.encode({**body, "places": places, "origin_utc_s": problem.origin_utc_s or None, "timezone": problem.timezone})

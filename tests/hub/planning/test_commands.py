@@ -1,0 +1,128 @@
+"""Planning from the command line, checked by a reader of instances that shares nothing with the planner."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from pathlib import Path
+
+import pytest
+
+from roundsman_hub.__main__ import main
+from roundsman_hub.planning.instances import parse
+from roundsman_hub.planning.portable import plan_from_json, problem_to_json
+
+DATA = Path(__file__).parents[4] / "shared" / "data" / "vrp"
+SMALL = """SMALL
+
+VEHICLE
+NUMBER     CAPACITY
+  3          10
+
+CUSTOMER
+CUST NO.  XCOORD.   YCOORD.    DEMAND   READY TIME  DUE DATE   SERVICE TIME
+
+    0      0         0          0          0       200          0
+    1     10         0          4          0       100          5
+    2     20         0          4         30        60          5
+    3      0        10          4          0        15          5
+    4      0        20          4         10       100          5
+"""
+PAIRS = """2 10 1
+0 0 0 0 0 200 0 0 0
+1 10 0 4 0 100 5 0 2
+2 20 0 -4 30 60 5 1 0
+3 0 10 4 0 15 5 0 4
+4 0 20 -4 10 100 5 3 0
+"""
+
+
+def checked(text: str, routes: list[list[str]]) -> float:
+    """Real-numbered length of routes over an instance's own text, every rule of it checked on the way."""
+    lines = [[float(word) for word in line.split()] for line in text.splitlines() if re.match(r"^\s*\d[\d\s.-]*$", line)]
+    pairs = len(lines[0]) == 3
+    rows = {int(row[0]): row for row in lines[1:]}
+    most, capacity = lines[0][0], lines[0][1]
+    assert len(routes) <= most
+    assert sorted(int(step) for route in routes for step in route) == sorted(number for number in rows if number)
+    total = 0.0
+    for route in routes:
+        numbers = [int(step) for step in route]
+        clock, at = 0.0, rows[0]
+        load = 0.0 if pairs else sum(rows[number][3] for number in numbers)
+        for number in numbers:
+            row = rows[number]
+            leg = math.hypot(row[1] - at[1], row[2] - at[2])
+            total, clock = total + leg, max(clock + leg, row[4])
+            assert clock <= row[5] + 0.01 * len(route), f"{number} at {clock}, after {row[5]}"
+            load += row[3] if pairs else -row[3]
+            assert -1e-9 <= load <= capacity
+            if pairs and row[7]:
+                assert numbers.index(int(row[7])) < numbers.index(number)
+            clock, at = clock + row[6], row
+        home = math.hypot(at[1] - rows[0][1], at[2] - rows[0][2])
+        total, clock = total + home, clock + home
+        assert clock <= rows[0][5] + 0.01 * (len(route) + 1)
+    return total
+
+
+@pytest.mark.parametrize("text", [SMALL, PAIRS], ids=["solomon", "li_lim"])
+def test_an_instance_is_solved_and_an_independent_reader_confirms_it(text: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file, plan = tmp_path / "small.txt", tmp_path / "plan.json"
+    file.write_text(text)
+    assert main(["solve", str(file), "--seconds", "0", "--json", "--out", str(plan)]) == 0
+    said = json.loads(capsys.readouterr().out)
+    assert not said["unassigned"]
+    assert said["vehicles"] == len(said["routes"])
+    length = checked(text, list(said["routes"].values()))
+    assert said["cost"] == pytest.approx(length, abs=0.01 * 12)
+    assert said["bound_cents"] <= said["cost_cents"]
+    assert {van: list(route) for van, route in plan_from_json(plan.read_bytes()).routes.items() if route} == said["routes"]
+
+
+@pytest.mark.skipif(not DATA.is_dir(), reason="the published instances are not beside the project")
+@pytest.mark.parametrize("name", ["vrptw/R112.txt", "pdptw/lr104.txt"])
+def test_published_instances_are_searched_and_confirmed(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["solve", str(DATA / name), "--seconds", "2", "--json"]) == 0
+    said = json.loads(capsys.readouterr().out)
+    assert not said["unassigned"]
+    length = checked((DATA / name).read_text(), list(said["routes"].values()))
+    assert said["cost"] == pytest.approx(length, rel=0.001)
+
+
+def test_a_problem_saved_from_elsewhere_is_solved_drawn_and_explained(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A van too few for everything: what is left out is explained with a price, and the picture needs nothing from outside."""
+    text = SMALL.replace("  3          10", "  1          10")
+    problem, plan, html = tmp_path / "problem.json", tmp_path / "plan.json", tmp_path / "page.html"
+    problem.write_bytes(problem_to_json(parse(text)))
+    assert main(["solve", str(problem), "--seconds", "0", "--out", str(plan)]) == 0
+    assert "left out" in capsys.readouterr().out
+    for extra in ([], ["--problem", str(problem)]):
+        assert main(["plot", str(plan), "--out", str(html), *extra]) == 0
+        drawn = html.read_text()
+        assert drawn.count("<svg") >= 3
+        assert not re.search(r"https?://|src=|href=|@import|url\(", drawn)
+    capsys.readouterr()
+    assert main(["explain", str(problem), "--plan", str(plan), "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told
+    assert any(one["constraints"] == ["capacity"] or one["constraints"] == ["number of vans"] for t in told for one in t["relaxations"])
+    assert all(one["price_cents"] > 0 for t in told for one in t["relaxations"])
+
+
+def test_a_warm_plan_is_never_made_worse(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file, plan = tmp_path / "small.txt", tmp_path / "plan.json"
+    file.write_text(SMALL)
+    main(["solve", str(file), "--seconds", "1", "--json", "--out", str(plan)])
+    first = json.loads(capsys.readouterr().out)["cost"]
+    main(["solve", str(file), "--seconds", "0", "--json", "--warm", str(plan)])
+    assert json.loads(capsys.readouterr().out)["cost"] <= first
+
+
+@pytest.mark.parametrize("text", ["", "nothing of the kind", '{"format": "x"}', "VEHICLE\nNUMBER\n1 2\n1 2 3"])
+def test_a_file_that_is_none_of_the_forms_is_refused_in_one_sentence(text: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "odd.txt"
+    file.write_text(text)
+    assert main(["solve", str(file)]) == 1
+    assert "odd.txt" in capsys.readouterr().err
