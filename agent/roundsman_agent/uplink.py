@@ -22,14 +22,15 @@ from roundsman_agent.link import Link, LinkDown, Message
 from roundsman_agent.outbox import Outbox
 from roundsman_core import lanes
 from roundsman_core.backoff import pause_s
-from roundsman_core.lanes import SendLane
+from roundsman_core.lanes import MIN_WINDOW, SendLane
+from roundsman_core.pacing import ACK_ENTRIES, ACK_WAIT_S, is_owed
 from roundsman_wire import WireError
 from roundsman_wire.messages import FACTS, LANE_NAMES, LANES, TRACK, Now, Presence, SessionId
 from roundsman_wire.plain import decode_plain, encode_plain
 
 log = logging.getLogger(__name__)
 
-MOST_ENTRIES: Final = {FACTS: 64, TRACK: 240}
+MOST_ENTRIES: Final = {FACTS: 64, TRACK: ACK_ENTRIES}
 """In a frame: four minutes at 1 Hz are under 3 kB, two packets of a mobile network."""
 ACK_TIMEOUT_S: Final = 5.0
 """A hub under load commits within a second; on a mobile network a round trip may take two."""
@@ -55,7 +56,8 @@ class Flight:
     state: SendLane
     frames: deque[int] = field(default_factory=deque)
     """Last number of each frame that is not acknowledged."""
-    patience_until_s: float = 0.0
+    waits_since_s: float = 0.0
+    """For the next ack."""
     not_before_s: float = 0.0
 
     def forget(self) -> None:
@@ -105,6 +107,8 @@ class Uplink:
         self._link: Link | None = None
         self._now_sent_s = float("-inf")
         self.now_interval_s = now_interval_s
+        self.resting = False
+        """Nothing more will be logged soon: the last acks are not waited for, but asked for."""
         self.frames_sent = 0
         self.bytes_sent = 0
         self.bad_messages = 0
@@ -215,7 +219,7 @@ class Uplink:
         elif before.stalls and not flight.frames:
             flight.not_before_s = min(flight.not_before_s, now_s + RETRY_PAUSE_S)
         if flight.state.acked > before.acked:
-            flight.patience_until_s = now_s + ACK_TIMEOUT_S
+            flight.waits_since_s = now_s
         if epoch > epoch_before and epoch_before:
             self.repeat_presence()
         if flight.state.sent < flight.state.last or any(x.state.sent < x.state.last for x in self._flights.values()):
@@ -244,13 +248,13 @@ class Uplink:
                 return
             self.frames_sent += 1
             if not flight.frames:
-                flight.patience_until_s = time.monotonic() + ACK_TIMEOUT_S
+                flight.waits_since_s = time.monotonic()
             flight.state = lanes.sent(flight.state, through)
             flight.frames.append(through)
 
     def _give_up_waiting(self, flight: Flight) -> None:
         now_s = time.monotonic()
-        if not flight.frames or now_s < flight.patience_until_s:
+        if not flight.frames or now_s < self._patient_until_s(flight):
             return
         backoff_s = pause_s(flight.state.stalls + 1, ACK_TIMEOUT_S, LONGEST_BACKOFF_S, random.random())
         flight.state = lanes.no_progress(flight.state)
@@ -258,13 +262,19 @@ class Uplink:
         # The first time at once: most often a single ack was lost.
         flight.not_before_s = now_s if flight.state.stalls == 1 else now_s + backoff_s
 
+    def _patient_until_s(self, flight: Flight) -> float:
+        """Fixes that are not owed an ack yet wait longer. Who rests, or is not sure of the hub, sends again: that is answered."""
+        state = flight.state
+        owed = state.lane == FACTS or state.window == MIN_WINDOW or is_owed(len(flight.frames), state.sent - state.acked)
+        return flight.waits_since_s + ACK_TIMEOUT_S + (0.0 if owed or self.resting else ACK_WAIT_S)
+
     def _until_next(self) -> float:
         """Seconds until something is due without a wake."""
         now_s = time.monotonic()
         due = [self._presence_due_s]
         for flight in self._flights.values():
             if flight.frames:
-                due.append(flight.patience_until_s)
+                due.append(self._patient_until_s(flight))
             elif flight.state.sent < flight.state.last:
                 due.append(flight.not_before_s)
         return max(0.01, min(due) - now_s)

@@ -1,7 +1,8 @@
 """The log protocol's rules, for both ends: how a lane of a van's log is sent, followed, acknowledged and healed.
 
 A van's log is sessions (one start of the agent each) × lanes × numbers 1, 2, 3 …. The van sends unbroken ranges from its
-own disk. The hub takes only what follows its watermark, and acknowledges after COMMIT. Five rules make this heal from everything:
+own disk. The hub takes only what follows its watermark, and acknowledges after COMMIT
+(`pacing`: how soon). Five rules make this heal from everything:
 
 1. An ack *releases* (the van may delete when space needs it); it is believed forward only, within its epoch.
 2. A frame that leaves a gap is not taken: the hub answers with its watermark and `rewind`, and the van sends again from there.
@@ -24,9 +25,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
+from roundsman_core.pacing import ACK_FRAMES
 from roundsman_wire.messages import Ack, Presence, SessionId
 
 MIN_WINDOW: Final = 1
+STEADY_WINDOW: Final = ACK_FRAMES + 1
+"""Once one frame has come through: the hub answers frames of fixes together, and the next one must not wait for that."""
 MAX_WINDOW: Final = 16
 """Frames in flight of one lane: a backlog of hours needs few round trips, and a hub that restarts is not flooded."""
 STALLS_TO_SINGLE: Final = 3
@@ -117,7 +121,8 @@ def acked(state: SendLane, epoch: int, ack: Ack) -> tuple[SendLane, int]:
         return replace(heard, acked=through, sent=through, window=MIN_WINDOW, stalls=stalls), ack.epoch
     if through <= state.acked:
         return heard, ack.epoch
-    return replace(heard, acked=through, sent=max(state.sent, through), window=min(state.window + 1, MAX_WINDOW), stalls=0), ack.epoch
+    window = min(max(state.window + 1, STEADY_WINDOW), MAX_WINDOW)
+    return replace(heard, acked=through, sent=max(state.sent, through), window=window, stalls=0), ack.epoch
 
 
 def no_progress(state: SendLane) -> SendLane:

@@ -23,6 +23,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 
 from roundsman_core import lanes
 from roundsman_core.geo import LatLon, LocalFrame
+from roundsman_core.pacing import Pace
 from roundsman_hub import broker
 from roundsman_hub.pki import Pki, open_pki
 from roundsman_hub.provision import Unit, provision
@@ -48,12 +49,13 @@ STARTS_WITHIN_S: Final = 60.0
 
 
 class Hub:
-    """The least that a hub does for a van: follows its lanes by the contract's rules and acknowledges every frame."""
+    """The least that a hub does for a van: follows its lanes by the contract's rules and acknowledges at the hub's own pace."""
 
     def __init__(self, login: BrokerLogin) -> None:
         self.entries = 0
         self.frames = 0
         self._through: dict[tuple[str, int], int] = {}
+        self._pace = Pace()
         self._client = mqtt.Client(CallbackAPIVersion.VERSION2, protocol=mqtt.MQTTv5)
         self._client.username_pw_set(login.username, login.password)
         self._client.on_connect = lambda client, *_: client.subscribe("rm/1/+/+/up/#")
@@ -70,6 +72,10 @@ class Hub:
         """Of which an entry came last."""
         return next(reversed(self._through), ("", 0))[0]
 
+    def holds(self, session: str, lane: int) -> int:
+        """Through which number it has a lane."""
+        return self._through.get((session, lane), 0)
+
     def close(self) -> None:
         """Go."""
         self._client.disconnect()
@@ -81,6 +87,7 @@ class Hub:
             presence: Presence = decode_plain("presence", bytes(message.payload))
             for ack in lanes.answer_presence(1, self._through, presence)[1]:
                 self._say(ack)
+            self._pace.forget(VEHICLE)
         elif channel in ("facts", "track"):
             header = decode_header(bytes(message.payload))
             key = header.session, header.lane
@@ -90,7 +97,11 @@ class Hub:
                 self.frames += 1
                 self.entries += verdict.last - verdict.first + 1
                 self._through[key] = through = verdict.last
-            self._say(Ack(epoch=1, session=header.session, lane=header.lane, through_seq=through, rewind=isinstance(verdict, lanes.Gap)))
+            ack = Ack(epoch=1, session=header.session, lane=header.lane, through_seq=through, rewind=isinstance(verdict, lanes.Gap))
+            for due in self._pace.committed(VEHICLE, ack, 1, time.monotonic()):
+                self._say(due)
+            for _, due in self._pace.overdue(time.monotonic()):
+                self._say(due)
 
     def _say(self, ack: Ack) -> None:
         self._client.publish(topic(VEHICLE, "ack"), encode_plain(ack))

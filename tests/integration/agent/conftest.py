@@ -22,6 +22,7 @@ from roundsman_agent import config, uplink
 from roundsman_agent.outbox import Outbox
 from roundsman_agent.uplink import Uplink
 from roundsman_core import lanes
+from roundsman_core.pacing import Pace
 from roundsman_hub import broker as hub_broker
 from roundsman_hub import pki as hub_pki
 from roundsman_hub.settings import Endpoint, write_private
@@ -89,6 +90,8 @@ class Follower:
     def __init__(self, login: Any) -> None:
         self.book = Book()
         self.lose_acks = False
+        self.pace: Pace | None = None
+        self.frames = self.acks = 0
         self.deaf = False
         self.presences: list[Presence] = []
         self.nows: list[Now] = []
@@ -126,6 +129,8 @@ class Follower:
                 case "presence":
                     presence = msgspec.json.decode(message.payload, type=Presence)
                     self.presences.append(presence)
+                    if self.pace is not None:
+                        self.pace.forget(VEHICLE)
                     if not self.deaf:
                         self.book.epoch, acks = lanes.answer_presence(self.book.epoch, self.book.through, presence)
                         for ack in acks:
@@ -152,11 +157,13 @@ class Follower:
                 self.book.through[key] = last
             case lanes.Gap():
                 rewind = True
-        self._answer(
-            Ack(epoch=self.book.epoch, session=header.session, lane=header.lane, through_seq=self.book.through.get(key, 0), rewind=rewind)
-        )
+        self.frames += 1
+        ack = Ack(epoch=self.book.epoch, session=header.session, lane=header.lane, through_seq=self.book.through.get(key, 0), rewind=rewind)
+        for due in [ack] if self.pace is None else self.pace.committed(VEHICLE, ack, 1, time.monotonic()):
+            self._answer(due)
 
     def _answer(self, ack: Ack) -> None:
+        self.acks += 1
         if not self.lose_acks:
             self.say("ack", msgspec.json.encode(ack))
 

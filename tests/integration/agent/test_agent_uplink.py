@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from roundsman_core.pacing import ACK_FRAMES, Pace
 from roundsman_sim.proxy import Proxy
 from roundsman_wire.frames import Gone
 from roundsman_wire.messages import FACTS, TRACK, Now
@@ -101,6 +102,26 @@ def test_lost_acks_cost_duplicates_and_nothing_else(make_van: Any, follower: Any
             assert van.backlog == 1010 + 1, "nothing is released without an ack"
             follower.lose_acks = False
             await wait(lambda: everything_is_there(van, follower), "the log is at the hub, once")
+
+    asyncio.run(story())
+
+
+def test_a_hub_that_acknowledges_frames_together_is_neither_waited_for_nor_asked_again(make_van: Any, follower: Any, wait: Any) -> None:
+    """An ack costs as much as twenty fixes: the van goes on without, and is told everything once it rests."""
+
+    async def story() -> None:
+        follower.pace = Pace()
+        async with make_van() as van:
+            await wait(lambda: van.backlog == 0 and follower.presences, "the session's beginning is acknowledged")
+            frames, acks, many = follower.frames, follower.acks, 3 * ACK_FRAMES + 3
+            for number in range(1, many + 1):
+                van.log(fixes=1)
+                await wait(lambda number=number: follower.snapshot().through.get((van.outbox.session, TRACK)) == number, "a fix is there")
+            await wait(lambda: van.backlog == 2, "the acks of three times five frames and the first")
+            assert (follower.frames - frames, follower.acks - acks) == (many, 4)
+            van.uplink.resting = True
+            van.log(facts=1)
+            await wait(lambda: everything_is_there(van, follower), "all of it is acknowledged")
 
     asyncio.run(story())
 
