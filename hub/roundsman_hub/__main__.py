@@ -18,6 +18,7 @@ from roundsman_core.timebase import TimeBase
 from roundsman_hub import HubError
 from roundsman_hub.instants import instant
 from roundsman_hub.settings import ADMIN_KEY_FILE, BrokerLogin, Endpoint, load
+from roundsman_hub.telemetry.logs import FORMATS, set_up
 
 DEFAULT_DATA: Final = Path("var/hub")
 IMPORT_WITHIN_S: Final = 300.0
@@ -31,7 +32,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     if rest and options.run not in (_told, _db, _day_command, _plan_command):
         parser.error(f"unrecognized arguments: {' '.join(rest)}")
     options.rest = rest
-    logging.basicConfig(level=options.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    os.environ["ROUNDSMAN_LOG_FORMAT"] = options.log_format  # so that the roles that `serve` starts write the same
+    set_up(options.log_level, options.log_format)
     logging.getLogger("httpx").setLevel(logging.WARNING)
     run: Command = options.run
     try:
@@ -44,6 +46,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="roundsman-hub", description="The hub: keeps the vans' logs, plans, and tells arrival times.")
     parser.add_argument("--log-level", default=os.environ.get("ROUNDSMAN_LOG", "info"), help="debug, info, warning, error")
+    parser.add_argument(
+        "--log-format", choices=FORMATS, default=os.environ.get("ROUNDSMAN_LOG_FORMAT", "text"), help="json: an object a line"
+    )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
     serve = _command(commands, "serve", _serve, "run a whole hub: database, broker, roads, and every role")
@@ -59,6 +64,7 @@ def _parser() -> argparse.ArgumentParser:
     serve.add_argument("--vans-port", type=int, help="port of the vans' listener; 0: any free one (default: 8883, or as before)")
     serve.add_argument("--api-host", default="127.0.0.1")
     serve.add_argument("--api-port", type=int, default=8080, help="0: any free one")
+    serve.add_argument("--metrics", metavar="HOST:PORT", help="where Prometheus asks (default: 127.0.0.1:9464, or any free port)")
     serve.add_argument("--time-base", default=os.environ.get("ROUNDSMAN_TIME_BASE", ""), help="business time, for a pretend world")
 
     for name, words in (
@@ -66,6 +72,7 @@ def _parser() -> argparse.ArgumentParser:
         ("derive", "fold the log into visits and order states"),
         ("plan", "plan, publish, tell arrival times"),
         ("api", "serve the API and the pages"),
+        ("files", "take vans' photos, and give them the map"),
         ("upkeep", "count days, let go what is old, compress"),
     ):
         role = _command(commands, name, _role, f"run one role alone: {words}")
@@ -73,13 +80,16 @@ def _parser() -> argparse.ArgumentParser:
         role.add_argument("--tied", action="store_true", help="end with the parent process")
         if name == "derive":
             role.set_defaults(run=_derive)
-            role.add_argument(
-                "--vehicle", help="derive this vehicle's log again, show what differs, and end (code 1 if anything does)"
-            )
+            role.add_argument("--vehicle", help="derive this vehicle's log again, show what differs, and end (code 1 if anything does)")
             role.add_argument("--from", dest="since", type=instant, help="of this stretch: RFC 3339, with an offset or Z")
             role.add_argument("--to", dest="until", type=instant, help="RFC 3339, exclusive")
             role.add_argument("--check", action="store_true", help="write nothing; without --vehicle, every vehicle")
             role.add_argument("--json", action="store_true")
+
+    top = _command(commands, "top", _top, "watch a hub in the terminal: rates, lag, shards, quarantine, by role")
+    top.add_argument("--once", action="store_true", help="show it once and end")
+    top.add_argument("--json", action="store_true", help="one JSON object, once")
+    top.add_argument("--every", type=float, default=2.0, metavar="S", help="seconds between two looks")
 
     migrate = _command(commands, "migrate", _migrate, "bring a database to this release's schema")
     migrate.add_argument("--database-url", default=os.environ.get("DATABASE_URL"))
@@ -153,9 +163,17 @@ def _serve(options: argparse.Namespace) -> int:
             nominatim_url=options.nominatim_url,
             photon_url=options.photon_url,
             time_base=time_base,
+            metrics=_endpoint(options.metrics) if options.metrics else None,
         ),
         say=lambda text: print(text, flush=True),
     )
+
+
+def _endpoint(text: str) -> Endpoint:
+    host, _, port = text.rpartition(":")
+    if not host or not port.isdecimal():
+        raise HubError(f"--metrics {text}: not HOST:PORT")
+    return Endpoint(host=host.strip("[]"), port=int(port))
 
 
 def _broker_login(url: str) -> BrokerLogin:
@@ -178,6 +196,12 @@ def _derive(options: argparse.Namespace) -> int:
     from roundsman_hub.derive import check
 
     return check.main(load(options.data), options)
+
+
+def _top(options: argparse.Namespace) -> int:
+    from roundsman_hub.telemetry import top
+
+    return top.main(options.data, once=options.once, as_json=options.json, every_s=options.every)
 
 
 def _migrate(options: argparse.Namespace) -> int:

@@ -10,15 +10,22 @@ import signal
 import threading
 from collections.abc import Callable
 from types import FrameType
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import uvicorn
 
 from roundsman_hub import HubError
 from roundsman_hub.clock import Clock
 from roundsman_hub.roads import GreatCircle, OsrmRoads, RoadNetwork
-from roundsman_hub.settings import Settings
+from roundsman_hub.settings import Endpoint, Settings
+from roundsman_hub.telemetry.door import watched
+from roundsman_hub.telemetry.figures import FIGURES
+from roundsman_hub.telemetry.traces import TRACES
+from roundsman_hub.telemetry.vitals import VITALS, database_answers, osrm_answers
 from roundsman_hub.tether import die_with_parent
+
+if TYPE_CHECKING:
+    from roundsman_hub.store.db import Database
 
 log = logging.getLogger(__name__)
 
@@ -61,6 +68,13 @@ def run_plan(settings: Settings, stop: threading.Event) -> None:
             Publisher(db, settings.hub_broker, signer, clock, files_url=settings.files_url) as publisher,
         ):
             planner = Planner(db, roads, signer, clock, publisher.wake)
+            _stands_on(settings, db, osrm=True)
+            at = Endpoint(host=settings.hub_broker.host, port=settings.hub_broker.port)
+            VITALS.must(
+                "broker",
+                lambda: None if publisher.connected else f"the broker at {at} is away",
+            )
+            FIGURES.source(lambda figures: figures.put("roundsman_broker_connected", publisher.connected))
             eta = threading.Thread(target=EtaWorker(db, eta_roads, clock).run, args=(stop,), name="eta", daemon=True)
             eta.start()
             PlanWorker(db, planner, clock, (pyvrp, ortools), publisher.wake).run(stop)
@@ -79,6 +93,7 @@ def run_api(settings: Settings, stop: threading.Event) -> None:
     roads = open_settings_roads(settings)
     try:
         with Database.connect(settings.database_url, max_size=16) as db:
+            _stands_on(settings, db, osrm=True)
             geocoder = open_geocoder(settings.osm, settings.nominatim_url, settings.photon_url)
             app = create_app(settings, db, Clock(settings.time_base), geocoder, roads)
             server = uvicorn.Server(
@@ -114,17 +129,27 @@ def run_files(settings: Settings, stop: threading.Event) -> None:
     from roundsman_hub.store.db import Database
 
     if settings.files is None:
+        VITALS.must("files", lambda: None)  # nothing to do, and so always ready
         stop.wait()
         return
     pki = open_pki(settings.pki_dir, hosts=[settings.files.host])
     osm, cache_dir = settings.osm, settings.cache_dir
     with Database.connect(settings.database_url, max_size=4) as db:
+        _stands_on(settings, db, osrm=False)
         store = BlobStore(db, settings.blobs_dir)
         app = application(store, Clock(settings.time_base), lambda: write_basemap(osm, cache_dir) if osm is not None else None)
         server = server_of(app, settings.files, pki)
         _serve_until(server, stop)
         if not server.started:
             raise HubError(f"the vans' files could not be served on {settings.files}")
+
+
+def _stands_on(settings: Settings, db: Database, *, osrm: bool) -> None:
+    """From now on the role is ready when its database answers, and its roads, where it uses them."""
+    VITALS.must("database", database_answers(settings.database_url))
+    if osrm:
+        VITALS.must("roads", osrm_answers(settings.osrm_url))
+    FIGURES.source(db.tell)
 
 
 def _serve_until(server: uvicorn.Server, stop: threading.Event) -> None:
@@ -179,5 +204,10 @@ def run_role(name: str, settings: Settings, *, tied: bool) -> int:
     signal.signal(signal.SIGTERM, on_signal)
     signal.signal(signal.SIGINT, on_signal)
     threading.excepthook = on_thread_failure
-    ROLES[name](settings, stop)
+    TRACES.start(name)
+    try:
+        with watched(settings.data_dir, name):
+            ROLES[name](settings, stop)
+    finally:
+        TRACES.stop()
     return 1 if failed.is_set() else 0

@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from types import FrameType
 from typing import Any, Final
@@ -25,15 +26,20 @@ from roundsman_hub.clock import REAL_TIME
 from roundsman_hub.pki import open_pki
 from roundsman_hub.roads import RoadsError, start_osrm
 from roundsman_hub.roads.osrm import PROCESS_TABLE
+from roundsman_hub.roles import ROLES
 from roundsman_hub.settings import ADMIN_KEY_FILE, HUB_FILE, BrokerLogin, Endpoint, Settings, write_private
 from roundsman_hub.store.db import Database
 from roundsman_hub.store.embedded import archive_wal
 from roundsman_hub.store.migrate import migrate
 from roundsman_hub.supervise import BrokerKeeper, DatabaseKeeper, Say, Supervisor, last_line
+from roundsman_hub.telemetry.door import open_door
+from roundsman_hub.telemetry.gather import problems_of, samples_of
 
 VANS_PORT: Final = 8883
 """The registered port of MQTT over TLS."""
 FILES_PORT: Final = 8884
+METRICS_PORT: Final = 9464
+"""Where Prometheus looks by OpenTelemetry's custom."""
 READY_WITHIN_S: Final = 60.0
 
 
@@ -54,6 +60,7 @@ class Options:
     nominatim_url: str | None = None
     photon_url: str | None = None
     time_base: TimeBase = REAL_TIME
+    metrics: Endpoint | None = None
 
 
 class Stopped(Exception):
@@ -153,7 +160,9 @@ def _run(options: Options, say: Say, stack: contextlib.ExitStack) -> None:
             roads, settings = "osrm", replace(settings, osrm_url=osrm.url, osrm_table=PROCESS_TABLE)
     _first_key(settings, say)
 
-    about: dict[str, Any] = {"roads": roads, "storage": storage, "signing_key_id": pki.signer().key_id}
+    about: dict[str, Any] = {"roads": roads, "storage": storage, "signing_key_id": pki.signer().key_id, "roles": list(ROLES)}
+    watch = stack.enter_context(open_door(_metrics_door(options.metrics), partial(samples_of, data_dir), partial(problems_of, data_dir)))
+    about["metrics_url"] = watch
     settings.save(**about)
     supervisor = Supervisor(data_dir, say)
     stack.callback(supervisor.stop)  # roles first, then what they stand on
@@ -170,6 +179,7 @@ def _run(options: Options, say: Say, stack: contextlib.ExitStack) -> None:
     _wait_until_ready(settings, supervisor)
     say(f"dispatch and API: {settings.api_url}/   (key: {data_dir / ADMIN_KEY_FILE})")
     say(f"vans' broker: {vans} (mutual TLS; a van's folder: roundsman-hub provision VEHICLE --data {data_dir} --out DIR)")
+    say(f"figures: {watch}/metrics · state of all roles: {watch}/readyz")
     say(f"storage: {storage} · roads: {roads} · logs: {data_dir / 'log'}")
     while True:
         for step in steps:
@@ -219,6 +229,20 @@ def _port(options: Options, chosen: int | None, usual: int, told: Path) -> int:
     return usual
 
 
+def _metrics_door(chosen: Endpoint | None) -> Endpoint:
+    """Where the figures are told: as chosen, which must be free; else the usual port of the loopback, or any free one."""
+    if chosen is not None:
+        if chosen.port:
+            require_free(chosen, what="the figures", option="--metrics")
+        return chosen
+    usual = Endpoint(host="127.0.0.1", port=METRICS_PORT)
+    try:
+        require_free(usual, what="the figures", option="--metrics")
+    except broker.PortTaken:
+        return replace(usual, port=0)
+    return usual
+
+
 def _migrated(database_url: str) -> str:
     try:
         return migrate(database_url).text
@@ -248,7 +272,7 @@ def _wait_until_ready(settings: Settings, supervisor: Supervisor) -> None:
     with httpx.Client(trust_env=False, timeout=2.0) as client:
         while True:
             with contextlib.suppress(httpx.HTTPError):
-                if client.get(f"{settings.api_url}/readyz").is_success:
+                if client.get(f"{settings.api_url}/healthz").is_success:
                     return
             if time.monotonic() > deadline:
                 log = settings.data_dir / "log" / "api.log"

@@ -16,6 +16,10 @@ from roundsman_hub.ingest.take import FUTURE
 from roundsman_hub.settings import Settings
 from roundsman_hub.store import alert_store, derived_store, log_store, partitions
 from roundsman_hub.store.db import AWAY, Database, is_away, listen, notices, notify
+from roundsman_hub.telemetry.figures import FIGURES
+from roundsman_hub.telemetry.log_figures import LogFigures
+from roundsman_hub.telemetry.traces import TRACES
+from roundsman_hub.telemetry.vitals import VITALS, database_answers
 
 log = logging.getLogger(__name__)
 
@@ -26,6 +30,8 @@ PASSES_TIME_EVERY_S: Final = 15.0
 """What did not happen is looked for this often (real seconds): silence and lateness are told in minutes."""
 KEEPS_HOUSE_EVERY_S: Final = 60.0
 LONGEST_WAIT_S: Final = 5.0
+HANGS_S: Final = 120.0
+"""Time without a vehicle done: the log of weeks of one vehicle takes a minute."""
 
 
 def catch_up(db: Database, clock: Clock) -> int:
@@ -38,14 +44,24 @@ def catch_up(db: Database, clock: Clock) -> int:
         vehicles = {session.vehicle_id: session.fleet_id for session in waiting} | derived_store.moved(cur)
     for vehicle, fleet in sorted(vehicles.items()):
         sessions = [session for session in waiting if session.vehicle_id == vehicle]
-        with db.transaction() as cur:
+        VITALS.beat("derive", HANGS_S)
+        with TRACES.span("derive.vehicle", vehicle=vehicle, sessions=len(sessions)), db.transaction() as cur:
             done = bring_up(cur, Vehicle(vehicle_id=vehicle, fleet_id=fleet), sessions, clock.now())
             notify(cur, *dict.fromkeys(done.notices))
         for session_no, reason in done.refused.items():
-            log.error("session %d of %s cannot be derived: %s", session_no, vehicle, reason)
+            log.error("session %d of %s cannot be derived: %s", session_no, vehicle, reason, extra={"vehicle": vehicle})
             with db.transaction() as cur:
                 log_store.alarm(cur, "cannot derive", vehicle, ascii(reason)[:500], clock.real_now())
     return len(waiting)
+
+
+def caught_up(db: Database, clock: Clock) -> None:
+    """`catch_up`, counted."""
+    began = time.monotonic()
+    sessions = catch_up(db, clock)
+    if sessions:
+        FIGURES.observe("roundsman_derive_seconds", time.monotonic() - began)
+        FIGURES.add("roundsman_derive_sessions_total", sessions)
 
 
 def pass_time(db: Database, horizon: datetime) -> None:
@@ -78,11 +94,13 @@ def work(db: Database, clock: Clock, stop: threading.Event) -> None:
             with db.dedicated() as ears:
                 listen(ears)
                 looked = passed_time = kept_house = -float("inf")
-                woken = True
+                woken, trace = True, ""
                 while not stop.is_set():
+                    VITALS.beat("derive", HANGS_S)
                     now = time.monotonic()
                     if woken or now - looked >= LOOKS_EVERY_S:
-                        catch_up(db, clock)
+                        with TRACES.span("derive.catch_up", trace):
+                            caught_up(db, clock)
                         looked, failures = now, 0
                     if now - passed_time >= PASSES_TIME_EVERY_S:
                         pass_time(db, clock.now())
@@ -90,7 +108,8 @@ def work(db: Database, clock: Clock, stop: threading.Event) -> None:
                     if now - kept_house >= KEEPS_HOUSE_EVERY_S:
                         keep_house(db, clock)
                         kept_house = now
-                    woken = any(notice.topic == "log" for notice in notices(ears, WAIT_S))
+                    heard = [notice for notice in notices(ears, WAIT_S) if notice.topic == "log"]
+                    woken, trace = bool(heard), next((notice.trace for notice in heard if notice.trace), "")
         except AWAY as error:
             if not is_away(error):
                 raise
@@ -102,5 +121,8 @@ def work(db: Database, clock: Clock, stop: threading.Event) -> None:
 
 def run(settings: Settings, clock: Clock, stop: threading.Event | None = None) -> None:
     """Run a derive worker until `stop` is set."""
-    with Database.connect(settings.database_url, max_size=2) as db:
+    with Database.connect(settings.database_url, max_size=3) as db:
+        VITALS.must("database", database_answers(settings.database_url))
+        FIGURES.source(db.tell)
+        FIGURES.source(LogFigures(db).tell)
         work(db, clock, stop or threading.Event())

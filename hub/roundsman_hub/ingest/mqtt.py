@@ -140,6 +140,7 @@ class Line:
         self._login = login
         self._inboxes = inboxes
         self._filters: tuple[tuple[str, int], ...] = ()
+        self.acks = 0
         self._client = self.client(CallbackAPIVersion.VERSION2, client_id=client_id(), protocol=paho.MQTTv5)
         if isinstance(self._client, _Client):
             self._client.deliver = self._came
@@ -147,7 +148,7 @@ class Line:
         self._client.reconnect_delay_set(min_delay=1, max_delay=RECONNECTS_WITHIN_S)
         self._client.on_connect = self._connected
         self._client.on_disconnect = self._disconnected
-        self._client.on_message = lambda _client, _data, message: self._came([Message(message.topic, bytes(message.payload))])
+        self._client.on_message = lambda _client, _data, message: self._came([_as_heard(message)])
 
     def start(self) -> None:
         """Connect, now or as soon as the broker is there."""
@@ -173,10 +174,12 @@ class Line:
 
     def acknowledge(self, acks: Iterable[tuple[str, Ack]]) -> None:
         """Tell vans what is stored, all in one write. Not connected: nothing, since their presences will ask again."""
+        acks = list(acks)
         wire: Any = self._client.socket()  # a `Wire`, whatever paho's types say
         if wire is not None and self.connected:
             try:
                 wire.offer(b"".join(publish(topic(vehicle, "ack"), encode_plain(ack)) for vehicle, ack in acks))
+                self.acks += len(acks)
             except OSError:
                 log.debug("acks met the end of their connection")
 
@@ -205,6 +208,10 @@ class Line:
         for inbox, some in zip(self._inboxes, parted, strict=True):
             if some:
                 inbox.put(some)
+
+
+def _as_heard(message: paho.MQTTMessage) -> Message:
+    return Message(message.topic, bytes(message.payload), bool(message.retain))
 
 
 def client_id() -> str:

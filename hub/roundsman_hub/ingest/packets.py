@@ -19,6 +19,8 @@ class Message(msgspec.Struct, frozen=True, gc=False):
 
     topic: str
     payload: bytes
+    retained: bool = False
+    """Said before this connection heard it: what was said beside it, and not retained, nobody heard."""
 
 
 class Malformed(ValueError):

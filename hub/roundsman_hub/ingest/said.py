@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
+from msgspec.structs import replace
+
 from roundsman_core.lanes import answer_presence
 from roundsman_hub.clock import Clock, from_ms, to_ms
 from roundsman_hub.ingest.take import FUTURE
@@ -17,8 +19,16 @@ EPOCHS_AHEAD: Final = 1_000
 """An epoch costs a restored database; a van that claims more of them is wrong, and must not use the numbers up."""
 
 
-def hear_presence(cur: Cursor, vehicle: str, fleet: str, presence: Presence, clock: Clock) -> tuple[list[Ack], bool]:
+def hear_presence(
+    cur: Cursor, vehicle: str, fleet: str, presence: Presence, clock: Clock, *, retained: bool = False
+) -> tuple[list[Ack], bool]:
     """Note that a van is there (or lost), and which sessions it keeps.
+
+    Parameters
+    ----------
+    retained : bool
+        It was said before this hub listened. Frames that followed it at QoS 0 went nowhere: the van is asked to send again from the
+        watermark at once, instead of after its patience.
 
     Returns
     -------
@@ -42,7 +52,7 @@ def hear_presence(cur: Cursor, vehicle: str, fleet: str, presence: Presence, clo
     if epoch > before:
         log_store.raise_epoch(cur, epoch)
         log_store.alarm(cur, "epoch raised", vehicle, f"the van knows more than the hub: epoch {before} → {epoch}", clock.real_now())
-    return acks, changed
+    return [replace(ack, rewind=True) for ack in acks] if retained else acks, changed
 
 
 def hear_now(cur: Cursor, told: Sequence[tuple[str, str, Now]], clock: Clock) -> list[tuple[str, str]]:

@@ -48,6 +48,8 @@ class Taken:
     unknown: Counter[str]
     """Frames of vehicles that the hub does not know: nothing stored, nothing acknowledged."""
     counts: Counter[str]
+    newest_utc_ms: int | None = None
+    """Of the fixes stored, those without a date or from the future left out."""
 
 
 class Bound(msgspec.Struct, kw_only=True, gc=False):
@@ -78,6 +80,7 @@ class Stored:
     gaps: list[GapRow] = field(default_factory=list)
     unreadable: list[Unreadable] = field(default_factory=list)
     previous: dict[str, dict[str, str | None]] = field(default_factory=dict)
+    newest_utc_ms: int | None = None
 
 
 def take(cur: Cursor, frames: Sequence[LogFrame], clock: Clock, *, distrust: str | None = None) -> Taken:
@@ -126,6 +129,7 @@ def take(cur: Cursor, frames: Sequence[LogFrame], clock: Clock, *, distrust: str
         new_facts={lane.vehicle: fleets[lane.vehicle] for lane in moved if lane.lane == FACTS},
         unknown=unknown,
         counts=counts,
+        newest_utc_ms=stored.newest_utc_ms,
     )
 
 
@@ -175,6 +179,8 @@ def read(bound: Sequence[Bound], clock: Clock, distrust: str | None, counts: Cou
     fixes = fixes.where(fixes.seq >= np.array([item.first for item in tracks], np.int64)[fixes.frame])
     counts["fixes"] += len(fixes)
     in_time = (fixes.utc_ms != NO_UTC) & (fixes.utc_ms <= to_ms(horizon))
+    if in_time.any():
+        stored.newest_utc_ms = int(fixes.utc_ms[in_time].max())
     vehicles, numbers = [item.frame.vehicle for item in tracks], [item.session_no for item in tracks]
     timed = rows.copy_bytes(fixes.where(in_time), vehicles, numbers, timed=True)
     untimed = rows.copy_bytes(fixes.where(~in_time), vehicles, numbers, timed=False)

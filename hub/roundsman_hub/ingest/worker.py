@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 import random
 import threading
@@ -27,6 +28,9 @@ from roundsman_hub.settings import Settings
 from roundsman_hub.store import log_store
 from roundsman_hub.store.db import AWAY, Cursor, Database, Notice, is_away, notify
 from roundsman_hub.store.log_store import LostRace, Unreadable
+from roundsman_hub.telemetry.figures import FIGURES, Figures
+from roundsman_hub.telemetry.traces import MOST_FRAMES, TRACES
+from roundsman_hub.telemetry.vitals import VITALS, database_answers
 from roundsman_wire import WireError
 from roundsman_wire.channels import parse_topic
 from roundsman_wire.frames import decode_header
@@ -52,6 +56,9 @@ RETRIES: Final = 5
 REWIND_AGAIN_S: Final = 1.0
 """One lost frame of a full window makes `MAX_WINDOW` frames that leave a gap: the van is told once, not sixteen times."""
 BACKOFF_S: Final = (0.2, 5.0)
+HANGS_S: Final = 30.0
+"""A loop that has not turned for so long hangs; a transaction that waits for a lock may take some seconds."""
+_STORES: Final = itertools.count(1)
 UNFIT: Final = (psycopg.DataError, psycopg.IntegrityError, ValueError, OverflowError)
 """What a value raises that passed the wire's checks and that the database still cannot hold."""
 
@@ -135,7 +142,9 @@ class Ingest:
                 for frame in frames:
                     self._store([frame])
             else:
-                log.error("a frame of %s cannot be stored (%s): set aside", vehicles[0], error)
+                header = frames[0].header
+                about = {"vehicle": vehicles[0], "session": header.session, "lane": header.lane, "seq": header.first_seq}
+                log.error("a frame of %s cannot be stored (%s): set aside", vehicles[0], error, extra=about)
                 self._store_once(frames, distrust=f"the database will not take it: {_printable(error)}")
 
     def _store_once(self, frames: Sequence[LogFrame], *, distrust: str | None = None) -> None:
@@ -145,11 +154,16 @@ class Ingest:
                 log_store.alarm(cur, "unknown vehicle", vehicle, "frames of a vehicle that no fleet has", self._clock.real_now(), count)
             return taken
 
-        taken = self._in_transaction(body)
+        with TRACES.span("ingest.commit", frames=len(frames)):
+            taken = self._in_transaction(body)
+        _trace(frames)
         self.counts += taken.counts
+        if taken.newest_utc_ms is not None:
+            FIGURES.observe("roundsman_ingest_fix_age_seconds", max(0.0, (self._clock.utc_ms() - taken.newest_utc_ms) / 1000))
         self.counts["unknown vehicle"] += taken.unknown.total()
         self._out.acknowledge(self._paced([said for said in taken.acks if not self._said_already(*said)], frames))
-        self._tell(Notice(topic="log", fleet_id=fleet, subject=vehicle) for vehicle, fleet in sorted(taken.new_facts.items()))
+        trace = TRACES.parent()
+        self._tell(Notice(topic="log", fleet_id=fleet, subject=vehicle, trace=trace) for vehicle, fleet in sorted(taken.new_facts.items()))
 
     def _paced(self, acks: list[tuple[str, Ack]], frames: Sequence[LogFrame]) -> list[tuple[str, Ack]]:
         """Those of the acks, and of the ones held back before, that go out now."""
@@ -183,6 +197,7 @@ class Ingest:
             vehicle, kind = message.topic[:200], "wrong topic"
         self.counts[kind] += 1
         text = _printable(error)
+        log.warning("%s from %s: %s", kind, vehicle, text, extra={"vehicle": vehicle})
 
         def body(cur: Cursor) -> None:
             log_store.alarm(cur, kind, vehicle, text, self._clock.real_now())
@@ -202,7 +217,14 @@ class Ingest:
                 continue
             try:
                 acks, changed = self._in_transaction(
-                    partial(hear_presence, vehicle=vehicle, fleet=fleets[vehicle], presence=presence, clock=self._clock)
+                    partial(
+                        hear_presence,
+                        vehicle=vehicle,
+                        fleet=fleets[vehicle],
+                        presence=presence,
+                        clock=self._clock,
+                        retained=message.retained,
+                    )
                 )
             except (WireError, *UNFIT) as error:
                 self._refuse(message, error)
@@ -285,6 +307,7 @@ def run(
         line = make_line(settings.hub_broker, inboxes)
         stores = [_Store(db, inbox, Ingest(db, clock, line, Pace()), stop) for inbox in inboxes]
         line.start()
+        _watch(settings, db, line, stores)
         for store in stores:
             store.start()
         try:
@@ -311,6 +334,8 @@ def share_fairly(db: Database, line: Line, stop: threading.Event, clock: Clock) 
                     log.info("%d frames that were set aside can be read now", filled)
                 shards = Shards(connection)
                 while not stop.is_set():
+                    VITALS.beat("shards", HANGS_S)
+                    FIGURES.put("roundsman_ingest_shards", len(shards.held))
                     if surplus := shards.surplus():
                         line.serve(shards.held - surplus)
                         shards.release(surplus)
@@ -324,6 +349,8 @@ def share_fairly(db: Database, line: Line, stop: threading.Event, clock: Clock) 
             if not is_away(error):
                 raise
             line.serve(frozenset())
+            FIGURES.put("roundsman_ingest_shards", 0)
+            VITALS.beat("shards", HANGS_S)
             failures = _wait(stop, failures, error)
 
 
@@ -331,8 +358,8 @@ class _Store(threading.Thread):
     """Hears one inbox and stores what comes, for as long as the worker runs. A batch that met no database is kept and tried again."""
 
     def __init__(self, db: Database, inbox: Inbox, ingest: Ingest, stop: threading.Event) -> None:
-        super().__init__(name="store")
-        self._db, self._inbox, self._stop_all = db, inbox, stop
+        super().__init__(name=f"store {next(_STORES)}")
+        self._db, self.inbox, self._stop_all = db, inbox, stop
         self.ingest = ingest
         self.failure: BaseException | None = None
 
@@ -343,18 +370,59 @@ class _Store(threading.Thread):
             self.failure = error
             self._stop_all.set()
 
+    def _process(self, batch: Sequence[Message]) -> None:
+        began = time.monotonic()
+        with TRACES.span("ingest.batch", messages=len(batch)):
+            self.ingest.process(batch)
+        FIGURES.observe("roundsman_ingest_batch_messages", len(batch))
+        FIGURES.observe("roundsman_ingest_batch_seconds", time.monotonic() - began)
+
     def _run(self) -> None:
         kept: list[Message] = []
         failures = 0
         while not self._stop_all.is_set():
+            VITALS.beat(self.name, HANGS_S)
             try:
-                kept = kept or self._inbox.collect(0.25, linger_s=LINGER_S, most=MOST, most_bytes=MOST_BYTES)
-                self.ingest.process(kept) if kept else self.ingest.idle()
+                kept = kept or self.inbox.collect(0.25, linger_s=LINGER_S, most=MOST, most_bytes=MOST_BYTES)
+                self._process(kept) if kept else self.ingest.idle()
                 kept, failures = [], 0
             except AWAY as error:
                 if not is_away(error):
                     raise
                 failures = _wait(self._stop_all, failures, error)
+
+
+def _trace(frames: Sequence[LogFrame]) -> None:
+    """Say which frames the open batch held."""
+    if TRACES.on:
+        for frame in frames[:MOST_FRAMES]:
+            header = frame.header
+            TRACES.mark(
+                "ingest.frame",
+                vehicle=frame.vehicle,
+                session=header.session,
+                lane=header.lane,
+                first_seq=header.first_seq,
+                last_seq=header.last_seq,
+            )
+
+
+def _watch(settings: Settings, db: Database, line: Line, stores: Sequence[_Store]) -> None:
+    """What this process stands on, and what it counts."""
+    broker = settings.hub_broker
+    VITALS.must("database", database_answers(settings.database_url))
+    VITALS.must("broker", lambda: None if line.connected else f"the broker at {broker.host}:{broker.port} is not connected")
+
+    def tell(figures: Figures) -> None:
+        for what, count in sum((store.ingest.counts for store in stores), Counter[str]()).items():
+            figures.put("roundsman_ingest_events_total", count, what=what)
+        figures.put("roundsman_ingest_waiting_messages", sum(len(store.inbox) for store in stores))
+        figures.put("roundsman_ingest_dropped_total", sum(store.inbox.dropped for store in stores))
+        figures.put("roundsman_broker_connected", line.connected)
+        figures.put("roundsman_ingest_acks_total", line.acks)
+
+    FIGURES.source(tell)
+    FIGURES.source(db.tell)
 
 
 def _wait(stop: threading.Event, failures: int, error: BaseException) -> int:

@@ -70,6 +70,12 @@ class Broadcaster:
         if self._thread is not None:
             self._thread.join(ENDS_WITHIN_S)
 
+    @property
+    def listeners(self) -> int:
+        """Open streams."""
+        with self._lock:
+            return sum(len(slots) for slots in (*self._slots.values(), *self._newcomers.values()))
+
     def join(self, fleet_id: str) -> Slot:
         """A new listener's slot; it begins with a snapshot, within `GATHER_S`."""
         slot = Slot()

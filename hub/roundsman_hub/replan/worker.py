@@ -19,6 +19,7 @@ from roundsman_hub.replan.planner import Planner, Search
 from roundsman_hub.replan.revision import URGENT_PRIORITY, bump
 from roundsman_hub.store.db import Database, Notice, is_away, listen, notices
 from roundsman_hub.store.rows import rows
+from roundsman_hub.telemetry.figures import FIGURES
 
 log = logging.getLogger(__name__)
 
@@ -112,7 +113,7 @@ class PlanWorker:
     def _hear(self, notice: Notice) -> None:
         if notice.topic == "planning":
             self._ring()
-        if notice.topic in ("plan", "sites"):
+        if notice.topic in ("plan", "sites", "message"):
             self._publish()
         if notice.topic in FACTS:
             with self._changed:
@@ -196,7 +197,9 @@ class PlanWorker:
             self._plan_depot(depot_id)
 
     def _plan_depot(self, depot_id: str) -> None:
+        began = time.monotonic()
         search = self._planner.plan(depot_id)
+        FIGURES.observe("roundsman_plan_seconds", time.monotonic() - began, step="insertion")
         if search is not None and self._engine is not None and depot_id not in self._searching:
             self._searching.add(depot_id)
             self._searches.put(search)
@@ -220,8 +223,10 @@ class PlanWorker:
 
     def _search(self) -> None:
         while (search := self._searches.get()) is not None:
+            began = time.monotonic()
             decision = decide(search.problem, search.warm, search.budget_s, engine=self._engine)
-            log.info("depot %s: %s", search.depot_id, decision.note)
+            FIGURES.observe("roundsman_plan_seconds", time.monotonic() - began, step="search")
+            log.info("depot %s: %s", search.depot_id, decision.note, extra={"depot": search.depot_id})
             with self._changed:
                 self._found.append((search, decision.plan))
                 self._changed.notify_all()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 import psycopg
@@ -13,6 +13,7 @@ from psycopg.rows import DictRow, dict_row
 from psycopg_pool import ConnectionPool, PoolTimeout
 
 from roundsman_hub import HubError
+from roundsman_hub.telemetry.figures import Figures
 
 Cursor = psycopg.Cursor[DictRow]
 
@@ -47,11 +48,13 @@ def is_away(error: BaseException) -> bool:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Notice:
-    """Something changed: read it again. `topic` is vehicle, log, order, plan, eta or planning."""
+    """Something changed: read it again. `topic` is vehicle, log, order, plan, message, eta or planning."""
 
     topic: str
     fleet_id: str
     subject: str
+    trace: str = field(default="", compare=False)
+    """Of whoever said so, as a W3C traceparent; empty where nobody traces."""
 
 
 class Database:
@@ -84,6 +87,15 @@ class Database:
     def close(self) -> None:
         """Give all connections back."""
         self._pool.close()
+
+    def tell(self, figures: Figures) -> None:
+        """Say how the pool is used."""
+        stats = self._pool.get_stats()
+        for state, name in (("open", "pool_size"), ("idle", "pool_available"), ("waiting", "requests_waiting")):
+            figures.put("roundsman_db_pool_connections", stats.get(name, 0), state=state)
+        figures.put("roundsman_db_pool_requests_total", stats.get("requests_num", 0))
+        figures.put("roundsman_db_pool_errors_total", stats.get("requests_errors", 0))
+        figures.put("roundsman_db_pool_wait_seconds_total", stats.get("requests_wait_ms", 0) / 1000)
 
     def __enter__(self) -> Database:
         return self
@@ -159,7 +171,7 @@ def notices(connection: psycopg.Connection[Any], wait_s: float) -> list[Notice]:
 def _parse(payload: str) -> list[Notice]:
     try:
         body = json.loads(payload)
-        return [Notice(topic=body["t"], fleet_id=body["f"], subject=body["id"])]
+        return [Notice(topic=body["t"], fleet_id=body["f"], subject=body["id"], trace=body.get("tp", ""))]
     except (ValueError, KeyError, TypeError):
         return []
 
@@ -167,5 +179,5 @@ def _parse(payload: str) -> list[Notice]:
 def notify(cursor: psycopg.Cursor[Any], *told: Notice) -> None:
     """Tell everyone who listens, when the transaction commits. Equal notices of one transaction arrive once."""
     if told:
-        payloads = [json.dumps({"t": n.topic, "f": n.fleet_id, "id": n.subject}) for n in told]
+        payloads = [json.dumps({"t": n.topic, "f": n.fleet_id, "id": n.subject} | ({"tp": n.trace} if n.trace else {})) for n in told]
         cursor.execute("SELECT pg_notify(%s, payload) FROM unnest(%s::text[]) AS payload", (CHANNEL, payloads))

@@ -13,6 +13,8 @@ from roundsman_hub.clock import Clock
 from roundsman_hub.settings import Settings
 from roundsman_hub.store import compression
 from roundsman_hub.store.db import AWAY, Database, is_away
+from roundsman_hub.telemetry.figures import FIGURES
+from roundsman_hub.telemetry.vitals import VITALS, database_answers
 from roundsman_hub.upkeep.ageing import age, count_days
 
 log = logging.getLogger(__name__)
@@ -75,4 +77,6 @@ def _look(db: Database, clock: Clock, stop: threading.Event, aged_at: float) -> 
 def run(settings: Settings, clock: Clock, stop: threading.Event | None = None) -> None:
     """Run an upkeep worker until `stop` is set."""
     with Database.connect(settings.database_url, max_size=1) as db:
+        VITALS.must("database", database_answers(settings.database_url))
+        FIGURES.source(db.tell)
         work(db, clock, stop or threading.Event())
