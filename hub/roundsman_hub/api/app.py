@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,9 @@ from roundsman_hub.api.desk import AtDesk, Desk
 from roundsman_hub.api.problems import ProblemDocument, documented
 from roundsman_hub.domain.roles import PERMISSIONS, ROLES
 from roundsman_hub.live.broadcast import Broadcaster
+from roundsman_hub.telemetry.figures import FIGURES
+from roundsman_hub.telemetry.gather import problems_of
+from roundsman_hub.telemetry.vitals import VITALS
 
 if TYPE_CHECKING:
     from roundsman_hub.clock import Clock
@@ -56,6 +60,35 @@ class SecurityHeaders:
             await send(message)
 
         await self._app(scope, receive, with_headers if scope["type"] == "http" else send)
+
+
+class Timed:
+    """Measures each request by its door's template, not its address: an order's number is no label. Streams are counted, not timed."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        began = time.monotonic()
+        status = 0
+        stream = False
+
+        async def watched(message: Message) -> None:
+            nonlocal status, stream
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                stream = any(name == b"content-type" and value.startswith(b"text/event-stream") for name, value in message["headers"])
+            await send(message)
+
+        try:
+            await self._app(scope, receive, watched)
+        finally:
+            if not stream:
+                route = getattr(scope.get("route"), "path", "other")
+                FIGURES.observe("roundsman_http_request_seconds", time.monotonic() - began, route=route, status=str(status or 500))
 
 
 class Health(BaseModel):
@@ -100,11 +133,13 @@ def create_app(settings: Settings, db: Database, clock: Clock, geocoder: Geocode
     app.state.extract = None if settings.osm is None else (settings.osm, settings.cache_dir)
     app.state.blobs_dir = settings.blobs_dir
     app.state.broadcaster = broadcaster
+    FIGURES.source(lambda figures: figures.put("roundsman_sse_listeners", broadcaster.listeners))
     app.state.desk = Desk(db=db, clock=clock, geocoder=geocoder, roads=roads)
     problems.install(app)
     app.add_middleware(GZipMiddleware, minimum_size=1_000)
 
     app.add_middleware(SecurityHeaders)
+    app.add_middleware(Timed)
 
     @app.get("/healthz", tags=["health"])
     def healthz() -> Health:
@@ -113,9 +148,18 @@ def create_app(settings: Settings, db: Database, clock: Clock, geocoder: Geocode
 
     @app.get("/readyz", tags=["health"], responses=documented(503))
     def readyz(desk: AtDesk) -> Health:
-        """The database answers, too."""
+        """The database answers, and every role of this hub has what it stands on."""
         with desk.db.transaction() as cur:
             cur.execute("SELECT 1")
+        missing = {name: why for name, why in VITALS.problems().items() if VITALS.known} | problems_of(settings.data_dir, but="api")
+        if missing:
+            raise problems.Problem(
+                503,
+                "not-ready",
+                "; ".join(f"{name}: {why}" for name, why in sorted(missing.items())),
+                next_step="`roundsman-hub top` shows the roles; the hub starts again what has died",
+                headers={"Retry-After": "2"},
+            )
         return Health(status="ready")
 
     for room in (fleet, orders, proofs, live_doors, tracks, history, numbers, keys_doors, customer, pages):
