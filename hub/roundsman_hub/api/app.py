@@ -15,7 +15,21 @@ from starlette.datastructures import MutableHeaders
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from roundsman_hub.api import customer, fleet, history, keys_doors, live_doors, numbers, orders, pages, problems, proofs, tracks
+from roundsman_hub.api import (
+    customer,
+    fleet,
+    history,
+    keys_doors,
+    live_doors,
+    numbers,
+    orders,
+    pages,
+    problems,
+    proofs,
+    solving,
+    talk,
+    tracks,
+)
 from roundsman_hub.api.desk import AtDesk, Desk
 from roundsman_hub.api.problems import ProblemDocument, documented
 from roundsman_hub.domain.roles import PERMISSIONS, ROLES
@@ -162,7 +176,7 @@ def create_app(settings: Settings, db: Database, clock: Clock, geocoder: Geocode
             )
         return Health(status="ready")
 
-    for room in (fleet, orders, proofs, live_doors, tracks, history, numbers, keys_doors, customer, pages):
+    for room in (fleet, orders, proofs, live_doors, talk, tracks, history, numbers, keys_doors, solving, customer, pages):
         app.include_router(room.router)
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]  # FastAPI's own way to extend the document
     return app

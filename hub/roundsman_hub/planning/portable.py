@@ -72,7 +72,7 @@ def plan_from_json(text: bytes | str) -> Plan:
 def _object(text: bytes | str, form: str) -> dict[str, Any]:
     try:
         found = msgspec.json.decode(text)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise BadProblem(f"this is not JSON: {error}") from error
     if not isinstance(found, dict) or found.pop("format", None) != form:
         raise BadProblem(f'this does not begin with "format": "{form}"')
@@ -87,14 +87,23 @@ def _rows(value: Any) -> Any:
 
 def _table(_: type, found: Any) -> Any:
     try:
-        table: Any = np.array(found, dtype=np.int64)
+        table: Any = np.array(_no_holes(found))
     except (ValueError, TypeError, OverflowError):
         raise ValueError("not a matrix of whole numbers") from None
+    if table.size and table.dtype.kind != "i":
+        raise ValueError("not a matrix of whole numbers")
     if table.ndim not in (2, 3) or table.shape[-1] != table.shape[-2]:
         raise ValueError(f"a matrix of the shape {table.shape} is not places × places")
     if table.size and not (table.min() >= -1 and table.max() <= LARGEST):
         raise ValueError(f"a matrix's numbers go from -1 (no way) to {LARGEST:,}; here {table.min()} to {table.max()}")
     return table.astype(np.int32)
+
+
+def _no_holes(rows: Any) -> Any:
+    """What is not known of a matrix is no way."""
+    if isinstance(rows, list) and rows and isinstance(rows[0], list):
+        return [_no_holes(row) for row in rows]
+    return [-1 if cell is None else cell for cell in rows] if isinstance(rows, list) and None in rows else rows
 
 
 def _check(problem: Problem) -> None:

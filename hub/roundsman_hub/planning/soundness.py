@@ -65,7 +65,7 @@ def sound(problem: Problem) -> Sound:
 
 def _closed(problem: Problem) -> Problem:
     """Legs of a thousand thousand kilometres, or with a time and no length, are no way."""
-    holes = (problem.durations_s < 0) | (problem.distances_m < 0) | (problem.distances_m > FAR_M) | (problem.durations_s > LONG_S)
+    holes = (problem.durations_s < 0) | (problem.distances_m < 0) | (problem.distances_m >= FAR_M) | (problem.durations_s > LONG_S)
     if not (holes & ((problem.durations_s >= 0) | (problem.distances_m >= 0))).any():
         return problem
     return replace(

@@ -1,0 +1,181 @@
+"""Doors that plan whatever they are sent, and touch nothing of the fleet: our own problems, and VROOM's."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import threading
+import time
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import asdict
+from typing import Annotated, Any, Final
+
+import msgspec
+from fastapi import APIRouter, Query, Request, Response
+from fastapi.concurrency import run_in_threadpool
+from starlette.responses import JSONResponse, StreamingResponse
+
+from roundsman_core.geo import LatLon
+from roundsman_hub.api.desk import AtDesk, Desk, FleetReader
+from roundsman_hub.api.problems import Problem as Refusal
+from roundsman_hub.api.problems import documented
+from roundsman_hub.planning import vroom_json
+from roundsman_hub.planning.answering import Answer, Progress, answer
+from roundsman_hub.planning.portable import BadProblem, plan_from_json, problem_from_json
+from roundsman_hub.planning.problem import Plan, Problem
+
+router = APIRouter(tags=["planning"], responses=documented(401, 403, 413, 422, 429))
+MAX_BYTES: Final = 40_000_000
+"""A matrix of 1,500 places, written out twice."""
+MAX_TASKS: Final = 10_000
+LONGEST_S: Final = 60.0
+AT_ONCE: Final = 2
+"""Searches beside the fleet's own planning: more would only slow each other down."""
+_places = threading.BoundedSemaphore(AT_ONCE)
+Seconds = Annotated[float, Query(ge=0, le=LONGEST_S, allow_inf_nan=False, description="real seconds of search; 0: insertion alone")]
+
+
+@router.post(
+    "/v1/solve",
+    response_class=Response,
+    responses={200: {"content": {"application/json": {}, "text/event-stream": {}}, "description": "the plan, and what was wrong"}},
+    openapi_extra={"requestBody": {"required": True, "content": {"application/json": {"schema": {"type": "object"}}}}},
+)
+async def post_solve(request: Request, _: FleetReader, seconds: Seconds = 2.0, seed: int = 0) -> Response:
+    """Plan a problem (format `roundsman-problem/1`; `warm`: a plan to begin with).
+
+    Tasks and vans that contradict themselves are named in `problems`, each with its reason, and everything else is planned. With
+    `Accept: text/event-stream` the answer is a stream: `progress` (bound, best, routes), then `plan`.
+    """
+    problem, warm = await run_in_threadpool(_read, await _body(request))
+    _take_place()
+    if "text/event-stream" in request.headers.get("accept", ""):
+        events = _started(problem, warm, seconds, seed)
+        return StreamingResponse(events, media_type="text/event-stream", headers={"Cache-Control": "no-store"})
+    try:
+        found = await run_in_threadpool(answer, problem, warm, budget_s=seconds, seed=seed)
+    finally:
+        _places.release()
+    return Response(_told(found), media_type="application/json")
+
+
+@router.post(
+    "/vroom", response_class=Response, openapi_extra={"requestBody": {"content": {"application/json": {"schema": {"type": "object"}}}}}
+)
+async def post_vroom(request: Request, desk: AtDesk, _: FleetReader) -> Response:
+    """Plan a request of VROOM's API and answer as VROOM does: jobs, shipments, vehicles, breaks, skills, priorities, matrices or places.
+
+    `options.l`: seconds of search (1, if left out). Keys that are not known are named in `ignored`; those that would forbid plans are
+    refused, with VROOM's code 2.
+    """
+    data = await _body(request)
+    try:
+        body = json.loads(data)
+        asked = await run_in_threadpool(vroom_json.asked, body, _matrix_of(desk))
+        seconds = min(LONGEST_S, max(0.0, float((body.get("options") or {}).get("l", 1.0))))
+        if len(asked.problem.tasks) > MAX_TASKS:
+            raise vroom_json.VroomError(f"Invalid input: more than {MAX_TASKS} tasks.")
+    except (vroom_json.VroomError, ValueError, TypeError, AttributeError, RecursionError) as error:
+        return JSONResponse({"code": 2, "error": str(error)}, 400)
+    _take_place()
+    began = time.monotonic()
+    try:
+        found = await run_in_threadpool(answer, asked.problem, None, budget_s=seconds)
+    finally:
+        _places.release()
+    spent_ms = round(1000 * (time.monotonic() - began))
+    return JSONResponse(vroom_json.told(asked, found.plan, found.verdict, wrong_vans=found.wrong_vans, computing_ms=spent_ms))
+
+
+async def _body(request: Request) -> bytes:
+    """The request's body, never more than is allowed of it."""
+    parts, size = [], 0
+    async for part in request.stream():
+        size += len(part)
+        if size > MAX_BYTES:
+            raise Refusal(413, "problem-too-large", f"more than {MAX_BYTES:,} bytes", next_step="leave out places that nothing happens at")
+        parts.append(part)
+    return b"".join(parts)
+
+
+def _read(data: bytes) -> tuple[Problem, Plan | None]:
+    try:
+        body = msgspec.json.decode(data)
+        warm = body.pop("warm", None) if isinstance(body, dict) else None
+        problem = problem_from_json(msgspec.json.encode(body) if warm is not None else data)
+        first = None if warm is None else plan_from_json(msgspec.json.encode(warm))
+    except (BadProblem, msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise Refusal(
+            422, "no-problem", str(error), next_step="send the format roundsman-problem/1: the planner's README lists its fields"
+        ) from None
+    if len(problem.tasks) > MAX_TASKS:
+        raise Refusal(413, "problem-too-large", f"{len(problem.tasks)} tasks; at most {MAX_TASKS}", next_step="split it by depot or day")
+    return problem, first
+
+
+def _take_place() -> None:
+    if not _places.acquire(blocking=False):
+        raise Refusal(
+            429,
+            "busy-planning",
+            f"{AT_ONCE} problems are being planned already",
+            next_step="send it again in a few seconds",
+            headers={"Retry-After": "5"},
+        )
+
+
+def _told(found: Answer) -> bytes:
+    return msgspec.json.encode(
+        {
+            "plan": {"format": "roundsman-plan/1", "routes": found.plan.routes, "unassigned": found.plan.unassigned},
+            "verdict": msgspec.to_builtins(found.verdict),
+            "vehicles": found.vehicles,
+            "bound_cents": found.bound_cents,
+            "by": found.by,
+            "note": found.note,
+            "problems": [
+                Refusal(422, f"{kind}-cannot-be-planned", f"{kind} {name}: {reason}", next_step="correct it; everything else is planned")
+                .document()
+                .model_dump(exclude_defaults=True)
+                for kind, wrong in (("task", found.wrong_tasks), ("van", found.wrong_vans))
+                for name, reason in wrong.items()
+            ],
+        }
+    )
+
+
+def _started(problem: Problem, warm: Plan | None, seconds: float, seed: int) -> AsyncIterator[bytes]:
+    """Search at once, and tell of it to whoever listens; a listener who leaves does not end the search before its time."""
+    loop = asyncio.get_running_loop()
+    told: asyncio.Queue[Progress | None] = asyncio.Queue()
+
+    def tell(at: Progress | None) -> None:
+        loop.call_soon_threadsafe(told.put_nowait, at)
+
+    def work() -> Answer:
+        try:
+            return answer(problem, warm, budget_s=seconds, seed=seed, on_progress=tell)
+        finally:
+            _places.release()
+            tell(None)
+
+    working = loop.run_in_executor(None, work)
+
+    async def events() -> AsyncIterator[bytes]:
+        while (at := await told.get()) is not None:
+            yield b"event: progress\ndata: " + msgspec.json.encode(asdict(at)) + b"\n\n"
+        yield b"event: plan\ndata: " + _told(await working) + b"\n\n"
+
+    return events()
+
+
+def _matrix_of(desk: Desk) -> vroom_json.Matrix:
+    def matrix(places: Sequence[tuple[float, float]], _: str) -> tuple[Any, Any]:
+        try:
+            at = [LatLon(lat, lon) for lon, lat in places]
+        except ValueError as error:
+            raise vroom_json.VroomError(f"Invalid location: {error}") from None
+        found = desk.roads.matrix(at, at)
+        return found.durations_s, found.distances_m
+
+    return matrix

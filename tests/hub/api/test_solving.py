@@ -1,0 +1,220 @@
+"""Problems sent to the hub: planned without touching the fleet, in our own words or VROOM's; and everything that can be wrong with one."""
+
+from __future__ import annotations
+
+import copy
+import itertools
+import json
+from typing import Any
+
+import pytest
+
+Shop = Any
+FAR = 1_000_000_000
+METRES = [[0, 1000, 2000, 3000], [1000, 0, 1000, 2000], [2000, 1000, 0, 1000], [3000, 2000, 1000, 0]]
+
+
+def problem(**fields: Any) -> dict[str, Any]:
+    """Three deliveries on a street, one van."""
+    tasks = [
+        {"task": f"t{at}", "place": at, "kind": "delivery", "load": [1], "service_s": 60, "windows_s": [[0, 7200]]} for at in (1, 2, 3)
+    ]
+    van = {"vehicle": "v1", "start_place": 0, "end_place": 0, "start_s": 0, "shift_end_s": 28_800, "capacity": [10], "at_depot": True}
+    seconds = [[m // 10 for m in row] for row in METRES]
+    whole = {
+        "format": "roundsman-problem/1",
+        "origin_utc_s": 0,
+        "tasks": tasks,
+        "vans": [van],
+        "durations_s": seconds,
+        "distances_m": copy.deepcopy(METRES),
+    }
+    return whole | fields
+
+
+def solved(shop: Shop, body: dict[str, Any], seconds: float = 0) -> dict[str, Any]:
+    answer = shop.post(f"/v1/solve?seconds={seconds}", json=body)
+    assert answer.status_code == 200, answer.text
+    found: dict[str, Any] = answer.json()
+    return found
+
+
+def test_a_problem_is_planned_and_judged(shop: Shop) -> None:
+    found = solved(shop, problem())
+    assert found["plan"]["routes"] == {"v1": ["t1", "t2", "t3"]} or found["plan"]["routes"] == {"v1": ["t3", "t2", "t1"]}
+    assert (found["verdict"]["distance_m"], found["problems"], found["vehicles"]) == (6000, [], 1)
+    assert 0 < found["bound_cents"] <= found["verdict"]["cost_cents"]
+
+
+def test_a_search_tells_of_its_progress_while_it_goes_on(shop: Shop) -> None:
+    with shop.clients["viewer"].stream("POST", "/v1/solve?seconds=1", json=problem(), headers={"Accept": "text/event-stream"}) as answer:
+        assert answer.headers["content-type"].startswith("text/event-stream")
+        events = [block.split("\n") for block in answer.read().decode().strip().split("\n\n")]
+    names = [name.removeprefix("event: ") for name, _ in events]
+    assert names[0] == "progress"
+    assert names[-1] == "plan"
+    first = json.loads(events[0][1].removeprefix("data: "))
+    assert first["bound_cents"] <= first["best_cents"]
+    assert json.loads(events[-1][1].removeprefix("data: "))["verdict"]["distance_m"] == 6000
+
+
+BAD_TASKS: dict[str, tuple[dict[str, Any], str]] = {
+    # what is wrong with t2: (fields, words that must be told)
+    "window backwards": ({"windows_s": [[500, 100]]}, "window ends"),
+    "deadline before window": ({"windows_s": [[5000, 6000]], "deadline_s": 100}, "deadline"),
+    "negative load": ({"load": [-3]}, "less than nothing"),
+    "absurd load": ({"load": [10**12]}, "larger than every van"),
+    "negative service": ({"service_s": -60}, "service_s"),
+    "absurd service": ({"service_s": 10**15}, "service_s"),
+    "no such place": ({"place": 77}, "place 77"),
+    "half a shipment": ({"shipment": "s"}, "shipment s"),
+    "skill of nobody": ({"skills": ["crane"]}, "crane"),
+    "promise backwards": ({"promise_s": [500, 100]}, "promise ends"),
+}
+
+
+@pytest.mark.parametrize("name", BAD_TASKS)
+def test_a_task_that_cannot_be_is_named_with_its_reason_and_the_rest_is_planned(shop: Shop, name: str) -> None:
+    fields, words = BAD_TASKS[name]
+    body = problem()
+    body["tasks"][1] |= fields
+    found = solved(shop, body)
+    assert set(found["plan"]["routes"]["v1"]) == {"t1", "t3"}
+    assert words in found["plan"]["unassigned"]["t2"]
+    for told in found["problems"]:
+        assert told["type"] == "urn:roundsman:problem:task-cannot-be-planned"
+        assert "t2" in told["detail"]
+        assert words in told["detail"]
+
+
+def test_an_unreachable_place_and_a_leg_of_a_million_kilometres_are_no_way(shop: Shop) -> None:
+    for hole in (-1, None, FAR):
+        body = problem()
+        for at in (0, 1, 3):
+            body["durations_s"][at][2] = body["distances_m"][at][2] = hole
+            body["durations_s"][2][at] = body["distances_m"][2][at] = hole
+        found = solved(shop, body)
+        assert set(found["plan"]["routes"]["v1"]) == {"t1", "t3"}
+        assert found["plan"]["unassigned"] == {"t2": "no road reaches this address"}
+
+
+def test_an_empty_fleet_and_an_impossible_shift_leave_everything_with_a_reason(shop: Shop) -> None:
+    assert set(solved(shop, problem(vans=[]))["plan"]["unassigned"].values()) == {"no van has a shift"}
+    body = problem()
+    body["vans"].append({**body["vans"][0], "vehicle": "v2", "start_s": 900, "shift_end_s": 100})
+    found = solved(shop, body)
+    assert [told["detail"] for told in found["problems"]] == ["van v2: its shift ends (100) before it begins (900)"]
+    assert len(found["plan"]["routes"]["v1"]) == 3
+    body["vans"] = body["vans"][1:]
+    assert set(solved(shop, body)["plan"]["unassigned"]) == {"t1", "t2", "t3"}
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        ({}, "format"),
+        ({"durations_s": [[0, 1], [1]]}, "matrix"),
+        ({"durations_s": [[0.5] * 4] * 4}, "matrix"),
+        ({"distances_m": [[0, 1], [1, 0]]}, "n × n"),
+        ({"tasks": [{"task": "t"}]}, "place"),
+        ({"colour": "red"}, "colour"),
+        ({"durations_s": [[0, 2**40], [1, 0]]}, "matrix"),
+    ],
+)
+def test_what_is_no_problem_at_all_is_refused_with_the_field_that_is_wrong(shop: Shop, body: dict[str, Any], words: str) -> None:
+    answer = shop.post("/v1/solve", json=problem(**body) if body else {})
+    assert answer.status_code == 422, answer.text
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert words in answer.json()["detail"]
+    assert answer.json()["next_step"]
+
+
+def test_limits_hold(shop: Shop) -> None:
+    assert shop.post("/v1/solve?seconds=1000", json=problem()).status_code == 422
+    assert shop.post("/v1/solve", content=b"[" * 5_000_000).status_code == 422
+    assert shop.clients["shop"].post("/v1/solve", json=problem()).status_code == 403
+    assert shop.post("/v1/solve", content=b" " * 41_000_000).status_code == 413
+
+
+# ── VROOM's API ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def vroom(**fields: Any) -> dict[str, Any]:
+    """A request as VROOM's own documentation has them: instants of today, a matrix, skills and a break."""
+    noon = 1_700_000_000
+    body = {
+        "vehicles": [
+            {
+                "id": 1,
+                "start_index": 0,
+                "end_index": 0,
+                "capacity": [4],
+                "skills": [1, 14],
+                "time_window": [noon, noon + 14_400],
+                "breaks": [{"id": 9, "service": 300, "time_windows": [[noon, noon + 3600]]}],
+            }
+        ],
+        "jobs": [
+            {"id": 11, "service": 300, "delivery": [1], "location_index": 1, "skills": [1], "time_windows": [[noon + 600, noon + 7200]]},
+            {"id": 12, "service": 300, "pickup": [1], "location_index": 2, "setup": 60},
+            {"id": 13, "service": 300, "delivery": [1], "location_index": 3, "skills": [2]},
+        ],
+        "shipments": [
+            {
+                "amount": [1],
+                "pickup": {"id": 4, "service": 60, "location_index": 2},
+                "delivery": {"id": 5, "service": 60, "location_index": 3},
+            }
+        ],
+        "matrices": {"car": {"durations": [[m // 10 for m in row] for row in METRES], "distances": METRES}},
+        "options": {"l": 0.3},
+    }
+    return body | fields
+
+
+def test_a_client_of_vroom_gets_an_answer_in_vrooms_words(shop: Shop) -> None:
+    answer = shop.post("/vroom", json=vroom())
+    assert answer.status_code == 200, answer.text
+    found = answer.json()
+    assert found["code"] == 0
+    assert found["summary"]["unassigned"] == 1
+    assert [(one["id"], one["type"]) for one in found["unassigned"]] == [(13, "job")]
+    (route,) = found["routes"]
+    steps = route["steps"]
+    assert (steps[0]["type"], steps[-1]["type"]) == ("start", "end")
+    assert sorted(step["type"] for step in steps) == ["break", "delivery", "end", "job", "job", "pickup", "start"]
+    assert route["duration"] == route["cost"] == 600  # out to the last house and back; VROOM's price is the driving alone
+    assert route["distance"] == 6000
+    kinds = [step["type"] for step in steps]
+    assert kinds.index("pickup") < kinds.index("delivery")
+    assert steps[0]["load"] == [1]
+    for before, after in itertools.pairwise(steps):
+        busy = before["setup"] + before["service"] + before["waiting_time"]
+        assert after["arrival"] >= before["arrival"] + busy + after["duration"] - before["duration"]
+    job = next(step for step in steps if step.get("id") == 11)
+    assert job["arrival"] + job["waiting_time"] >= 1_700_000_600
+
+
+def test_places_as_coordinates_go_through_the_hubs_own_roads(shop: Shop) -> None:
+    body = {"vehicles": [{"id": 1, "start": [10.0, 50.0]}], "jobs": [{"id": 1, "location": [10.01, 50.0]}], "options": {"l": 0}}
+    found = shop.post("/vroom", json=body).json()
+    assert found["summary"]["unassigned"] == 0
+    assert found["routes"][0]["steps"][1]["location"] == [10.01, 50.0]
+    assert found["routes"][0]["duration"] > 0
+
+
+def test_keys_that_are_not_known_are_told_and_those_that_would_forbid_plans_are_refused(shop: Shop) -> None:
+    body = vroom()
+    body["jobs"][0]["colour"] = "red"
+    assert shop.post("/vroom", json=body).json()["ignored"] == ["jobs[0].colour"]
+    body["vehicles"][0]["max_distance"] = 5000
+    refused = shop.post("/vroom", json=body)
+    assert (refused.status_code, refused.json()["code"]) == (400, 2)
+    assert "max_distance" in refused.json()["error"]
+
+
+@pytest.mark.parametrize("fields", [{"vehicles": []}, {"jobs": [{"id": 1}]}, {"jobs": "x"}, {"matrices": {"car": {"durations": [[0, 1]]}}}])
+def test_a_request_that_vroom_would_refuse_is_refused_with_its_code(shop: Shop, fields: dict[str, Any]) -> None:
+    answer = shop.post("/vroom", json=vroom(**fields))
+    assert (answer.status_code, answer.json()["code"]) == (400, 2)
+    assert answer.json()["error"]
