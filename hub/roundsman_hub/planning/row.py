@@ -70,6 +70,9 @@ class Row:
         limit = ground.limit_load[van.vehicle] if loads_matter else None
         best: Place | None = None
         full = False
+        if self.slack is not None and not late_allowed and not (ground.from_depot(task) and task.release_s > self.leave_s):
+            best, full = self._best_quick(task, low, high, limit)
+            low = high + 1
         for at in range(low, high + 1):
             peak = self.peak_before[at] if task.kind == "delivery" else self.peak_after[at]
             if limit is not None and task.on_board is None and _over(peak, task.load, limit):
@@ -81,6 +84,52 @@ class Row:
         if best is None and full and van.reloads:
             return self._best_walked(task, low, high, late_allowed=late_allowed, loads_matter=loads_matter)
         return best
+
+    def _best_quick(self, task: Task, low: int, high: int, limit: Loads | None) -> tuple[Place | None, bool]:
+        """`best` with everything looked up once. Also whether a place was refused for its load alone."""
+        ground, van, slack = self.ground, self.van, self.slack
+        assert slack is not None
+        assert van.end_place is not None
+        travel, prices = ground.travel[van.profile], ground.prices[van.vehicle]
+        durations, metres = travel.durations_s, travel.distances_m
+        stop, place, count = ground.stops[van.type][task.task], task.place, len(self.stops)
+        on_from_here, on_m = durations[place], metres[place]
+        peaks = self.peak_before if task.kind == "delivery" else self.peak_after
+        weigh = limit is not None and task.on_board is None
+        room = [most - new for most, new in zip(limit, task.load, strict=True)] if weigh and limit is not None else []
+        fixed = prices.fixed if not self.route and van.at_depot else 0
+        fixed += (task.reattempt_cents + ground.strange_cents(van, task)) * UNITS_PER_CENT
+        now_units, mind = prices.time(self.back_s), bool(ground.next_stops.get(van.vehicle))
+        idle = not self.route and van.at_depot
+        best: tuple[int, int] | None = None
+        full = False
+        for at in range(low, high + 1):
+            if weigh and any(peak > most for peak, most in zip(peaks[at], room, strict=True)):
+                full = True
+                continue
+            before = self.places[at]
+            after = self.places[at + 1] if at < count else van.end_place
+            to_s, on_s = durations[before][place], on_from_here[after]
+            if to_s < 0 or on_s < 0:
+                continue
+            begins, late = begin(stop, self.depart_s[at] + to_s)
+            if late or stop.promise_late_s(begins) or stop.too_late_s(begins):
+                continue
+            back_s = slack.back_s(at, begins + stop.service_from(before) + on_s, before, place)
+            if back_s == IMPOSSIBLE:
+                continue
+            if back_s is None:
+                units = self._added(task, at, late_allowed=False)
+                if units is None:
+                    continue
+            else:
+                skipped = 0 if idle else max(metres[before][after], 0)
+                units = fixed + (metres[before][place] + on_m[after] - skipped) * prices.metre + prices.time(back_s) - now_units
+                if mind:
+                    units += self._churn_units([*self.route[:at], task.task, *self.route[at:]], at)
+            if best is None or units < best[0]:
+                best = units, at
+        return (None if best is None else Place(*best)), full
 
     def _span(self, task: Task) -> tuple[int, int]:
         """Between which positions a task may go, by the order that its relations ask for."""
