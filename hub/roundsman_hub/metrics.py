@@ -10,7 +10,7 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, fields
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 from roundsman_hub import HubError
@@ -19,11 +19,7 @@ from roundsman_hub.instants import instant
 from roundsman_hub.settings import Settings
 from roundsman_hub.store.audit import audit_tracks
 from roundsman_hub.store.db import Cursor, Database
-
-MOVING_CM_S: Final = 50
-"""Slower is standing: a parked receiver's drift would add some 300 m in five minutes."""
-M_PER_E6: Final = 0.111_195
-"""Metres in 10⁻⁶ degree of latitude on the mean sphere; neighbouring fixes are near enough for a flat sum."""
+from roundsman_hub.store.whereabouts import driven
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,7 +29,8 @@ class Numbers:
     due : stops whose window ended in the time. delivered, failed : stops resolved in the time. on_time : of the delivered, those at
     whose place the van stood before the promise (or else the window) ended. planned_m, planned_s : legs of the resolved stops,
     each as planned when the van set out for it. driven_m, driving_s : along the track while moving, gaps left out.
-    gap_s : on shift without a fix. days : vehicle-days with a resolved stop.
+    gap_s : on shift without a fix. days : vehicle-days with a resolved stop. simplified : some of what was driven is of days whose raw
+    fixes have aged.
     """
 
     due: int = 0
@@ -49,6 +46,7 @@ class Numbers:
     fixes: int = 0
     fixes_missing: int = 0
     fixes_twice: int = 0
+    simplified: bool = False
 
     @property
     def on_time_share(self) -> float | None:
@@ -78,18 +76,6 @@ _STOPS: Final = """
     ) leg ON true
     WHERE s.fleet_id = %(fleet)s AND s.state IN ('delivered', 'failed') AND s.at >= %(since)s AND s.at < %(until)s GROUP BY s.vehicle_id
 """
-_TRACK: Final = """
-    WITH pairs AS (
-        SELECT f.vehicle_id, f.time, f.speed_cm_s, f.flags,
-               f.lat_e6 - lag(f.lat_e6) OVER log AS d_lat, f.lon_e6 - lag(f.lon_e6) OVER log AS d_lon,
-               f.time - lag(f.time) OVER log AS d_time, f.seq - lag(f.seq) OVER log AS d_seq, cos(radians(f.lat_e6 / 1e6)) AS narrow
-        FROM log.fixes f WHERE f.vehicle_id = ANY(%(vehicles)s) AND f.time >= %(since)s AND f.time < %(until)s
-        WINDOW log AS (PARTITION BY f.session_no ORDER BY f.seq)
-    )
-    SELECT vehicle_id, round(sum(%(metre)s * sqrt(d_lat::float8 ^ 2 + (d_lon * narrow) ^ 2)))::bigint AS driven_m,
-           round(extract(epoch FROM sum(d_time)))::bigint AS driving_s
-    FROM pairs WHERE d_seq = 1 AND flags & 1 = 0 AND coalesce(speed_cm_s, %(moving)s) >= %(moving)s GROUP BY vehicle_id
-"""
 _GAPS: Final = """
     SELECT vehicle_id, round(extract(epoch FROM sum(least(to_at, %(until)s) - greatest(from_at, %(since)s))))::bigint AS gap_s
     FROM fix_gaps WHERE fleet_id = %(fleet)s AND to_at > %(since)s AND from_at < %(until)s GROUP BY vehicle_id
@@ -106,17 +92,20 @@ def numbers(cur: Cursor, fleet_id: str, since: datetime, until: datetime) -> tup
     Needs the hub's own rights (`Database.transaction`): the track is not a fleet's to read.
     """
     cur.execute("SELECT vehicle_id FROM vehicles WHERE fleet_id = %s ORDER BY vehicle_id", (fleet_id,))
-    found: dict[str, dict[str, int]] = {row["vehicle_id"]: {} for row in cur}
-    values = {"fleet": fleet_id, "vehicles": list(found), "since": since, "until": until, "metre": M_PER_E6, "moving": MOVING_CM_S}
-    for statement in (_STOPS, _TRACK, _GAPS):
+    found: dict[str, dict[str, Any]] = {row["vehicle_id"]: {} for row in cur}
+    values = {"fleet": fleet_id, "vehicles": list(found), "since": since, "until": until}
+    for statement in (_STOPS, _GAPS):
         for row in cur.execute(statement, values):
             found[row.pop("vehicle_id")] |= {name: value or 0 for name, value in row.items()}
+    for vehicle, drove in driven(cur, fleet_id, list(found), since, until).items():
+        found[vehicle] |= {"driven_m": round(drove.driven_m), "driving_s": round(drove.moving_s), "simplified": drove.simplified}
     for audit in audit_tracks(cur, list(found)):
         found[audit.vehicle_id] |= {"fixes": audit.stored, "fixes_missing": audit.missing, "fixes_twice": audit.twice}
     vehicles = {vehicle: Numbers(**told) for vehicle, told in found.items()}
     due = cur.execute(_DUE, values).fetchone()
     total = {field.name: sum(getattr(told, field.name) for told in vehicles.values()) for field in fields(Numbers)}
-    return Numbers(**total | {"due": due["due"] if due else 0}), vehicles
+    aged = any(told.simplified for told in vehicles.values())
+    return Numbers(**total | {"due": due["due"] if due else 0, "simplified": aged}), vehicles
 
 
 def day_of(cur: Cursor, fleet_id: str, at: datetime) -> tuple[datetime, datetime]:
@@ -135,7 +124,7 @@ def day_of(cur: Cursor, fleet_id: str, at: datetime) -> tuple[datetime, datetime
     return midnight, midnight + timedelta(days=1)
 
 
-def as_dict(told: Numbers) -> dict[str, float | int | None]:
+def as_dict(told: Numbers) -> dict[str, bool | float | int | None]:
     """Numbers with their shares, for JSON."""
     return {**asdict(told), "on_time_share": told.on_time_share, "stops_a_day": told.stops_a_day}
 
@@ -162,6 +151,8 @@ def main(settings: Settings, arguments: Sequence[str]) -> int:
             else:
                 print(f"{fleet}: {since:%Y-%m-%d %H:%M %Z} to {until:%Y-%m-%d %H:%M %Z}")
                 print(_table({"all": total} | vehicles))
+                if total.simplified:
+                    print("simplified: some raw fixes have aged; what was driven on those days is from the days' own numbers")
     return 0
 
 

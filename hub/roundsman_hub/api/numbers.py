@@ -22,8 +22,8 @@ class Metrics(BaseModel):
 
     since: datetime
     until: datetime
-    fleet: dict[str, float | int | None]
-    vehicles: dict[str, dict[str, float | int | None]]
+    fleet: dict[str, bool | float | int | None]
+    vehicles: dict[str, dict[str, bool | float | int | None]]
 
 
 @router.get("/metrics", tags=["metrics"])

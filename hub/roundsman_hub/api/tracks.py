@@ -22,7 +22,7 @@ from roundsman_hub.instants import BEGINNING, END, written
 from roundsman_hub.roads import GreatCircle
 from roundsman_hub.roads.network import Matrix, RoadsError
 from roundsman_hub.simplify import MAX_ZOOM
-from roundsman_hub.store import question_store
+from roundsman_hub.store import question_store, whereabouts
 from roundsman_hub.store.rows import Row
 
 router = APIRouter(prefix="/v1", tags=["record"], responses=documented(401, 403, 404, 422, 503))
@@ -40,13 +40,14 @@ ASKED_OF_ROADS: Final = 50
 
 
 class Passed(BaseModel):
-    """A van was within the radius for a while."""
+    """A van was within the radius for a while. `simplified`: raw fixes have aged; it is told by the simplified track, to ten metres."""
 
     vehicle: str
     from_at: datetime
     to_at: datetime
     nearest_at: datetime
     nearest_m: float
+    simplified: bool
 
 
 class Passes(BaseModel):
@@ -124,10 +125,17 @@ def get_near(
     with desk.db.tenant(caller.fleet) as cur:
         vehicles = question_store.vehicles(cur, after, limit)
     with desk.db.transaction() as cur:  # fixes name no fleet: this one's vehicles were asked for above
-        found = question_store.near(cur, vehicles, LatLon(lat_deg, lon_deg), radius_m, since, to)
+        found = whereabouts.near(cur, vehicles, LatLon(lat_deg, lon_deg), radius_m, since, to)
     return Passes(
         items=[
-            Passed(vehicle=p.vehicle_id, from_at=p.from_at, to_at=p.to_at, nearest_at=p.nearest_at, nearest_m=round(p.nearest_m, 1))
+            Passed(
+                vehicle=p.vehicle_id,
+                from_at=p.from_at,
+                to_at=p.to_at,
+                nearest_at=p.nearest_at,
+                nearest_m=round(p.nearest_m, 1),
+                simplified=p.simplified,
+            )
             for p in found
         ],
         next_cursor=cursor_of(vehicles[-1]) if len(vehicles) == limit else None,
@@ -148,10 +156,11 @@ def get_playback(
     limit: Annotated[int, Query(ge=1, le=100_000, description="frames")] = 10_000,
     cursor: CursorText = "",
 ) -> StreamingResponse:
-    """A day of all vans, frame by frame: a line `{"at", "vans": [[vehicle, lat_deg, lon_deg, speed_mps, heading_deg, fix's time], …]}`.
+    """A day of all vans, frame by frame.
 
-    A frame holds the newest fix of each van since the frame before; frames without one are left out. The last line is
-    `{"end": true, "next_cursor": …}`.
+    A line `{"at", "vans": [[vehicle, lat_deg, lon_deg, speed_mps, heading_deg, fix's time, simplified], …]}` a frame; the last line is
+    `{"end": true, "next_cursor": …}`. A frame holds the newest fix of each van since the frame before; frames without one are left
+    out. Where raw fixes have aged (`simplified`), a van is where its simplified track has it at the frame's end, without speed and heading.
     """
     _no_longer_than(LONGEST_PLAYBACK, since, to)
     (start,) = read_cursor(cursor, (since,))
@@ -201,7 +210,7 @@ def _playback(desk: Desk, vehicles: list[str], since: datetime, until: datetime,
     told = 0
     last = since
     with desk.db.transaction() as cur:
-        for at, seen in question_store.frames(cur, vehicles, since, until, step_s):
+        for at, seen in whereabouts.frames(cur, vehicles, since, until, step_s):
             vans = [
                 [
                     row["vehicle_id"],
@@ -210,6 +219,7 @@ def _playback(desk: Desk, vehicles: list[str], since: datetime, until: datetime,
                     None if row["speed_cm_s"] is None else row["speed_cm_s"] / 100,
                     None if row["heading_cdeg"] is None else row["heading_cdeg"] / 100,
                     written(row["time"]),
+                    row["simplified"],
                 ]
                 for row in seen
             ]

@@ -11,10 +11,10 @@ from typing import Any, Final
 
 from roundsman_core.geo import LatLon, distance_m
 from roundsman_hub.derive.fold import Fact, Progress, Rows, Said, fold, order_state, with_date
-from roundsman_hub.metrics import MOVING_CM_S
 from roundsman_hub.record.day_file import Head, Line, read, summed
 from roundsman_hub.replan.world import OrderFacts
 from roundsman_hub.store.chain_store import chain
+from roundsman_hub.upkeep.stretches import MOVING_CM_S
 from roundsman_wire.frames import parse_entry
 
 LONGEST_LEG: Final = timedelta(hours=3)
