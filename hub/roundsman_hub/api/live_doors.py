@@ -16,7 +16,7 @@ from roundsman_hub.api.fleet import depot_out, fence_out, known_vehicle
 from roundsman_hub.api.problems import Problem, documented
 from roundsman_hub.live import documents
 from roundsman_hub.live.stream import LiveStream
-from roundsman_hub.live.view import DrawRoute, places_of
+from roundsman_hub.live.view import DrawRoute, as_driven, places_of, talk
 from roundsman_hub.roads.network import RoadNetwork, RoadsError
 from roundsman_hub.store import fleet as fleet_store
 from roundsman_hub.store import live as store
@@ -38,6 +38,8 @@ class Live(BaseModel):
     plans: list[dict[str, Any]]
     orders: list[dict[str, Any]]
     events: list[dict[str, Any]]
+    messages: list[dict[str, Any]]
+    reports: list[dict[str, Any]]
 
 
 @router.get("/live")
@@ -48,7 +50,10 @@ def get_live(desk: AtDesk, caller: LiveReader) -> Live:
     with desk.db.tenant(caller.fleet) as cur:
         fleet = fleet_store.fleet(cur, caller.fleet)
         vans = store.vehicles(cur)
-        plans = [found for r in vans if (found := store.plan(cur, r["vehicle_id"], r["plan_version"])) is not None]
+        driven = store.driven(cur, {r["vehicle_id"]: r["plan_version"] for r in vans if r["plan_version"] is not None})
+        newest = [found for r in vans if (found := store.plan(cur, r["vehicle_id"], r["plan_version"])) is not None]
+        plans = [as_driven(r, driven.get(r["vehicle_id"], ())) for r in newest]
+        talked = talk(cur, since, now)
         orders, events = order_store.since(cur, since), store.events(cur, since)
         depots, fences = rows(cur, fleet_store.LIST_DEPOTS, ("", 500)), rows(cur, fleet_store.LIST_FENCES, ("", 500))
     draw = drawer(desk.roads)
@@ -62,6 +67,8 @@ def get_live(desk: AtDesk, caller: LiveReader) -> Live:
         plans=[documents.plan(r, draw(places_of(r["plan"]))) for r in plans],
         orders=[documents.order(r) for r in orders],
         events=[documents.event(r) for r in events],
+        messages=[document for kind, document in talked if kind == "message"],
+        reports=[document for kind, document in talked if kind == "report"],
     )
 
 
@@ -71,7 +78,7 @@ def get_live(desk: AtDesk, caller: LiveReader) -> Live:
     responses={200: {"content": {"text/event-stream": {"schema": {"type": "string"}}}, "description": "server-sent events"}},
 )
 def get_stream(request: Request, caller: LiveReader) -> LiveStream:
-    """Server-sent events: `snapshot` first, then `vehicle`, `plan`, `order`, `event` and `gone` as things change, `tick` every second.
+    """Server-sent events: `snapshot` first, then `vehicle`, `plan`, `order`, `event`, `message`, `report`, `gone`; `tick` every second.
 
     A slow reader gets the newest of each document and skips those between. The stream ends after a quarter of an hour: open it again.
     """

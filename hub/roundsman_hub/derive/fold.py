@@ -10,7 +10,7 @@ from typing import Final, Literal
 from roundsman_hub.derive.told import ToldRow, told
 from roundsman_wire.messages import Action, AnyEntry, Clock, Crossing, Duty, FixGap, Outcome, Receipt, UnknownEntry, Visit
 
-RULES: Final = 3
+RULES: Final = 4
 """Raised when this file understands more or otherwise than before: every session is then derived again from its first fact."""
 LAST_UTC_MS: Final = 4_102_444_800_000
 """2100-01-01: a clock that runs beyond it says nothing."""
@@ -119,6 +119,8 @@ class Rows:
     """What a stretch of facts says."""
 
     visits: dict[int, VisitRow] = field(default_factory=dict)
+    served: set[tuple[int, str]] = field(default_factory=set)
+    """(visit, order): every order that a standstill was told to serve, whose own it is or not."""
     crossings: list[CrossingRow] = field(default_factory=list)
     duties: list[DutyRow] = field(default_factory=list)
     receipts: list[ReceiptRow] = field(default_factory=list)
@@ -129,7 +131,8 @@ class Rows:
     @property
     def orders(self) -> set[str]:
         """Orders that these rows say something of."""
-        return {row.order_id for row in self.actions} | {row.order_id for row in self.visits.values() if row.order_id is not None}
+        stood = {row.order_id for row in self.visits.values() if row.order_id is not None}
+        return {row.order_id for row in self.actions} | stood | {order for _, order in self.served}
 
 
 def fits(entry: AnyEntry | UnknownEntry) -> bool:
@@ -201,8 +204,11 @@ def _add(rows: Rows, fact: Fact, at: datetime | None) -> bool:
     """True if the fact makes a row that has a time."""
     entry = fact.entry
     match entry:
+        case Visit(phase="serving", stop=str() as stop):
+            rows.served.add((entry.visit, stop))
+            return False  # its times are in arrived and left
         case Visit(phase="approaching" | "serving"):
-            return False  # told for the screen and the ETA: the stop's own times are in arrived and left
+            return False  # told for the screen and the ETA
         case Visit():
             # What is not told again stays: the tables add a later stretch of the session to an earlier one by the same rule.
             before = rows.visits.get(entry.visit)

@@ -8,10 +8,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
-from roundsman_wire.messages import Action, AnyEntry, Proof, Reordered, Report, Risk, Said, Scan, UnknownEntry
+from roundsman_wire.messages import Action, AnyEntry, Note, Proof, Reordered, Report, Risk, Said, Scan, UnknownEntry
 
 MAX_INT: Final = 2**31 - 1
 MAX_BIGINT: Final = 2**62
+MESSAGE_TOPIC: Final = "message "
+"""A unit notes under this topic, with the message's id, that a dispatcher's words are on the driver's screen."""
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -45,6 +47,8 @@ def told(seq: int, entry: AnyEntry | UnknownEntry, at: datetime | None) -> list[
         case Said():
             found = [_row("driver_words", seq, at, message=entry.message, text=entry.text, about=entry.about, order_id=entry.stop,
                           driver_id=entry.driver)]  # fmt: skip
+        case Note(topic=topic) if topic.startswith(MESSAGE_TOPIC):
+            found = [_row("messages_shown", seq, at, message=topic.removeprefix(MESSAGE_TOPIC))]
         case Action():
             found = _proofs(seq, at, entry.action, entry.stop, entry.proofs)
         case _:

@@ -87,6 +87,9 @@ def bring_up(cur: Cursor, vehicle: Vehicle, sessions: Sequence[Behind], horizon:
     for key, was in visits_before.items():  # news for the order that it was at, though the newest word may name another, or none
         if was["order"] is not None and visits_after.get(key) != was:
             touched.orders.add(was["order"])
+    for key, orders in derived_store.served_of(cur, [session.session_no for session in sessions]).items():
+        if visits_after.get(key) != visits_before.get(key):
+            touched.orders |= orders
     derived_store.refold_receipts(cur, vehicle.vehicle_id, touched.words)
     if touched.duties:
         derived_store.show_duty(cur, vehicle.vehicle_id)

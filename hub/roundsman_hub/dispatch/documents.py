@@ -1,4 +1,4 @@
-"""The other steering documents: a fleet's standing fences (sites), and what the hub sets on the units (config)."""
+"""The other steering documents: a fleet's standing fences (sites), what the hub sets on the units (config), messages to drivers."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ import msgspec
 from psycopg import Cursor
 
 from roundsman_core.geo import LatLon, distance_m
-from roundsman_hub.clock import Clock
+from roundsman_hub.clock import Clock, to_ms
 from roundsman_hub.pki import Signer
 from roundsman_hub.store.rows import Row, rows
 from roundsman_wire.envelopes import MAX_PAYLOAD_BYTES, seal
-from roundsman_wire.messages import ActiveHours, Config, EnvelopeHeader, Fence, Sites, SteeringKind
+from roundsman_wire.messages import ActiveHours, Command, Config, EnvelopeHeader, Fence, Sites, SteeringKind
 
 MAX_SITES_BYTES = 65_536
 """Fences of one van, deflated as they travel (some 2,000 circles): the nearest to its depot are kept when there are more."""
@@ -38,12 +38,13 @@ _TOLD: LiteralString = """
 
 
 class Document(msgspec.Struct, frozen=True, kw_only=True):
-    """A sealed steering document, ready to be published retained."""
+    """A sealed steering document, ready to be published. `name`: a command's own, by which its van knows it."""
 
     vehicle_id: str
     kind: SteeringKind
     version: int
     envelope: bytes
+    name: str = ""
 
 
 def units(cur: Cursor[Any]) -> list[Row]:
@@ -85,6 +86,21 @@ def sites_of(cur: Cursor[Any], unit: Row, signer: Signer) -> Document | None:
         kept.append(fence)
     sites = Sites(version=unit["sites_version"], fences=tuple(kept))
     return _sealed(unit, "sites", sites.version, sites, signer)
+
+
+def message_of(r: Row, signer: Signer) -> Document:
+    """A message to a driver, as a command that its van answers (see `talk_store.unshown`)."""
+    header = EnvelopeHeader(
+        vehicle=r["vehicle_id"],
+        kind="command",
+        epoch=r["epoch"],
+        version=to_ms(r["at"]),
+        key_id=signer.key_id,
+        valid_until_utc_ms=to_ms(r["valid_until"]),
+    )
+    command = Command(command=r["message_id"], verb="message", text=r["text"], stop=r["order_id"])
+    envelope = seal(header, command, signer.sign)
+    return Document(vehicle_id=r["vehicle_id"], kind="command", version=header.version, envelope=envelope, name=r["message_id"])
 
 
 def _fence(r: Row) -> Fence:

@@ -1,4 +1,5 @@
-"""Publishes what is committed: each van's newest plan, its sites and its config, retained, and notes when the broker has them.
+"""Publishes what is committed: each van's newest plan, its sites and its config, retained, and messages to its driver; and notes when the
+broker has them.
 
 Level-triggered: whenever it is woken, and on every new connection, it compares what is committed with what this connection has
 published. So nothing is lost by a broker that was away, or that forgot its retained messages.
@@ -10,6 +11,7 @@ import contextlib
 import logging
 import random
 import threading
+import time
 from dataclasses import dataclass, field
 from typing import Any, Final, LiteralString
 
@@ -17,10 +19,11 @@ import paho.mqtt.client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion
 
 from roundsman_hub.clock import Clock
-from roundsman_hub.dispatch.documents import Document, config_of, sites_of, units
+from roundsman_hub.dispatch.documents import Document, config_of, message_of, sites_of, units
 from roundsman_hub.pki import Signer
 from roundsman_hub.settings import BrokerLogin
-from roundsman_hub.store.db import Database, is_away
+from roundsman_hub.store import talk_store
+from roundsman_hub.store.db import Cursor, Database, is_away
 from roundsman_hub.store.rows import notify, rows
 from roundsman_wire.channels import BY_NAME, topic
 
@@ -30,6 +33,9 @@ KEEPALIVE_S: Final = 10
 RECONNECT_S: Final = (0.2, 5.0)
 LOOKS_AGAIN_S: Final = 5.0
 """If a wake was lost (a notice while the database was away), it is made up for this soon."""
+
+SAID_AGAIN_S: Final = 60.0
+"""A message that a van on line does not say to show went to a connection that was lost: the van shows it once, however often it comes."""
 
 Key = tuple[str, str]
 """(vehicle id, kind of document)"""
@@ -52,6 +58,8 @@ class _Connection:
     client: mqtt.Client
     published: dict[Key, int] = field(default_factory=dict)
     unconfirmed: dict[int, Document] = field(default_factory=dict)
+    said: dict[str, float] = field(default_factory=dict)
+    """When each message that is not shown yet was last published, by the monotonic clock."""
     confirmed: list[int] = field(default_factory=list)
     up: bool = False
     lost: bool = False
@@ -190,6 +198,17 @@ class Publisher:
                 if unit["sites_version"] != connection.published.get((vehicle, "sites"), 0):
                     sites = sites_of(cur, unit, self._signer)
                     self._send(connection, [sites] if sites else [])
+            self._say(connection, cur)
+
+    def _say(self, connection: _Connection, cur: Cursor) -> None:
+        """Publish messages that no van shows yet: once on each connection, and again while the van is on line and does not say so."""
+        unshown, now_s = talk_store.unshown(cur, self._clock.now()), time.monotonic()
+        connection.said = {r["message_id"]: connection.said[r["message_id"]] for r in unshown if r["message_id"] in connection.said}
+        for r in unshown:
+            said_s = connection.said.get(r["message_id"])
+            if said_s is None or (r["online"] and now_s - said_s >= SAID_AGAIN_S):
+                connection.said[r["message_id"]] = now_s
+                self._send(connection, [message_of(r, self._signer)])
 
     def _send(self, connection: _Connection, documents: list[Document]) -> None:
         for document in documents:
@@ -199,16 +218,20 @@ class Publisher:
             )
             if info.rc != mqtt.MQTT_ERR_SUCCESS:
                 return  # the connection is lost: the next one publishes everything
-            connection.published[document.vehicle_id, document.kind] = document.version
-            if document.kind == "plan":
+            if document.kind in ("plan", "command"):
                 connection.unconfirmed[info.mid] = document
+            if document.kind != "command":
+                connection.published[document.vehicle_id, document.kind] = document.version
 
     def _confirm(self, connection: _Connection, mids: list[int]) -> None:
-        plans = [connection.unconfirmed[mid] for mid in mids if mid in connection.unconfirmed]
-        if plans:
+        there = [connection.unconfirmed[mid] for mid in mids if mid in connection.unconfirmed]
+        if there:
             with self._db.transaction() as cur:
-                for plan in plans:
-                    for told in rows(cur, _PUBLISHED, (self._clock.now(), plan.vehicle_id, plan.version)):
-                        notify(cur, "plan", told["fleet_id"], plan.vehicle_id)
+                for document in there:
+                    if document.kind == "command":
+                        talk_store.published(cur, document.name, self._clock.now())
+                        continue
+                    for told in rows(cur, _PUBLISHED, (self._clock.now(), document.vehicle_id, document.version)):
+                        notify(cur, "plan", told["fleet_id"], document.vehicle_id)
         for mid in mids:
             connection.unconfirmed.pop(mid, None)

@@ -43,11 +43,11 @@ def vehicle(r: Row) -> Document:
 
 def plan_state(receipts: Mapping[str, Any]) -> str:
     """How far a plan came, in one word: what the van last said of it, or `sent` while it said nothing."""
-    return next((state for state in ("refused", "declined", "shown", "in_force", "held") if state in receipts), "sent")
+    return next((state for state in ("refused", "declined", "accepted", "shown", "in_force", "held") if state in receipts), "sent")
 
 
 def plan(r: Row, route: list[list[float]]) -> Document:
-    """A van's newest plan. `route`: [lon_deg, lat_deg] pairs along the roads."""
+    """A van's newest plan, stops as they are driven. `own_order`: that is the driver's order. `route`: [lon_deg, lat_deg] pairs by road."""
     return {
         "vehicle": r["vehicle_id"],
         "version": r["version"],
@@ -55,6 +55,7 @@ def plan(r: Row, route: list[list[float]]) -> Document:
         "reason": r["reason"],
         "changes": r["changes"],
         "stops": [stop["stop"] for stop in r["plan"]["stops"]],
+        "own_order": r["own_order"],
         "travel_times": r["plan"].get("travel_times", "great_circle"),
         "route": route,
     }
@@ -83,6 +84,24 @@ def order(r: Row) -> Document:
         "lon_deg": _deg(r["lon_e6"]),
         "vehicle": r["vehicle_id"],
         **{field: r[field] for field in (*same, *more)},
+    }
+
+
+def message(r: Row) -> Document:
+    """A line between a dispatcher and a driver."""
+    same = ("message", "said_by", "text", "about", "at", "state")
+    return {"vehicle": r["vehicle_id"], "order": r["order_id"], **{field: r[field] for field in same}}
+
+
+def report(r: Row) -> Document:
+    """What a driver reports, until somebody has seen to it."""
+    same = ("report", "topic", "text", "at")
+    return {
+        "vehicle": r["vehicle_id"],
+        "order": r["order_id"],
+        "lat_deg": _deg(r["lat_e6"]),
+        "lon_deg": _deg(r["lon_e6"]),
+        **{field: r[field] for field in same},
     }
 
 

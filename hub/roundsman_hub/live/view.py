@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from typing import Any, Final
 
 import msgspec
 
 from roundsman_core.geo import LatLon
+from roundsman_hub.instants import END
 from roundsman_hub.live import documents
 from roundsman_hub.live.documents import Document
 from roundsman_hub.store import live as live_store
 from roundsman_hub.store import orders as order_store
+from roundsman_hub.store import talk_store
 from roundsman_hub.store.db import Cursor
+from roundsman_hub.store.rows import Row
 
 Key = tuple[str, str]
 """Kind of document, and its id."""
@@ -22,14 +25,17 @@ DrawRoute = Callable[[list[LatLon]], list[list[float]]]
 READS: Final[dict[str, frozenset[str]]] = {
     # topic of a notice: what to read again
     "vehicle": frozenset({"vehicles"}),
-    "plan": frozenset({"vehicles", "orders", "events"}),
+    "plan": frozenset({"vehicles", "orders", "events", "talk"}),
+    "message": frozenset({"talk"}),
     "order": frozenset({"orders", "events"}),
     "eta": frozenset({"orders"}),
     "planning": frozenset({"orders"}),
 }
-EVERYTHING: Final = frozenset({"vehicles", "orders", "events"})
-_ID: Final = {"vehicle": "vehicle", "plan": "vehicle", "order": "order", "event": "id"}
-_KINDS: Final = {"vehicles": ("vehicle", "plan"), "orders": ("order",), "events": ("event",)}
+LINES: Final = 200
+"""Lines of talk that the page holds."""
+EVERYTHING: Final = frozenset({"vehicles", "orders", "events", "talk"})
+_ID: Final = {"vehicle": "vehicle", "plan": "vehicle", "order": "order", "event": "id", "message": "message", "report": "report"}
+_KINDS: Final = {"vehicles": ("vehicle", "plan"), "orders": ("order",), "events": ("event",), "talk": ("message", "report")}
 
 
 class FleetView:
@@ -38,7 +44,7 @@ class FleetView:
     def __init__(self, draw_route: DrawRoute) -> None:
         self._draw = draw_route
         self._sent: dict[Key, bytes] = {}
-        self._plans: dict[str, Document] = {}
+        self._plans: dict[str, tuple[tuple[int, tuple[str, ...]], Document]] = {}
 
     def refresh(self, cur: Cursor, parts: Iterable[str], now: datetime) -> dict[Key, bytes]:
         """Read parts of the view again; gives what differs, as server-sent events. A document that is gone is told as `gone`."""
@@ -56,7 +62,7 @@ class FleetView:
         return changed
 
     def snapshot(self) -> bytes:
-        """Everything, as one server-sent event: `{"vehicle": […], "plan": […], "order": […], "event": […]}`."""
+        """Everything, as one server-sent event: `{"vehicle": […], "plan": […], "order": […], "event": […], …}`."""
         by_kind: dict[str, list[bytes]] = {kind: [] for kind in _ID}
         for (kind, _), data in self._sent.items():
             by_kind[kind].append(data)
@@ -69,21 +75,45 @@ class FleetView:
         if part == "vehicles":
             vans = live_store.vehicles(cur)
             found = [("vehicle", documents.vehicle(r)) for r in vans]
-            found += [("plan", self._plan(cur, r["vehicle_id"], r["plan_version"])) for r in vans if r["plan_version"] is not None]
+            versions = {r["vehicle_id"]: r["plan_version"] for r in vans if r["plan_version"] is not None}
+            driven = live_store.driven(cur, versions)
+            found += [("plan", self._plan(cur, vehicle, version, driven.get(vehicle, ()))) for vehicle, version in versions.items()]
         elif part == "orders":
             found = [("order", documents.order(r)) for r in order_store.since(cur, since)]
+        elif part == "talk":
+            found = talk(cur, since, now)
         else:
             found = [("event", documents.event(r)) for r in live_store.events(cur, since)]
         return {(kind, document[_ID[kind]]): document for kind, document in found}
 
-    def _plan(self, cur: Cursor, vehicle_id: str, version: int) -> Document:
-        """The plan's document; read and drawn once a version, since a plan never changes."""
+    def _plan(self, cur: Cursor, vehicle_id: str, version: int, tasks: tuple[str, ...]) -> Document:
+        """The plan's document; read and drawn once a version and order, since a plan never changes."""
         kept = self._plans.get(vehicle_id)
-        if kept is None or kept["version"] != version:
+        if kept is None or kept[0] != (version, tasks):
             r = live_store.plan(cur, vehicle_id, version)
             assert r is not None  # read in this transaction
-            kept = self._plans[vehicle_id] = documents.plan(r, self._draw(places_of(r["plan"])))
-        return kept
+            driven = as_driven(r, tasks)
+            kept = self._plans[vehicle_id] = (version, tasks), documents.plan(driven, self._draw(places_of(driven["plan"])))
+        return kept[1]
+
+
+def talk(cur: Cursor, since: datetime, now: datetime) -> list[tuple[str, Document]]:
+    """Lines between dispatchers and drivers of the day, and reports that nobody has seen to."""
+    lines = talk_store.thread(cur, None, since=since, until=END, now=now, limit=LINES)
+    reports = talk_store.reports(cur, None, since=since, until=END, unsettled=True, limit=LINES)
+    return [("message", documents.message(r)) for r in lines] + [("report", documents.report(r)) for r in reports]
+
+
+def as_driven(r: Row, tasks: Sequence[str]) -> Row:
+    """A plan's row with its stops in the order in which their tasks are driven, and whether that is another than the planner's."""
+    places = {task: place for place, task in enumerate(tasks)}
+    planned = r["plan"]["stops"]
+    last = 0
+    order = {}
+    for stop in planned:  # what is no task's stays behind the stop before it
+        last = order[stop["stop"]] = min((places[task] for task in stop["tasks"] if task in places), default=last)
+    driven = sorted(planned, key=lambda stop: order[stop["stop"]])
+    return r | {"plan": r["plan"] | {"stops": driven}, "own_order": driven != planned}
 
 
 def places_of(plan: dict[str, Any]) -> list[LatLon]:

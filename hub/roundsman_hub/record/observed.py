@@ -175,6 +175,11 @@ def _observe(day: Day, sessions: list[dict[str, Any]], facts: dict[str, list[Fac
                 if visit.left_at is not None and (order := day.orders.get(visit.order_id)) is not None:
                     served_s = (visit.left_at - max(visit.arrived_at, order.facts.window_start)).total_seconds()
                     day.service_s[visit.order_id] = max(served_s, 0.0)
+        for found in rows:
+            for number, order_id in sorted(found.served):
+                served = found.visits.get(number)
+                if served is not None and served.arrived_at is not None and served.order_id != order_id:
+                    stood[order_id].append((vehicle, served.arrived_at))
         for before, after in pairwise(stands):
             if before.order_id in day.orders and after.order_id in day.orders and before.left_at and after.arrived_at:
                 leg = after.arrived_at - before.left_at

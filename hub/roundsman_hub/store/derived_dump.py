@@ -21,6 +21,12 @@ TABLES: Final[dict[str, LiteralString]] = {
         FROM visits t JOIN log.sessions s USING (session_no) WHERE t.vehicle_id = ANY(%(vehicles)s)
         AND (coalesce(t.arrived_at, t.left_at) IS NULL OR coalesce(t.arrived_at, t.left_at) >= %(since)s)
         AND (coalesce(t.arrived_at, t.left_at) IS NULL OR coalesce(t.arrived_at, t.left_at) < %(until)s) ORDER BY s.session, t.visit""",
+    "visit_orders": """
+        SELECT s.session, t.visit, t.vehicle_id, t.order_id, v.arrived_at FROM visit_orders t JOIN log.sessions s USING (session_no)
+        LEFT JOIN visits v USING (session_no, visit) WHERE t.vehicle_id = ANY(%(vehicles)s)
+        AND (coalesce(v.arrived_at, v.left_at) IS NULL OR coalesce(v.arrived_at, v.left_at) >= %(since)s)
+        AND (coalesce(v.arrived_at, v.left_at) IS NULL OR coalesce(v.arrived_at, v.left_at) < %(until)s)
+        ORDER BY s.session, t.visit, t.order_id""",
     "crossings": """
         SELECT s.session, t.seq, t.vehicle_id, t.fence_id, t.event, t.at, t.inferred, t.speed_cm_s
         FROM crossings t JOIN log.sessions s USING (session_no) WHERE t.vehicle_id = ANY(%(vehicles)s)
@@ -48,6 +54,10 @@ TABLES: Final[dict[str, LiteralString]] = {
     "driver_words": """
         SELECT s.session, t.seq, t.vehicle_id, t.message, t.text, t.about, t.order_id, t.driver_id, t.at
         FROM driver_words t JOIN log.sessions s USING (session_no) WHERE t.vehicle_id = ANY(%(vehicles)s)
+        AND (t.at IS NULL OR (t.at >= %(since)s AND t.at < %(until)s)) ORDER BY s.session, t.seq""",
+    "messages_shown": """
+        SELECT s.session, t.seq, t.vehicle_id, t.message, t.at
+        FROM messages_shown t JOIN log.sessions s USING (session_no) WHERE t.vehicle_id = ANY(%(vehicles)s)
         AND (t.at IS NULL OR (t.at >= %(since)s AND t.at < %(until)s)) ORDER BY s.session, t.seq""",
     "proofs": """
         SELECT s.session, t.seq, t.vehicle_id, t.sha256, t.order_id, t.fact, t.kind, t.bytes, t.media_type, t.at

@@ -16,7 +16,7 @@ from roundsman_wire.frames import parse_entry
 from roundsman_wire.messages import FACTS
 
 _LOCK: Final = 0x726E
-_TABLES: Final = ("visits", "crossings", "duties", "fix_gaps", "actions", "receipts_said", *told_store.TABLES)
+_TABLES: Final = ("visits", "visit_orders", "crossings", "duties", "fix_gaps", "actions", "receipts_said", *told_store.TABLES)
 PlanWord = tuple[int, str]
 """A plan's version and the state that a van said of it."""
 
@@ -138,6 +138,18 @@ def visits_of(cur: Cursor, sessions: Sequence[int]) -> dict[str, dict[str, str |
     }
 
 
+def served_of(cur: Cursor, sessions: Sequence[int]) -> dict[str, set[str]]:
+    """Orders that visits of these sessions were told to serve, by "session:number" as in `visits_of`."""
+    cur.execute(
+        "SELECT s.session, o.visit, o.order_id FROM visit_orders o JOIN log.sessions s USING (session_no) WHERE o.session_no = ANY(%s)",
+        (list(sessions),),
+    )
+    served: defaultdict[str, set[str]] = defaultdict(set)
+    for row in cur:
+        served[f"{row['session']}:{row['visit']}"].add(row["order_id"])
+    return served
+
+
 def fleets_of_orders(cur: Cursor, orders: Iterable[str]) -> dict[str, str]:
     """Fleet of each order."""
     cur.execute("SELECT order_id, fleet_id FROM orders WHERE order_id = ANY(%s)", (sorted(set(orders)),))
@@ -171,7 +183,8 @@ def spoken_of(cur: Cursor, sessions: Sequence[int]) -> tuple[set[str], set[PlanW
     """Orders and receipts that these sessions have a word on."""
     cur.execute(
         "SELECT order_id FROM actions WHERE session_no = ANY(%(s)s) "
-        "UNION SELECT order_id FROM visits WHERE session_no = ANY(%(s)s) AND order_id IS NOT NULL",
+        "UNION SELECT order_id FROM visits WHERE session_no = ANY(%(s)s) AND order_id IS NOT NULL "
+        "UNION SELECT order_id FROM visit_orders WHERE session_no = ANY(%(s)s)",
         {"s": list(sessions)},
     )
     orders = {row["order_id"] for row in cur}
@@ -190,6 +203,12 @@ def write(cur: Cursor, session: Behind, rows: Rows) -> None:
             "order_id = coalesce(excluded.order_id, v.order_id), lat_e6 = excluded.lat_e6, lon_e6 = excluded.lon_e6, "
             "confidence = excluded.confidence",
             [(*key, v.visit, v.order_id, v.arrived_at, v.left_at, v.lat_e6, v.lon_e6, v.confidence) for v in rows.visits.values()],
+        )
+    if rows.served:
+        cur.executemany(
+            "INSERT INTO visit_orders (session_no, vehicle_id, fleet_id, visit, order_id) VALUES (%s, %s, %s, %s, %s) "
+            "ON CONFLICT DO NOTHING",
+            [(*key, visit, order) for visit, order in sorted(rows.served)],
         )
     if rows.crossings:
         cur.executemany(
@@ -264,7 +283,7 @@ def refold_orders(cur: Cursor, orders: Iterable[str]) -> list[Refolded]:
     for row in cur:
         said[row.pop("order_id")].append(Said(**row))
     stood: defaultdict[str, list[tuple[str, datetime]]] = defaultdict(list)
-    cur.execute("SELECT order_id, vehicle_id, arrived_at FROM visits WHERE order_id = ANY(%s) AND arrived_at IS NOT NULL", (wanted,))
+    cur.execute("SELECT order_id, vehicle_id, arrived_at FROM order_visits WHERE order_id = ANY(%s) AND arrived_at IS NOT NULL", (wanted,))
     for row in cur:
         stood[row["order_id"]].append((row["vehicle_id"], row["arrived_at"]))
     cur.execute(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 
 from roundsman_hub.store.db import Cursor
@@ -41,6 +42,19 @@ def plan(cur: Cursor, vehicle_id: str, version: int | None = None) -> Row | None
         """,
         {"vehicle": vehicle_id, "version": version},
     )
+
+
+def driven(cur: Cursor, versions: Mapping[str, int]) -> dict[str, tuple[str, ...]]:
+    """Tasks of each van's plan (vehicle to version) in the order in which they are driven: the driver's own, where there is one."""
+    found = rows(
+        cur,
+        """
+        SELECT t.vehicle_id, array_agg(t.order_id ORDER BY t.position, t.order_id) AS tasks
+        FROM plan_tasks t JOIN unnest(%s::text[], %s::bigint[]) AS p (vehicle_id, version) USING (vehicle_id, version) GROUP BY 1
+        """,
+        (list(versions), list(versions.values())),
+    )
+    return {r["vehicle_id"]: tuple(r["tasks"]) for r in found}
 
 
 def events(cur: Cursor, at: datetime) -> list[Row]:

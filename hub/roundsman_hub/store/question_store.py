@@ -60,7 +60,7 @@ _AFTER: Final[LiteralString] = """
     ORDER BY coalesce(t.arrived_at, %(every)s), t.session_no, t.visit LIMIT %(limit)s
 """
 VISITS_OF_ORDERS: Final[LiteralString] = (
-    _VISIT + "FROM visits t JOIN vehicles v USING (vehicle_id) WHERE t.order_id = ANY(%(orders)s) AND " + _AFTER
+    _VISIT + "FROM order_visits t JOIN vehicles v USING (vehicle_id) WHERE t.order_id = ANY(%(orders)s) AND " + _AFTER
 )
 VISITS_AT_ADDRESS: Final[LiteralString] = (
     """

@@ -68,7 +68,7 @@ def scope(cur: Cursor, fleet: str, since: datetime, until: datetime) -> Scope:
             UNION SELECT t.order_id FROM plans p JOIN plan_tasks t USING (vehicle_id, version)
                 WHERE p.fleet_id = %(fleet)s AND p.issued_at >= %(before)s AND p.issued_at < %(until)s
             UNION SELECT order_id FROM actions WHERE session_no = ANY(%(sessions)s)
-            UNION SELECT v.order_id FROM visits v JOIN orders USING (order_id, fleet_id) WHERE v.session_no = ANY(%(sessions)s)
+            UNION SELECT v.order_id FROM order_visits v JOIN orders USING (order_id, fleet_id) WHERE v.session_no = ANY(%(sessions)s)
             """,
             values,
         )
@@ -77,7 +77,7 @@ def scope(cur: Cursor, fleet: str, since: datetime, until: datetime) -> Scope:
         more = rows(
             cur,
             "SELECT session_no FROM actions WHERE order_id = ANY(%(orders)s) "
-            "UNION SELECT session_no FROM visits WHERE order_id = ANY(%(orders)s)",
+            "UNION SELECT session_no FROM order_visits WHERE order_id = ANY(%(orders)s)",
             values,
         )
         new = {r["session_no"] for r in more} - sessions

@@ -20,9 +20,10 @@ STORY: Final[LiteralString] = """
         UNION ALL
         SELECT v.arrived_at, 3, v.visit, 'visit.arrived', v.vehicle_id,
                jsonb_build_object('lat_deg', v.lat_e6 / 1e6, 'lon_deg', v.lon_e6 / 1e6, 'confidence', v.confidence)
-        FROM visits v WHERE v.order_id = %(order)s AND v.arrived_at IS NOT NULL
+        FROM order_visits v WHERE v.order_id = %(order)s AND v.arrived_at IS NOT NULL
         UNION ALL
-        SELECT v.left_at, 3, v.visit, 'visit.left', v.vehicle_id, '{}' FROM visits v WHERE v.order_id = %(order)s AND v.left_at IS NOT NULL
+        SELECT v.left_at, 3, v.visit, 'visit.left', v.vehicle_id, '{}'
+        FROM order_visits v WHERE v.order_id = %(order)s AND v.left_at IS NOT NULL
         UNION ALL
         SELECT a.at, 4, a.seq, 'driver.' || a.outcome, a.vehicle_id,
                jsonb_build_object('reason', a.reason, 'driver', a.driver_id, 'action', a.action, 'undoes', a.undoes)

@@ -14,7 +14,7 @@ from roundsman_hub.derive.told import ToldRow
 from roundsman_hub.store.db import Cursor
 from roundsman_wire.messages import Plan
 
-TABLES: Final = ("scans", "reports", "reorders", "risks", "driver_words", "proofs")
+TABLES: Final = ("scans", "reports", "reorders", "risks", "driver_words", "messages_shown", "proofs")
 
 
 def write(cur: Cursor, session_no: int, vehicle: str, fleet: str, rows: Sequence[ToldRow]) -> None:

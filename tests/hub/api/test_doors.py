@@ -32,6 +32,7 @@ DOORS: list[tuple[str, str, Permission]] = [
     ("GET", "/v1/depots", "fleet.read"),
     ("POST", "/v1/depots", "fleet.write"),
     ("GET", "/v1/live", "live.read"),
+    ("POST", "/v1/vehicles/v_1/messages", "drivers.write"),
     ("GET", "/v1/metrics", "metrics.read"),
     ("GET", "/v1/keys", "keys.write"),
 ]
