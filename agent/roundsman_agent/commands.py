@@ -38,7 +38,7 @@ class Commands:
         if until is not None and until < unit.clock.utc_ms():
             return [self._note("command refused", f"{command.verb} {command.command} came too late")]
         if command.verb == "diagnose":
-            return [unit.health()]
+            return [unit.care.health()]
         if command.verb == "message":
             new = unit.inbox.keep_message(Message(command=command, utc_ms=unit.clock.utc_ms()))
             return [self._note(f"message {command.command}", "is on the driver's screen")] if new else []

@@ -3,31 +3,33 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import signal
 import socket
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
-from roundsman_agent import AgentError, __version__, health, sampling
+from roundsman_agent import AgentError, __version__, health, sampling, vitals
 from roundsman_agent.basemap import Basemap
 from roundsman_agent.blobs import Blobs
+from roundsman_agent.care import LOOK_S
 from roundsman_agent.clock import Clock
 from roundsman_agent.config import AgentConfig
 from roundsman_agent.courier import Courier
 from roundsman_agent.ignition import MotionSource, open_motion
 from roundsman_agent.inbox import Inbox
 from roundsman_agent.journal import COMMIT_S, Journal
+from roundsman_agent.listening import Listening
 from roundsman_agent.outbox import Outbox
 from roundsman_agent.pipeline import Position
 from roundsman_agent.screen.state import View, moved, screen
 from roundsman_agent.screen.stream import Changes
-from roundsman_agent.sources import open_source
 from roundsman_agent.unit import Unit
 from roundsman_agent.uplink import NOW_S, Uplink
+from roundsman_agent.vigil import Vigil
 from roundsman_wire.messages import FACTS, TRACK, Now
 
 if TYPE_CHECKING:
@@ -65,6 +67,7 @@ class Daemon:
         self.config = config
         self._ended = ended
         self._stop = asyncio.Event()
+        self._vigil = Vigil("receiver", "journal", "store")
         self._motion = open_motion(config.motion_url) if config.motion_url else None
         self._started_s = time.monotonic()
         self._order = 0
@@ -90,7 +93,11 @@ class Daemon:
                 self._listener.close()
             raise
         self.journal = Journal(
-            self.outbox, self._store, on_commit=self._committed, every_s=COMMIT_S if config.time_base.factor == 1 else PRETEND_COMMIT_S
+            self.outbox,
+            self._store,
+            on_commit=self._committed,
+            every_s=COMMIT_S if config.time_base.factor == 1 else PRETEND_COMMIT_S,
+            alive=lambda: self._vigil.mark("journal"),
         )
         self.blobs = Blobs(config.store_dir / "blobs")
         self.unit = Unit(
@@ -103,6 +110,7 @@ class Daemon:
             on_change=self._changed,
             blobs=self.blobs,
         )
+        self._listening = Listening(config.receiver_url, self.unit, self._vigil)
         self.basemap = Basemap(config.store_dir / "map")
         self.uplink: Uplink | None = None
         self.courier: Courier | None = None
@@ -145,7 +153,9 @@ class Daemon:
             async with asyncio.TaskGroup() as group:
                 self.unit.begin()
                 health.give_back_memory()
-                tasks = [group.create_task(self._watch_receiver()), group.create_task(self.journal.run()), group.create_task(self._tick())]
+                tasks = [group.create_task(self._listening.run()), group.create_task(self.journal.run()), group.create_task(self._tick())]
+                if (watchdog_s := health.watchdog_every_s()) is not None:
+                    tasks.append(group.create_task(self._vigil.feed(self._store, watchdog_s)))
                 if self._motion is not None:
                     tasks.append(group.create_task(self._watch_motion(self._motion)))
                 if self._ended is not None:
@@ -178,10 +188,6 @@ class Daemon:
         async for engine in source.changes():
             self.unit.engine(engine, self.config.motion_url)
 
-    async def _watch_receiver(self) -> None:
-        async for item in open_source(self.config.receiver_url, self.clock):
-            self.unit.receive(item)
-
     async def _stop_when_drained(self, ended: asyncio.Event) -> None:
         """When the recording is over: until the hub has everything; without a broker, until it is on the disk."""
         await ended.wait()
@@ -192,27 +198,21 @@ class Daemon:
         self.stop()
 
     async def _tick(self) -> None:
-        watchdog_s = health.watchdog_every_s() or float("inf")
-        due = {"health": health.HEALTH_EVERY_S, "save": SAVE_S, "purge": 0.0, "watchdog": 0.0}
+        due = {"look": 0.0, "save": SAVE_S, "purge": 0.0}
         loop = asyncio.get_running_loop()
         while True:
             self.unit.tick()
             passed_s = time.monotonic() - self._started_s
-            if passed_s >= due["health"]:
-                self.unit.log_health()
-                due["health"] = passed_s + health.HEALTH_EVERY_S
+            if passed_s >= due["look"]:
+                self.unit.look(await asyncio.to_thread(vitals.read, self.config.store_dir))
+                due["look"] = passed_s + LOOK_S
             if passed_s >= due["save"]:
                 await loop.run_in_executor(self._store, self.outbox.save)
                 due["save"] = passed_s + SAVE_S
             if passed_s >= due["purge"]:
                 await loop.run_in_executor(self._store, self.outbox.purge)
                 due["purge"] = passed_s + PURGE_S
-            # The word goes out from here, after the loop and the store's thread have both answered: a stuck disk is a stuck unit.
-            if passed_s >= due["watchdog"] and watchdog_s < float("inf"):
-                await loop.run_in_executor(self._store, lambda: None)
-                health.tell_systemd("WATCHDOG=1")
-                due["watchdog"] = passed_s + watchdog_s
-            await asyncio.sleep(min(max(self.config.time_base.real_s(TICK_S), 1.0), watchdog_s))
+            await asyncio.sleep(max(self.config.time_base.real_s(TICK_S), 1.0))
 
     def _serve_screen(self, group: asyncio.TaskGroup) -> ScreenServer | None:
         if self._listener is None:
@@ -237,10 +237,12 @@ class Daemon:
 
     def _committed(self, facts_last: int, track_last: int) -> None:
         if self.uplink is not None:
+            self.uplink.resting = self.unit.board.duty == "off"
             self.uplink.grown(facts_last, track_last)
 
     def _changed(self, more_than_position: bool) -> None:
         self._changes.tell(more_than_position)
+        self._listening.heed_duty()
         at = self.unit.position
         if self.uplink is not None and at is not None and not more_than_position and sampling.tells(self.unit.policy, self._told, at):
             self.uplink.moved()
@@ -363,7 +365,7 @@ class Daemon:
             },
             "sent": {"frames": uplink.frames_sent if uplink else 0, "bytes": uplink.bytes_sent if uplink else 0},
             "rss_mb": health.rss_mb(),
-            "temperature_c": health.temperature_c(),
+            "temperature_c": unit.care.vitals.temperature_c,
         }
 
 
@@ -393,7 +395,7 @@ async def run(config: AgentConfig, *, ended: asyncio.Event | None = None, on_rea
     """
     daemon = Daemon(config, ended)
     loop = asyncio.get_running_loop()
-    with suppress(ValueError, RuntimeError):  # not the main thread: its caller stops it
+    with contextlib.suppress(ValueError, RuntimeError):  # not the main thread: its caller stops it
         for name in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(name, daemon.stop)
     if on_ready is not None:

@@ -1,4 +1,4 @@
-"""How the unit itself is: memory, disk, temperature, backlog; and the word to systemd that it is alive."""
+"""How the process itself is: its memory, its disk; and the word to systemd that it is alive."""
 
 from __future__ import annotations
 
@@ -8,11 +8,6 @@ import shutil
 import socket
 from contextlib import suppress
 from pathlib import Path
-from typing import Final
-
-HEALTH_EVERY_S: Final = 300.0
-"""About 60 kB a day on the wire; a technician looks at hours, not seconds."""
-_THERMAL: Final = Path("/sys/class/thermal/thermal_zone0/temp")
 
 
 def rss_mb() -> int:
@@ -30,14 +25,6 @@ def give_back_memory() -> None:
 def disk_free_mb(folder: Path) -> int:
     """Free space where the store is."""
     return shutil.disk_usage(folder).free // 1_048_576
-
-
-def temperature_c() -> float | None:
-    """Of the board, where it can be read."""
-    try:
-        return int(_THERMAL.read_text(encoding="ascii")) / 1000
-    except (OSError, ValueError):
-        return None
 
 
 def tell_systemd(state: str) -> None:

@@ -31,10 +31,20 @@ class Journal:
         Called with (newest fact, newest fix) after each commit.
     every_s : float
         Real seconds between commits of fixes.
+    alive : callable, optional
+        Called after each round of `run`: what waited is on the disk, or is known to have no room.
     """
 
-    def __init__(self, outbox: Outbox, store: Executor, *, on_commit: Callable[[int, int], None], every_s: float = COMMIT_S) -> None:
-        self._outbox, self._store, self._on_commit, self._every_s = outbox, store, on_commit, every_s
+    def __init__(
+        self,
+        outbox: Outbox,
+        store: Executor,
+        *,
+        on_commit: Callable[[int, int], None],
+        every_s: float = COMMIT_S,
+        alive: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._outbox, self._store, self._on_commit, self._every_s, self._alive = outbox, store, on_commit, every_s, alive
         self._facts: list[AnyEntry] = []
         self._rows: list[FixRow] = []
         self._lock = asyncio.Lock()
@@ -97,3 +107,4 @@ class Journal:
                 await asyncio.wait_for(self._hurry.wait(), self._every_s)
             self._hurry.clear()
             await self.flush()
+            self._alive()

@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import random
 import urllib.parse
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -44,7 +44,7 @@ class SourceError(AgentError):
     """The receiver's URL is not one that this agent reads."""
 
 
-def open_source(url: str, clock: Clock) -> AsyncIterator[Item]:
+def open_source(url: str, clock: Clock, alive: Callable[[], None] = lambda: None) -> AsyncGenerator[Item]:
     """Fixes of a receiver, as they come, and what there is to say about the receiver.
 
     Parameters
@@ -54,10 +54,12 @@ def open_source(url: str, clock: Clock) -> AsyncIterator[Item]:
         `file:///path.nmea[?rate=N]`: a recording, N times as fast as it was made, without `rate` as fast as it is read.
     clock : Clock
         The session's clock; a fix carries `mono_ms` of its arrival (of a recording: of its own time, from the first fix on).
+    alive : callable, optional
+        Called at least every half minute as long as it listens and its items are taken: also while a receiver is silent or gone.
 
     Returns
     -------
-    async iterator of Fix or SourceEvent
+    async generator of Fix or SourceEvent
         Endless, but for a file. Fixes are not judged yet: the pipeline does that.
 
     Raises
@@ -70,16 +72,16 @@ def open_source(url: str, clock: Clock) -> AsyncIterator[Item]:
     try:
         match parts.scheme:
             case "gpsd":
-                return _live(Gpsd(host=parts.hostname or "127.0.0.1", port=parts.port or 2947, device=parts.path), url, clock)
+                return _live(Gpsd(host=parts.hostname or "127.0.0.1", port=parts.port or 2947, device=parts.path), url, clock, alive)
             case "serial" if parts.path:
-                return _live(SerialLine(path=parts.path, baud=int(query.get("baud", "9600"))), url, clock)
+                return _live(SerialLine(path=parts.path, baud=int(query.get("baud", "9600"))), url, clock, alive)
             case "tcp" if parts.hostname and parts.port:
-                return _live(TcpLine(host=parts.hostname, port=parts.port), url, clock)
+                return _live(TcpLine(host=parts.hostname, port=parts.port), url, clock, alive)
             case "file" if parts.path:
                 rate = float(query["rate"]) if "rate" in query else None
                 if rate is not None and not rate > 0:
                     raise ValueError("rate is not more than 0")
-                return _recorded(Path(urllib.parse.unquote(parts.path)), rate, url, clock)
+                return _recorded(Path(urllib.parse.unquote(parts.path)), rate, url, clock, alive)
     except ValueError as error:
         raise SourceError(f"receiver {url!r}: {error}") from None
     raise SourceError(
@@ -153,10 +155,11 @@ class NmeaStream:
         self.held.close()
 
 
-async def _live(line: Gpsd | SerialLine | TcpLine, url: str, clock: Clock) -> AsyncGenerator[Item]:
+async def _live(line: Gpsd | SerialLine | TcpLine, url: str, clock: Clock, alive: Callable[[], None]) -> AsyncGenerator[Item]:
     """Open, read, and open again, for ever."""
     backoff_s = FIRST_BACKOFF_S
     while True:
+        alive()
         try:
             stream = await line.open()
         except Exception as error:  # gpsd-py3 raises bare Exception, IndexError, KeyError; pyserial its own; all mean: not now
@@ -164,7 +167,7 @@ async def _live(line: Gpsd | SerialLine | TcpLine, url: str, clock: Clock) -> As
         else:
             yield _event("open", clock, url)
             try:
-                async with contextlib.aclosing(_read(stream, url, clock)) as items:
+                async with contextlib.aclosing(_read(stream, url, clock, alive)) as items:
                     async for item in items:
                         if isinstance(item, Fix):
                             backoff_s = FIRST_BACKOFF_S
@@ -175,7 +178,7 @@ async def _live(line: Gpsd | SerialLine | TcpLine, url: str, clock: Clock) -> As
         backoff_s = min(backoff_s * 2, MAX_BACKOFF_S)
 
 
-async def _read(stream: NmeaStream | GpsdStream, url: str, clock: Clock) -> AsyncGenerator[Item]:
+async def _read(stream: NmeaStream | GpsdStream, url: str, clock: Clock, alive: Callable[[], None]) -> AsyncGenerator[Item]:
     """Items of one open line, until it is lost or silent for too long."""
     loop = asyncio.get_running_loop()
     heard = told_garbage = told_searching = loop.time()
@@ -183,6 +186,7 @@ async def _read(stream: NmeaStream | GpsdStream, url: str, clock: Clock) -> Asyn
     began_ms = clock.mono_ms()
     counted = without = 0
     while True:
+        alive()
         wait_s = PAUSE_S if stream.pending else SILENT_S
         chunk: bytes | None = None
         try:
@@ -228,7 +232,7 @@ async def _read(stream: NmeaStream | GpsdStream, url: str, clock: Clock) -> Asyn
             counted, told_garbage = stream.bad, loop.time()
 
 
-async def _recorded(path: Path, rate: float | None, url: str, clock: Clock) -> AsyncGenerator[Item]:
+async def _recorded(path: Path, rate: float | None, url: str, clock: Clock, alive: Callable[[], None]) -> AsyncGenerator[Item]:
     """A recording. Its fixes lie on the session's clock as they lay in life, whatever the rate."""
     try:
         data = await asyncio.to_thread(path.read_bytes)
@@ -249,6 +253,7 @@ async def _recorded(path: Path, rate: float | None, url: str, clock: Clock) -> A
             at_ms += 1000
         wait_s = 0.0 if rate is None else started_s + at_ms / 1000 / rate - loop.time()
         await asyncio.sleep(max(wait_s, 0.0))
+        alive()
         mono_ms = MonoMs(started_ms + at_ms)
         without += epoch.position is None
         if without and (epoch.position is not None or not searching):

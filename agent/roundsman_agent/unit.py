@@ -10,9 +10,10 @@ import logging
 from collections.abc import Callable, Sequence
 from typing import Final, TypedDict
 
-from roundsman_agent import __version__, board, health, pipeline
+from roundsman_agent import __version__, board, pipeline
 from roundsman_agent.blobs import Blobs
 from roundsman_agent.board import Board, DutyState
+from roundsman_agent.care import Care
 from roundsman_agent.clock import Clock
 from roundsman_agent.commands import Commands
 from roundsman_agent.config import SamplingMode
@@ -25,15 +26,14 @@ from roundsman_agent.pipeline import DutyChanged, EngineChanged, PipelineConfig,
 from roundsman_agent.rounds import Rounds
 from roundsman_agent.sampling import Policy
 from roundsman_agent.times import best_utc_ms
+from roundsman_agent.vitals import Vitals
 from roundsman_agent.work import Work
 from roundsman_core.geo import LatLon
 from roundsman_wire.messages import (
-    TRACK,
     AnyEntry,
     Crossing,
     Duty,
     FixRow,
-    Health,
     Note,
     Plan,
     PlanStop,
@@ -96,10 +96,12 @@ class Unit:
         self._caught_up_mono_ms = clock.mono_ms()
         self._on_change = on_change
         self._inputs = asyncio.Lock()
+        self._ending = False
         self._receipts: set[tuple[int, str, ReceiptState]] = set()
         self.blobs = blobs
         self.rounds = Rounds(self)
         self._commands = Commands(self)
+        self.care = Care(self)
         self._configure()
 
     def begin(self) -> None:
@@ -200,7 +202,11 @@ class Unit:
             entry = make()
             if entry is None:
                 return
-            await self.journal.write([entry])
+            self._ending = isinstance(entry, Duty) and entry.duty == "off"
+            try:
+                await self.journal.write([entry])
+            finally:
+                self._ending = False
             self.board = board.step(self.board, entry)
             if isinstance(entry, Duty):
                 self._step(DutyChanged(duty=entry.duty, mono_ms=entry.mono_ms, utc_ms=entry.utc_ms))
@@ -283,7 +289,9 @@ class Unit:
     # ── the receiver, and time ──────────────────────────────────────────────────────────────────────────────────────
 
     def receive(self, item: Fix | SourceEvent) -> None:
-        """A fix, or news of the receiver."""
+        """A fix, or news of the receiver. The shift ends with the driver's tap: what comes while that is being written is not taken."""
+        if self._ending and isinstance(item, Fix):
+            return
         if isinstance(item, SourceEvent) and item.kind != "garbage":
             self.receiver = f"{item.kind}: {item.text}" if item.text else item.kind
         elif isinstance(item, Fix):
@@ -342,30 +350,15 @@ class Unit:
             self._record([Note(**self.instant(), topic="fences stepped over", text="; ".join(wrong)[:1000])])
         self._step(changed)
 
-    def health(self) -> Health:
-        """The unit's state as a fact."""
-        backlog = self.outbox.backlog()
-        rejected = {**self.pipeline.rejected}
-        if self.journal.fixes_without_room:
-            rejected["store full"] = self.journal.fixes_without_room
-        return Health(
-            **self.instant(),
-            agent_version=__version__,
-            backlog_facts=backlog[0],
-            backlog_track=backlog[TRACK],
-            oldest_unsent_s=(self.clock.mono_ms() - self._caught_up_mono_ms) // 1000 if any(backlog.values()) else 0,
-            disk_free_mb=health.disk_free_mb(self.outbox.path.parent),
-            rss_mb=health.rss_mb(),
-            fixes_accepted=self.pipeline.accepted,
-            rejected=rejected,
-            receiver=self.receiver,
-            temperature_c=health.temperature_c(),
-            blobs_waiting=self.blobs_waiting(),
-        )
+    def oldest_unsent_s(self) -> int:
+        """For how long something has waited for the hub."""
+        return (self.clock.mono_ms() - self._caught_up_mono_ms) // 1000 if any(self.outbox.backlog().values()) else 0
 
-    def log_health(self) -> None:
-        """Log the unit's state."""
-        self._record([self.health()])
+    def look(self, seen: Vitals) -> None:
+        """A new look at the board; logged when it is time, or matters."""
+        told = self.care.look(seen)
+        if told is not None:
+            self._record([told])
 
     def presence(self) -> Presence:
         """What to say of this van on a connection."""

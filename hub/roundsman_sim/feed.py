@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import fcntl
 import os
 import shutil
 import socket
+import termios
 import tty
 from collections import deque
 from pathlib import Path
@@ -81,6 +83,7 @@ class SerialFeed:
         self._master, self._slave = os.openpty()
         tty.setraw(self._slave)
         os.set_blocking(self._master, False)
+        fcntl.ioctl(self._master, termios.TIOCPKT, b"\1\0\0\0")
         self.device = os.ttyname(self._slave)
         self.url = f"serial://{self.device}?baud=115200"
         self._waiting: deque[bytes] = deque()
@@ -90,6 +93,17 @@ class SerialFeed:
 
     async def start(self) -> None:
         self._loop = asyncio.get_running_loop()
+        self._loop.add_reader(self._master, self._told)
+
+    def _told(self) -> None:
+        """Whoever opens a line throws away what came before: a real one has kept nothing for it."""
+        try:
+            word = os.read(self._master, 1024)
+        except OSError:
+            return
+        if word and word[0] & termios.TIOCPKT_FLUSHREAD:
+            self._waiting.clear()
+            self._bytes = 0
 
     def send(self, data: bytes) -> None:
         if self._bytes + len(data) > SERIAL_KEEPS:
@@ -102,6 +116,7 @@ class SerialFeed:
 
     def _flush(self) -> None:
         """Write what the line takes; the rest when it takes more."""
+        self._told()
         while self._waiting:
             data = self._waiting[0]
             try:
@@ -121,6 +136,7 @@ class SerialFeed:
     async def stop(self) -> None:
         if self._loop is not None:
             self._loop.remove_writer(self._master)
+            self._loop.remove_reader(self._master)
         for end in (self._master, self._slave):
             with contextlib.suppress(OSError):
                 os.close(end)
