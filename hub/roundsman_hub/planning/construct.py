@@ -2,17 +2,20 @@
 
 Cheapest insertion looks at every place on every route, which no one can wait for from a thousand tasks on. Here a task is tried only
 before and after the neighbours that are planned already, and whether it fits is one comparison: each stop knows the latest start
-from which the rest of its route is still in time (Savelsbergh 1992). Vans and tasks that need more than that are left to the insertion.
+from which the rest of its route is still in time (Savelsbergh 1992). Drivers' pauses are put in roughly, as soon as they are due; what the
+judge's own walk then finds wrong is taken out again. Vans and tasks that need more than that are left to the insertion.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
+from roundsman_hub.planning.duty import DRIVE_S, REST_S
 from roundsman_hub.planning.fleet import Van
 from roundsman_hub.planning.lookups import Prices, Stop
 from roundsman_hub.planning.row import plain_van
@@ -42,7 +45,7 @@ def construct(ground: Ground, routes: Mapping[VehicleId, Sequence[str]], tasks: 
     """
     out = {vehicle: list(route) for vehicle, route in routes.items()}
     work = [task for task in tasks if _simple(ground, task)]
-    fleet = [van for van in ground.problem.vans if not out.get(van.vehicle) and van.at_depot and plain_van(ground, van)]
+    fleet = [van for van in ground.problem.vans if not out.get(van.vehicle) and van.at_depot and _nearly_plain(ground, van)]
     kinds = {(van.profile, van.start_place, van.end_place, van.depot, van.end_depot) for van in fleet}
     if not work or not fleet:
         return out
@@ -51,10 +54,25 @@ def construct(ground: Ground, routes: Mapping[VehicleId, Sequence[str]], tasks: 
         builder = _Builder(ground, vans, work)
         builder.fill()
         for van, route in builder.built():
-            out[van.vehicle] = route
+            out[van.vehicle] = _allowed(ground, van, route) if van.breaks or van.hours else route
         planned = {task for route in out.values() for task in route}
         work = [task for task in work if task.task not in planned]
     return out
+
+
+def _nearly_plain(ground: Ground, van: Van) -> bool:
+    return plain_van(ground, replace(van, breaks=(), hours=None) if van.breaks or van.hours else van)
+
+
+def _allowed(ground: Ground, van: Van, route: list[TaskId]) -> list[TaskId]:
+    """The route without what makes it late, or longer than its driver may work: stop by stop from the end."""
+    while route:
+        walk = ground.walk(van, route)
+        if not walk.lateness_s and walk.excess.within(ground.allowed[van.vehicle]):
+            return route
+        late = next((at for at, visit in enumerate(walk.visits) if visit.lateness_s), len(route) - 1)
+        route = [*route[:late], *route[late + 1 :]]
+    return route
 
 
 def _simple(ground: Ground, task: Task) -> bool:
@@ -154,10 +172,7 @@ class _Builder:
                 price = self._price(route, node, position)
                 if price is not None and (best is None or price < best[0]):
                     best = price, position, route
-        if best is None:
-            return False
-        self._put(best[2], node, best[1])
-        return True
+        return best is not None and self._put(best[2], node, best[1])
 
     def _anywhere(self, node: int) -> bool:
         found = [
@@ -170,8 +185,7 @@ class _Builder:
         if not found:
             return False
         _, number, position = min(found)
-        self._put(self.routes[number], node, position)
-        return True
+        return self._put(self.routes[number], node, position)
 
     def _new_route(self, node: int) -> bool:
         for index, van in enumerate(self.vans):
@@ -182,10 +196,10 @@ class _Builder:
                 self._times(route)
                 if self._price(route, node, 0) is None:
                     continue
-                del self.vans[index]
-                self.routes.append(route)
-                self._put(route, node, 0)
-                return True
+                if self._put(route, node, 0):
+                    del self.vans[index]
+                    self.routes.append(route)
+                    return True
         return False
 
     def _fits(self, route: _Route, node: int) -> bool:
@@ -218,24 +232,58 @@ class _Builder:
         longer_s = to_s + on_s - skipped_s + (begins - leaves - to_s) // 2
         return (metres[before][place] + metres[place][after] - skipped_m) * prices.metre + longer_s * max(prices.second, 1)
 
-    def _put(self, route: _Route, node: int, position: int) -> None:
+    def _put(self, route: _Route, node: int, position: int) -> bool:
+        """Put the task there, unless a pause that moves with it makes somebody late."""
         route.nodes.insert(position, node)
+        if not self._times(route):
+            del route.nodes[position]
+            self._times(route)
+            return False
         route.load = tuple(map(int.__add__, route.load, self.work[node].load))
         self.route_of[node] = route
-        self._times(route)
+        return True
 
-    def _times(self, route: _Route) -> None:
+    def _times(self, route: _Route) -> bool:
+        """Walk the route both ways: when each stop is left (a pause that follows it included), and when it must be begun at the latest.
+
+        False where somebody would be late.
+        """
         seconds, place, window, stay = self.seconds, self.place, self.window, self.stay
-        clock, at = route.van.start_s, self.start
-        route.after_s = []
-        for node in route.nodes:
-            clock = max(clock + seconds[at][place[node]], window[node][0]) + stay[node]
-            at = place[node]
+        van, clock, at = route.van, route.van.start_s, self.start
+        hours, due, fine = van.hours, list(van.breaks), True
+        to_break_s, driving_s = (hours.to_break_s, hours.driving_s) if hours else (NEVER, NEVER)
+        route.after_s, pauses = [], []
+        for index in range(len(route.nodes) + 1):
+            node = route.nodes[index] if index < len(route.nodes) else -1
+            to, stays = (place[node], stay[node]) if node >= 0 else (self.end, 0)
+            leg_s, pause_s = seconds[at][to], 0
+            if due and (clock >= due[0].earliest_s or clock + leg_s + stays > due[0].latest_s):
+                if clock > due[0].latest_s:
+                    fine = False
+                pause_s = max(clock, due[0].earliest_s) - clock + due[0].duration_s
+                if hours and due[0].duration_s >= REST_S[hours.rule]:
+                    to_break_s = DRIVE_S[hours.rule]
+                del due[0]
+            if hours and leg_s > to_break_s:
+                pause_s, to_break_s = pause_s + REST_S[hours.rule], DRIVE_S[hours.rule]
+            to_break_s, driving_s, clock = to_break_s - leg_s, driving_s - leg_s, clock + pause_s
+            pauses.append(pause_s)
+            if index:
+                route.after_s[-1] = clock
+            if node < 0:
+                break
+            opens, closes = window[node]
+            clock = max(clock + leg_s, opens)
+            fine = fine and clock <= closes
+            clock, at = clock + stays, to
             route.after_s.append(clock)
-        latest, after = self.ground.home_s[route.van.vehicle], self.end
+        home_s = self.ground.home_s[van.vehicle] if hours is None else min(self.ground.home_s[van.vehicle], van.start_s + hours.duty_s)
+        latest, after = home_s, self.end
         route.latest_s = [latest]
-        for node in reversed(route.nodes):
-            latest = min(window[node][1], latest - seconds[place[node]][after] - stay[node])
+        for index in range(len(route.nodes) - 1, -1, -1):
+            node = route.nodes[index]
+            latest = min(window[node][1], latest - seconds[place[node]][after] - stay[node] - pauses[index + 1])
             after = place[node]
             route.latest_s.append(latest)
         route.latest_s.reverse()
+        return fine and driving_s >= 0 and clock + seconds[at][self.end] <= home_s

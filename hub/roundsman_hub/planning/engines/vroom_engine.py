@@ -38,8 +38,10 @@ LATEST_S: Final = 100_000_000
 """A time that never comes; VROOM counts hundredths of a second."""
 TOP: Final = 100
 """VROOM's highest priority."""
+MENDING: Final = 5
+"""How thoroughly a plan in hand is mended: the most there is, until the time is over."""
 STOPS_PER_SECOND: Final = ((5, 60), (3, 150), (1, 400))
-"""How thoroughly: (level, up to how many stops for each second of budget). Levels 5 / 1 at n = 257 took 68 s / 8 s from nothing, and
+"""How thoroughly from nothing: (level, up to how many stops for each second of budget). Levels 5 / 1 at n = 257 took 68 s / 8 s, and
 1.3 s at level 5 from a plan in hand."""
 
 
@@ -58,7 +60,7 @@ def solve(problem: Problem, warm: Plan, budget_s: float, seed: int) -> Plan:
         left_s = until - budget.seconds()
         if left_s <= 0:
             break
-        level = next((level for level, stops in STOPS_PER_SECOND if len(model.tasks) <= stops * left_s), 0)
+        level = MENDING if given else next((level for level, stops in STOPS_PER_SECOND if len(model.tasks) <= stops * left_s), 0)
         try:
             found = model.input(given).solve(exploration_level=level, nb_threads=1, timeout=timedelta(seconds=max(left_s, 0.001)))
         except (vroom._vroom.VroomInputException, RuntimeError):

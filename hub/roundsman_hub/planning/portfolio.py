@@ -1,0 +1,309 @@
+"""All searches together, on as many processes as there are: who searches what for how long, and what one finds the others begin with.
+
+- a plan to mend (most of it is in hand already) goes to VROOM first, which is the quickest at that;
+- what only some engine knows is searched by those that know it (`engines.turns`), the exact one last;
+- up to `WHOLE` stops for each second of budget everybody searches the whole problem, with another seed each, and begins every round with
+  the best plan that anybody found; larger ones are searched in parts (`decompose`), dealt anew each round.
+
+Every engine is in a process of its own, with limits on time and memory; threads only wait for them. A cluster takes the parts through
+the same `concurrent.futures.Executor`.
+"""
+
+from __future__ import annotations
+
+import functools
+import queue
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Executor, Future, ThreadPoolExecutor, wait
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
+from typing import Final
+
+from roundsman_hub.planning.construct import construct
+from roundsman_hub.planning.decompose import Part, merged, parts
+from roundsman_hub.planning.engines import Engine, budget, needed
+from roundsman_hub.planning.engines.process import EngineProcess
+from roundsman_hub.planning.evaluate import judge
+from roundsman_hub.planning.insertion import insert, repair
+from roundsman_hub.planning.problem import Plan, Problem, Verdict, is_task
+from roundsman_hub.planning.solve import Decision, decide
+from roundsman_hub.planning.walk import Ground
+
+ENGINES: Final = ("pyvrp", "vroom", "ortools", "ruin")
+"""In the order of preference; the last one knows everything."""
+WHOLE: Final = (400, 8.0)
+"""Up to so many stops a problem is searched whole, and up to so many for each second of search."""
+ROUNDS: Final = 3
+"""How often searches of the whole problem compare what they have."""
+PART_S: Final = (0.7, 6.0)
+"""Least and most seconds for a part in one round."""
+IN_HAND: Final = 0.7
+"""A plan that serves so much of the work before anything was inserted is mended, not made."""
+MENDING: Final = 0.5
+"""VROOM's share of the time where a plan is mended; mostly it needs less."""
+FEW: Final = 40
+"""Up to here every new task is inserted by regret, which is dearer to compute and better."""
+FIRST: Final = 0.15
+"""VROOM's share of the time where it makes the first plan: of many shipments, for which insertion tries every pair of places."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Progress:
+    """The best plan so far. `at_s`: seconds of search; `by`: who found it."""
+
+    at_s: float
+    by: str
+    cost_cents: int
+    routes: int
+    unassigned: int
+    plan: Plan
+
+
+OnProgress = Callable[[Progress], None]
+
+
+def first_plan(problem: Problem) -> Plan:
+    """What there is to begin with: the plan in hand, mended; for much new work one made quickly."""
+    if any(problem.current.values()) or len(problem.tasks) <= FEW:
+        return repair(problem)
+    ground = Ground(problem)
+    routes = construct(ground, {van.vehicle: [task for task in van.frozen if task in ground.tasks] for van in problem.vans}, problem.tasks)
+    served = {step for route in routes.values() for step in route}
+    unassigned = {task: "not looked at yet" for task in ground.tasks if task not in served}
+    return insert(problem, Plan(routes={van: tuple(route) for van, route in routes.items()}, unassigned=unassigned))
+
+
+def search(
+    problem: Problem,
+    warm: Plan | None,
+    budget_s: float,
+    seed: int,
+    *,
+    processes: int = 1,
+    on_progress: OnProgress | None = None,
+    executor: Executor | None = None,
+    engines: Sequence[Engine] | None = None,
+) -> Decision:
+    """The best plan within the budget.
+
+    Parameters
+    ----------
+    problem : Problem
+        What is to be planned.
+    warm : Plan, optional
+        Where to start; by default `first_plan`, whose time is part of the budget.
+    budget_s : float
+        Seconds of search.
+    seed : int
+        Of all searches.
+    processes : int
+        How many search at once on this machine.
+    on_progress : callable, optional
+        Told each time that a better plan is there: it can be taken at any moment.
+    executor : Executor, optional
+        Searches the parts of large problems elsewhere (see `cluster`), instead of this machine's processes.
+    engines : sequence of Engine, optional
+        Search with these, in this thread, instead of processes of their own.
+    """
+    began = budget.seconds()
+    hurry = warm is None
+    ground = Ground(problem)
+    bare = hurry and _bare(problem)
+    start = _nothing(ground) if bare else first_plan(problem) if warm is None else warm
+    stands = Decision(plan=start, verdict=judge(ground, start), by="repaired", gain_cents=0, note="no search")
+    board = _Board(ground, stands, began, on_progress)
+    if budget_s <= 0 or not problem.tasks or not problem.vans:
+        return stands
+    until = began + budget_s
+    with ExitStack() as open_ones:
+        pool = open_ones.enter_context(_pool(processes, engines))
+        if bare:
+            found = pool.run(problem, start, FIRST * budget_s, seed, only="vroom")
+            board.offer(found.plan, found.verdict, found.by, found.note)
+        elif not hurry or any(problem.current.values()):
+            _mend(pool, board, until, seed)
+        stops = sum(1 for route in board.best.plan.routes.values() for step in route if is_task(step)) + len(start.unassigned)
+        left_s = until - budget.seconds()
+        if executor is not None or stops > max(WHOLE[0], WHOLE[1] * left_s):
+            _in_parts(pool, board, until, seed, executor)
+        else:
+            _whole(pool, board, until, seed)
+    return board.best
+
+
+def _bare(problem: Problem) -> bool:
+    """Nothing is planned yet, and most of it is shipments, of a kind that VROOM can place."""
+    shipped = sum(task.shipment is not None for task in problem.tasks)
+    held = any(task.on_board is not None for task in problem.tasks) or any(van.frozen or van.reloads for van in problem.vans)
+    return not held and not any(problem.current.values()) and shipped > max(FEW, len(problem.tasks) // 2)
+
+
+def _nothing(ground: Ground) -> Plan:
+    return Plan(routes=dict.fromkeys(ground.vans, ()), unassigned=dict.fromkeys(ground.tasks, "not looked at yet"))
+
+
+def cluster(address: str) -> Executor:
+    """The machines of a Dask cluster as an executor, by the address of its scheduler.
+
+    Raises
+    ------
+    ValueError
+        Dask is not installed here.
+    """
+    try:
+        from dask.distributed import Client  # type: ignore[import-not-found, unused-ignore]
+    except ImportError as error:
+        raise ValueError("a cluster by address needs dask's `distributed` on this machine and on the cluster's") from error
+    found: Executor = Client(address).get_executor()
+    return found
+
+
+class _Board:
+    """The best plan so far, and who is told of it."""
+
+    def __init__(self, ground: Ground, stands: Decision, began: float, on_progress: OnProgress | None) -> None:
+        self.ground, self.best, self.began, self.on_progress = ground, stands, began, on_progress
+        self.start = stands
+        self._tell()
+
+    def _tell(self) -> None:
+        if self.on_progress is not None:
+            plan = self.best.plan
+            self.on_progress(
+                Progress(
+                    at_s=budget.seconds() - self.began,
+                    by=self.best.by,
+                    cost_cents=self.best.verdict.cost_cents,
+                    routes=sum(1 for route in plan.routes.values() if route),
+                    unassigned=len(plan.unassigned),
+                    plan=plan,
+                )
+            )
+
+    def offer(self, plan: Plan, verdict: Verdict, by: str, note: str) -> bool:
+        """Take a plan if it is better than what stands."""
+        better = bool(self.best.verdict.violations) or verdict.cost_cents < self.best.verdict.cost_cents
+        if verdict.violations or not better:
+            self.best = replace(self.best, note=note)
+            return False
+        gain = self.start.verdict.cost_cents - verdict.cost_cents
+        self.best = Decision(plan=plan, verdict=verdict, by=by, gain_cents=gain, note=note)
+        self._tell()
+        return True
+
+
+class _Pool:
+    """Sets of engines, one for each that search at once."""
+
+    def __init__(self, sets: Sequence[Sequence[Engine]]) -> None:
+        self.count = len(sets)
+        self._free: queue.SimpleQueue[Sequence[Engine]] = queue.SimpleQueue()
+        for engines in sets:
+            self._free.put(engines)
+        self._threads = ThreadPoolExecutor(self.count) if self.count > 1 else None
+
+    def run(self, problem: Problem, plan: Plan, budget_s: float, seed: int, only: str | None = None) -> Decision:
+        """Search with a set of engines that is free."""
+        engines = self._free.get()
+        try:
+            chosen = [engine for engine in engines if engine.name == only] if only else engines
+            return decide(problem, plan, budget_s, seed, engine=chosen)
+        finally:
+            self._free.put(engines)
+
+    def submit(self, problem: Problem, plan: Plan, budget_s: float, seed: int) -> Future[Decision]:
+        """`run`, not waited for; alone it is run at once."""
+        if self._threads is not None:
+            return self._threads.submit(self.run, problem, plan, budget_s, seed)
+        done: Future[Decision] = Future()
+        done.set_result(self.run(problem, plan, budget_s, seed))
+        return done
+
+    def close(self) -> None:
+        if self._threads is not None:
+            self._threads.shutdown()
+
+
+@contextmanager
+def _pool(processes: int, engines: Sequence[Engine] | None) -> Iterator[_Pool]:
+    with ExitStack() as open_ones:
+        if engines is not None:
+            pool = _Pool([engines])
+        else:
+            pool = _Pool([[open_ones.enter_context(EngineProcess(name)) for name in ENGINES] for _ in range(max(processes, 1))])
+        try:
+            yield pool
+        finally:
+            pool.close()
+
+
+def _mend(pool: _Pool, board: _Board, until: float, seed: int) -> None:
+    """A plan in hand, mended by the engine that is quickest at it."""
+    problem, plan = board.ground.problem, board.best.plan
+    in_hand = {step for route in problem.current.values() for step in route}
+    served = sum(1 for task in problem.tasks if task.task in in_hand)
+    if served >= IN_HAND * len(problem.tasks) and not {"reloads", "traffic"} & needed(problem, board.best.verdict):
+        found = pool.run(problem, plan, MENDING * (until - budget.seconds()), seed, only="vroom")
+        board.offer(found.plan, found.verdict, found.by, found.note)
+
+
+def _whole(pool: _Pool, board: _Board, until: float, seed: int) -> None:
+    """Everybody searches everything, and goes on from the best."""
+    rounds = ROUNDS if pool.count > 1 else 2 if board.on_progress is not None else 1
+    for number in range(rounds):
+        left_s = until - budget.seconds()
+        if left_s <= 0:
+            return
+        seconds = left_s / (rounds - number)
+        asked = [pool.submit(board.ground.problem, board.best.plan, seconds, seed + 1000 * number + at) for at in range(pool.count)]
+        for answer in asked:
+            found = answer.result()
+            board.offer(found.plan, found.verdict, found.by, found.note)
+
+
+def _in_parts(pool: _Pool, board: _Board, until: float, seed: int, executor: Executor | None) -> None:
+    """Round after round: deal the routes into neighbourhoods, search them, put them together."""
+    number = 0
+    while (left_s := until - budget.seconds()) > PART_S[0] / 2:
+        dealt = parts(board.ground, board.best.plan, seed + number)
+        if not dealt:
+            _whole(pool, board, until, seed)
+            return
+        at_once = len(dealt) if executor is not None else pool.count
+        for first in range(0, len(dealt), at_once):
+            left_s = until - budget.seconds()
+            if left_s <= 0:
+                return
+            turns_left = -(-(len(dealt) - first) // at_once)
+            rounds_left = max(1, round(left_s / (turns_left * 2 * PART_S[0])))
+            seconds = min(max(left_s / (turns_left * min(rounds_left, 4)), PART_S[0]), PART_S[1], left_s)
+            some = dealt[first : first + at_once]
+            if executor is not None:
+                asked = [executor.submit(search_part, part.problem, part.plan, seconds, seed + number) for part in some]
+            else:
+                asked = [pool.submit(part.problem, part.plan, seconds, seed + number) for part in some]
+            wait(asked)
+            _take(board, [(part, answer.result()) for part, answer in zip(some, asked, strict=True)])
+        number += 1
+
+
+def _take(board: _Board, answers: Sequence[tuple[Part, Decision]]) -> None:
+    plan = board.best.plan
+    better = [(part, found) for part, found in answers if found.gain_cents > 0]
+    for part, found in better:
+        plan = merged(board.ground, plan, part, found.plan)
+    if better:
+        taken = board.offer(plan, judge(board.ground, plan), better[0][1].by, f"{len(better)} parts better")
+        if not taken and len(better) > 1:
+            for one in better:
+                _take(board, [one])
+
+
+@functools.cache
+def _own_engines() -> tuple[EngineProcess, ...]:
+    return tuple(EngineProcess(name) for name in ENGINES)
+
+
+def search_part(problem: Problem, plan: Plan, budget_s: float, seed: int) -> Decision:
+    """One part's search on a machine of a cluster; its engines are kept for the next part."""
+    return decide(problem, plan, budget_s, seed, engine=_own_engines())
