@@ -67,8 +67,8 @@ def _measure(db: Database, home: Path, say: Callable[[str], None]) -> list[Row]:
     with db.transaction() as cur:
         depot = fleet.add_depot(cur, fleet_id, name="Depot", address="", lat_e6=CENTRE.lat_e6, lon_e6=CENTRE.lon_e6)
         for number in range(VANS):
-            shift = {"shift_start": now, "shift_end": now + timedelta(hours=9)}
-            fleet.add_vehicle(cur, fleet_id, name=f"Van {number}", depot_id=depot, driver_id=None, capacity=40, **shift)
+            name, end = f"Van {number}", now + timedelta(hours=9)
+            fleet.add_vehicle(cur, fleet_id, name=name, depot_id=depot, driver_id=None, capacity=40, shift_start=now, shift_end=end)
     planner = Planner(db, GreatCircle(), open_pki(home / "pki").signer(), clock, issued=lambda: None)
 
     def order(priority: int) -> None:

@@ -29,6 +29,7 @@ from roundsman_hub.api import (
     solving,
     talk,
     tracks,
+    vehicles_csv,
 )
 from roundsman_hub.api.desk import AtDesk, Desk
 from roundsman_hub.api.problems import ProblemDocument, documented
@@ -176,7 +177,7 @@ def create_app(settings: Settings, db: Database, clock: Clock, geocoder: Geocode
             )
         return Health(status="ready")
 
-    for room in (fleet, orders, proofs, live_doors, talk, tracks, history, numbers, keys_doors, solving, customer, pages):
+    for room in (vehicles_csv, fleet, orders, proofs, live_doors, talk, tracks, history, numbers, keys_doors, solving, customer, pages):
         app.include_router(room.router)
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]  # FastAPI's own way to extend the document
     return app

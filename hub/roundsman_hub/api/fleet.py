@@ -11,6 +11,7 @@ from roundsman_hub.api import models as m
 from roundsman_hub.api.desk import AtDesk, FleetReader, FleetWriter
 from roundsman_hub.api.once import OnlyOnce
 from roundsman_hub.api.problems import Problem, documented, not_found
+from roundsman_hub.api.terms import Terms, stored
 from roundsman_hub.replan import revision
 from roundsman_hub.store import fleet as store
 from roundsman_hub.store.db import Cursor
@@ -25,14 +26,21 @@ def _next(found: list[Row], limit: int, key: str) -> str | None:
     return found[-1][key] if len(found) == limit else None
 
 
+def fleet_out(r: Row) -> m.Fleet:
+    """The fleet as it goes over HTTP."""
+    return m.Fleet(fleet=r["fleet_id"], name=r["name"], timezone=r["timezone"], planning=r["planning"])
+
+
 def depot_out(r: Row) -> m.Depot:
     """A depot as it goes over HTTP."""
-    return m.Depot(depot=r["depot_id"], name=r["name"], address=r["address"], lat_deg=r["lat_e6"] / 1e6, lon_deg=r["lon_e6"] / 1e6)
+    return m.Depot(
+        depot=r["depot_id"], name=r["name"], address=r["address"], lat_deg=r["lat_e6"] / 1e6, lon_deg=r["lon_e6"] / 1e6, terms=r["terms"]
+    )
 
 
 def driver_out(r: Row) -> m.Driver:
     """A driver as it goes over HTTP."""
-    return m.Driver(driver=r["driver_id"], name=r["name"], phone=r["phone"])
+    return m.Driver(driver=r["driver_id"], name=r["name"], phone=r["phone"], terms=r["terms"])
 
 
 def vehicle_out(r: Row) -> m.Vehicle:
@@ -45,6 +53,7 @@ def vehicle_out(r: Row) -> m.Vehicle:
         capacity=r["capacity"],
         shift_start=r["shift_start"],
         shift_end=r["shift_end"],
+        terms=r["terms"],
     )
 
 
@@ -96,6 +105,12 @@ def _places(changes: dict[str, Any]) -> dict[str, Any]:
     return changes
 
 
+def _with_terms(changes: dict[str, Any], key: str, terms: Terms | None) -> dict[str, Any]:
+    """What binds plans, as the database keeps it; nothing where it was not said."""
+    changes.pop(key, None)
+    return changes if terms is None else {**changes, key: stored(terms)}
+
+
 def _no_nulls(changes: dict[str, Any], *, but: frozenset[str] = frozenset()) -> dict[str, Any]:
     """What a PATCH said, without nulls that mean nothing."""
     return {field: value for field, value in changes.items() if value is not None or field in but}
@@ -109,18 +124,20 @@ def get_fleet(desk: AtDesk, caller: FleetReader) -> m.Fleet:
     """The fleet that the key belongs to."""
     with desk.db.tenant(caller.fleet) as cur:
         r = store.fleet(cur, caller.fleet)
-    return m.Fleet(fleet=r["fleet_id"], name=r["name"], timezone=r["timezone"])
+    return fleet_out(r)
 
 
 @router.patch("/fleets/me")
 def patch_fleet(change: m.FleetChange, desk: AtDesk, caller: FleetWriter) -> m.Fleet:
-    """Change the fleet's name or time zone."""
-    changes = _no_nulls(change.model_dump(exclude_unset=True))
+    """Change the fleet's name, its time zone, or what its plans keep; then every depot is planned anew."""
+    changes = _with_terms(_no_nulls(change.model_dump(exclude_unset=True)), "planning", change.planning)
     _known_zone(changes.get("timezone"))
     with desk.db.tenant(caller.fleet) as cur:
         store.change_fleet(cur, caller.fleet, changes)
-        r = store.fleet(cur, caller.fleet)
-    return m.Fleet(fleet=r["fleet_id"], name=r["name"], timezone=r["timezone"])
+        if "planning" in changes:
+            for depot in rows(cur, store.LIST_DEPOTS, ("", 500)):
+                revision.bump(cur, depot["depot_id"], "the fleet's rules changed", clock=desk.clock)
+        return fleet_out(store.fleet(cur, caller.fleet))
 
 
 # ── depots ───────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -139,7 +156,7 @@ def post_depot(new: m.NewDepot, once: OnlyOnce, caller: FleetWriter) -> Response
     """Make a depot."""
 
     def work(cur: Cursor) -> m.Depot:
-        depot_id = store.add_depot(cur, caller.fleet, **_places(new.model_dump()))
+        depot_id = store.add_depot(cur, caller.fleet, **_with_terms(_places(new.model_dump()), "terms", new.terms))
         return depot_out(_must(store.depot(cur, depot_id)))
 
     return once.run(caller, work, status=201)
@@ -157,10 +174,10 @@ def patch_depot(depot: str, change: m.DepotChange, desk: AtDesk, caller: FleetWr
     """Change a depot; a depot that moved is planned anew."""
     with desk.db.tenant(caller.fleet) as cur:
         known_depot(cur, depot)
-        changes = _places(_no_nulls(change.model_dump(exclude_unset=True)))
+        changes = _with_terms(_places(_no_nulls(change.model_dump(exclude_unset=True))), "terms", change.terms)
         store.change(cur, "depots", depot, changes)
-        if "lat_e6" in changes:
-            revision.bump(cur, depot, "the depot moved", clock=desk.clock)
+        if changes.keys() & {"lat_e6", "terms"}:
+            revision.bump(cur, depot, "the depot moved" if "lat_e6" in changes else "the depot changed", clock=desk.clock)
         return depot_out(known_depot(cur, depot))
 
 
@@ -180,7 +197,9 @@ def post_driver(new: m.NewDriver, once: OnlyOnce, caller: FleetWriter) -> Respon
     """Make a driver."""
 
     def work(cur: Cursor) -> m.Driver:
-        return driver_out(_must(store.driver(cur, store.add_driver(cur, caller.fleet, name=new.name, phone=new.phone))))
+        return driver_out(
+            _must(store.driver(cur, store.add_driver(cur, caller.fleet, name=new.name, phone=new.phone, terms=stored(new.terms))))
+        )
 
     return once.run(caller, work, status=201)
 
@@ -197,7 +216,9 @@ def patch_driver(driver: str, change: m.DriverChange, desk: AtDesk, caller: Flee
     """Change a driver's name or telephone."""
     with desk.db.tenant(caller.fleet) as cur:
         known_driver(cur, driver)
-        store.change(cur, "drivers", driver, _no_nulls(change.model_dump(exclude_unset=True)))
+        store.change(cur, "drivers", driver, _with_terms(_no_nulls(change.model_dump(exclude_unset=True)), "terms", change.terms))
+        for vehicle in rows(cur, "SELECT depot_id, name FROM vehicles WHERE driver_id = %s AND retired_at IS NULL", (driver,)):
+            revision.bump(cur, vehicle["depot_id"], f"the driver of {vehicle['name']} changed", clock=desk.clock)
         return driver_out(known_driver(cur, driver))
 
 
@@ -229,6 +250,7 @@ def post_vehicle(new: m.NewVehicle, desk: AtDesk, once: OnlyOnce, caller: FleetW
             capacity=new.capacity,
             shift_start=new.shift_start,
             shift_end=new.shift_end,
+            terms=stored(new.terms),
         )
         revision.bump(cur, new.depot, f"{new.name} joined", clock=desk.clock)
         return vehicle_out(known_vehicle(cur, vehicle_id))
@@ -248,7 +270,7 @@ def patch_vehicle(vehicle: str, change: m.VehicleChange, desk: AtDesk, caller: F
     """Change a vehicle: its driver, capacity or shift; its depot plans anew."""
     with desk.db.tenant(caller.fleet) as cur:
         before = known_vehicle(cur, vehicle)
-        changes = _no_nulls(change.model_dump(exclude_unset=True), but=frozenset({"driver"}))
+        changes = _with_terms(_no_nulls(change.model_dump(exclude_unset=True), but=frozenset({"driver"})), "terms", change.terms)
         if "driver" in changes:
             changes["driver_id"] = changes.pop("driver")
             if changes["driver_id"] is not None:

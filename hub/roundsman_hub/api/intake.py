@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
+from psycopg.types.json import Jsonb
+
 from roundsman_hub.api.desk import Desk
 from roundsman_hub.api.keys import Caller
 from roundsman_hub.api.models import NewOrder
 from roundsman_hub.api.places import Place
 from roundsman_hub.api.problems import Problem, not_found
+from roundsman_hub.api.terms import stored
 from roundsman_hub.domain.shifts import Shift, why_outside
 from roundsman_hub.store import fleet as fleet_store
 from roundsman_hub.store import orders as store
@@ -70,6 +73,7 @@ def accept(cur: Cursor, desk: Desk, caller: Caller, new: NewOrder, depot: str, p
             **new.model_dump(include={"reference", "kind", "name", "phone", "address", "instructions", "service_s", "parcels", "priority"}),
             **place.columns,
             **store.own_columns(new.model_dump(include={"items", "proof", "delivery_code", "contact_free"})),
+            "needs": Jsonb(stored(new.needs)),
             "depot_id": depot,
             "window_start": new.window_start,
             "window_end": new.window_end,

@@ -12,7 +12,7 @@ from pydantic import BaseModel
 from roundsman_core.geo import LatLon
 from roundsman_hub.api import models as m
 from roundsman_hub.api.desk import AtDesk, LiveReader
-from roundsman_hub.api.fleet import depot_out, fence_out, known_vehicle
+from roundsman_hub.api.fleet import depot_out, fence_out, fleet_out, known_vehicle
 from roundsman_hub.api.problems import Problem, documented
 from roundsman_hub.live import documents
 from roundsman_hub.live.stream import LiveStream
@@ -60,7 +60,7 @@ def get_live(desk: AtDesk, caller: LiveReader) -> Live:
     return Live(
         now=now,
         real_now=desk.clock.real_now(),
-        fleet=m.Fleet(fleet=fleet["fleet_id"], name=fleet["name"], timezone=fleet["timezone"]),
+        fleet=fleet_out(fleet),
         depots=[depot_out(r) for r in depots],
         fences=[fence_out(r) for r in fences],
         vehicles=[documents.vehicle(r) for r in vans],

@@ -9,6 +9,7 @@ from pydantic import AwareDatetime, BaseModel, Field, StringConstraints, model_v
 
 from roundsman_hub.api.proof_models import DeliveryCode, Handover, Item, Items, ProofKind, Proofs, ProofShown, Said, unlike
 from roundsman_hub.domain.roles import Role
+from roundsman_hub.domain.terms import DepotTerms, DriverTerms, FleetPlanning, OrderNeeds, VehicleTerms
 
 Name = Annotated[str, StringConstraints(min_length=1, max_length=120, strip_whitespace=True)]
 Text = Annotated[str, StringConstraints(max_length=500, strip_whitespace=True)]
@@ -41,11 +42,13 @@ class Fleet(BaseModel):
     fleet: str
     name: str
     timezone: str
+    planning: FleetPlanning = FleetPlanning()
 
 
 class FleetChange(Change):
     name: Name | None = None
     timezone: Text | None = Field(default=None, description="IANA name, as `Europe/Helsinki`")
+    planning: FleetPlanning | None = Field(default=None, description="replaces the prices and rules of the whole fleet")
 
 
 class NewDepot(Said):
@@ -53,6 +56,7 @@ class NewDepot(Said):
     address: Text = ""
     lat_deg: LatDeg
     lon_deg: LonDeg
+    terms: DepotTerms = DepotTerms()
 
 
 class DepotChange(Change):
@@ -60,6 +64,7 @@ class DepotChange(Change):
     address: Text | None = None
     lat_deg: LatDeg | None = None
     lon_deg: LonDeg | None = None
+    terms: DepotTerms | None = None
 
     @model_validator(mode="after")
     def _whole_place(self) -> DepotChange:
@@ -74,22 +79,26 @@ class Depot(BaseModel):
     address: str
     lat_deg: float
     lon_deg: float
+    terms: DepotTerms = DepotTerms()
 
 
 class NewDriver(Said):
     name: Name
     phone: Phone = ""
+    terms: DriverTerms = DriverTerms()
 
 
 class DriverChange(Change):
     name: Name | None = None
     phone: Phone | None = None
+    terms: DriverTerms | None = None
 
 
 class Driver(BaseModel):
     driver: str
     name: str
     phone: str
+    terms: DriverTerms = DriverTerms()
 
 
 class NewVehicle(Said):
@@ -99,6 +108,7 @@ class NewVehicle(Said):
     capacity: int = Field(gt=0, le=1_000_000, description="parcels that fit in")
     shift_start: AwareDatetime
     shift_end: AwareDatetime
+    terms: VehicleTerms = VehicleTerms()
 
     @model_validator(mode="after")
     def _forward(self) -> NewVehicle:
@@ -113,6 +123,7 @@ class VehicleChange(Change):
     capacity: int | None = Field(default=None, gt=0, le=1_000_000)
     shift_start: AwareDatetime | None = None
     shift_end: AwareDatetime | None = None
+    terms: VehicleTerms | None = Field(default=None, description="replaces what it is, may do and costs")
 
 
 class Vehicle(BaseModel):
@@ -123,6 +134,7 @@ class Vehicle(BaseModel):
     capacity: int
     shift_start: datetime
     shift_end: datetime
+    terms: VehicleTerms = VehicleTerms()
 
 
 class Circle(Said):
@@ -247,6 +259,7 @@ class NewOrder(Said):
     proof: Proofs = Field(default_factory=list)
     delivery_code: DeliveryCode | None = Field(default=None, description="the recipient says it; the van checks it without network")
     contact_free: bool = False
+    needs: OrderNeeds = OrderNeeds()
 
     @model_validator(mode="after")
     def _whole(self) -> NewOrder:
@@ -281,6 +294,7 @@ class OrderChange(Change):
     proof: Proofs | None = None
     delivery_code: DeliveryCode | None = None
     contact_free: bool | None = None
+    needs: OrderNeeds | None = Field(default=None, description="replaces what it asks for")
 
     @model_validator(mode="after")
     def _no_parcel_twice(self) -> OrderChange:
@@ -311,6 +325,7 @@ class Order(BaseModel):
     proof: list[ProofKind]
     delivery_code: str | None
     contact_free: bool
+    needs: OrderNeeds = OrderNeeds()
     state: OrderState
     reason: str | None = Field(description="why it is unassigned, waits for a place, or failed")
     vehicle: str | None = Field(description="the van that served it, or whose newest plan has it")
@@ -374,6 +389,12 @@ class ImportReport(BaseModel):
     waiting_for_place: int
     bad: list[BadLine]
     orders: list[str] = Field(description="ids of the orders made, in the file's order")
+
+
+class VehiclesReport(BaseModel):
+    imported: int
+    bad: list[BadLine]
+    vehicles: list[str] = Field(description="ids of the vehicles made, in the file's order")
 
 
 class Eta(BaseModel):

@@ -20,6 +20,7 @@ from roundsman_hub.api.once import OnlyOnce
 from roundsman_hub.api.places import off_network_m, place_of
 from roundsman_hub.api.problems import Problem, documented, not_found
 from roundsman_hub.api.proof_models import Handover, ProofShown
+from roundsman_hub.api.terms import stored
 from roundsman_hub.geocode import address_key
 from roundsman_hub.replan import revision
 from roundsman_hub.store import fleet as fleet_store
@@ -124,6 +125,8 @@ def get_order(order: str, request: Request, desk: AtDesk, caller: OrdersReader) 
 def patch_order(order: str, change: m.OrderChange, request: Request, desk: AtDesk, caller: OrdersWriter) -> m.Order:
     """Change an order that is not done yet; it is planned anew."""
     changes = {field: value for field, value in change.model_dump(exclude_unset=True).items() if value is not None}
+    if change.needs is not None:
+        changes["needs"] = stored(change.needs)
     with desk.db.tenant(caller.fleet) as cur:
         before = _open(cur, order)
         after = before | changes

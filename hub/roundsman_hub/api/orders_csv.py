@@ -7,13 +7,13 @@ import io
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Annotated, Any, Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from fastapi import Depends, Request
 from pydantic import ValidationError
 
+from roundsman_hub.api.cells import read as read_cell
 from roundsman_hub.api.desk import Desk
 from roundsman_hub.api.intake import accept, depot_for, refuse_outside
 from roundsman_hub.api.keys import Caller
@@ -21,15 +21,17 @@ from roundsman_hub.api.models import BadLine, ImportReport, NewOrder
 from roundsman_hub.api.places import Place, place_of
 from roundsman_hub.api.problems import Problem
 from roundsman_hub.domain.shifts import Shift
+from roundsman_hub.domain.terms import OrderNeeds, columns
 from roundsman_hub.replan import revision
 from roundsman_hub.store import fleet as fleet_store
 from roundsman_hub.store.db import Cursor
 
 MAX_BYTES: Final = 5_000_000
 MAX_LINES: Final = 20_000
-COLUMNS: Final = tuple(NewOrder.model_fields)
+NEEDS: Final = columns(OrderNeeds)
+COLUMNS: Final = (*(name for name in NewOrder.model_fields if name != "needs"), *NEEDS)
+GROUPS: Final = frozenset({"needs", "terms"})
 REQUIRED: Final = ("window_start", "window_end")
-TIMES: Final = ("window_start", "window_end", "promise_start", "promise_end")
 EXAMPLE: Final = "reference,name,address,window_start,window_end,parcels\nA-17,Ann,Mill Street 4,2026-03-02 14:00,2026-03-02 16:00,2\n"
 OPENAPI_BODY: Final[dict[str, Any]] = {
     "requestBody": {
@@ -97,7 +99,7 @@ def read(desk: Desk, caller: Caller, text: str) -> Draft:
         422 when the header does not name what every order needs.
     """
     with desk.db.tenant(caller.fleet) as cur:
-        zone = _zone(fleet_store.fleet(cur, caller.fleet)["timezone"])
+        zone = zone_of(fleet_store.fleet(cur, caller.fleet)["timezone"])
     good, bad = [], []
     for line, parsed in parse(text, zone):
         if isinstance(parsed, NewOrder):
@@ -152,7 +154,7 @@ def parse(text: str, zone: ZoneInfo) -> Iterator[tuple[int, NewOrder | list[BadL
     Problem
         422 when there is no usable header, or more than `MAX_LINES` lines.
     """
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=_delimiter(text))
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter(text))
     header = [name.strip().lower() for name in next(reader, [])]
     missing = [name for name in REQUIRED if name not in header]
     if not {"address", "lat_deg"} & set(header):
@@ -183,35 +185,36 @@ def _order(line: int, header: list[str], cells: list[str], zone: ZoneInfo, seen:
         return [BadLine(line=line, field="line", detail=detail)]
     fields = {name: cell.strip() for name, cell in zip(header, cells, strict=False) if name in COLUMNS and cell.strip()}
     try:
-        order = NewOrder.model_validate({name: _local(value, zone) if name in TIMES else value for name, value in fields.items()})
+        values = {name: read_cell(name, value, zone) for name, value in fields.items()}
+        needs = {name: values.pop(name) for name in NEEDS if name in values}
+        order = NewOrder.model_validate({**values, "needs": needs})
     except ValidationError as error:
-        return [
-            BadLine(line=line, field=".".join(map(str, e["loc"])) or "line", detail=_said(e["msg"], e.get("input"))) for e in error.errors()
-        ]
+        return bad_lines(line, error)
     if order.reference and (first := seen.setdefault(order.reference, line)) != line:
         return [BadLine(line=line, field="reference", detail=f"{order.reference!r} is already on line {first}")]
     return order
+
+
+def bad_lines(line: int, error: ValidationError) -> list[BadLine]:
+    """What is wrong with a line, by column."""
+    return [
+        BadLine(line=line, field=".".join(str(at) for at in e["loc"] if at not in GROUPS) or "line", detail=_said(e["msg"], e.get("input")))
+        for e in error.errors()
+    ]
 
 
 def _said(message: str, value: object) -> str:
     return f"{message.removeprefix('Value error, ')} (here: {value!r})" if isinstance(value, str) else message.removeprefix("Value error, ")
 
 
-def _local(value: str, zone: ZoneInfo) -> datetime | str:
-    try:
-        at = datetime.fromisoformat(value)
-    except ValueError:
-        return value  # pydantic says what is wrong with it
-    return at if at.tzinfo else at.replace(tzinfo=zone)
-
-
-def _delimiter(text: str) -> str:
+def delimiter(text: str) -> str:
     """Comma, semicolon (spreadsheets where the comma is decimal) or tab: whichever the header has most of."""
     header = text.split("\n", 1)[0]
     return max(",;\t", key=header.count)
 
 
-def _zone(name: str) -> ZoneInfo:
+def zone_of(name: str) -> ZoneInfo:
+    """The fleet's time zone; UTC where its name is none."""
     try:
         return ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError):

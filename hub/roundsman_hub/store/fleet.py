@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Final, LiteralString
+from typing import Any, Final, LiteralString
 
 from psycopg import sql
 from psycopg.types.json import Jsonb
@@ -14,9 +14,9 @@ from roundsman_hub.store.rows import Row, new_id, notify, row, rows
 
 _TABLES: Final[dict[str, tuple[LiteralString, frozenset[str]]]] = {
     # table: key column, columns that may change
-    "depots": ("depot_id", frozenset({"name", "address", "lat_e6", "lon_e6"})),
-    "drivers": ("driver_id", frozenset({"name", "phone"})),
-    "vehicles": ("vehicle_id", frozenset({"name", "driver_id", "capacity", "shift_start", "shift_end"})),
+    "depots": ("depot_id", frozenset({"name", "address", "lat_e6", "lon_e6", "terms"})),
+    "drivers": ("driver_id", frozenset({"name", "phone", "terms"})),
+    "vehicles": ("vehicle_id", frozenset({"name", "driver_id", "capacity", "shift_start", "shift_end", "terms"})),
     "fences": ("fence_id", frozenset({"name", "dwell_s", "speed_limit_cm_s", "active", "time_zone", "deleted_at"})),
 }
 
@@ -33,10 +33,11 @@ def fleet(cur: Cursor, fleet_id: str) -> Row:
     return found
 
 
-def change_fleet(cur: Cursor, fleet_id: str, changes: Mapping[str, str]) -> None:
-    """Rename the fleet, or move its clock's zone."""
-    for column in changes.keys() & {"name", "timezone"}:
-        cur.execute(sql.SQL("UPDATE fleets SET {} = %s WHERE fleet_id = %s").format(sql.Identifier(column)), (changes[column], fleet_id))
+def change_fleet(cur: Cursor, fleet_id: str, changes: Mapping[str, Any]) -> None:
+    """Rename the fleet, move its clock's zone, or set what its plans keep."""
+    for column in changes.keys() & {"name", "timezone", "planning"}:
+        value = Jsonb(changes[column]) if column == "planning" else changes[column]
+        cur.execute(sql.SQL("UPDATE fleets SET {} = %s WHERE fleet_id = %s").format(sql.Identifier(column)), (value, fleet_id))
 
 
 def depot(cur: Cursor, depot_id: str) -> Row | None:
@@ -44,12 +45,12 @@ def depot(cur: Cursor, depot_id: str) -> Row | None:
     return row(cur, "SELECT * FROM depots WHERE depot_id = %s", (depot_id,))
 
 
-def add_depot(cur: Cursor, fleet_id: str, *, name: str, address: str, lat_e6: int, lon_e6: int) -> str:
+def add_depot(cur: Cursor, fleet_id: str, *, name: str, address: str, lat_e6: int, lon_e6: int, terms: Row | None = None) -> str:
     """A new depot, with its row for the planner."""
     depot_id = new_id("p")
     cur.execute(
-        "INSERT INTO depots (depot_id, fleet_id, name, address, lat_e6, lon_e6) VALUES (%s, %s, %s, %s, %s, %s)",
-        (depot_id, fleet_id, name, address, lat_e6, lon_e6),
+        "INSERT INTO depots (depot_id, fleet_id, name, address, lat_e6, lon_e6, terms) VALUES (%s, %s, %s, %s, %s, %s, %s)",
+        (depot_id, fleet_id, name, address, lat_e6, lon_e6, Jsonb(terms or {})),
     )
     cur.execute("INSERT INTO planning (depot_id, fleet_id) VALUES (%s, %s)", (depot_id, fleet_id))
     return depot_id
@@ -60,10 +61,13 @@ def driver(cur: Cursor, driver_id: str) -> Row | None:
     return row(cur, "SELECT * FROM drivers WHERE driver_id = %s", (driver_id,))
 
 
-def add_driver(cur: Cursor, fleet_id: str, *, name: str, phone: str) -> str:
+def add_driver(cur: Cursor, fleet_id: str, *, name: str, phone: str, terms: Row | None = None) -> str:
     """A new driver."""
     driver_id = new_id("d")
-    cur.execute("INSERT INTO drivers (driver_id, fleet_id, name, phone) VALUES (%s, %s, %s, %s)", (driver_id, fleet_id, name, phone))
+    cur.execute(
+        "INSERT INTO drivers (driver_id, fleet_id, name, phone, terms) VALUES (%s, %s, %s, %s, %s)",
+        (driver_id, fleet_id, name, phone, Jsonb(terms or {})),
+    )
     return driver_id
 
 
@@ -82,13 +86,14 @@ def add_vehicle(
     capacity: int,
     shift_start: datetime,
     shift_end: datetime,
+    terms: Row | None = None,
 ) -> str:
     """A new vehicle; its id is opaque and never used again."""
     vehicle_id = new_id("v")
     cur.execute(
-        "INSERT INTO vehicles (vehicle_id, fleet_id, name, depot_id, driver_id, capacity, shift_start, shift_end)"
-        " VALUES (%s, %s, %s, %s, %s, %s, %s, %s)",
-        (vehicle_id, fleet_id, name, depot_id, driver_id, capacity, shift_start, shift_end),
+        "INSERT INTO vehicles (vehicle_id, fleet_id, name, depot_id, driver_id, capacity, shift_start, shift_end, terms)"
+        " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s)",
+        (vehicle_id, fleet_id, name, depot_id, driver_id, capacity, shift_start, shift_end, Jsonb(terms or {})),
     )
     notify(cur, "vehicle", fleet_id, vehicle_id)
     return vehicle_id
@@ -149,4 +154,7 @@ def change(cur: Cursor, table: str, key: str, changes: Mapping[str, object]) -> 
         sql.Identifier(key_column),
         sql.Placeholder("key"),
     )
-    return cur.execute(statement, {**{c: Jsonb(v) if isinstance(v := changes[c], list) else v for c in columns}, "key": key}).rowcount == 1
+    return (
+        cur.execute(statement, {**{c: Jsonb(v) if isinstance(v := changes[c], (list, dict)) else v for c in columns}, "key": key}).rowcount
+        == 1
+    )

@@ -54,7 +54,7 @@ WITH newest AS (   -- each van's newest plan, and the newest that is in force th
 STATES: Final = ("new", "waiting_for_place", "unassigned", "planned", "next", "arrived", "delivered", "failed", "cancelled")
 MAY_CHANGE: Final = frozenset(
     {"name", "phone", "instructions", "window_start", "window_end", "service_s", "parcels", "priority", "cancelled_at"}
-    | {"items", "proof", "delivery_code", "contact_free"}
+    | {"items", "proof", "delivery_code", "contact_free", "needs"}
 )
 
 
@@ -113,7 +113,7 @@ def add(cur: Cursor, fleet_id: str, columns: Mapping[str, object]) -> str:
 
 def own_columns(values: Mapping[str, Any]) -> dict[str, object]:
     """An order's own fields as its columns take them."""
-    return {column: Jsonb(value) if column in ("items", "proof") else value for column, value in values.items()}
+    return {column: Jsonb(value) if column in ("items", "proof", "needs") else value for column, value in values.items()}
 
 
 def change(cur: Cursor, fleet_id: str, order_id: str, changes: Mapping[str, object]) -> None:
