@@ -1,16 +1,21 @@
-"""Doors for what was measured: the fleet's numbers."""
+"""Doors for what was measured: the fleet's numbers, each vehicle's days, and how long the record behind them is kept."""
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import Annotated
 
 from fastapi import APIRouter, Query
-from pydantic import AwareDatetime, BaseModel
+from pydantic import AwareDatetime, BaseModel, Field
 
 from roundsman_hub import metrics
-from roundsman_hub.api.desk import AtDesk, MetricsReader
-from roundsman_hub.api.problems import documented
+from roundsman_hub.api.cursors import CursorText, cursor_of, read_cursor
+from roundsman_hub.api.desk import AtDesk, Desk, FleetReader, FleetWriter, MetricsReader
+from roundsman_hub.api.fleet import Limit, known_vehicle
+from roundsman_hub.api.problems import Problem, documented
+from roundsman_hub.api.proof_models import Said
+from roundsman_hub.store import day_store, retention
+from roundsman_hub.store.rows import Row
 
 router = APIRouter(prefix="/v1", responses=documented(401, 403, 404, 422, 503))
 From = Annotated[AwareDatetime | None, Query(alias="from")]
@@ -26,6 +31,53 @@ class Metrics(BaseModel):
     vehicles: dict[str, dict[str, bool | float | int | None]]
 
 
+class Day(BaseModel):
+    """A vehicle's day, midnight to midnight in `timezone`. `gap_s`: the van told that it had no position. `late_fixes`: came after the
+    raw fixes of the day had gone. `revision` rises when late logs correct the row."""
+
+    day: date
+    timezone: str
+    first_fix_at: datetime | None
+    last_fix_at: datetime | None
+    fixes: int
+    driven_m: float
+    moving_s: float
+    standing_s: float
+    gap_s: float
+    max_speed_mps: float | None
+    stops: int
+    other_stops: int
+    late_fixes: int
+    revision: int
+    computed_at: datetime
+
+
+class Days(BaseModel):
+    """Oldest first. A day has its row once it is over."""
+
+    items: list[Day]
+    next_cursor: str | None
+
+
+class NewRetention(Said):
+    """How long raw fixes and, after them, simplified tracks are kept. A vehicle's days in numbers are kept for good."""
+
+    raw_days: int = Field(ge=retention.LEAST_RAW_DAYS, le=retention.MOST_RAW_DAYS)
+    track_days: int = Field(ge=retention.LEAST_RAW_DAYS, le=retention.MOST_TRACK_DAYS, description="at least as long as raw fixes")
+
+
+class Retention(BaseModel):
+    """What the fleet keeps. `own`: it has chosen so; else the release has it so. Raw fixes before `raw_before` and simplified tracks
+    before `tracks_before` are let go within the hour; raw fixes before `aged_through` are gone."""
+
+    raw_days: int
+    track_days: int
+    own: bool
+    raw_before: datetime
+    tracks_before: datetime
+    aged_through: datetime | None
+
+
 @router.get("/metrics", tags=["metrics"])
 def get_metrics(desk: AtDesk, caller: MetricsReader, since: From = None, to: To = None) -> Metrics:
     """On-time share, planned and driven distance and time, stops a day: of today in the fleet's own time, unless told otherwise."""
@@ -39,3 +91,69 @@ def get_metrics(desk: AtDesk, caller: MetricsReader, since: From = None, to: To 
         fleet=metrics.as_dict(fleet),
         vehicles={vehicle: metrics.as_dict(told) for vehicle, told in vehicles.items()},
     )
+
+
+@router.get("/vehicles/{vehicle}/days", tags=["metrics"])
+def get_days(
+    vehicle: str,
+    desk: AtDesk,
+    caller: MetricsReader,
+    since: Annotated[date | None, Query(alias="from", description="first day")] = None,
+    to: Annotated[date | None, Query(description="last day")] = None,
+    cursor: CursorText = "",
+    limit: Limit = 100,
+) -> Days:
+    """A vehicle's days in numbers: they stay when the track behind them has been let go."""
+    (after,) = read_cursor(cursor, ("",))
+    try:
+        after_day = date.fromisoformat(after) if after else None
+    except ValueError:
+        raise Problem(422, "bad-cursor", "that cursor is not one of this list", next_step="start again without `cursor`") from None
+    with desk.db.tenant(caller.fleet) as cur:
+        known_vehicle(cur, vehicle)
+        found = day_store.days(cur, vehicle, since=since, until=to, after=after_day, limit=limit)
+    return Days(
+        items=[_day_out(row) for row in found],
+        next_cursor=cursor_of(found[-1]["day"].isoformat()) if len(found) == limit else None,
+    )
+
+
+@router.get("/retention", tags=["fleet"])
+def get_retention(desk: AtDesk, caller: FleetReader) -> Retention:
+    """How long the fleet's raw fixes and simplified tracks are kept."""
+    return _retention(desk, caller.fleet)
+
+
+@router.put("/retention", tags=["fleet"])
+def put_retention(wanted: NewRetention, desk: AtDesk, caller: FleetWriter) -> Retention:
+    """Keep raw fixes and simplified tracks for so many days from now on. What is older then is let go, and does not come back."""
+    if wanted.track_days < wanted.raw_days:
+        raise Problem(
+            422,
+            "tracks-shorter-than-raw",
+            f"simplified tracks ({wanted.track_days} days) would go before the raw fixes ({wanted.raw_days} days) that they are made of",
+            next_step="let `track_days` be at least `raw_days`",
+        )
+    with desk.db.tenant(caller.fleet) as cur:
+        days = {"raw_days": wanted.raw_days, "track_days": wanted.track_days}
+        retention.choose(cur, caller.fleet, **days, at=desk.clock.now(), actor=caller.key_id)
+    return _retention(desk, caller.fleet)
+
+
+def _retention(desk: Desk, fleet: str) -> Retention:
+    with desk.db.transaction() as cur:  # what has gone already is noted in the log's own tables
+        [rule] = retention.rules(cur, desk.clock.now(), fleet)
+    return Retention(
+        raw_days=rule.raw_days,
+        track_days=rule.track_days,
+        own=rule.own,
+        raw_before=rule.raw_before,
+        tracks_before=rule.tracks_before,
+        aged_through=rule.aged_through,
+    )
+
+
+def _day_out(row: Row) -> Day:
+    speed = row["max_speed_cm_s"]
+    named = {name: row[name] for name in Day.model_fields if name != "max_speed_mps"}
+    return Day(**named, max_speed_mps=None if speed is None else speed / 100)

@@ -7,6 +7,7 @@ from datetime import date, datetime, timedelta
 from typing import Any, Final
 
 from roundsman_hub.store.db import Cursor
+from roundsman_hub.store.rows import Row, rows
 from roundsman_wire.messages import TRACK
 
 SLACK: Final = timedelta(hours=1)
@@ -120,8 +121,8 @@ def _track_days(cur: Cursor, session: Changed, *, whole: bool) -> tuple[set[date
             "since": since,
         },
     )
-    rows = cur.fetchall()
-    return {row["day"] for row in rows}, sum(row["n"] for row in rows), max((row["newest"] for row in rows), default=None)
+    seen = cur.fetchall()
+    return {row["day"] for row in seen}, sum(row["n"] for row in seen), max((row["newest"] for row in seen), default=None)
 
 
 def _gone(cur: Cursor, session: Changed) -> int:
@@ -141,15 +142,15 @@ def _fact_days(cur: Cursor, session: Changed, *, whole: bool) -> set[date]:
         "WHERE session_no = %(s)s AND seq > %(seen)s AND time IS NOT NULL GROUP BY 1",
         values,
     )
-    rows = cur.fetchall()
-    oldest = min((row["oldest"] for row in rows), default=None)
+    seen = cur.fetchall()
+    oldest = min((row["oldest"] for row in seen), default=None)
     cur.execute(
         "SELECT DISTINCT (at AT TIME ZONE %(zone)s)::date AS day FROM ("
         "SELECT arrived_at AS at FROM visits WHERE session_no = %(s)s AND coalesce(left_at, arrived_at) >= %(oldest)s "
         "UNION ALL SELECT from_at FROM fix_gaps WHERE session_no = %(s)s AND to_at >= %(oldest)s) AS told WHERE at IS NOT NULL",
         values | {"oldest": oldest},
     )
-    return {row["day"] for row in rows} | {row["day"] for row in cur}
+    return {row["day"] for row in seen} | {row["day"] for row in cur}
 
 
 def set_due(cur: Cursor, vehicle: str, day: date) -> None:
@@ -239,4 +240,14 @@ def add_late(cur: Cursor, day: Due, more: DayNumbers, now: datetime) -> None:
             *(day.vehicle_id, day.day, day.fleet_id, day.timezone, more.first_fix_at, more.last_fix_at, more.fixes, more.fixes),
             *(more.driven_m, more.moving_s, more.standing_s, more.max_speed_cm_s, now),
         ),
+    )
+
+
+def days(cur: Cursor, vehicle: str, *, since: date | None, until: date | None, after: date | None, limit: int) -> list[Row]:
+    """A vehicle's days in numbers, oldest first, from `since` to `until` (inclusive; None: all) and after `after`."""
+    return rows(
+        cur,
+        "SELECT * FROM vehicle_days WHERE vehicle_id = %(v)s AND day >= coalesce(%(since)s::date, '-infinity') "
+        "AND day <= coalesce(%(until)s::date, 'infinity') AND day > coalesce(%(after)s::date, '-infinity') ORDER BY day LIMIT %(limit)s",
+        {"v": vehicle, "since": since, "until": until, "after": after, "limit": limit},
     )

@@ -26,6 +26,10 @@ RAW_DAYS: Final = 90
 """A quarter: complaints and claims are settled on raw fixes."""
 TRACK_DAYS: Final = 730
 """Two years: last year's same week can be compared. A row a vehicle and day is kept for good."""
+LEAST_RAW_DAYS: Final = 2
+"""A UTC day goes as a whole, and its last hours may be another local day: with less, today's might go."""
+MOST_RAW_DAYS: Final = 3_650
+MOST_TRACK_DAYS: Final = 36_500
 DAY: Final = timedelta(days=1)
 LOCK_WITHIN: Final = "500ms"
 """Below PostgreSQL's deadlock_timeout (1 s): should this ever stand crosswise with ingest, it is this that gives way."""
@@ -58,13 +62,13 @@ class Piece:
         return self.since + DAY
 
 
-def rules(cur: Cursor, now: datetime) -> list[Rule]:
-    """Every fleet's rule, as of business time `now`."""
+def rules(cur: Cursor, now: datetime, fleet: str | None = None) -> list[Rule]:
+    """Every fleet's rule, or one fleet's, as of business time `now`."""
     cur.execute(
         "SELECT f.fleet_id, f.timezone, coalesce(r.raw_days, %s) AS raw_days, coalesce(r.track_days, %s) AS track_days, "
         "r.fleet_id IS NOT NULL AS own, a.through AS aged_through FROM fleets f LEFT JOIN retention r USING (fleet_id) "
-        "LEFT JOIN log.aged a USING (fleet_id) ORDER BY f.fleet_id",
-        (RAW_DAYS, TRACK_DAYS),
+        "LEFT JOIN log.aged a USING (fleet_id) WHERE %s::text IN (f.fleet_id, '') ORDER BY f.fleet_id",
+        (RAW_DAYS, TRACK_DAYS, fleet or ""),
     )
     midnight = now.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
     return [
@@ -94,7 +98,10 @@ def choose(cur: Cursor, fleet_id: str, *, raw_days: int, track_days: int, at: da
             (fleet_id, raw_days, track_days),
         )
     except psycopg.errors.CheckViolation:
-        raise HubError("raw fixes are kept for 2 to 3650 days, and simplified tracks at least as long as they (at most 36500)") from None
+        raise HubError(
+            f"raw fixes are kept for {LEAST_RAW_DAYS} to {MOST_RAW_DAYS} days, and simplified tracks at least as long as they "
+            f"(at most {MOST_TRACK_DAYS})"
+        ) from None
     body = {"raw_days": raw_days, "track_days": track_days}
     journal(cur, fleet_id=fleet_id, at=at, kind="retention.changed", subject=fleet_id, actor=actor, body=body)
 

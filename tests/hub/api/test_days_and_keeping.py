@@ -1,0 +1,77 @@
+"""A vehicle's days in numbers over HTTP, and the fleet's own say in how long the record behind them is kept."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import date, timedelta
+from typing import Any
+
+import pytest
+
+FIRST = date(2026, 1, 30)
+
+
+@pytest.fixture
+def van(shop: Any) -> str:
+    """A van with five counted days."""
+    vehicle: str = shop.van(shop.depot())
+    with shop.db.transaction() as cur:
+        cur.execute(
+            "INSERT INTO vehicle_days (vehicle_id, day, fleet_id, timezone, fixes, driven_m, moving_s, standing_s, gap_s, max_speed_cm_s, "
+            "stops, other_stops, computed_at) SELECT %s, %s::date + n, %s, 'Europe/Helsinki', 100 + n, 1000, 90, 10, 0, "
+            "CASE WHEN n > 0 THEN 1250 END, 4, 1, now() FROM generate_series(0, 4) AS n",
+            (vehicle, FIRST, shop.fleet),
+        )
+    return vehicle
+
+
+def test_days_are_told_page_by_page(shop: Any, van: str) -> None:
+    days: list[dict[str, Any]] = []
+    cursor = ""
+    for _ in range(3):
+        page = shop.get(f"/v1/vehicles/{van}/days", params={"limit": 2, "cursor": cursor}).json()
+        days += page["items"]
+        cursor = page["next_cursor"] or ""
+    assert cursor == ""
+    assert [row["day"] for row in days] == [(FIRST + timedelta(days=n)).isoformat() for n in range(5)]
+    assert (days[0]["max_speed_mps"], days[1]["max_speed_mps"], days[1]["fixes"], days[1]["timezone"]) == (
+        None,
+        12.5,
+        101,
+        "Europe/Helsinki",
+    )
+    some = shop.get(f"/v1/vehicles/{van}/days", params={"from": "2026-01-31", "to": "2026-02-01"}).json()["items"]
+    assert [row["day"] for row in some] == ["2026-01-31", "2026-02-01"]
+
+
+def test_days_are_the_fleets_own_and_no_shops(shop: Any, van: str, make_shop: Callable[[], Any]) -> None:
+    assert make_shop().get(f"/v1/vehicles/{van}/days").status_code == 404
+    assert shop.clients["shop"].get(f"/v1/vehicles/{van}/days").status_code == 403
+    bad = shop.get(f"/v1/vehicles/{van}/days", params={"cursor": "WyJ5ZXN0ZXJkYXkiXQ"})  # ["yesterday"]
+    assert (bad.status_code, bad.json()["type"]) == (422, "urn:roundsman:problem:bad-cursor")
+
+
+def test_a_fleet_chooses_what_it_keeps(shop: Any, make_shop: Callable[[], Any]) -> None:
+    other = make_shop()
+    usual = shop.get("/v1/retention").json()
+    assert (usual["raw_days"], usual["track_days"], usual["own"], usual["aged_through"]) == (90, 730, False, None)
+    chosen = shop.put("/v1/retention", json={"raw_days": 30, "track_days": 400})
+    assert (chosen.status_code, chosen.json()["raw_days"], chosen.json()["own"]) == (200, 30, True)
+    assert shop.get("/v1/retention").json() == chosen.json()
+    assert other.get("/v1/retention").json()["own"] is False
+    with shop.db.tenant(shop.fleet) as cur:
+        [noted] = cur.execute("SELECT body FROM journal WHERE kind = 'retention.changed'").fetchall()
+    assert noted["body"] == {"raw_days": 30, "track_days": 400}
+
+
+def test_what_cannot_be_kept_is_refused(shop: Any) -> None:
+    for days in (
+        {"raw_days": 1, "track_days": 90},
+        {"raw_days": 90, "track_days": 89},
+        {"raw_days": 30},
+        {"raw_days": 9_999, "track_days": 99_999},
+    ):
+        assert shop.put("/v1/retention", json=days).status_code == 422
+    assert shop.clients["dispatcher"].put("/v1/retention", json={"raw_days": 30, "track_days": 90}).status_code == 403
+    assert shop.clients["dispatcher"].get("/v1/retention").status_code == 200
+    assert shop.get("/v1/retention").json()["own"] is False
