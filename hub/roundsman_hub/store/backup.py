@@ -25,6 +25,8 @@ What was deleted stays deleted
 A backup holds what was let go after it was made. Restored, it goes again with the upkeep role's first look, minutes after the
 start, because rules are about age and not about an event: nothing has to be remembered. What a van sends again is at most 14 days old. The
 backup files themselves are out of the hub's reach: keep none longer than raw fixes may be kept (`roundsman-hub db retention` tells).
+
+    roundsman-hub db prune-backups /backup --keep-days 30 --wal /backup/wal    once a day, from cron or a systemd timer
 """
 
 from __future__ import annotations

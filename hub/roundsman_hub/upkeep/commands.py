@@ -9,7 +9,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
@@ -19,6 +19,7 @@ from roundsman_hub.settings import Settings, load
 from roundsman_hub.store import backup, retention
 from roundsman_hub.store.check import Progress, check
 from roundsman_hub.store.db import Database
+from roundsman_hub.store.prune import prune
 from roundsman_hub.store.sizes import sizes
 from roundsman_hub.upkeep.ageing import age, count_days
 
@@ -55,6 +56,11 @@ def _parser(data_dir: Path) -> argparse.ArgumentParser:
     out = command("backup", _backup, "write a backup: a dump (portable), or a base for point-in-time recovery")
     out.add_argument("--out", type=Path, required=True, help="a file (dump), or with --base a folder; must not exist")
     out.add_argument("--base", action="store_true", help="a physical copy that archived WAL can be replayed onto (serve --wal-archive)")
+    old = command("prune-backups", _prune, "delete backups, and archived WAL, that the last so-many days need no longer")
+    old.add_argument("folder", type=Path, help="where the bases and dumps that `backup` wrote are")
+    old.add_argument("--keep-days", type=int, required=True, metavar="N", help="any instant of the last N days stays within reach")
+    old.add_argument("--wal", type=Path, help="folder of archived WAL (serve --wal-archive)")
+    old.add_argument("--dry-run", action="store_true", help="only tell what would go")
     into = command("restore", _restore, "put a backup in place of a hub's database; the hub must not run")
     into.add_argument("source", type=Path, help="what `backup` wrote")
     into.add_argument("--wal", type=Path, help="folder of archived WAL, to replay onto a base")
@@ -193,6 +199,19 @@ def _backup(options: argparse.Namespace) -> int:
         if options.json
         else f"{made.path}: {human(made.total_bytes)} in {made.took_s:.1f} s, {made.text}"
     )
+    return 0
+
+
+def _prune(options: argparse.Namespace) -> int:
+    told = prune(options.folder, timedelta(days=options.keep_days), datetime.now(UTC), wal=options.wal, dry_run=options.dry_run)
+    if options.json:
+        print(json.dumps(asdict(told), default=str))
+        return 0
+    for path in told.gone:
+        print(f"{'would go' if options.dry_run else 'deleted'}: {path}")
+    print(f"{told.wal_files} files of WAL, {human(told.total_bytes)} in all; kept: {', '.join(map(str, told.kept)) or 'nothing'}")
+    if told.reaches is not None and options.wal is not None:
+        print(f"the way back reaches to {told.reaches:%Y-%m-%d %H:%M:%S} UTC")
     return 0
 
 

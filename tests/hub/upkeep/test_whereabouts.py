@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from roundsman_core.geo import LatLon, distance_m
@@ -123,6 +123,7 @@ def test_aged_and_raw_days_add_up(van: Any) -> None:
     assert not drove(van, MIDNIGHT + timedelta(days=200), MIDNIGHT + timedelta(days=201)).simplified
 
 
+@settings(deadline=None)
 @given(
     st.lists(st.tuples(st.integers(1, 300), st.integers(-3_000, 3_000), st.integers(-3_000, 3_000)), min_size=1, max_size=12),
     st.floats(5, 500),
