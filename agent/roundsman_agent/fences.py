@@ -2,7 +2,8 @@
 
 Three lines lie inside one another: the core, where a van is for certain; the fence's own line; and the band around it. Entering is believed
 in the core, and told for the first fix behind the line; leaving is believed beyond the band, and told for the first fix there. So a road
-along a fence, or a van parked beside one, crosses nothing.
+along a fence, or a van parked beside one, crosses nothing. And only wheels carry a van over a line: where the place goes further in than
+Doppler speed does, it drifts (between high houses by 30 m and more), and that is no entry.
 """
 
 from __future__ import annotations
@@ -15,9 +16,9 @@ from typing import Any, Final, Literal
 
 import shapely
 
+from roundsman_agent.sites import CORE_M, Spot
 from roundsman_agent.sites import NO_SITES as NO_SITES
 from roundsman_agent.sites import Sites as Sites
-from roundsman_agent.sites import Spot
 from roundsman_agent.sites import index as index
 from roundsman_core.geo import LatLon, LocalFrame
 from roundsman_wire.messages import Crossing
@@ -31,6 +32,14 @@ DRIVING_MPS: Final = 3.0
 """Two fixes in the core, or one while driving: drift has no such Doppler speed."""
 EDGE_MS: Final = 60_000
 """So long without a fix outside, between line and core: parked at the very edge."""
+ROLLS_MPS: Final = 0.5
+"""Doppler noise of a parked receiver between high houses passes it once in a while, but not in two fixes in a row."""
+EDGE_DRIVEN_M: Final = 2.0
+"""Parked at the edge is who drove over it."""
+ASTRAY_M: Final = 3.0
+"""Further in than driven by more than this: the place went astray, and the van stayed where it was."""
+BACK_ON_WAY_M: Final = 40.0
+"""So far driven, a receiver has let go of the reflection that held it: simulated ones lose two thirds of 30 m until then."""
 SPEEDING_FIXES: Final = 3
 """A limit is exceeded when three fixes in a row say so: one is noise, or the braking at the sign."""
 QUIET_MAX_M: Final = 5_000.0
@@ -58,12 +67,15 @@ class At:
 class Inside:
     """The van is behind a fence's line since `since`; `sure`: and has been told to be, after `deep` fixes in the core.
 
-    `outside` counts fixes in a row beyond the exit band, the first at `left`; `fast` those above the limit.
+    `outside` counts fixes in a row beyond the exit band, the first at `left`; `fast` those above the limit. `driven_m`: by Doppler, since
+    the line (infinite where nothing tells); `drift_m`: how far in the place was without that; 0: it was not.
     """
 
     since: At
     deep: int = 0
     sure: bool = False
+    driven_m: float = math.inf
+    drift_m: float = 0.0
     outside: int = 0
     left: At | None = None
     dwelt: bool = False
@@ -123,7 +135,7 @@ def step(state: Membership, now: At, sites: Sites) -> tuple[Membership, list[Cro
     held = [sites.numbers[name] for name in state.inside if name in sites.numbers]
     for number in sorted({*near, *held}):
         spot = sites.spots[number]
-        after, told = _at(spot, state, now, place, path, sites.version)
+        after, told = _at(spot, state, now, place, path, sites)
         crossings += told
         if after is not None:
             inside[spot.fence.fence] = after
@@ -132,27 +144,33 @@ def step(state: Membership, now: At, sites: Sites) -> tuple[Membership, list[Cro
 
 
 def _at(
-    spot: Spot, state: Membership, now: At, place: tuple[float, float], path: Any, version: int
+    spot: Spot, state: Membership, now: At, place: tuple[float, float], path: Any, sites: Sites
 ) -> tuple[Inside | None, list[Crossing]]:
     """One fence that is near, or that the van was in."""
-    was, fence = state.inside.get(spot.fence.fence), spot.fence
+    was, fence, version, frame = state.inside.get(spot.fence.fence), spot.fence, sites.version, sites.frame
+    assert frame is not None  # there are fences
     if spot.hours is not None and (was is None if now.utc_ms is None else not spot.hours.hold(now.utc_ms)):
         return None, [_crossing(fence.fence, "exit", now, version, since=was.since)] if was is not None and was.sure else []
     off_m = spot.off_m(place)
     if was is None:
         if off_m <= 0.0:
-            return _stay(Inside(since=now), spot, now, place, version, within=True)
+            was = Inside(since=now, driven_m=_driven_in_m(spot, state.newest, now, frame))
+            return _stay(_drifted(was, spot, place, was.driven_m), spot, now, place, version, within=True)
         if path is not None and state.newest is not None:
             return None, _passed_through(spot, path, state.newest, now, version)
         return None, []
     if not was.sure and off_m > 0.0:
-        if path is None or not shapely.intersects(path, spot.core):
+        if path is None or was.drift_m or not shapely.intersects(path, spot.core):
             return None, []  # a graze
         was, told = replace(was, sure=True), [_crossing(fence.fence, "enter", was.since, version)]
         after, more = _outside(was, fence.fence, now, off_m, version)
         return after, told + more
     if off_m > EXIT_BAND_M:
         return _outside(was, fence.fence, now, off_m, version)
+    if not was.sure and was.driven_m < math.inf:
+        run_m = _driven_m(state.newest, now)
+        since = now if run_m == 0.0 and was.driven_m < EDGE_DRIVEN_M else was.since  # its time behind the line begins when it drives
+        was = _drifted(replace(was, since=since, driven_m=was.driven_m + run_m), spot, place, run_m)
     return _stay(was, spot, now, place, version, within=off_m <= 0.0)
 
 
@@ -162,8 +180,11 @@ def _stay(was: Inside, spot: Spot, now: At, place: tuple[float, float], version:
     deep, sure = was.deep, was.sure
     lasts_ms = now.mono_ms - was.since.mono_ms
     if not sure:
-        deep += spot.deep(place)
-        sure = deep >= ENTER_FIXES or (deep > 0 and (now.speed_mps or 0.0) >= DRIVING_MPS) or lasts_ms >= EDGE_MS
+        came = was.driven_m >= (BACK_ON_WAY_M if was.drift_m else min(spot.core_m, EDGE_DRIVEN_M))
+        came = came or (was.driven_m >= CORE_M and spot.line_m(place) >= was.drift_m + CORE_M)
+        deep = deep + spot.deep(place) if came else 0
+        sure = deep >= ENTER_FIXES or (deep > 0 and (now.speed_mps or 0.0) >= DRIVING_MPS)
+        sure = sure or (lasts_ms >= EDGE_MS and was.driven_m >= EDGE_DRIVEN_M)
         if sure:
             told.append(_crossing(fence.fence, "enter", was.since, version))
     dwelt, fast, speeding = was.dwelt, 0, was.speeding
@@ -176,7 +197,9 @@ def _stay(was: Inside, spot: Spot, now: At, place: tuple[float, float], version:
             told.append(_crossing(fence.fence, "speeding", now, version))
         speeding = fast >= SPEEDING_FIXES or (speeding and fast > 0)
     same = (deep, sure, dwelt, fast, speeding) == (was.deep, was.sure, was.dwelt, was.fast, was.speeding) and was.left is None
-    return was if same else Inside(since=was.since, deep=deep, sure=sure, dwelt=dwelt, fast=fast, speeding=speeding), told
+    if same:
+        return was, told
+    return replace(was, deep=deep, sure=sure, dwelt=dwelt, fast=fast, speeding=speeding, outside=0, left=None), told
 
 
 def _outside(was: Inside, fence: str, now: At, off_m: float, version: int) -> tuple[Inside | None, list[Crossing]]:
@@ -211,15 +234,45 @@ def _quiet(sites: Sites, inside: Mapping[str, Inside], place: tuple[float, float
     return (*place, clear_m) if clear_m > 0 else None
 
 
+# ── what Doppler says ───────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _driven_m(before: At | None, now: At) -> float:
+    """How far the van drove since the fix before, by Doppler speed; infinite where something is missing."""
+    if before is None or not now.unbroken or before.speed_mps is None or now.speed_mps is None:
+        return math.inf
+    slower_mps = min(before.speed_mps, now.speed_mps)
+    return slower_mps * (now.mono_ms - before.mono_ms) / 1000 if slower_mps >= ROLLS_MPS else 0.0
+
+
+def _drifted(was: Inside, spot: Spot, place: tuple[float, float], run_m: float) -> Inside:
+    """The same, with how far in the place is, where that is further than the van drove."""
+    depth_m = spot.line_m(place)
+    astray = depth_m > was.driven_m + ASTRAY_M if not was.drift_m else run_m == 0.0 and depth_m > was.drift_m
+    return replace(was, drift_m=depth_m) if astray else was
+
+
+def _driven_in_m(spot: Spot, before: At | None, now: At, frame: LocalFrame) -> float:
+    """The same at the line; infinite where the van was behind it already: the fence is new, or its hours begin."""
+    if before is None or spot.off_m(frame.to_m(before.position)) <= 0.0:
+        return math.inf
+    return _driven_m(before, now)
+
+
 # ── the way between two fixes ───────────────────────────────────────────────────────────────────────────────────────
 
 
 def _path(before: At | None, now: At, place: tuple[float, float], frame: LocalFrame) -> Any:
-    """The straight way from the fix before, as a line in metres; None if there is none, or it is too short to matter."""
+    """The straight way from the fix before, as a line in metres; None if there is none, or it is too short to matter, or was not driven."""
     if before is None or not now.unbroken or before.position == now.position:
         return None
     start = frame.to_m(before.position)
-    return shapely.LineString((start, place)) if math.dist(start, place) >= PATH_M else None
+    length_m = math.dist(start, place)
+    if before.speed_mps is not None and now.speed_mps is not None:
+        most_m = max(before.speed_mps, now.speed_mps) * (now.mono_ms - before.mono_ms) / 1000
+        if most_m < length_m / 2:
+            return None
+    return shapely.LineString((start, place)) if length_m >= PATH_M else None
 
 
 def _passed_through(spot: Spot, path: Any, before: At, now: At, version: int) -> list[Crossing]:

@@ -169,6 +169,39 @@ def test_a_fence_narrower_than_the_core_can_be_entered() -> None:
     assert brief(run([(float(t), 0.0, 30.0 - t) for t in range(9)], sites(gate))) == [("enter", "gate", 0)]
 
 
+def timed(path: Iterable[tuple[float, float, float]], where: Sites) -> list[Crossing]:
+    """One second after another: (metres north of the line, speed)."""
+    state, out = Membership(), list[Crossing]()
+    for t, (east_m, north_m, speed_mps) in enumerate(path):
+        state, told = fences.step(
+            state, At(mono_ms=t * 1000, utc_ms=None, position=FRAME.to_latlon(east_m, north_m), speed_mps=speed_mps), where
+        )
+        out += told
+    return out
+
+
+YARD = Fence(fence="yard", name="yard", rings_e6=(ring((-300, 0), (300, 0), (300, 200), (-300, 200)),))
+
+
+def test_a_place_that_drifts_into_a_yard_enters_nothing_and_nothing_when_the_van_drives_off() -> None:
+    """Between high houses a reflection pulls the place of a van that parks twelve metres beside a yard 30 m over its line, for minutes."""
+    parked = [(0.0, min(-12.0 + 2.0 * t, 18.0), 0.2 if t % 7 else 0.6) for t in range(240)]
+    off = [(1.5 * t * t / 2, 18.0 - 30.0 * (1 - 0.85**t), 1.5 * t) for t in range(1, 9)]
+    on = [(48.0 + 12.0 * t, -8.0 - 4.0 * (1 - 0.85**t), 12.0) for t in range(1, 10)]
+    assert timed([(0.0, -12.0, 0.1), *parked, *off, *on], sites(YARD)) == []
+
+
+def test_who_brakes_over_the_line_drifts_and_drives_in_has_entered() -> None:
+    braking = [(0.0, -20.0, 8.0), (0.0, -12.0, 7.0), (0.0, -6.0, 5.0), (0.0, -1.0, 4.0), (0.0, 2.0, 2.0), (0.0, 3.0, 0.1)]
+    stands = [(0.0, 3.0 + 5.0 * math.sin(t / 12), 0.1) for t in range(40)]
+    inwards = [(0.0, 4.0 + 4.0 * t, 4.0) for t in range(12)]
+    assert [c.event for c in timed([*braking, *stands, *inwards], sites(YARD))] == ["enter"]
+
+
+def test_a_van_that_creeps_over_the_line_enters() -> None:
+    assert [c.event for c in timed([(0.0, -15.0 + 0.7 * t, 0.7) for t in range(70)], sites(YARD))] == ["enter"]
+
+
 # ── hours ───────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
