@@ -226,12 +226,15 @@ class Uplink:
             self._wake.set()
 
     async def _send(self, link: Link) -> None:
-        """Facts before fixes, older sessions before newer; a lane that is stuck does not hold up those behind it."""
+        """Facts before fixes, older sessions before newer; a lane that is stuck does not hold up those behind it.
+
+        Sent is enough for the next session to follow: the hub may hold back the ack of an old session's last fixes.
+        """
         for lane in LANES:
             for flight in [flight for (_, number), flight in self._flights.items() if number == lane]:
                 self._give_up_waiting(flight)
                 await self._send_lane(link, flight)
-                if flight.state.acked < flight.state.last and not flight.state.stalls:
+                if flight.state.sent < flight.state.last and not flight.state.stalls:
                     break
 
     async def _send_lane(self, link: Link, flight: Flight) -> None:

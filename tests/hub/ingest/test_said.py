@@ -106,3 +106,11 @@ def test_new_facts_are_told_and_a_marker_at_most_once_a_second(hub: Any, van: An
         while not any(notice.topic == "log" for notice in heard):
             heard += notices(ears, 5)
     assert [notice.topic for notice in heard if notice.subject == van.vehicle] == ["vehicle", "log"]
+
+
+def test_a_presence_from_before_the_hub_listened_asks_for_what_nobody_heard(hub: Any, van: Any) -> None:
+    """Frames at QoS 0 that followed it went nowhere: the van must not wait out its patience to find that out."""
+    hub.hear(van.track(1, 5))
+    told = presence(van, epoch=epoch(hub), facts=0, track=5)
+    assert [ack.rewind for ack in hub.hear(told)] == [False, False]
+    assert [(ack.through_seq, ack.rewind) for ack in hub.hear(msgspec.structs.replace(told, retained=True))] == [(0, True), (5, True)]
