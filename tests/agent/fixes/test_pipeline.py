@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec import structs
 
-from roundsman_agent import pipeline
+from roundsman_agent import pipeline, standstill
 from roundsman_agent.fix import Fix, SourceEvent
 from roundsman_agent.pipeline import DutyChanged, Input, Output, PipelineConfig, PipelineState, PlanChanged, Position, SitesChanged, Tick
 from roundsman_agent.sampling import Policy
@@ -199,18 +199,19 @@ def test_evidence_keeps_the_fix_of_every_visit_and_crossing(make_fix: Make, driv
     assert kept < 15
 
 
-REACH_M = 80.0
-"""An anchor holds for 20 m, and for two fixes beyond that: two steps of 30 m."""
+ROUNDED_M = 0.1
+"""Half a millionth of a degree, both ways."""
 
 
 @settings(deadline=None)
 @given(st.lists(st.tuples(st.sampled_from([1, 1, 1, 1, 2, 7]), st.floats(-30, 30), st.floats(0, 20), st.booleans()), max_size=80))
 def test_in_full_mode_every_believed_fix_is_kept_once(steps: list[tuple[int, float, float, bool]]) -> None:
-    """Invariant: accepted = rows; believed + refused = all; places are within the anchor's reach of what was said."""
+    """Invariant: accepted = rows; believed + refused = all; a row says what the receiver said, or an anchor that one of the last three
+    believed fixes was within the anchor's reach of (steps of 30 m, and a refused fix between two, take single ones much farther)."""
     place = LocalFrame(LatLon(60.17, 24.94)).to_latlon
     config = PipelineConfig(policy=Policy(mode="full"))
     state, _ = pipeline.step(PipelineState(), DutyChanged(duty="on", mono_ms=0, utc_ms=None), config)
-    t, east_m, kept = 0, 0.0, 0
+    t, east_m, kept, believed = 0, 0.0, 0, list[LatLon]()
     for passed_s, moved_m, speed_mps, dated in steps:
         t, east_m = t + passed_s, east_m + moved_m
         at = place(east_m, 0)
@@ -220,6 +221,10 @@ def test_in_full_mode_every_believed_fix_is_kept_once(steps: list[tuple[int, flo
         found = [o for o in out if isinstance(o, FixRow)]
         kept += len(found)
         assert len(found) == len([o for o in out if isinstance(o, Position)]) <= 1
-        assert all(distance_m(LatLon.from_e6(r.lat_e6, r.lon_e6), at) <= REACH_M for r in found)
+        for row in found:
+            believed = [*believed[1 - standstill.DRIFT_FIXES :], at]
+            reach_m = standstill.DRIFT_M if row.flags & ANCHORED else 0.0
+            said = believed if row.flags & ANCHORED else [at]
+            assert min(distance_m(LatLon.from_e6(row.lat_e6, row.lon_e6), one) for one in said) <= reach_m + ROUNDED_M
     assert state.accepted == kept
     assert state.accepted + sum(state.rejected.values()) == len(steps)
