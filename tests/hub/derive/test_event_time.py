@@ -221,6 +221,21 @@ def test_a_long_stop_outside_the_plan_is_told_and_a_break_is_not(van: Van, sessi
     assert dwells == [("long_dwell", EIGHT + timedelta(minutes=1), EIGHT + timedelta(minutes=30))]
 
 
+def test_two_orders_behind_one_door_have_one_visit_and_an_arrival_each(van: Van, session: Callable[[], str]) -> None:
+    """The second is told with `serving`, minutes after the arrival and in a stretch of its own; the arrival is put right once more."""
+    s, first, second = session(), van.order(), van.order()
+    van.arrives(s, [started(s, None), on(0), stood(1, "arrived", 10, first)], minute=11)
+    van.arrives(s, [stood(1, "serving", 11, first), stood(1, "serving", 11, second), said(second, "delivered", 14)], minute=15)
+    arrivals = "SELECT arrived_at FROM order_states WHERE order_id = %s"
+    assert van.rows(arrivals, second) == [(EIGHT + timedelta(minutes=10),)]
+    van.arrives(s, [stood(1, "arrived", 12, first), said(first, "delivered", 16), stood(1, "left", 17, first)], minute=18)
+    assert van.rows(arrivals, first) == van.rows(arrivals, second) == [(EIGHT + timedelta(minutes=12),)]
+    assert van.rows("SELECT count(*) FROM visits WHERE vehicle_id = %s", van.vehicle) == [(1,)]
+    stays = "SELECT order_id, arrived_at, left_at FROM order_visits WHERE vehicle_id = %s ORDER BY order_id"
+    here = (EIGHT + timedelta(minutes=12), EIGHT + timedelta(minutes=17))
+    assert van.rows(stays, van.vehicle) == sorted([(first, *here), (second, *here)])
+
+
 def test_a_fences_speeding_and_enter_are_told(van: Van, session: Callable[[], str]) -> None:
     s = session()
     happened: tuple[tuple[Literal["enter", "exit", "speeding"], int], ...] = (("enter", 3), ("speeding", 4), ("exit", 5))
@@ -320,7 +335,7 @@ def entries_of(orders: Sequence[str]) -> st.SearchStrategy[list[AnyEntry]]:
         st.builds(
             lambda number, phase, minute, place: stood(number, phase, minute, None if place is None else orders[place]),
             st.integers(1, 3),
-            st.sampled_from(["arrived", "left"]),
+            st.sampled_from(["arrived", "serving", "left"]),
             minutes,
             st.none() | places,
         ),
