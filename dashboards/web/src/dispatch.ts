@@ -4,7 +4,8 @@ import "./dispatch.css";
 import { drawAttention, drawEvents, drawNumbers, drawOrders, drawVans, STATE_WORDS, type Time } from "./lists";
 import { FleetMap, STALE_S } from "./map";
 import { hear, lateMin, orderName, orders, vehicles } from "./state";
-import { follow, get, Refused } from "./stream";
+import { follow, get, post, Refused } from "./stream";
+import { drawTalk, listen } from "./talk";
 import type { Live, Tick, Vehicle } from "./types";
 
 const KEY = "roundsman-key";
@@ -50,6 +51,7 @@ async function start(key: string): Promise<void> {
     drawNumbers($("numbers"));
     drawAttention($("attention"), $("attention-count"), time);
     drawVans($("vans"), selected, time);
+    drawTalk(selected, time);
     if (all) {
       drawEvents($("events"), time);
       drawOrders($("orders"), $("orders-count"), $<HTMLSelectElement>("state").value, $<HTMLInputElement>("find").value, time);
@@ -79,6 +81,16 @@ async function start(key: string): Promise<void> {
   $("vans").addEventListener("click", (event) => {
     const row = (event.target as HTMLElement).closest<HTMLElement>("[data-vehicle]");
     if (row) select(row.dataset["vehicle"]!);
+  });
+  listen(key, () => selected);
+  $("attention").addEventListener("click", (event) => {
+    const seen = (event.target as HTMLElement).closest<HTMLButtonElement>("[data-report]");
+    if (!seen) return;
+    seen.disabled = true;
+    post(`/v1/reports/${encodeURIComponent(seen.dataset["report"]!)}/settle`, key).catch((error: unknown) => {
+      seen.disabled = false;
+      seen.title = String(error);
+    });
   });
   $("leave").addEventListener("click", () => {
     stop.abort();

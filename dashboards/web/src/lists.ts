@@ -1,17 +1,21 @@
 /** The page's lists, drawn from the state. A row is touched only when its own text changed, so focus and reading place stay. */
 
-import { colourOf, events, lateMin, orderName, orders, plans, stopsLeft, vansInOrder, vehicles } from "./state";
-import type { Order, Vehicle } from "./types";
+import { colourOf, events, lateMin, messages, orderName, orders, plans, reports, stopsLeft, vansInOrder, vehicles } from "./state";
+import type { Message, Order, Report, Vehicle } from "./types";
 
 const ESCAPES: Record<string, string> = { "&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&#39;" };
-const esc = (text: string): string => text.replace(/[&<>"']/g, (sign) => ESCAPES[sign]!);
+export const esc = (text: string): string => text.replace(/[&<>"']/g, (sign) => ESCAPES[sign]!);
 
 export const STATE_WORDS: Record<string, string> = {
   new: "new", waiting_for_place: "waits for a place", unassigned: "unassigned", planned: "planned", next: "next",
   arrived: "at the door", delivered: "done", failed: "failed", cancelled: "cancelled",
 };
 const PLAN_WORDS: Record<string, string> = {
-  sent: "sent, not yet confirmed", held: "on the van, not yet in force", in_force: "in force", shown: "seen on the screen", declined: "declined", refused: "refused by the van",
+  sent: "sent, not yet confirmed", held: "on the van, not yet in force", in_force: "in force", shown: "seen on the screen", accepted: "accepted by the driver", declined: "declined", refused: "refused by the van",
+};
+
+const TOPIC_WORDS: Record<Report["topic"], string> = {
+  breakdown: "breakdown", accident: "accident", road_closed: "road closed", delay: "delay", help: "needs help", other: "reports",
 };
 
 export interface Time {
@@ -60,7 +64,7 @@ export function drawVans(list: HTMLElement, selected: string | null, time: Time)
     html += "</span></button>";
     if (plan) {
       const change = plan.changes[0] ? ` — ${esc(plan.changes[0])}${plan.changes.length > 1 ? ` (+${plan.changes.length - 1})` : ""}` : "";
-      html += `<p class="plan">Plan of ${time.clock(plan.issued_at)}, ${PLAN_WORDS[van.plan_state]}: ${esc(plan.reason || "no reason given")}${open ? "" : change}</p>`;
+      html += `<p class="plan">Plan of ${time.clock(plan.issued_at)}, ${PLAN_WORDS[van.plan_state]}${plan.own_order ? ", in the driver's own order" : ""}: ${esc(plan.reason || "no reason given")}${open ? "" : change}</p>`;
       if (open) {
         if (plan.changes.length) html += `<ul class="changes">${plan.changes.map((text) => `<li>${esc(text)}</li>`).join("")}</ul>`;
         html += `<ol class="stops">${left.map((order) => `<li><span>${esc(orderName(order))}<small>${esc(order.address)}${order.kind === "pickup" ? " · collect" : ""}</small></span><span>${time.clock(order.eta)}${late(order)}<small>by ${time.clock(order.promise_end)}</small></span></li>`).join("")}</ol>`;
@@ -77,6 +81,18 @@ export function drawAttention(list: HTMLElement, count: HTMLElement, time: Time)
     const silent = time.silentS(van);
     if (van.duty !== "off" && (time.stale(van) || !van.online)) rows.push({ key: `silent ${van.vehicle}`, rank: 0, html: `<p>${chip(van.vehicle)} no word for <b>${silent === null ? "ever" : silence(silent)}</b>; its driver keeps the plan it has</p>` });
     if (van.plan_state === "refused" || van.plan_state === "declined") rows.push({ key: `plan ${van.vehicle}`, rank: 1, html: `<p>${chip(van.vehicle)} plan ${PLAN_WORDS[van.plan_state]}</p>` });
+  }
+  for (const report of reports.values()) {
+    const seen = `<button type="button" class="settle" data-report="${esc(report.report)}">Seen to</button>`;
+    rows.push({ key: `report ${report.report}`, rank: -1, html: `<p>${chip(report.vehicle)} <b>${TOPIC_WORDS[report.topic]}</b> at ${time.clock(report.at)}${report.text ? `: ${esc(report.text)}` : ""} ${seen}</p>` });
+  }
+  const newest = new Map<string, Message>();
+  for (const line of messages.values()) {
+    const before = newest.get(line.vehicle);
+    if (line.at && (!before?.at || Date.parse(line.at) > Date.parse(before.at))) newest.set(line.vehicle, line);
+  }
+  for (const line of newest.values()) {
+    if (line.said_by === "driver" && line.about === null) rows.push({ key: `word ${line.message}`, rank: 1, html: `<p>${chip(line.vehicle)} writes: ${esc(line.text)}</p>` });
   }
   for (const order of orders.values()) {
     const name = `<b>${esc(orderName(order))}</b>`;

@@ -1,17 +1,21 @@
 /** The fleet as this page knows it: documents by id, replaced whole as they come. */
 
-import type { Happened, Order, Plan, Vehicle } from "./types";
+import type { Happened, Message, Order, Plan, Report, Vehicle } from "./types";
 
 export const vehicles = new Map<string, Vehicle>();
 export const plans = new Map<string, Plan>();
 export const orders = new Map<string, Order>();
 export const events = new Map<string, Happened>();
+export const messages = new Map<string, Message>();
+export const reports = new Map<string, Report>();
 
 const kinds = {
   vehicle: { all: vehicles as Map<string, unknown>, id: "vehicle" },
   plan: { all: plans as Map<string, unknown>, id: "vehicle" },
   order: { all: orders as Map<string, unknown>, id: "order" },
   event: { all: events as Map<string, unknown>, id: "id" },
+  message: { all: messages as Map<string, unknown>, id: "message" },
+  report: { all: reports as Map<string, unknown>, id: "report" },
 } as const;
 type Kind = keyof typeof kinds;
 

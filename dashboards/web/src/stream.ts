@@ -18,6 +18,16 @@ export async function get<T>(path: string, key: string): Promise<T> {
   return (await answer.json()) as T;
 }
 
+export async function post(path: string, key: string, body?: unknown): Promise<void> {
+  const headers: Record<string, string> = { Authorization: `Bearer ${key}` };
+  if (body !== undefined) headers["Content-Type"] = "application/json";
+  const answer = await fetch(path, { method: "POST", headers, ...(body === undefined ? {} : { body: JSON.stringify(body) }) });
+  if (!answer.ok) {
+    const problem = (await answer.json().catch(() => ({}))) as { detail?: string };
+    throw new Refused(answer.status, problem.detail ?? answer.statusText);
+  }
+}
+
 /** Longer than three ticks of the hub: the line is dead, whatever TCP believes. */
 const SILENCE_MS = 4_000;
 const RETRY_MS = [500, 1_000, 2_000, 5_000];

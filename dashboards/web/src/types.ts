@@ -18,7 +18,7 @@ export interface Vehicle {
   heading_deg: number | null;
   backlog: number;
   plan_version: number | null;
-  plan_state: "sent" | "held" | "in_force" | "shown" | "declined" | "refused";
+  plan_state: "sent" | "held" | "in_force" | "shown" | "accepted" | "declined" | "refused";
 }
 
 export interface Plan {
@@ -28,6 +28,7 @@ export interface Plan {
   reason: string;
   changes: string[];
   stops: string[];
+  own_order: boolean;
   travel_times: string;
   route: [number, number][];
 }
@@ -51,6 +52,26 @@ export interface Order {
   position: number | null;
   eta: string | null;
   done_at: string | null;
+}
+
+export interface Message {
+  message: string;
+  vehicle: string;
+  said_by: "dispatch" | "driver";
+  text: string;
+  order: string | null;
+  about: string | null;
+  at: string | null;
+  state: "waiting" | "sent" | "shown" | "answered" | "expired" | "said";
+}
+
+export interface Report {
+  report: string;
+  vehicle: string;
+  topic: "breakdown" | "accident" | "road_closed" | "delay" | "help" | "other";
+  text: string;
+  order: string | null;
+  at: string | null;
 }
 
 export interface Happened {
