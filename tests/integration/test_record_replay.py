@@ -10,19 +10,38 @@ from pathlib import Path
 from typing import Any, Literal
 
 import pytest
+from psycopg.types.json import Jsonb
 
 from roundsman_hub import HubError
 from roundsman_hub.clock import Clock
 from roundsman_hub.derive.worker import catch_up, pass_time
-from roundsman_hub.record import commands
+from roundsman_hub.record import commands, observed
+from roundsman_hub.record import replay as replaying
 from roundsman_hub.record.day_file import BadFile, verify
 from roundsman_hub.record.record import record
 from roundsman_hub.record.replay import replay
 from roundsman_hub.store import chain_store, derived_dump, log_store, record_store
 from roundsman_hub.store.db import Database
 from roundsman_wire import frames
-from roundsman_wire.messages import Action as Said
-from roundsman_wire.messages import AnyEntry, Crossing, Duty, Health, Outcome, Receipt, SessionStarted, Visit
+from roundsman_wire.messages import (
+    Action,
+    AnyEntry,
+    Crossing,
+    Duty,
+    FixGap,
+    Health,
+    Note,
+    Outcome,
+    Proof,
+    Receipt,
+    Reordered,
+    Report,
+    Risk,
+    Said,
+    Scan,
+    SessionStarted,
+    Visit,
+)
 
 EIGHT = datetime(2026, 3, 2, 8, tzinfo=UTC)
 EIGHT_MS = 1_772_438_400_000
@@ -39,8 +58,26 @@ def at(minute: float) -> datetime:
     return EIGHT + timedelta(minutes=minute)
 
 
-def said(order: str, outcome: Outcome, minute: float) -> Said:
-    return Said(mono_ms=1, utc_ms=ms(minute), action=f"{order}{outcome}", stop=order, tasks=(order,), outcome=outcome)
+PHOTO = Proof(kind="photo", sha256="ab" * 32, bytes=9, media_type="image/jpeg")
+
+
+def said(order: str, outcome: Outcome, minute: float) -> Action:
+    action = f"{order}{outcome}"
+    return Action(mono_ms=1, utc_ms=ms(minute), action=action, stop=order, tasks=(order,), outcome=outcome, proofs=(PHOTO,))
+
+
+def told_more(minute: float) -> list[AnyEntry]:
+    """Everything else that a van tells: parcels, troubles, an order of its own, what it expects, words."""
+    at = {"mono_ms": 1, "utc_ms": ms(minute)}
+    return [
+        Scan(**at, parcel="A-1", event="loaded", stop="o_1", place="floor"),
+        Report(**at, report="r-1", topic="breakdown", text="flat tyre", proofs=(PHOTO,)),
+        Reordered(**at, plan_version=99, stops=("o_3", "o_1")),
+        Risk(**at, stop="o_1", eta_utc_ms=ms(150), promise_end_utc_ms=ms(120), late_s=1_800),
+        Said(**at, message="m-1", text="on my way", about="m-0"),
+        Note(**at, topic="message m-0", text=""),
+        FixGap(**at, from_utc_ms=ms(minute - 3), reason="silent"),
+    ]
 
 
 def stood(visit: int, minute: float, order: str | None, number: int) -> list[AnyEntry]:
@@ -112,6 +149,22 @@ def hub(plain_database: Database) -> Database:
                 (FLEET, at(-60), order),
             )
         cur.execute("UPDATE orders SET cancelled_at = %s WHERE order_id = 'o_5'", (at(100),))
+        cur.execute("INSERT INTO pins VALUES (%s, 'street 9', 50000000, 10000000)", (FLEET,))
+        cur.execute("UPDATE orders SET lat_e6 = NULL, lon_e6 = NULL, placed = 'unknown' WHERE order_id = 'o_6'")
+        cur.execute("INSERT INTO geocode_queue VALUES ('o_6', %s, 'not found', '[]', %s)", (FLEET, at(-60)))
+        cur.execute(
+            "INSERT INTO messages VALUES ('m-0', %s, %s, 'Ring twice', 'o_1', 'key', %s, %s, %s)",
+            (VANS[1], FLEET, at(120), at(300), at(121)),
+        )
+        cur.execute("INSERT INTO settled_reports VALUES (%s, 'r-1', 'key', %s)", (FLEET, at(150)))
+        # A window that was moved twice: the journal knows what it was before.
+        for minute, kind, start, end in ((-60, "created", 0, 60), (10, "changed", 30, 90), (40, "changed", 45, 120)):
+            body = {"window_start": at(start).isoformat(), "window_end": at(end).isoformat(), "priority": 1 + start}
+            cur.execute(
+                "INSERT INTO journal (fleet_id, at, kind, subject, actor, body) VALUES (%s, %s, %s, 'o_4', 'key', %s)",
+                (FLEET, at(minute), f"order.{kind}", Jsonb(body if kind == "created" else body | {"priority": None})),
+            )
+        cur.execute("UPDATE orders SET window_start = %s, priority = 1 WHERE order_id = 'o_4'", (at(45),))
     a, b, c = "a" * 16, "b" * 16, "c" * 16
     tell(db, VANS[0], a, 1, 1, [SessionStarted(mono_ms=0, session=a, previous=None, agent_version="1", row_format=1)])
     tell(db, VANS[0], a, 2, 5, [Duty(mono_ms=1, utc_ms=ms(1), duty="on", driver=None), *stood(1, 3, "o_2", 2)])
@@ -122,7 +175,9 @@ def hub(plain_database: Database) -> Database:
     tell(db, VANS[1], c, 1, 2, [Duty(mono_ms=60_000, duty="on", driver=None)])
     receipt = Receipt(mono_ms=1, utc_ms=ms(3), plan_version=1, plan_hash="h", state="in_force")
     speeding = Crossing(mono_ms=1, utc_ms=ms(4), fence="f_1", event="speeding", sites_version=1, lat_e6=0, lon_e6=0, speed_cm_s=2_500)
-    tell(db, VANS[1], c, 2, 10, [receipt, speeding, *stood(1, 130, "o_1", 1), said("o_1", "delivered", 134)])
+    tell(db, VANS[1], c, 2, 10, [receipt, speeding, *stood(1, 130, "o_1", 1), said("o_1", "delivered", 134), *told_more(140)])
+    serving = Visit(mono_ms=1, utc_ms=ms(131), visit=1, phase="serving", stop="o_3", lat_e6=50_010_000, lon_e6=10_000_000)
+    tell(db, VANS[1], c, 20, 145, [serving])
     with db.transaction() as cur:
         cur.execute(
             "INSERT INTO log.fixes (time, vehicle_id, session_no, seq, mono_ms, lat_e6, lon_e6, speed_cm_s, satellites, flags) "
@@ -149,6 +204,7 @@ def test_a_replayed_day_is_derived_the_same_bit_for_bit(hub: Database, empty: Ca
         done = replay(other, file)
         assert done.differs == []
         assert done.derived["order_states"]["rows"] == 3
+        assert {name for name, told in done.derived.items() if not told["rows"]} == set(), "of everything that is derived there is some"
         assert done.derived["alerts"]["rows"] >= 4
         since, until = datetime(2026, 3, 2, tzinfo=UTC), datetime(2026, 3, 3, tzinfo=UTC)
         with hub.transaction() as here, other.transaction() as there:
@@ -160,6 +216,11 @@ def test_a_replayed_day_is_derived_the_same_bit_for_bit(hub: Database, empty: Ca
             assert here.execute(sql).fetchall() == there.execute(sql).fetchall()
             sql = "SELECT envelope, plan FROM plans ORDER BY vehicle_id"
             assert here.execute(sql).fetchall() == there.execute(sql).fetchall()
+            for table in ("pins", "geocode_queue", "messages", "settled_reports"):
+                sql = f"SELECT * FROM {table}"
+                assert here.execute(sql).fetchall() == there.execute(sql).fetchall() != []
+            sql = "SELECT to_jsonb(o) - 'track_token' AS o FROM orders o ORDER BY order_id"
+            assert here.execute(sql).fetchall() == there.execute(sql).fetchall()
             secrets = there.execute("SELECT count(*) AS n FROM orders WHERE track_token LIKE 'secret%'").fetchone()
             assert secrets == {"n": 0}, "a customer's link does not travel"
         again = tmp_path / "again.jsonl.gz"
@@ -168,6 +229,29 @@ def test_a_replayed_day_is_derived_the_same_bit_for_bit(hub: Database, empty: Ca
             assert _derived(one.read()) == _derived(two.read())
         with pytest.raises(HubError, match="already"):
             replay(other, file)
+
+
+def test_an_order_is_what_it_was_until_it_was_changed(hub: Database, empty: Callable[[], Database], tmp_path: Path) -> None:
+    file = tmp_path / "day.jsonl.gz"
+    record(hub, FLEET, "UTC", DAY, at(600), file)
+    order = observed.load(file).orders["o_4"]
+    assert (order.first.window_start, order.first.window_end) == (EIGHT, at(60))
+    assert [(when, facts.window_start) for when, facts in order.later] == [(at(10), at(30)), (at(40), at(45))]
+    assert order.later[-1][1] == order.facts
+    seen: list[tuple[datetime, datetime]] = []
+    with empty() as other:
+        day = replaying._read(file)
+        with other.transaction() as cur:
+            for work in day.before:
+                work(cur)
+        for when in sorted(day.at):
+            with other.transaction() as cur:
+                for _, work in sorted(day.at[when], key=lambda ranked: ranked[0]):
+                    work(cur)
+                row = cur.execute("SELECT window_start FROM orders WHERE order_id = 'o_4'").fetchone()
+            if row is not None and (not seen or seen[-1][1] != row["window_start"]):
+                seen.append((when, row["window_start"]))
+    assert seen == [(at(-60), EIGHT), (at(10), at(30)), (at(40), at(45))]
 
 
 def test_the_speed_changes_nothing_but_the_time_it_takes(hub: Database, empty: Callable[[], Database], tmp_path: Path) -> None:
@@ -188,7 +272,7 @@ def test_a_file_that_is_cut_or_changed_is_refused_before_anything_is_stored(
     for damage, why in (
         (lines[:-1], "was cut"),
         ([line.replace(b"delivered", b"refused  ") for line in lines], "changed after it was made"),
-        ([lines[0].replace(b'"version":1', b'"version":9'), *lines[1:]], "version 9"),
+        ([lines[0].replace(b'"version":2', b'"version":9'), *lines[1:]], "version 9"),
         ([b"{}\n"], "no recorded day"),
     ):
         bad.write_bytes(gzip.compress(b"".join(damage)))
@@ -205,14 +289,16 @@ def test_the_commands_tell_what_came_of_it(
     file = tmp_path / "day.jsonl.gz"
     record(hub, FLEET, "UTC", DAY, at(600), file)
     assert commands.run_replay([str(file), "--database-url", make_database("plain"), "--json"], tmp_path) == 0
-    assert json.loads(capsys.readouterr().out)["same"] is True
+    told = json.loads(capsys.readouterr().out)
+    assert told["same"] is True
+    assert told["key"].startswith("rk_")
     simulated = ["--from-day", str(file), "--policy", "static", "--policy", "insertion"]
     assert commands.run_simulate([*simulated, "--json"], tmp_path) == 0
     told = json.loads(capsys.readouterr().out)
     happened, static, inserted = told["policies"]
     assert (told["observed_services"], happened["served"], happened["on_time"]) == (2, 2, 1)
     assert happened["km"] == pytest.approx(0.3, abs=0.05), "3,000 fixes of 0.11 m"
-    assert (static["served"], inserted["served"]) == (0, 6), "the plans of this day were empty; one order was cancelled after its time"
+    assert (static["served"], inserted["served"]) == (0, 5), "the plans were empty; one was cancelled after its time, one has no place"
     assert commands.run_simulate(simulated, tmp_path) == 0
     assert "insertion" in capsys.readouterr().out
 

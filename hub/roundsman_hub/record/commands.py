@@ -11,6 +11,7 @@ from datetime import date
 from pathlib import Path
 from typing import Final
 
+from roundsman_hub.api import keys
 from roundsman_hub.clock import Clock
 from roundsman_hub.planning.engines.process import EngineProcess
 from roundsman_hub.record import observed, record, replay, simulate
@@ -55,15 +56,17 @@ def run_replay(arguments: Sequence[str], data: Path) -> int:
     with Database.connect(dsn, max_size=4) as db:
         done = replay.replay(db, options.file, speed=options.speed)
         differs = done.differs
+        key = keys.create(db, done.head.fleet, "admin", f"replay of {done.head.day}")
         if options.json:
             body = {"fleet": done.head.fleet, "day": done.head.day.isoformat(), "events": done.events}
-            print(json.dumps(body | {"same": not differs, "derived": done.derived, "expected": done.expected}))
+            print(json.dumps(body | {"same": not differs, "key": key, "derived": done.derived, "expected": done.expected}))
             return 1 if differs else 0
         print(f"{done.head.day} of fleet {done.head.fleet}: {done.events:,} parts in their order")
         for name, told in done.expected.items():
             found = done.derived[name]
             same = "same" if name not in differs else f"DIFFERS (recorded: {told['rows']:,} rows, {told['sha256'][:12]})"
             print(f"  {name:14} {found['rows']:>9,} rows  {found['sha256'][:12]}  {same}")
+        print(f"an admin's API key for this fleet, shown this once: {key}")
     if differs:
         print("the derived tables differ from the recording hub's: was it of another release?", file=sys.stderr)
     return 1 if differs else 0

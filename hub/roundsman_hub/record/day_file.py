@@ -1,6 +1,7 @@
-"""The file of a day: gzip around lines of JSON, each one object; UTF-8. Version 1.
+"""The file of a day: gzip around lines of JSON, each one object; UTF-8. Version 2 (1 had neither pins, addresses
+that wait, messages nor settled reports).
 
-    {"format": "roundsman-day", "version": 1, "fleet", "day", "timezone", "since", "until", "horizon", "rules"}    first
+    {"format": "roundsman-day", "version": 2, "fleet", "day", "timezone", "since", "until", "horizon", "rules"}    first
     {"table": NAME, "rows": [{column: value, …}, …]}       a fleet's own tables, in the order in which they can be stored; see `TABLES`
     {"sessions": [{"vehicle", "session", "previous"}, …]}  in the order in which the hub heard of them
     {"entries": SESSION, "rows": [[seq, kind, mono_ms, time, received_at, received_real_at, body], …]}   facts, as the van wrote them
@@ -12,7 +13,8 @@ Instants of the log are microseconds since 1970; those of tables are RFC 3339, a
 `sha256` is of all lines before the last. `derived` is what the recording hub derived of the day (see `store.derived_dump`), for a replay to
 be held against.
 
-The file holds addresses and names of customers and where drivers were. It holds no keys, and its customers' links are not those of the hub.
+The file holds addresses and names of customers, what was written to drivers, and where they were. It holds no keys and no photos, and its
+customers' links are not those of the hub.
 """
 
 from __future__ import annotations
@@ -32,10 +34,11 @@ from typing import Any, Final
 from roundsman_hub import HubError
 
 FORMAT: Final = "roundsman-day"
-VERSION: Final = 1
+VERSION: Final = 2
+READS: Final = (1, 2)
 TABLES: Final = (
-    *("fleets", "depots", "drivers", "vehicles", "fences", "sites_versions", "orders", "planning", "plans", "plan_tasks"),
-    *("unassigned", "journal"),
+    *("fleets", "depots", "drivers", "vehicles", "fences", "sites_versions", "pins", "orders", "geocode_queue", "planning", "plans"),
+    *("plan_tasks", "unassigned", "messages", "settled_reports", "journal"),
 )
 FIX_COLUMNS: Final = (*("seq", "mono_ms", "time", "lat_e6", "lon_e6", "speed_cm_s", "heading_cdeg", "accuracy_dm", "satellites", "flags"),)
 MAX_LINE_BYTES: Final = 64_000_000
@@ -118,8 +121,10 @@ def read(path: Path) -> tuple[Head, Iterator[Line]]:
     first = next(lines, {})
     if first.get("format") != FORMAT:
         raise BadFile(f"{path} is no recorded day: make one with roundsman-hub record")
-    if first.get("version") != VERSION:
-        raise BadFile(f"{path} is of version {first.get('version')}, this release reads {VERSION}: use the release that made it")
+    if first.get("version") not in READS:
+        raise BadFile(
+            f"{path} is of version {first.get('version')}, this release reads {READS[0]} to {READS[-1]}: use the one that made it"
+        )
     try:
         head = Head(
             fleet=str(first["fleet"]),

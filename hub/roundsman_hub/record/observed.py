@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from roundsman_core.geo import LatLon, distance_m
 from roundsman_hub.derive.fold import Fact, Progress, Rows, Said, fold, order_state, with_date
+from roundsman_hub.record.changes import NONE, History, histories
 from roundsman_hub.record.day_file import Head, Line, read, summed
 from roundsman_hub.replan.world import OrderFacts
 from roundsman_hub.store.chain_store import chain
@@ -24,9 +25,14 @@ _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Order:
-    """An order of the day. `known_at`: when it was made; `cancelled_at`: when it no longer had to be served."""
+    """An order of the day, as it ended. `known_at`: when it was made; `cancelled_at`: when it no longer had to be served.
+
+    first : what it was when it was made. later : from when on it was what, as far as the journal knows.
+    """
 
     facts: OrderFacts
+    first: OrderFacts
+    later: tuple[tuple[datetime, OrderFacts], ...] = ()
     depot: str
     known_at: datetime
     cancelled_at: datetime | None
@@ -86,8 +92,14 @@ def load(path: Path) -> Day:
     day = Day(head=head)
     facts: defaultdict[str, list[Fact]] = defaultdict(list)
     sessions: list[dict[str, Any]] = []
+    orders: dict[str, dict[str, Any]] = {}
+    journal: list[dict[str, Any]] = []
     for line in lines:
         match line:
+            case {"table": "orders", "rows": list(found)}:
+                orders |= {row["order_id"]: row for row in found if row["lat_e6"] is not None}
+            case {"table": "journal", "rows": list(found)}:
+                journal += found
             case {"table": str(name), "rows": list(found)}:
                 _table(day, name, found)
             case {"sessions": list(found)}:
@@ -96,6 +108,11 @@ def load(path: Path) -> Day:
                 facts[session] += [_fact(row) for row in found]
             case {"fixes": str(_), "columns": dict(_)}:
                 day.driven_m += _driven_m(line)
+    known = histories(journal, orders)
+    for name, row in orders.items():
+        order = _order(row, known.get(name, NONE))
+        if head.since <= order.facts.window_end and order.facts.window_start < head.until:
+            day.orders[name] = order
     _observe(day, sessions, facts)
     return day
 
@@ -110,17 +127,13 @@ def _table(day: Day, name: str, found: list[dict[str, Any]]) -> None:
                 if start < day.head.until and end > day.head.since:
                     told = {"vehicle": row["vehicle_id"], "name": row["name"], "depot": row["depot_id"], "capacity": row["capacity"]}
                     day.vans.append(Shift(**told, start=start, end=end))
-            case "orders" if row["lat_e6"] is not None:
-                order = _order(row)
-                if day.head.since <= order.facts.window_end and order.facts.window_start < day.head.until:
-                    day.orders[row["order_id"]] = order
             case "plans":
                 at = datetime.fromisoformat(row["issued_at"])
                 stops = tuple(stop["stop"] for stop in row["plan"].get("stops", ()))
                 day.plans.append(Told(at=at, vehicle=row["vehicle_id"], stops=stops))
 
 
-def _order(row: dict[str, Any]) -> Order:
+def _order(row: dict[str, Any], history: History) -> Order:
     at = {name: datetime.fromisoformat(row[name]) for name in ("window_start", "window_end", "created_at")}
     promise_end = None if row["promise_end"] is None else datetime.fromisoformat(row["promise_end"])
     facts = OrderFacts(
@@ -145,7 +158,24 @@ def _order(row: dict[str, Any]) -> Order:
     )
     cancelled_at = None if row["cancelled_at"] is None else datetime.fromisoformat(row["cancelled_at"])
     due_at = promise_end or at["window_end"]
-    return Order(facts=facts, depot=row["depot_id"], known_at=at["created_at"], cancelled_at=cancelled_at, due_at=due_at)
+    version = first = replace(facts, **_columns(history.first))
+    later: list[tuple[datetime, OrderFacts]] = []
+    for change in history.later:
+        version = replace(version, **_columns(change.columns))
+        later.append((change.at, version))
+    return Order(
+        facts=facts,
+        first=first,
+        later=tuple(later),
+        depot=row["depot_id"],
+        known_at=at["created_at"],
+        cancelled_at=cancelled_at,
+        due_at=due_at,
+    )
+
+
+def _columns(told: dict[str, Any]) -> dict[str, Any]:
+    return {name: datetime.fromisoformat(value) if name.startswith("window") else value for name, value in told.items()}
 
 
 def _fact(row: list[Any]) -> Fact:

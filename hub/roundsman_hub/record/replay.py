@@ -17,6 +17,7 @@ from roundsman_hub import HubError
 from roundsman_hub.clock import Clock, to_ms
 from roundsman_hub.derive.vehicle import Vehicle, refold_alerts
 from roundsman_hub.derive.worker import catch_up, pass_time
+from roundsman_hub.record.changes import NONE, histories
 from roundsman_hub.record.day_file import FIX_COLUMNS, TABLES, Head, Line, read, summed, verify
 from roundsman_hub.store import chain_store, derived_dump, log_store, partitions, record_store
 from roundsman_hub.store.db import Cursor, Database
@@ -28,7 +29,15 @@ STEP: Final = timedelta(minutes=5)
 WATCHED_STEP_S: Final = 0.5
 """Real seconds between two steps, where a speed was chosen."""
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_HAPPENS: Final = {"orders": "created_at", "plans": "issued_at", "journal": "at", "unassigned": "at"}
+_HAPPENS: Final = {
+    "orders": "created_at",
+    "geocode_queue": "queued_at",
+    "plans": "issued_at",
+    "unassigned": "at",
+    "messages": "at",
+    "settled_reports": "at",
+    "journal": "at",
+}
 """The column that says when a row came to be. Rows of the other tables are there from the start."""
 
 
@@ -65,6 +74,9 @@ class _Day:
     """Of each session, the latest receipt of a fact read so far."""
     driven: set[str] = field(default_factory=set)
     """Sessions that have a fix."""
+    orders: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """Each order as it ended."""
+    journal: list[dict[str, Any]] = field(default_factory=list)
 
 
 def replay(db: Database, path: Path, *, speed: float | None = None, stop: threading.Event | None = None) -> Replayed:
@@ -144,6 +156,12 @@ def _read(path: Path) -> _Day:
     day = _Day(head=head)
     for line in lines:
         _take(day, line)
+    known = histories(day.journal, day.orders)
+    for name, row in day.orders.items():
+        history = known.get(name, NONE)
+        day.at[datetime.fromisoformat(row["created_at"])].append((0, _add("orders", [row | history.first])))
+        for change in history.later:
+            day.at[change.at].append((2, _change(name, change.columns)))
     return day
 
 
@@ -191,17 +209,25 @@ def _rows(day: _Day, name: str, found: list[dict[str, Any]]) -> None:
             if row["cancelled_at"] is not None:
                 day.at[datetime.fromisoformat(row["cancelled_at"])].append((2, _cancel(row["order_id"], row["cancelled_at"])))
                 row["cancelled_at"] = None
+            day.orders[row["order_id"]] = row  # it happens when the journal is read: what it was before it was changed stands there
+            continue
+        if name == "journal":
+            day.journal.append(row)
         if column is None:
             day.before.append(_add(name, [row]))
         else:
             at = datetime.fromisoformat(row[column])
             if name == "plans":
                 day.issued[row["vehicle_id"], row["version"]] = at
-            day.at[at].append((0, _add(name, [row])))
+            day.at[at].append((1 if name in ("geocode_queue", "messages") else 0, _add(name, [row])))
 
 
 def _add(name: str, found: list[dict[str, Any]]) -> Work:
     return lambda cur: record_store.add(cur, name, found)
+
+
+def _change(order: str, columns: dict[str, Any]) -> Work:
+    return lambda cur: record_store.change_order(cur, order, columns)
 
 
 def _cancel(order: str, at: str) -> Work:

@@ -125,6 +125,8 @@ class Simulation:
     def _fill(self, start: datetime) -> None:
         for name, order in self._orders.items():
             self._later(max(order.known_at, start), "known", name)
+            for number, (at, _) in enumerate(order.later):
+                self._later(max(at, start), "changed", f"{number} {name}")
             if order.cancelled_at is not None:
                 self._later(max(order.cancelled_at, start), "cancelled", name)
         if self._policy in ("insertion", "search"):
@@ -144,8 +146,13 @@ class Simulation:
     def _happen(self, now: datetime, kind: str, subject: str) -> None:
         match kind:
             case "known":
-                self._known[subject] = self._orders[subject]
+                self._known[subject] = replace(self._orders[subject], facts=self._orders[subject].first)
                 self._replan(now)
+            case "changed":
+                number, _, name = subject.partition(" ")
+                if name in self._known:
+                    self._known[name] = replace(self._orders[name], facts=self._orders[name].later[int(number)][1])
+                    self._replan(now)
             case "cancelled":
                 self._known.pop(subject, None)
                 for van in self._vans.values():
@@ -181,7 +188,7 @@ class Simulation:
         van = self._vans[vehicle]
         stop = van.heading
         assert stop is not None  # it was driving there
-        order = self._orders[stop]
+        order = self._known.get(stop, self._orders[stop])
         van.at, van.last = order.facts.position, stop
         van.route = [other for other in van.route if other != stop]
         if stop not in self._known:

@@ -68,6 +68,7 @@ def scope(cur: Cursor, fleet: str, since: datetime, until: datetime) -> Scope:
             UNION SELECT t.order_id FROM plans p JOIN plan_tasks t USING (vehicle_id, version)
                 WHERE p.fleet_id = %(fleet)s AND p.issued_at >= %(before)s AND p.issued_at < %(until)s
             UNION SELECT order_id FROM actions WHERE session_no = ANY(%(sessions)s)
+            UNION SELECT order_id FROM messages WHERE fleet_id = %(fleet)s AND order_id IS NOT NULL AND at >= %(since)s AND at < %(until)s
             UNION SELECT v.order_id FROM order_visits v JOIN orders USING (order_id, fleet_id) WHERE v.session_no = ANY(%(sessions)s)
             """,
             values,
@@ -96,12 +97,16 @@ _WHERE: Final[dict[str, LiteralString]] = {
     "vehicles": "fleet_id = %(fleet)s ORDER BY vehicle_id",
     "fences": "fleet_id = %(fleet)s ORDER BY fence_id",
     "sites_versions": "fleet_id = %(fleet)s",
+    "pins": "fleet_id = %(fleet)s ORDER BY address_key",
     "orders": "order_id = ANY(%(orders)s) ORDER BY created_at, order_id",
+    "geocode_queue": "order_id = ANY(%(orders)s) ORDER BY queued_at, order_id",
     "planning": "fleet_id = %(fleet)s ORDER BY depot_id",
     "plans": "fleet_id = %(fleet)s AND ((issued_at >= %(before)s AND issued_at < %(until)s) OR EXISTS (SELECT FROM plan_tasks p "
     "WHERE p.vehicle_id = t.vehicle_id AND p.version = t.version AND p.order_id = ANY(%(orders)s))) ORDER BY version, vehicle_id",
     "plan_tasks": "order_id = ANY(%(orders)s) ORDER BY version, vehicle_id, position",
     "unassigned": "order_id = ANY(%(orders)s) ORDER BY order_id",
+    "messages": "fleet_id = %(fleet)s AND at >= %(since)s AND at < %(until)s ORDER BY at, message_id",
+    "settled_reports": "fleet_id = %(fleet)s AND at >= %(since)s AND at < %(until)s ORDER BY at, report",
     "journal": "fleet_id = %(fleet)s AND ((at >= %(since)s AND at < %(until)s) OR subject = ANY(%(orders)s)) ORDER BY seq",
 }
 _LEFT_OUT: Final = {"orders": {"track_token"}, "journal": {"seq"}}
@@ -185,6 +190,17 @@ def add(cur: Cursor, name: str, found: Sequence[dict[str, Any]]) -> None:
 def cancel(cur: Cursor, order: str, at: str) -> None:
     """The order was cancelled at this instant."""
     cur.execute("UPDATE orders SET cancelled_at = %s::timestamptz WHERE order_id = %s", (at, order))
+
+
+def change_order(cur: Cursor, order: str, values: dict[str, Any]) -> None:
+    """Some columns of an order changed."""
+    columns = sql.SQL(", ").join(map(sql.Identifier, values))
+    cur.execute(
+        sql.SQL(
+            "UPDATE orders SET ({columns}) = (SELECT {columns} FROM jsonb_populate_record(NULL::orders, %s)) WHERE order_id = %s"
+        ).format(columns=columns),
+        (Jsonb(values), order),
+    )
 
 
 def add_entries(cur: Cursor, vehicle: str, session_no: int, found: Sequence[Sequence[Any]]) -> None:

@@ -42,7 +42,7 @@ def order(name: str, east_m: float, north_m: float, *, known_h: float, due_h: fl
         state_vehicle=None,
         arrived_at=None,
     )
-    return Order(facts=facts, depot="p_1", known_at=NINE + timedelta(hours=known_h), cancelled_at=None, due_at=end)
+    return Order(facts=facts, first=facts, depot="p_1", known_at=NINE + timedelta(hours=known_h), cancelled_at=None, due_at=end)
 
 
 @pytest.fixture
