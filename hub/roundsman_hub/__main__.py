@@ -61,6 +61,8 @@ def _parser() -> argparse.ArgumentParser:
     serve.add_argument("--mqtt", metavar="mqtt://USER:PASSWORD@HOST:PORT", help="a broker run elsewhere, as the hub's programs reach it")
     serve.add_argument("--vans-host", default="127.0.0.1", help="address that vans reach the broker at (default: loopback only)")
     serve.add_argument("--files-port", type=int, help="port of the vans' files; 0: any free one (default: 8884, or as before)")
+    serve.add_argument("--gateway-port", type=int, help="let phones and trackers send to this port; 0: any free one (default: not at all)")
+    serve.add_argument("--gateway-host", default="127.0.0.1", help="address of the gateway (default: loopback only)")
     serve.add_argument("--vans-port", type=int, help="port of the vans' listener; 0: any free one (default: 8883, or as before)")
     serve.add_argument("--api-host", default="127.0.0.1")
     serve.add_argument("--api-port", type=int, default=8080, help="0: any free one")
@@ -73,6 +75,7 @@ def _parser() -> argparse.ArgumentParser:
         ("plan", "plan, publish, tell arrival times"),
         ("api", "serve the API and the pages"),
         ("files", "take vans' photos, and give them the map"),
+        ("gateway", "let phones and trackers stand in for vans"),
         ("upkeep", "count days, let go what is old, compress"),
     ):
         role = _command(commands, name, _role, f"run one role alone: {words}")
@@ -155,6 +158,7 @@ def _serve(options: argparse.Namespace) -> int:
             vans_host=options.vans_host,
             vans_port=options.vans_port,
             files_port=options.files_port,
+            gateway=None if options.gateway_port is None else Endpoint(host=options.gateway_host, port=options.gateway_port),
             broker=_broker_login(options.mqtt) if options.mqtt else None,
             database_url=options.database_url or None,
             wal_archive=options.wal_archive,

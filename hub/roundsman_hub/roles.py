@@ -144,6 +144,18 @@ def run_files(settings: Settings, stop: threading.Event) -> None:
             raise HubError(f"the vans' files could not be served on {settings.files}")
 
 
+def run_gateway(settings: Settings, stop: threading.Event) -> None:
+    """Let phones and trackers stand in for vans."""
+    if settings.gateway is None:
+        VITALS.must("gateway", lambda: None)  # nothing to do, and so always ready
+        stop.wait()
+        return
+    from roundsman_hub.gateway import worker
+
+    VITALS.must("database", database_answers(settings.database_url))
+    worker.run(settings, Clock(settings.time_base), stop)
+
+
 def _stands_on(settings: Settings, db: Database, *, osrm: bool) -> None:
     """From now on the role is ready when its database answers, and its roads, where it uses them."""
     VITALS.must("database", database_answers(settings.database_url))
@@ -177,6 +189,7 @@ ROLES: Final[dict[str, Callable[[Settings, threading.Event], None]]] = {
     "api": run_api,
     "files": run_files,
     "upkeep": run_upkeep,
+    "gateway": run_gateway,
 }
 
 

@@ -52,6 +52,7 @@ class Options:
     vans_host: str = "127.0.0.1"
     vans_port: int | None = None
     files_port: int | None = None
+    gateway: Endpoint | None = None
     broker: BrokerLogin | None = None
     database_url: str | None = None
     wal_archive: str | None = None
@@ -111,6 +112,11 @@ def _run(options: Options, say: Say, stack: contextlib.ExitStack) -> None:
     files = Endpoint(host=options.vans_host, port=_port(options, files_port, FILES_PORT, data_dir / "broker" / "files.port"))
     require_free(files, what="the vans' files", option="--files-port")
     write_private(data_dir / "broker" / "files.port", str(files.port))
+    gateway = options.gateway
+    if gateway is not None and not gateway.port:
+        gateway = replace(gateway, port=free_port(gateway.host))
+    if gateway is not None:
+        require_free(gateway, what="the gateway", option="--gateway-port")
     login = options.broker
     if login is None:
         require_free(vans, what="the vans' broker", option="--vans-port")
@@ -140,6 +146,7 @@ def _run(options: Options, say: Say, stack: contextlib.ExitStack) -> None:
         hub_broker=login,
         vans_broker=vans,
         files=files,
+        gateway=gateway,
         api=replace(options.api, port=options.api.port or free_port(options.api.host)),
         osm=options.osm.absolute() if options.osm else None,
         osrm_url=options.osrm_url,

@@ -60,6 +60,8 @@ class Settings:
         Where the HTTP API and the pages are.
     files : Endpoint or None
         Where vans put photos and fetch the map (HTTPS, mutual TLS); None: nowhere.
+    gateway : Endpoint or None
+        Where phones and trackers send to (see `gateway`); None: nowhere.
     osm : Path or None
         Street extract (.osm.pbf): roads, addresses, base map.
     osrm_url : str or None
@@ -76,6 +78,7 @@ class Settings:
     vans_broker: Endpoint
     api: Endpoint
     files: Endpoint | None = None
+    gateway: Endpoint | None = None
     osm: Path | None = None
     osrm_url: str | None = None
     osrm_table: int | None = None
@@ -114,6 +117,7 @@ class Settings:
             "api": {"host": self.api.host, "port": self.api.port},
             "broker": {"host": self.vans_broker.host, "port": self.vans_broker.port},
             "files": {"host": self.files.host, "port": self.files.port} if self.files else None,
+            "gateway": {"host": self.gateway.host, "port": self.gateway.port} if self.gateway else None,
             "hub_broker": {
                 "host": self.hub_broker.host,
                 "port": self.hub_broker.port,
@@ -150,6 +154,7 @@ def load(data_dir: Path) -> Settings:
             vans_broker=Endpoint(**body["broker"]),
             api=Endpoint(**body["api"]),
             files=Endpoint(**body["files"]) if body.get("files") else None,
+            gateway=Endpoint(**body["gateway"]) if body.get("gateway") else None,
             osm=Path(body["osm"]) if body["osm"] else None,
             osrm_url=body["osrm_url"],
             osrm_table=body["osrm_table"],

@@ -17,6 +17,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from roundsman_hub.api import (
     customer,
+    devices,
     fleet,
     history,
     keys_doors,
@@ -177,7 +178,22 @@ def create_app(settings: Settings, db: Database, clock: Clock, geocoder: Geocode
             )
         return Health(status="ready")
 
-    for room in (vehicles_csv, fleet, orders, proofs, live_doors, talk, tracks, history, numbers, keys_doors, solving, customer, pages):
+    for room in (
+        vehicles_csv,
+        fleet,
+        devices,
+        orders,
+        proofs,
+        live_doors,
+        talk,
+        tracks,
+        history,
+        numbers,
+        keys_doors,
+        solving,
+        customer,
+        pages,
+    ):
         app.include_router(room.router)
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]  # FastAPI's own way to extend the document
     return app
