@@ -14,7 +14,6 @@ import math
 import re
 import socket
 import threading
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -22,6 +21,7 @@ from typing import Final
 import gpsd
 import msgspec
 
+from roundsman_agent.ear import Ear
 from roundsman_agent.nmea import Doubt, Epoch
 from roundsman_agent.sentences import MAX_MPS
 from roundsman_agent.times import GnssMs
@@ -78,7 +78,7 @@ class Gpsd:
         except asyncio.CancelledError:
             shaking.add_done_callback(_close_result)
             raise
-        reader, writer = await asyncio.open_connection(sock=connected, limit=MAX_REPORT_BYTES)
+        writer, reader = await loop.create_connection(Ear, sock=connected)
         watch: dict[str, object] = {"enable": True, "json": True}
         if self.device:
             watch["device"] = self.device
@@ -121,8 +121,8 @@ def _close_result(shaking: asyncio.Future[socket.socket]) -> None:
 class GpsdStream:
     """An open gpsd: its reports in, epochs out. Two reports of one instant are merged: the first may lack the course."""
 
-    reader: asyncio.StreamReader
-    writer: asyncio.StreamWriter
+    reader: Ear
+    writer: asyncio.WriteTransport
     device: str = ""
     rest: bytes = b""
     waiting: Tpv | None = None
@@ -138,19 +138,21 @@ class GpsdStream:
         """Whether a pause would complete an epoch."""
         return self.waiting is not None
 
-    def take(self, chunk: bytes) -> Iterator[Epoch]:
+    def take(self, chunk: bytes) -> list[Epoch]:
         """Epochs that these bytes complete."""
+        epochs: list[Epoch] = []
         *lines, self.rest = (self.rest + chunk).split(b"\n")
         if len(self.rest) > MAX_REPORT_BYTES:
             self.rest = b""
             self.bad += 1
         for line in lines:
             if line.startswith(b'{"class":"TPV"'):
-                yield from self._report(line)
+                self._report(line, epochs)
             elif line.startswith(b'{"class":"SKY"') and b'"satellites"' in line:
                 self.satellites = line.count(b'"used":true')
                 hdop = _HDOP.search(line)
                 self.hdop = _number(hdop[1]) if hdop is not None else None
+        return epochs
 
     def pause(self) -> Epoch | None:
         """The epoch that a pause completes."""
@@ -158,9 +160,10 @@ class GpsdStream:
 
     def close(self) -> None:
         """Let go of the connection."""
+        self.reader.close()
         self.writer.close()
 
-    def _report(self, line: bytes) -> Iterator[Epoch]:
+    def _report(self, line: bytes, epochs: list[Epoch]) -> None:
         try:
             tpv = _tpv.decode(line)
         except (msgspec.DecodeError, UnicodeDecodeError):
@@ -170,14 +173,14 @@ class GpsdStream:
             return
         before = self.waiting
         if before is not None and before.time != tpv.time:
-            yield self._tell(before)
+            epochs.append(self._tell(before))
         elif before is not None:
             tpv = _merged(before, tpv)
         if tpv.time is not None and tpv.time == self.told:
             return
         complete = tpv.mode >= 2 and tpv.track is not None and tpv.speed is not None
         if complete or tpv.mode < 2:
-            yield self._tell(tpv)
+            epochs.append(self._tell(tpv))
         else:
             self.waiting = tpv
 

@@ -7,7 +7,6 @@ receiver is opened again after a pause that grows and is jittered. All pauses he
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import random
 import urllib.parse
 from collections.abc import AsyncGenerator, Callable, Iterator
@@ -19,9 +18,11 @@ import serial
 
 from roundsman_agent import AgentError, nmea
 from roundsman_agent.clock import Clock
+from roundsman_agent.ear import Ear
 from roundsman_agent.fix import Fix, SourceEvent, SourceState
 from roundsman_agent.gpsd_source import Gpsd, GpsdStream
 from roundsman_agent.times import MonoMs
+from roundsman_core.backoff import pause_s
 
 SILENT_S: Final = 5.0
 """Receivers speak every second; five without a word are told."""
@@ -35,7 +36,6 @@ MAX_BACKOFF_S: Final = 15.0
 GARBAGE_EVERY_S: Final = 30.0
 SEARCHING_EVERY_S: Final = 30.0
 """A receiver without a fix says so every second; told at its first word, and then so often, with the number of instants."""
-CHUNK_BYTES: Final = 65_536
 
 Item = Fix | SourceEvent
 
@@ -98,8 +98,8 @@ class TcpLine:
 
     async def open(self) -> NmeaStream:
         async with asyncio.timeout(CONNECT_S):
-            reader, writer = await asyncio.open_connection(self.host, self.port)
-        return NmeaStream(reader=reader, held=writer)
+            held, reader = await asyncio.get_running_loop().create_connection(Ear, self.host, self.port)
+        return NmeaStream(reader=reader, held=held)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -111,17 +111,16 @@ class SerialLine:
 
     async def open(self) -> NmeaStream:
         port = await asyncio.to_thread(serial.Serial, self.path, self.baud, timeout=0)
-        reader = asyncio.StreamReader()
-        transport, _ = await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), port)
-        return NmeaStream(reader=reader, held=transport)
+        held, reader = await asyncio.get_running_loop().connect_read_pipe(Ear, port)
+        return NmeaStream(reader=reader, held=held)
 
 
 @dataclass(kw_only=True, slots=True)
 class NmeaStream:
     """An open line of NMEA: bytes in, epochs out. `held` keeps it open."""
 
-    reader: asyncio.StreamReader
-    held: asyncio.StreamWriter | asyncio.BaseTransport
+    reader: Ear
+    held: asyncio.BaseTransport
     rest: bytes = b""
     assembly: nmea.Assembly = field(default_factory=nmea.Assembly)
 
@@ -130,15 +129,17 @@ class NmeaStream:
         """Whether a pause would complete an epoch."""
         return self.assembly.pending
 
-    def take(self, chunk: bytes) -> Iterator[nmea.Epoch]:
+    def take(self, chunk: bytes) -> list[nmea.Epoch]:
         """Epochs that these bytes complete."""
+        epochs: list[nmea.Epoch] = []
         data = self.rest + chunk if self.rest else chunk
         end = data.rfind(b"\n") + 1
         self.rest = data[end:] if len(data) - end <= nmea.MAX_SENTENCE else b""  # beyond it: noise without an end of line
         for line in nmea.worth_feeding(data, end):
             self.assembly, epoch = nmea.feed(self.assembly, line)
             if epoch is not None:
-                yield epoch
+                epochs.append(epoch)
+        return epochs
 
     def pause(self) -> nmea.Epoch | None:
         """The epoch that a pause completes."""
@@ -152,84 +153,97 @@ class NmeaStream:
 
     def close(self) -> None:
         """Let go of the line."""
+        self.reader.close()
         self.held.close()
 
 
 async def _live(line: Gpsd | SerialLine | TcpLine, url: str, clock: Clock, alive: Callable[[], None]) -> AsyncGenerator[Item]:
     """Open, read, and open again, for ever."""
-    backoff_s = FIRST_BACKOFF_S
+    failures = 0
     while True:
         alive()
+        failures += 1
         try:
             stream = await line.open()
         except Exception as error:  # gpsd-py3 raises bare Exception, IndexError, KeyError; pyserial its own; all mean: not now
             yield _event("lost", clock, f"{url}: {error or type(error).__name__}")
         else:
             yield _event("open", clock, url)
+            attention = _Attention(stream, url, clock)
             try:
-                async with contextlib.aclosing(_read(stream, url, clock, alive)) as items:
-                    async for item in items:
-                        if isinstance(item, Fix):
-                            backoff_s = FIRST_BACKOFF_S
+                while not attention.lost:
+                    alive()
+                    for item in await attention.next():
                         yield item
             finally:
                 stream.close()
-        await asyncio.sleep(backoff_s * random.uniform(0.5, 1.0))
-        backoff_s = min(backoff_s * 2, MAX_BACKOFF_S)
+            failures = 1 if attention.fixes else failures
+        await asyncio.sleep(pause_s(failures, FIRST_BACKOFF_S, MAX_BACKOFF_S, random.random()))
 
 
-async def _read(stream: NmeaStream | GpsdStream, url: str, clock: Clock, alive: Callable[[], None]) -> AsyncGenerator[Item]:
+class _Attention:
     """Items of one open line, until it is lost or silent for too long."""
-    loop = asyncio.get_running_loop()
-    heard = told_garbage = told_searching = loop.time()
-    silent = searching = False
-    began_ms = clock.mono_ms()
-    counted = without = 0
-    while True:
-        alive()
-        wait_s = PAUSE_S if stream.pending else SILENT_S
-        chunk: bytes | None = None
+
+    def __init__(self, stream: NmeaStream | GpsdStream, url: str, clock: Clock) -> None:
+        self._stream, self._url, self._clock = stream, url, clock
+        self._now_s = asyncio.get_running_loop().time
+        self._heard_s = self._told_garbage_s = self._told_searching_s = self._now_s()
+        self._began_ms = clock.mono_ms()
+        self._silent = self._searching = False
+        self._counted = self._without = 0
+        self.fixes = False
+        self.lost = False
+
+    async def next(self) -> list[Item]:
+        """What comes next of it, and what there is to say of it."""
+        stream, items = self._stream, list[Item]()
         try:
-            async with asyncio.timeout(wait_s):
-                chunk = await stream.reader.read(CHUNK_BYTES)
-        except TimeoutError:
-            pass
+            chunk = await stream.reader.read(PAUSE_S if stream.pending else SILENT_S)
         except OSError as error:  # a pulled plug, a closed pty, a reset
-            yield _event("lost", clock, f"{url}: {error}")
-            return
-        if chunk == b"":
-            yield _event("lost", clock, f"{url}: closed")
-            return
-        epochs: list[nmea.Epoch] = []
-        if chunk is not None:
-            heard, silent = loop.time(), False
+            return self._end(str(error))
+        if chunk:
+            self._heard_s, self._silent = self._now_s(), False
             if not stream.pending:
-                began_ms = clock.mono_ms()
-            epochs = list(stream.take(chunk))
+                self._began_ms = self._clock.mono_ms()
+            epochs = stream.take(chunk)
+        elif chunk is not None:
+            return self._end("closed")
         elif stream.pending:
             last = stream.pause()
             epochs = [] if last is None else [last]
-        elif loop.time() - heard >= REOPEN_S:
-            yield _event("lost", clock, f"{url}: nothing for {REOPEN_S:g} s")
-            return
-        elif not silent:
-            silent = True
-            yield _event("silent", clock, f"{url}: nothing for {SILENT_S:g} s")
+        else:
+            return self._nothing()
         for epoch in epochs:
             if epoch.position is not None:
-                searching = False
-                yield fix_of(epoch, began_ms, url)
-                continue
-            without += 1
-            if not searching or loop.time() - told_searching >= SEARCHING_EVERY_S:
-                searching, told_searching = True, loop.time()
-                yield SourceEvent(kind="searching", mono_ms=clock.mono_ms(), text=f"{url}: no fix", count=without)
-                without = 0
+                self.fixes, self._searching = True, False
+                items.append(fix_of(epoch, self._began_ms, self._url))
+            else:
+                self._no_fix(items)
         if epochs:
-            began_ms = clock.mono_ms()
-        if stream.bad > counted and loop.time() - told_garbage >= GARBAGE_EVERY_S:
-            yield SourceEvent(kind="garbage", mono_ms=clock.mono_ms(), text=url, count=stream.bad - counted)
-            counted, told_garbage = stream.bad, loop.time()
+            self._began_ms = self._clock.mono_ms()
+        if stream.bad > self._counted and self._now_s() - self._told_garbage_s >= GARBAGE_EVERY_S:
+            items.append(SourceEvent(kind="garbage", mono_ms=self._clock.mono_ms(), text=self._url, count=stream.bad - self._counted))
+            self._counted, self._told_garbage_s = stream.bad, self._now_s()
+        return items
+
+    def _end(self, why: str) -> list[Item]:
+        self.lost = True
+        return [_event("lost", self._clock, f"{self._url}: {why}")]
+
+    def _nothing(self) -> list[Item]:
+        if self._now_s() - self._heard_s >= REOPEN_S:
+            return self._end(f"nothing for {REOPEN_S:g} s")
+        if self._silent:
+            return []
+        self._silent = True
+        return [_event("silent", self._clock, f"{self._url}: nothing for {SILENT_S:g} s")]
+
+    def _no_fix(self, items: list[Item]) -> None:
+        self._without += 1
+        if not self._searching or self._now_s() - self._told_searching_s >= SEARCHING_EVERY_S:
+            self._searching, self._told_searching_s = True, self._now_s()
+            items.append(SourceEvent(kind="searching", mono_ms=self._clock.mono_ms(), text=f"{self._url}: no fix", count=self._without))
+            self._without = 0
 
 
 async def _recorded(path: Path, rate: float | None, url: str, clock: Clock, alive: Callable[[], None]) -> AsyncGenerator[Item]:
