@@ -1,6 +1,6 @@
 # Two commands on a fresh machine, each doing all its own set-up: `make demo` and `make test`.
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-test demo test test-deep lint bench bench-loop bench-agent bench-plan bench-ingest soak lock web
+.PHONY: help setup setup-test demo test test-deep lint bench bench-loop bench-agent bench-plan bench-planner bench-ingest soak lock web
 PY := .venv/bin/python
 
 help:  ## what there is
@@ -30,6 +30,9 @@ bench-agent: setup  ## what a van's program costs in bytes, CPU, memory and disk
 
 bench-plan: setup  ## an order's change into a plan: insertion, judge and commit
 	@$(PY) -m roundsman_hub bench plan
+
+bench-planner: setup  ## plans against PyVRP, VROOM and OR-Tools alone, at equal CPU seconds (QUICK=1)
+	@$(PY) -m roundsman_hub.bench_planner $(if $(QUICK),--quick)
 
 bench-ingest: setup  ## ingest against \copy of the same rows, its cost, its lag, questions of 20 million rows (QUICK=1)
 	@$(PY) -m roundsman_hub.bench_ingest $(if $(QUICK),--quick) $(if $(shell .ci/timescaledb-root),--timescaledb-root "$$(.ci/timescaledb-root)")

@@ -1,0 +1,255 @@
+"""`make bench-planner`: our planner against each engine alone, by the same judge, at equal seconds of one process's CPU.
+
+Gaps are to the best known cost of the instance (`distance` where it is published, else the distance of the plan with the fewest vans; both
+are beaten now and then, so a gap may be below nothing). OR-Tools and VROOM look at the real clock: on a busy machine they get less
+than their share, so run it on a quiet one. `QUICK=1`: some of the rows, two seeds.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import resource
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
+from itertools import pairwise
+from typing import Final
+
+from roundsman_hub.bench_planner_cases import DATA, PEERS, Peer, changed, instance, long_day, pyvrp_alone, town, vroom_alone
+from roundsman_hub.planning.engines import budget
+from roundsman_hub.planning.engines.here import Here
+from roundsman_hub.planning.evaluate import evaluate
+from roundsman_hub.planning.instances import SCALE
+from roundsman_hub.planning.portfolio import ENGINES, first_plan, search
+from roundsman_hub.planning.problem import Plan, Problem
+
+LOST: Final = 1e9
+"""Cost of an answer that may not be used."""
+DRAWN: Final = frozenset({"pyvrp"})
+"""Peers whose answer depends on a seed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Size:
+    """How much is measured."""
+
+    gaps: tuple[tuple[str, int], ...]
+    """(instance, CPU seconds)."""
+    seeds: int
+    long_s: float
+    """What the issue calls a minute."""
+    replans: tuple[int, ...]
+    huge: bool
+
+
+ALL: Final = ("C101", "R112", "RC204", "r1_2_5", "c2_2_1", "rc1_4_5", "lc101", "lr104", "lrc201", "LC1_2_4", "LR2_2_1")
+FULL: Final = Size(gaps=tuple((name, s) for name in ALL for s in (1, 10, 60)), seeds=5, long_s=60, replans=(250, 320, 400), huge=True)
+QUICK: Final = Size(
+    gaps=(("R112", 1), ("r1_2_5", 1), ("rc1_4_5", 1), ("lr104", 1), ("LC1_2_4", 1), ("R112", 10), ("lr104", 10)),
+    seeds=2,
+    long_s=30,
+    replans=(250,),
+    huge=False,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """One figure. `goal`: at most, or with `least` at least this; None: only told. `peer`: the best engine's alone; `peers`: each one's."""
+
+    name: str
+    value: float
+    unit: str
+    goal: float | None
+    least: bool = False
+    peer: float | None = None
+    peers: dict[str, float] | None = None
+
+    @property
+    def holds(self) -> bool | None:
+        """Whether the goal is met; None without one."""
+        if self.goal is None:
+            return None
+        return self.value >= self.goal if self.least else self.value <= self.goal
+
+
+def cost(problem: Problem, plan: Plan) -> float:
+    """The judge's price in cents; `LOST` for what breaks a rule."""
+    verdict = evaluate(problem, plan)
+    return LOST if verdict.violations else float(verdict.cost_cents)
+
+
+def ours(problem: Problem, seconds: float, seed: int) -> Plan:
+    """The portfolio in this process, so that all of its CPU time is counted."""
+    return search(problem, None, seconds, seed, engines=[Here(name) for name in ENGINES]).plan
+
+
+def gaps(size: Size, say: Callable[[str], None]) -> Iterator[Row]:
+    """Published instances."""
+    known = json.loads((DATA / "best_known.json").read_text())
+    for name, seconds in size.gaps:
+        problem = instance(name)
+        best = (known[name].get("distance") or known[name]["hierarchical"])["cost"]
+
+        def gap(solver: Peer, seeds: int, problem: Problem = problem, best: float = best, seconds: float = seconds) -> float:
+            found = []
+            for seed in range(seeds):
+                verdict = evaluate(problem, plan := solver(problem, seconds, seed))
+                usable = not verdict.violations and not plan.unassigned
+                found.append(100 * (verdict.distance_m / SCALE / best - 1) if usable else LOST)
+            return statistics.median(found)
+
+        mine = gap(ours, size.seeds)
+        peers = {peer: gap(solver, size.seeds if peer in DRAWN else 1) for peer, solver in PEERS.items()}
+        least = min(peers.values())
+        say(f"  {name} {seconds} s: {mine:.2f} %, " + ", ".join(f"{peer} {value:.2f}" for peer, value in peers.items()))
+        yield Row(name=f"gap_{name}_{seconds}", value=round(mine, 3), unit="%", goal=round(least, 3), peer=round(least, 3), peers=peers)
+
+
+def large(size: Size, say: Callable[[str], None]) -> Iterator[Row]:
+    """Towns of 1,000 and 5,000."""
+    for n, vans, most_s in ((1_000, 60, 0.5), (5_000, 270, 3.0)):
+        problem = town(n, 1, vans=vans)
+        began = time.process_time()
+        plan = first_plan(problem)
+        took_s = time.process_time() - began
+        assert not evaluate(problem, plan).violations
+        say(f"  {n}: first plan after {took_s:.2f} s, {len(plan.unassigned)} left out, {cost(problem, plan) / 100:,.0f}")
+        yield Row(name=f"first_feasible_{n}_s", value=round(took_s, 2), unit="s", goal=most_s)
+        if n > 1_000 and not size.huge:
+            continue
+        mine = cost(problem, ours(problem, size.long_s, 1)) / 100
+        peers = {"pyvrp": cost(problem, pyvrp_alone(problem, size.long_s, 1)) / 100}
+        if n <= 1_000:
+            peers["vroom"] = cost(problem, vroom_alone(problem, size.long_s, 1)) / 100
+        say(f"  {n}: after {size.long_s:g} s {mine:,.0f}, " + ", ".join(f"{peer} {value:,.0f}" for peer, value in peers.items()))
+        yield Row(name=f"cost_{n}", value=mine, unit="", goal=min(peers.values()), peer=min(peers.values()), peers=peers)
+
+
+def replans(size: Size, say: Callable[[str], None]) -> Iterator[Row]:
+    """One second after a twentieth came and a twentieth went."""
+    gap, kept, peers = [], [], []
+    for n in size.replans:
+        whole = town(n, n, vans=n // 12)
+        morning = replace(whole, tasks=whole.tasks[: round(0.95 * n)])
+        plan = ours(morning, size.long_s, 1)
+        problem = changed(whole, plan, n)
+        mine = cost(problem, ours(problem, 1.0, 1))
+        alone = cost(problem, vroom_alone(problem, 1.0, 1, _in_hand(problem)))
+        best = min([mine, *(cost(problem, solver(problem, size.long_s, 1)) for solver in (pyvrp_alone, vroom_alone, ours))])
+        gap.append(100 * (mine / best - 1))
+        peers.append(100 * (alone / best - 1))
+        steady = replace(problem, churn_cents=150)
+        kept.append(_kept(steady, ours(steady, 1.0, 1)))
+        say(f"  re-plan {n}: {gap[-1]:.2f} % from the best of {size.long_s:g} s (vroom {peers[-1]:.2f}); {kept[-1]:.1f} % of arcs kept")
+    yield Row(name="replan_gap_pct", value=round(statistics.median(gap), 2), unit="%", goal=1.0, peer=round(statistics.median(peers), 2))
+    yield Row(name="replan_kept_pct", value=round(statistics.median(kept), 1), unit="%", goal=80.0, least=True)
+
+
+def _in_hand(problem: Problem) -> Plan:
+    served = {step for route in problem.current.values() for step in route}
+    return Plan(routes=dict(problem.current), unassigned={task.task: "new" for task in problem.tasks if task.task not in served})
+
+
+def _kept(problem: Problem, plan: Plan) -> float:
+    """Per cent of the arcs between stops that are neighbours in the plan in hand, and still are."""
+    before = {pair for route in problem.current.values() for pair in pairwise(route)}
+    after = {pair for route in plan.routes.values() for pair in pairwise(route)}
+    return 100 * len(before & after) / max(1, len(before))
+
+
+def parallel(size: Size, say: Callable[[str], None]) -> Iterator[Row]:
+    """Two processes against one, in the same real time."""
+    seconds = size.long_s / 4
+    found: dict[int, list[float]] = {1: [], 2: []}
+    for seed in range(max(2, size.seeds // 2)):
+        problem = town(1_000, 10 + seed, vans=60)
+        for processes, values in found.items():
+            values.append(cost(problem, search(problem, None, seconds, seed, processes=processes).plan))
+    gain = 100 * (1 - sum(found[2]) / sum(found[1]))
+    say(f"  two processes save {gain:.2f} % more than one in {seconds:g} s")
+    yield Row(name="parallel_gain_pct", value=round(gain, 2), unit="%", goal=0.0, least=True)
+
+
+def memory(say: Callable[[str], None]) -> Iterator[Row]:
+    """The largest that the planner and its engines become with 5,000 tasks, in a process of their own."""
+    out = subprocess.run([sys.executable, "-m", "roundsman_hub.bench_planner", "--rss"], capture_output=True, text=True, check=True)
+    used_mb = float(out.stdout.strip().splitlines()[-1])
+    say(f"  5,000 tasks: {used_mb:.0f} MB")
+    yield Row(name="rss_5000_mb", value=round(used_mb), unit="MB", goal=1_500)
+
+
+def _rss() -> int:
+    search(town(5_000, 1, vans=270), None, 25, 1)
+    kinds = (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
+    print(sum(resource.getrusage(kind).ru_maxrss for kind in kinds) / 1024)
+    return 0
+
+
+def hours(say: Callable[[str], None]) -> Iterator[Row]:
+    """A plan that keeps the driving-time rules, with everybody served."""
+    problem = long_day(250, 1)
+    began = time.process_time()
+    plan = first_plan(problem)
+    took_s = time.process_time() - began
+    verdict = evaluate(problem, plan)
+    assert not verdict.violations
+    pauses = sum(len(breaks) for breaks in verdict.breaks.values())
+    say(f"  driving-time rules: {took_s:.2f} s, {len(plan.unassigned)} left out, {pauses} breaks")
+    yield Row(name="hos_250_s", value=round(took_s, 2) if not plan.unassigned else LOST, unit="s", goal=5.0)
+
+
+def table(rows: Sequence[Row]) -> str:
+    """For people."""
+    lines = [f"{'row':<24} {'measured':>12} {'goal':>14}  holds  engines alone"]
+    for row in rows:
+        goal = "" if row.goal is None else f"{'≥' if row.least else '≤'} {row.goal:,.6g}"
+        peers = ", ".join(f"{name} {'–' if value >= LOST else f'{value:,.6g}'}" for name, value in (row.peers or {}).items())
+        word = {None: "", True: "yes", False: "NO"}[row.holds]
+        lines.append(f"{row.name:<24} {f'{row.value:,.6g} {row.unit}':>12} {goal:>14}  {word:<5}  {peers}")
+    return "\n".join(lines)
+
+
+def main() -> int:
+    """Measure, print the table, and one JSON object as the last line."""
+    parser = argparse.ArgumentParser(prog="bench-planner", description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="some of the rows, in ten minutes")
+    parser.add_argument("--only", default="", help="only the parts named: gaps,large,replans,parallel,memory,hours")
+    parser.add_argument("--rss", action="store_true", help=argparse.SUPPRESS)
+    asked = parser.parse_args()
+    if asked.rss:
+        return _rss()
+    budget.count_cpu()
+    size = QUICK if asked.quick else FULL
+
+    def say(text: str) -> None:
+        print(text, flush=True)
+
+    whole: dict[str, Callable[[], Iterator[Row]]] = {
+        "hours": lambda: hours(say),
+        "large": lambda: large(size, say),
+        "replans": lambda: replans(size, say),
+        "parallel": lambda: parallel(size, say),
+        "memory": lambda: memory(say),
+        "gaps": lambda: gaps(size, say) if DATA.is_dir() else iter(()),
+    }
+    wanted = asked.only.split(",") if asked.only else list(whole)
+    for name in ENGINES:
+        Here(name)
+    import pyvrp  # noqa: F401 — imported before anything is measured
+    import vroom  # noqa: F401
+    from ortools.constraint_solver import pywrapcp  # noqa: F401
+
+    rows = [row for name in wanted for row in whole[name]()]
+    say(table(rows))
+    body = [asdict(row) | {"holds": row.holds} for row in rows]
+    say(json.dumps({"bench": "planner", "rows": body, "short": sum(row.holds is False for row in rows)}))
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

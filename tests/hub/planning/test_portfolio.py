@@ -1,0 +1,195 @@
+"""All searches together: where no engine knows everything a day asks, the plan is the best there is all the same."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from itertools import combinations, permutations
+
+import numpy as np
+import pytest
+
+from roundsman_hub.planning import decompose
+from roundsman_hub.planning.engines import needed
+from roundsman_hub.planning.engines.process import FEATURES
+from roundsman_hub.planning.evaluate import evaluate, judge
+from roundsman_hub.planning.portfolio import Progress, cluster, first_plan, search
+from roundsman_hub.planning.problem import Break, Depot, Hours, Plan, Problem, Profile, Task, Van
+from roundsman_hub.planning.walk import Ground
+
+COMPILED = ("pyvrp", "vroom", "ortools")
+
+
+def street(tasks: tuple[Task, ...], vans: tuple[Van, ...], *, seed: int = 3, places: int = 8, **more: object) -> Problem:
+    """Places spread over 12 × 12 km, 8 m/s; the depot is place 0."""
+    xy = np.random.default_rng(seed).uniform(0, 12_000, (places, 2))
+    metres = np.abs(xy[:, None] - xy[None]).sum(axis=2).astype(np.int32)
+    return Problem(
+        origin_utc_s=0,
+        tasks=tasks,
+        vans=vans,
+        durations_s=metres // 8,
+        distances_m=metres,
+        depots=(Depot(depot="d", place=0),),
+        **more,  # type: ignore[arg-type]
+    )
+
+
+def van(name: str, **more: object) -> Van:
+    """At the depot, home by evening."""
+    base = Van(vehicle=name, start_place=0, end_place=0, start_s=0, shift_end_s=36_000, capacity=(9,), at_depot=True, depot="d")
+    return replace(base, **more)  # type: ignore[arg-type]
+
+
+def drop(at: int, **more: object) -> Task:
+    """A delivery at a place, of one unit."""
+    return replace(Task(task=f"o{at}", place=at, kind="delivery", load=(1,), service_s=300), **more)  # type: ignore[arg-type]
+
+
+def everything(problem: Problem, *, reloads: int = 0) -> Iterator[Plan]:
+    """Every plan that serves everybody: each split between one or two vans, each order, each place for second trips."""
+    names = [task.task for task in problem.tasks]
+    vans = [van.vehicle for van in problem.vans]
+    for order in permutations(names):
+        for cut in range(len(order) + 1) if len(vans) > 1 else [len(order)]:
+            for trips in combinations(range(1, cut), reloads):
+                first = [step for at, task in enumerate(order[:cut]) for step in (("@d", task) if at in trips else (task,))]
+                yield Plan(routes=dict(zip(vans, (tuple(first), order[cut:]), strict=False)), unassigned={})
+
+
+def best_of(problem: Problem, *, reloads: int = 0) -> int:
+    """The least cost that any allowed plan has in which nobody is late: new work is not planned late, whatever it would save."""
+    ground = Ground(problem)
+    verdicts = (judge(ground, plan) for plan in everything(problem, reloads=reloads))
+    return min(verdict.cost_cents for verdict in verdicts if not verdict.violations and not verdict.lateness_s)
+
+
+def unknown(problem: Problem) -> bool:
+    """No compiled engine knows all that this asks."""
+    asked = needed(problem, evaluate(problem, first_plan(problem)))
+    return not any(asked <= FEATURES[name] for name in COMPILED)
+
+
+def test_a_second_trip_and_a_break_in_one_day() -> None:
+    """PyVRP knows second trips, VROOM breaks; nobody both."""
+    tasks = tuple(drop(at, windows_s=((0, 9_000),) if at == 5 else ()) for at in range(1, 6))
+    lunch = Break(duration_s=2_700, earliest_s=3_000, latest_s=4_200)
+    problem = street(tasks, (van("a", capacity=(3,), reloads=frozenset({"d"}), breaks=(lunch,)),))
+    assert unknown(problem)
+    found = search(problem, None, 3.0, 1)
+    assert found.verdict.cost_cents == best_of(problem, reloads=1)
+    assert "@d" in found.plan.routes["a"]
+    assert [pause.duration_s for pause in found.verdict.breaks["a"]] == [2_700]
+    without = replace(problem, vans=(replace(problem.vans[0], breaks=()),))
+    assert best_of(without, reloads=1) < found.verdict.cost_cents, "the break is what makes this day dear"
+
+
+def test_a_shipment_and_a_skill_in_one_day() -> None:
+    """Medicine rides from door to door, cooled, and no longer than half an hour; only one of the vans cools."""
+    ends = {"shipment": "s", "skills": frozenset({"cool"})}
+    tasks = (
+        drop(1, kind="pickup", **ends),
+        drop(2, max_ride_s=1_800, **ends),
+        *(drop(at) for at in range(3, 6)),
+    )
+    vans = (van("a", fixed_cents=0, cents_per_hour=2_000), van("b", fixed_cents=0, skills=frozenset({"cool"})))
+    problem = street(tasks, vans)
+    found = search(problem, None, 3.0, 1)
+    assert found.verdict.violations == ()
+    assert found.verdict.cost_cents == best_of(problem)
+    route = found.plan.routes["b"]
+    assert route.index("o1") < route.index("o2")
+    anyone = replace(problem, tasks=tuple(replace(task, skills=frozenset()) for task in tasks))
+    assert best_of(anyone) < found.verdict.cost_cents, "the skill decides who drives"
+
+
+def test_traffic_and_a_break_in_one_day() -> None:
+    """Who leaves the jam out by taking the break in it comes home sooner."""
+    lunch = Break(duration_s=1_800, earliest_s=1_200, latest_s=5_000)
+    tasks = tuple(drop(at, windows_s=((0, 12_000),)) for at in range(1, 6))
+    problem = street(tasks, (van("a", profile="town", breaks=(lunch,)),))
+    seconds = problem.durations_s
+    jam = np.stack([seconds, seconds * 3, seconds]).astype(np.int32)
+    town = Profile(durations_s=jam, distances_m=problem.distances_m, band_starts_s=(0, 1_500, 3_300))
+    problem = replace(problem, profiles={"town": town})
+    assert unknown(problem)
+    found = search(problem, None, 3.0, 1)
+    assert found.verdict.cost_cents == best_of(problem)
+    assert len(found.verdict.breaks["a"]) == 1
+
+
+# ── large problems ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def town(n: int, seed: int, vans: int) -> Problem:
+    """Deliveries around a depot."""
+    rng = np.random.default_rng(seed)
+    xy = rng.uniform(0, 20_000, (n + 1, 2))
+    metres = (np.hypot(*(xy[:, None] - xy[None]).transpose(2, 0, 1)) * 1.3).astype(np.int32)
+    tasks = tuple(Task(task=f"o{at}", place=at, kind="delivery", load=(2,), service_s=120) for at in range(1, n + 1))
+    return Problem(
+        origin_utc_s=0,
+        tasks=tasks,
+        vans=tuple(van(f"v{at}", depot=None, capacity=(60,)) for at in range(vans)),
+        durations_s=metres // 8,
+        distances_m=metres,
+    )
+
+
+def test_parts_hold_every_route_once_and_cost_what_they_cost_in_the_whole() -> None:
+    problem = town(400, 1, 20)
+    ground, plan = Ground(problem), first_plan(problem)
+    dealt = decompose.parts(ground, plan, 7)
+    assert len(dealt) > 1
+    used = [vehicle for vehicle, route in plan.routes.items() if route]
+    assert sorted(vehicle for part in dealt for vehicle in part.vehicles if plan.routes[vehicle]) == sorted(used)
+    whole = judge(ground, plan)
+    assert abs(sum(evaluate(part.problem, part.plan).cost_cents for part in dealt) - whole.cost_cents) <= len(dealt)
+    for part in dealt:
+        assert evaluate(part.problem, part.plan).violations == ()
+        assert decompose.merged(ground, plan, part, part.plan) == plan
+    assert [part.vehicles for part in dealt] != [part.vehicles for part in decompose.parts(ground, plan, 8)]
+
+
+def test_a_large_problem_gets_better_while_it_is_searched_and_may_be_taken_at_any_time() -> None:
+    problem = town(700, 2, 32)
+    seen: list[Progress] = []
+    found = search(problem, None, 8.0, 1, processes=2, on_progress=seen.append)
+    costs = [progress.cost_cents for progress in seen]
+    assert costs == sorted(costs, reverse=True)
+    assert len(costs) >= 2, "the first plan, and something better"
+    assert found.verdict.cost_cents == costs[-1]
+    for progress in seen:
+        verdict = evaluate(problem, progress.plan)
+        assert (verdict.cost_cents, verdict.violations) == (progress.cost_cents, ())
+    assert found.plan.unassigned == {}
+
+
+def test_parts_can_be_searched_by_any_executor() -> None:
+    """A cluster is one more of them."""
+    problem = town(300, 3, 14)
+    with ThreadPoolExecutor(2) as executor:
+        found = search(problem, None, 4.0, 1, executor=executor)
+    assert found.verdict.violations == ()
+    assert found.gain_cents > 0
+
+
+def test_without_dask_a_cluster_is_refused_in_words() -> None:
+    try:
+        import dask.distributed  # type: ignore[import-not-found, unused-ignore]  # noqa: F401
+    except ImportError:
+        with pytest.raises(ValueError, match="distributed"):
+            cluster("tcp://127.0.0.1:1")
+    else:
+        pytest.skip("dask is installed here")
+
+
+def test_a_first_plan_keeps_driving_time_rules() -> None:
+    problem = town(120, 4, 12)
+    hours = Hours(rule="eu_561", to_break_s=3_600, driving_s=30_000, duty_s=36_000)
+    problem = replace(problem, vans=tuple(replace(van, hours=hours) for van in problem.vans))
+    verdict = evaluate(problem, plan := first_plan(problem))
+    assert verdict.violations == ()
+    assert plan.unassigned == {}
+    assert any(verdict.breaks.values())
