@@ -219,7 +219,8 @@ def main() -> int:
             return 1
         good = not (told["lost"] or told["twice"] or told["altered"] or told["late"])
         if good:
-            for name in ("hub", "broker", *(f"van{number}" for number in range(settings.vans)), "image", "older.dump"):
+            stores = [f"van{number}/{part}" for number in range(settings.vans) for part in ("store", "unit")]
+            for name in ("hub/postgres", "hub/pki", "image", "older.dump", *stores):  # the logs of all programs stay
                 place = folder / name
                 shutil.rmtree(place, ignore_errors=True) if place.is_dir() else place.unlink(missing_ok=True)
         say(f"log: {folder / 'soak.log'}{'' if good else ' (everything is kept beside it)'}")
