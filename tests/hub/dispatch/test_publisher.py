@@ -10,13 +10,18 @@ from pathlib import Path
 from typing import Any
 
 import paho.mqtt.client as mqtt
+import pytest
 from paho.mqtt.enums import CallbackAPIVersion
 
 from roundsman_hub import broker as brokers
 from roundsman_hub.broker import Broker
+from roundsman_hub.clock import to_ms
+from roundsman_hub.dispatch import publisher as publishers
 from roundsman_hub.dispatch.publisher import Publisher
 from roundsman_hub.provision import Unit, provision
+from roundsman_hub.store import talk_store
 from roundsman_hub.store.fleet import add_fence, fences_changed
+from roundsman_hub.store.rows import row
 from roundsman_wire.channels import topic
 from roundsman_wire.envelopes import open_envelope
 
@@ -31,13 +36,13 @@ def eventually(holds: Callable[[], bool], within_s: float = 10.0) -> None:
 
 
 @contextmanager
-def van_hears(desk: Desk, broker: Broker, folder: Path) -> Iterator[queue.Queue[tuple[str, int]]]:
+def van_hears(desk: Desk, broker: Broker, folder: Path, *kinds: str) -> Iterator[queue.Queue[tuple[str, int]]]:
     """The van's own connection: (kind, version) of each document it gets."""
     provision(desk.pki, Unit(vehicle_id=desk.vehicle, broker=broker.vans), folder)
     heard: queue.Queue[tuple[str, int]] = queue.Queue()
     client = mqtt.Client(CallbackAPIVersion.VERSION2, protocol=mqtt.MQTTv5)
     client.tls_set(str(folder / "ca.pem"), str(folder / "unit.pem"), str(folder / "unit.key"))
-    client.on_connect = lambda c, *_: c.subscribe([(topic(desk.vehicle, kind), 1) for kind in ("plan", "sites", "config")])
+    client.on_connect = lambda c, *_: c.subscribe([(topic(desk.vehicle, kind), 1) for kind in kinds or ("plan", "sites", "config")])
 
     def on_message(_c: Any, _u: Any, message: mqtt.MQTTMessage) -> None:
         envelope = open_envelope(bytes(message.payload), lambda *_: True)
@@ -102,6 +107,36 @@ def test_a_broker_that_forgot_everything_is_told_again(desk: Desk, broker: Broke
         (broker.directory / "mosquitto.db").unlink(missing_ok=True)
         with brokers.running(broker), van_hears(desk, broker, tmp_path / "van") as heard:
             wait_for(heard, "plan", plan.version)
+
+
+def test_a_message_is_said_again_until_its_van_shows_it(
+    desk: Desk, running_broker: Broker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(publishers, "SAID_AGAIN_S", 0.1)
+    monkeypatch.setattr(publishers, "LOOKS_AGAIN_S", 0.2)
+    with desk.db.transaction() as cur:
+        cur.execute("INSERT INTO vehicle_now (vehicle_id, fleet_id, online) VALUES (%s, %s, true)", (desk.vehicle, desk.fleet))
+        at = desk.clock.now()
+        message = talk_store.say(cur, desk.fleet, desk.vehicle, text="Ring twice", order=None, actor="k", at=at)
+    with (
+        Publisher(desk.db, running_broker.hub, desk.pki.signer(), desk.clock) as publisher,
+        van_hears(desk, running_broker, tmp_path / "van", "command", "plan") as heard,
+    ):
+        for _ in range(2):
+            wait_for(heard, "command", to_ms(at))
+        with desk.db.transaction() as cur:
+            cur.execute("INSERT INTO messages_shown VALUES (1, 1, %s, %s, %s, NULL)", (desk.vehicle, desk.fleet, message))
+            told = row(cur, "SELECT published_at FROM messages WHERE message_id = %s", (message,))
+        assert told is not None
+        assert told["published_at"] is not None
+        kinds: list[str] = []
+        for _ in range(3):  # what is said with the first of them may have been looked up before
+            plan = desk.issue()
+            publisher.wake()
+            kinds.clear()
+            while (found := heard.get(timeout=60)) != ("plan", plan.version):
+                kinds.append(found[0])
+        assert "command" not in kinds
 
 
 def test_fences_and_keys_reach_the_van(desk: Desk, running_broker: Broker, tmp_path: Path) -> None:
