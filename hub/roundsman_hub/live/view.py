@@ -111,7 +111,7 @@ def as_driven(r: Row, tasks: Sequence[str]) -> Row:
     last = 0
     order = {}
     for stop in planned:  # what is no task's stays behind the stop before it
-        last = order[stop["stop"]] = min((places[task] for task in stop["tasks"] if task in places), default=last)
+        last = order[stop["stop"]] = min((places[task] for task in stop.get("tasks", ()) if task in places), default=last)
     driven = sorted(planned, key=lambda stop: order[stop["stop"]])
     return r | {"plan": r["plan"] | {"stops": driven}, "own_order": driven != planned}
 
