@@ -99,6 +99,7 @@ def _plan(world: World, draft: Draft, version: int) -> Plan:
         route_e6=draft.route_e6,
         reorder=OWN_ORDER,
         may_decline=draft.may_decline,
+        breaks=draft.breaks,
     )
 
 

@@ -3,25 +3,17 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Final
 
+from roundsman_hub.planning import portfolio
 from roundsman_hub.planning.bound import bound_cents
-from roundsman_hub.planning.engines.process import EngineProcess
 from roundsman_hub.planning.evaluate import evaluate
 from roundsman_hub.planning.insertion import repair
 from roundsman_hub.planning.problem import Plan, Problem, Verdict, is_task
-from roundsman_hub.planning.solve import Decision, decide
+from roundsman_hub.planning.solve import Decision
 from roundsman_hub.planning.soundness import sound
 from roundsman_hub.planning.work import TaskId, VehicleId
-
-FIRST_TURN_S: Final = 1.0
-"""The first engine's turn; each round of turns is twice as long as the one before, so that starting again costs less and less."""
-LEAST_TURN_S: Final = 0.05
-ENGINES: Final = ("pyvrp", "ruin")
-"""In turns: the fastest where it knows everything, and the one that knows everything."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,6 +55,7 @@ def answer(
     *,
     budget_s: float,
     seed: int = 0,
+    processes: int = 1,
     on_progress: Callable[[Progress], None] = lambda _: None,
 ) -> Answer:
     """Plan the part of a problem that makes sense.
@@ -77,8 +70,10 @@ def answer(
         Real seconds of search; 0: insertion alone.
     seed : int
         Of the searches.
+    processes : int
+        How many search at once.
     on_progress : callable
-        Told of the first plan and after every turn of an engine.
+        Told of the first plan, and of every better one.
     """
     began = time.monotonic()
     whole = sound(problem)
@@ -90,26 +85,28 @@ def answer(
         kept = {van: tuple(s for s in route if not is_task(s) or s in tasks) for van, route in warm.routes.items() if van in known}
         start = repair(replace(problem, current=kept))
     else:
-        start = repair(problem)
+        start = portfolio.first_plan(problem) if problem.vans else repair(problem)
     stands = Decision(plan=start, verdict=evaluate(problem, start), by="repaired", gain_cents=0, note="no search")
 
-    def tell(stands: Decision) -> None:
+    def tell(cents: int, plan: Plan, by: str) -> None:
         on_progress(
             Progress(
                 elapsed_s=time.monotonic() - began,
                 bound_cents=least,
-                best_cents=stands.verdict.cost_cents,
-                routes=sum(1 for route in stands.plan.routes.values() if route),
-                unassigned=len(stands.plan.unassigned) + len(whole.tasks),
-                by=stands.by,
+                best_cents=cents,
+                routes=sum(1 for route in plan.routes.values() if route),
+                unassigned=len(plan.unassigned) + len(whole.tasks),
+                by=by,
             )
         )
 
-    tell(stands)
+    def better(at: portfolio.Progress) -> None:
+        tell(at.cost_cents, at.plan, at.by)
+
+    tell(stands.verdict.cost_cents, start, stands.by)
     if budget_s > 0 and problem.tasks and problem.vans:
-        for found in _searched(problem, stands, began + budget_s, seed):
-            tell(found)
-            stands = found
+        stands = portfolio.search(problem, start, budget_s, seed, processes=processes, on_progress=better)
+        tell(stands.verdict.cost_cents, stands.plan, stands.by)
     plan = replace(stands.plan, unassigned={**stands.plan.unassigned, **whole.tasks})
     return Answer(
         plan=plan,
@@ -120,20 +117,3 @@ def answer(
         wrong_tasks=whole.tasks,
         wrong_vans=whole.vans,
     )
-
-
-def _searched(problem: Problem, stands: Decision, until: float, seed: int) -> Iterator[Decision]:
-    """What stands after each engine's turn, until the time is over."""
-    with ExitStack() as open_ones:
-        engines = [open_ones.enter_context(EngineProcess(name)) for name in ENGINES]
-        turn_s, at = FIRST_TURN_S, 0
-        while (left_s := until - time.monotonic()) > LEAST_TURN_S:
-            engine = engines[at % len(engines)]
-            seconds = left_s if left_s < 1.5 * turn_s else turn_s
-            found = decide(problem, stands.plan, seconds, seed + at, engine=engine)
-            better = found.verdict.cost_cents < stands.verdict.cost_cents
-            stands = found if better else replace(stands, note=found.note)
-            yield stands
-            at += 1
-            if at % len(engines) == 0:
-                turn_s *= 2

@@ -39,6 +39,7 @@ def run_solve(arguments: Sequence[str], _: Path) -> int:
     parser.add_argument("--json", action="store_true", help="one line: cost, vehicles, routes, unassigned")
     parser.add_argument("--out", type=Path, help="write the plan there, with when everything happens")
     parser.add_argument("--warm", type=Path, metavar="PLAN", help="begin with this plan")
+    parser.add_argument("--processes", type=int, default=1, help="engines that search at the same time")
     options = parser.parse_args(arguments)
     problem = _problem(options.file, options.objective)
     warm = None if options.warm is None else _plan(options.warm)
@@ -47,6 +48,7 @@ def run_solve(arguments: Sequence[str], _: Path) -> int:
         warm,
         budget_s=options.seconds,
         seed=options.seed,
+        processes=options.processes,
         on_progress=_tell if sys.stderr.isatty() else lambda _: None,
     )
     if options.out is not None:

@@ -14,6 +14,7 @@ from roundsman_core.geo import LatLon
 from roundsman_hub.planning.problem import Problem, Task, Van
 from roundsman_hub.planning.walk import Ground
 from roundsman_hub.replan.holds import may_hold
+from roundsman_hub.replan.terms import capacity_of, carried_by, load_of, measured, needs_of, other_places, ruled, service_s, terms_of
 from roundsman_hub.replan.world import OrderFacts, VanFacts, World
 
 LEFT_OUT_CENTS: Final = 100_000
@@ -31,7 +32,7 @@ Table = npt.NDArray[np.int32]
 
 def places(world: World) -> tuple[list[LatLon], list[LatLon]]:
     """(places that work is at, the depot first; places that vans start from). The matrices of `build` are in this order."""
-    return [world.depot, *(order.position for order in world.orders.values())], [
+    return [world.depot, *(order.position for order in world.orders.values()), *other_places(world)], [
         van.position for van in world.vans.values() if van.position is not None
     ]
 
@@ -47,13 +48,13 @@ def remaining(world: World, van: VanFacts) -> tuple[str, ...]:
 
 
 def on_board(world: World) -> dict[str, str]:
-    """Undone deliveries that a van left the depot with."""
+    """Undone deliveries that a van left the depot with, or whose goods it has collected."""
     return {
         task: van.vehicle_id
         for van in world.vans.values()
         for task in van.left_with or ()
-        if task in world.orders and world.orders[task].kind == "delivery"
-    }
+        if task in world.orders and world.orders[task].kind == "delivery" and world.orders[task].needs.shipment is None
+    } | {order.order_id: order.collected_by for order in world.orders.values() if order.collected_by is not None and not order.done}
 
 
 def between_vans(world: World, holders: Mapping[str, frozenset[str]]) -> dict[str, frozenset[str]]:
@@ -107,6 +108,7 @@ def build(world: World, durations_s: Table, distances_m: Table, *, may_move: boo
     standing = {task: van for van in vans for task in van.in_progress}
     frozen_by = {task: vehicle for vehicle, tasks in cold.items() for task in tasks}
     tasks = []
+    dims = measured(world)
     for at, order in enumerate(world.orders.values(), start=1):
         held = holders.get(order.order_id, frozenset())
         if order.cancelled and order.order_id not in standing:
@@ -115,24 +117,23 @@ def build(world: World, durations_s: Table, distances_m: Table, *, may_move: boo
             continue
         holder = next(iter(held), None)
         stays = holder is not None and (not may_move or not world.vans[holder].online)
-        tasks.append(
-            Task(
-                task=order.order_id,
-                place=at,
-                kind=order.kind,
-                load=(order.parcels,),
-                service_s=_service_s(order, world) if order.order_id in standing else order.service_s,
-                windows_s=() if order.order_id in standing else (_window_s(order, origin_utc_s),),
-                left_out_cents=LEFT_OUT_CENTS * (1 + order.priority) * (2 if order.order_id in aboard else 1),
-                on_board=aboard.get(order.order_id),
-                may_be_held_by=frozen_by.get(order.order_id) or (holder if stays else None),
-            )
+        task = Task(
+            task=order.order_id,
+            place=at,
+            kind=order.kind,
+            load=load_of(order, all_dimensions=dims),
+            service_s=_service_s(order, world) if order.order_id in standing else service_s(order, world),
+            windows_s=() if order.order_id in standing else (_window_s(order, origin_utc_s),),
+            left_out_cents=LEFT_OUT_CENTS * (1 + order.priority) * (2 if order.order_id in aboard else 1),
+            on_board=aboard.get(order.order_id),
+            may_be_held_by=frozen_by.get(order.order_id) or (holder if stays else None),
         )
+        tasks.append(needs_of(task, order, world))
     known = {task.task for task in tasks}
     anyone_hears = any(van.online for van in vans)
+    first_start = 1 + len(world.orders) + len(other_places(world))
     start_place = {
-        van.vehicle_id: 1 + len(world.orders) + index
-        for index, van in enumerate(van for van in world.vans.values() if van.position is not None)
+        van.vehicle_id: first_start + index for index, van in enumerate(van for van in world.vans.values() if van.position is not None)
     }
     problem = Problem(
         origin_utc_s=origin_utc_s,
@@ -143,25 +144,27 @@ def build(world: World, durations_s: Table, distances_m: Table, *, may_move: boo
         current={van.vehicle_id: tuple(task for task in remaining(world, van) if task in known) for van in vans},
         timezone=world.timezone,
     )
-    return _let_finish(problem, out={van.vehicle_id for van in vans if van.left_with is not None})
+    return _let_finish(ruled(problem, world), out={van.vehicle_id for van in vans if van.left_with is not None})
 
 
 def _van(van: VanFacts, world: World, start_place: int, first: tuple[str, ...], anyone_hears: bool) -> Van:
     out = van.left_with is not None
     start_s = (BREAK_S if van.duty == "break" else 0) if out else max(0, round((van.shift_start - world.now).total_seconds()))
-    return Van(
+    dims = measured(world)
+    plain = Van(
         vehicle=van.vehicle_id,
         start_place=start_place if out else 0,
         end_place=0,
         start_s=start_s,
         shift_end_s=round((van.shift_end - world.now).total_seconds()),
-        capacity=(van.capacity,),
+        capacity=capacity_of(van, all_dimensions=dims),
         at_depot=not out,
         frozen=first,
-        carried=(van.carried,),
+        carried=carried_by(van, all_dimensions=dims),
         # A van without network keeps its work and gets no more while others can be told. Before the shift everyone is offline.
         reachable=van.online or not out or not anyone_hears,
     )
+    return terms_of(plain, van, world)
 
 
 def _let_finish(problem: Problem, out: set[str]) -> Problem:
@@ -170,7 +173,7 @@ def _let_finish(problem: Problem, out: set[str]) -> Problem:
     vans = []
     for van in problem.vans:
         back_s = ground.walk(van, problem.current.get(van.vehicle, ())).back_s if van.vehicle in out else 0
-        vans.append(replace(van, shift_end_s=max(van.shift_end_s, back_s)))
+        vans.append(replace(van, shift_end_s=max(van.shift_end_s, back_s - van.overtime_s)))
     return replace(problem, vans=tuple(vans))
 
 
@@ -181,4 +184,4 @@ def _window_s(order: OrderFacts, origin_utc_s: int) -> tuple[int, int]:
 def _service_s(order: OrderFacts, world: World) -> int:
     """What is left of the service of a stop in progress."""
     since = order.arrived_at or world.now
-    return max(LEAST_SERVICE_S, order.service_s - round((world.now - since).total_seconds()))
+    return max(LEAST_SERVICE_S, service_s(order, world) - round((world.now - since).total_seconds()))

@@ -4,20 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Final
 
 import numpy as np
 
+from roundsman_core.geo import LatLon
 from roundsman_hub.clock import to_ms
 from roundsman_hub.planning.diff import diff
 from roundsman_hub.planning.evaluate import judge
-from roundsman_hub.planning.problem import Plan, PlannedVisit, Problem
+from roundsman_hub.planning.problem import CHARGE, RELOAD, Plan, PlannedVisit, Problem, Verdict, is_task
 from roundsman_hub.planning.walk import Ground
 from roundsman_hub.replan.build import WAITS, between_vans, on_board, remaining
 from roundsman_hub.replan.holds import may_hold, permitted
 from roundsman_hub.replan.revision import URGENT_PRIORITY
 from roundsman_hub.replan.world import Draft, OrderFacts, VanFacts, World
-from roundsman_wire.messages import PlanStop
+from roundsman_wire.messages import Break, PlanStop
 
 FENCE_RADIUS_M: Final = 60
 """A planned stop's fence: addresses lie up to 40 m from where a van can stand, and a fix is within 5 m."""
@@ -64,7 +66,7 @@ def answer(world: World, problem: Problem, plan: Plan, *, travel_times: str, why
     verdict = judge(Ground(problem), Plan(routes=routes, unassigned=unassigned))
     drafts = []
     for van in world.vans.values():
-        stops = tuple(_stop(world.orders[visit.task], visit, problem) for visit in verdict.routes.get(van.vehicle_id, ()))
+        stops = tuple(_told_stop(world, visit, problem) for visit in verdict.routes.get(van.vehicle_id, ()))
         if _same(world, van, stops):
             continue
         drafts.append(
@@ -76,6 +78,7 @@ def answer(world: World, problem: Problem, plan: Plan, *, travel_times: str, why
                 matrix_s=_matrix(problem, stops),
                 travel_times=travel_times,
                 may_decline=_may_decline(world, van, stops, why),
+                breaks=_breaks(problem, verdict, van.vehicle_id),
             )
         )
     return Answer(drafts=tuple(drafts), unassigned=unassigned)
@@ -99,7 +102,7 @@ def unsettled(world: World) -> list[str]:
         elif van.declined:
             out.append(f"the driver of {van.name} declined its plan")
         elif van.left_with is not None and any(
-            world.orders[task].kind == "delivery" and aboard.get(task) != van.vehicle_id for task in left
+            _from_depot(world.orders[task]) and not van.terms.reload_depots and aboard.get(task) != van.vehicle_id for task in left
         ):
             out.append(f"{van.name} left without goods of its plan")
     for order in world.orders.values():
@@ -117,7 +120,61 @@ def _waits(names: Mapping[str, str], vans: frozenset[str]) -> str:
     return f"{WAITS}{' and '.join(sorted(names.get(van, van) for van in vans))} confirmed a plan without it"
 
 
+def _from_depot(order: OrderFacts) -> bool:
+    return order.kind == "delivery" and order.needs.shipment is None
+
+
+def _told_stop(world: World, visit: PlannedVisit, problem: Problem) -> PlanStop:
+    return _stop(world.orders[visit.task], visit, problem) if is_task(visit.task) else _depot_stop(world, visit, problem)
+
+
+def _depot_stop(world: World, visit: PlannedVisit, problem: Problem) -> PlanStop:
+    """A second load at a depot, or a charge: a stop without tasks."""
+    named = visit.task[1:]
+    if visit.task.startswith(RELOAD):
+        position, words = world.depots[named].position, f"Load again: {world.depots[named].name}"
+    else:
+        charger = next(one for one in world.planning.chargers if one.name == named)
+        position, words = LatLon(charger.lat_deg, charger.lon_deg), f"Charge: {named}"
+    return PlanStop(
+        stop=visit.task,
+        tasks=(),
+        kind="depot",
+        lat_e6=position.lat_e6,
+        lon_e6=position.lon_e6,
+        fence_radius_m=FENCE_RADIUS_M,
+        leg_s=visit.leg_s,
+        leg_m=visit.leg_m,
+        service_s=visit.service_s,
+        arrival_utc_ms=1000 * (problem.origin_utc_s + visit.arrival_s),
+        name=words,
+        parcels=0,
+    )
+
+
+def _breaks(problem: Problem, verdict: Verdict, vehicle: str) -> tuple[Break, ...]:
+    """The pauses of a route, as the plan tells them; a window only where the schedule has one."""
+    van = next((van for van in problem.vans if van.vehicle == vehicle), None)
+    out = []
+    for pause in verdict.breaks.get(vehicle, ()):
+        due = next((b for b in van.breaks if b.reason == pause.reason and b.duration_s == pause.duration_s), None) if van else None
+        first, last = (due.earliest_s, due.latest_s) if due else (pause.start_s, pause.start_s)
+        zero = problem.origin_utc_s
+        out.append(
+            Break(
+                duration_s=pause.duration_s,
+                start_utc_ms=1000 * (zero + pause.start_s),
+                window_start_utc_ms=1000 * (zero + first),
+                window_end_utc_ms=1000 * (zero + last),
+                after_stops=pause.after,
+                reason=pause.reason,
+            )
+        )
+    return tuple(out)
+
+
 def _stop(order: OrderFacts, visit: PlannedVisit, problem: Problem) -> PlanStop:
+    opens, closes = _window(order, problem.origin_utc_s + visit.start_s)
     return PlanStop(
         stop=order.order_id,
         tasks=(order.order_id,),
@@ -127,10 +184,10 @@ def _stop(order: OrderFacts, visit: PlannedVisit, problem: Problem) -> PlanStop:
         fence_radius_m=FENCE_RADIUS_M,
         leg_s=visit.leg_s,
         leg_m=visit.leg_m,
-        service_s=order.service_s,
+        service_s=max(visit.service_s, order.service_s),
         arrival_utc_ms=1000 * (problem.origin_utc_s + visit.arrival_s),
-        window_start_utc_ms=to_ms(order.window_start),
-        window_end_utc_ms=to_ms(order.window_end),
+        window_start_utc_ms=to_ms(opens),
+        window_end_utc_ms=to_ms(closes),
         promise_start_utc_ms=to_ms(order.promise_start) if order.promise_start else None,
         promise_end_utc_ms=to_ms(order.promise_end) if order.promise_end else None,
         name=order.name,
@@ -145,6 +202,12 @@ def _stop(order: OrderFacts, visit: PlannedVisit, problem: Problem) -> PlanStop:
         contact_free=order.contact_free,
         pinned=order.priority >= URGENT_PRIORITY,
     )
+
+
+def _window(order: OrderFacts, start_utc_s: int) -> tuple[datetime, datetime]:
+    """Of several windows, the one that service starts in; else the last."""
+    windows = sorted(((order.window_start, order.window_end), *order.needs.more_windows))
+    return next((window for window in windows if start_utc_s <= window[1].timestamp()), windows[-1])
 
 
 def _told(stop: PlanStop) -> tuple[object, ...]:
@@ -214,6 +277,8 @@ def _changes(world: World, van: VanFacts, stops: tuple[PlanStop, ...]) -> list[s
 
 def _matrix(problem: Problem, stops: tuple[PlanStop, ...]) -> bytes:
     place = {task.task: task.place for task in problem.tasks}
+    place |= {f"{RELOAD}{depot.depot}": depot.place for depot in problem.depots}
+    place |= {f"{CHARGE}{charger.charger}": charger.place for charger in problem.chargers}
     at = [0, *(place[stop.stop] for stop in stops[:MATRIX_STOPS])]
     seconds = problem.durations_s[np.ix_(at, at)]
     return bytes(np.where(seconds < 0, NO_WAY, np.minimum(seconds, NO_WAY - 1)).astype("<u2").tobytes())

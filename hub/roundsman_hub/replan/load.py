@@ -13,8 +13,9 @@ from psycopg import Cursor
 from roundsman_core import reorder
 from roundsman_core.geo import LatLon
 from roundsman_hub.clock import Clock, to_ms
+from roundsman_hub.domain.terms import DepotTerms, DriverTerms, FleetPlanning, OrderNeeds, VehicleTerms
 from roundsman_hub.replan.holds import IssuedTasks
-from roundsman_hub.replan.world import OrderFacts, Reason, VanFacts, World
+from roundsman_hub.replan.world import OrderFacts, OtherDepot, Reason, VanFacts, World
 from roundsman_hub.store import told_store
 from roundsman_hub.store.rows import Row, row, rows
 from roundsman_wire.messages import Parcel, Plan
@@ -30,16 +31,27 @@ KEPT_OPEN = timedelta(days=1)
 
 _DEPOT: LiteralString = """
     SELECT d.fleet_id, d.lat_e6, d.lon_e6, coalesce(p.revision, 0) AS revision, coalesce(p.planned, 0) AS planned,
-           coalesce(p.reasons, '[]') AS reasons, e.epoch, f.timezone
+           coalesce(p.reasons, '[]') AS reasons, e.epoch, f.timezone, f.planning
     FROM depots d JOIN fleets f USING (fleet_id) CROSS JOIN log.epoch e LEFT JOIN planning p USING (depot_id) WHERE d.depot_id = %s
 """
 _VEHICLES: LiteralString = """
-    SELECT v.vehicle_id, v.name, v.driver_id, v.capacity, v.shift_start, v.shift_end, coalesce(n.online, false) AS online,
+    SELECT v.vehicle_id, v.name, v.driver_id, v.capacity, v.shift_start, v.shift_end, v.terms, coalesce(r.terms, '{}') AS driver_terms,
+           coalesce(n.online, false) AS online,
            n.lat_e6, n.lon_e6, n.next_stop, s.session, coalesce(s.through_seq, 0) AS facts_seq, p.plan,
-           (SELECT coalesce(sum(o.parcels), 0)::integer FROM order_states c JOIN orders o USING (order_id)
-            WHERE c.vehicle_id = v.vehicle_id AND c.at >= v.shift_start - %(before)s
-              AND ((o.kind = 'pickup' AND c.state = 'delivered') OR (o.kind = 'delivery' AND c.state = 'failed'))) AS carried
+           a.carried, a.carried_weight_g, a.carried_volume_ml
     FROM vehicles v
+    LEFT JOIN drivers r USING (driver_id)
+    LEFT JOIN LATERAL (
+        SELECT coalesce(sum(o.parcels), 0)::bigint AS carried,
+               coalesce(sum((o.needs ->> 'weight_g')::bigint), 0)::bigint AS carried_weight_g,
+               coalesce(sum((o.needs ->> 'volume_ml')::bigint), 0)::bigint AS carried_volume_ml
+        FROM order_states c JOIN orders o USING (order_id)
+        WHERE c.vehicle_id = v.vehicle_id AND c.at >= v.shift_start - %(before)s
+          AND ((o.kind = 'pickup' AND c.state = 'delivered' AND NOT EXISTS (
+                    -- a shipment's goods are its delivery's, until that is cancelled
+                    SELECT FROM orders e WHERE e.fleet_id = o.fleet_id AND e.kind = 'delivery' AND e.cancelled_at IS NULL
+                                           AND e.needs ->> 'shipment' = o.needs ->> 'shipment'))
+               OR (o.kind = 'delivery' AND c.state = 'failed'))) a ON true
     LEFT JOIN vehicle_now n USING (vehicle_id)
     LEFT JOIN LATERAL (SELECT session, through_seq FROM log.sessions l LEFT JOIN derive_state t USING (session_no)
                        WHERE l.vehicle_id = v.vehicle_id ORDER BY ordinal DESC, session_no DESC LIMIT 1) s ON true
@@ -47,12 +59,17 @@ _VEHICLES: LiteralString = """
     WHERE v.depot_id = %(depot)s AND v.retired_at IS NULL ORDER BY v.vehicle_id
 """
 _ORDERS: LiteralString = """
-    SELECT o.*, s.state, s.vehicle_id AS state_vehicle, s.at AS state_at, s.arrived_at
+    SELECT o.*, s.state, s.vehicle_id AS state_vehicle, s.at AS state_at, s.arrived_at,
+           CASE WHEN o.kind = 'delivery' AND o.needs ? 'shipment' THEN
+                (SELECT c.vehicle_id FROM orders e JOIN order_states c USING (order_id) WHERE e.fleet_id = o.fleet_id AND e.kind = 'pickup'
+                   AND e.needs ->> 'shipment' = o.needs ->> 'shipment' AND c.state = 'delivered' LIMIT 1) END AS collected_by
     FROM orders o LEFT JOIN order_states s USING (order_id)
-    WHERE o.depot_id = %s AND o.lat_e6 IS NOT NULL AND o.placed IN ('given', 'geocoded', 'pinned') AND o.window_end > %s
+    WHERE o.depot_id = %s AND o.lat_e6 IS NOT NULL AND o.placed IN ('given', 'geocoded', 'pinned')
+      AND greatest(o.window_end, (SELECT max((w ->> 1)::timestamptz) FROM jsonb_array_elements(o.needs -> 'more_windows') w)) > %s
       AND (s.state IS NULL OR s.state = 'arrived') AND (o.cancelled_at IS NULL OR s.state = 'arrived' OR o.order_id = ANY(%s))
     ORDER BY o.order_id
 """
+_DEPOTS: LiteralString = "SELECT depot_id, name, lat_e6, lon_e6, terms FROM depots WHERE fleet_id = %s ORDER BY depot_id"
 _DONE: LiteralString = "SELECT order_id FROM order_states WHERE state IN ('delivered', 'failed') AND order_id = ANY(%s)"
 _DUTIES: LiteralString = """
     SELECT d.vehicle_id, d.duty, d.at FROM duties d JOIN log.sessions s USING (session_no)
@@ -135,6 +152,7 @@ def load_world(cur: Cursor[Any], depot_id: str, clock: Clock) -> World | None:
             newest=newest.get(vehicle),
             refused=vehicle in newest and (vehicle, newest[vehicle].version) in refused,
             declined_version=declined.get(vehicle, 0),
+            breaks_taken=sum(r["duty"] == "break" for r in said),
         )
     return World(
         fleet_id=depot["fleet_id"],
@@ -151,6 +169,13 @@ def load_world(cur: Cursor[Any], depot_id: str, clock: Clock) -> World | None:
         issued=issued,
         unassigned={r["order_id"]: r["reason"] for r in rows(cur, _UNASSIGNED, (depot_id,))},
         timezone=depot["timezone"],
+        planning=msgspec.convert(depot["planning"], FleetPlanning),
+        depots={
+            r["depot_id"]: OtherDepot(
+                position=LatLon.from_e6(r["lat_e6"], r["lon_e6"]), terms=msgspec.convert(r["terms"], DepotTerms), name=r["name"]
+            )
+            for r in rows(cur, _DEPOTS, (depot["fleet_id"],))
+        },
     )
 
 
@@ -221,6 +246,8 @@ def _order(r: Row) -> OrderFacts:
         state=r["state"],
         state_vehicle=r["state_vehicle"],
         arrived_at=r["arrived_at"] or r["state_at"],
+        needs=msgspec.convert(r["needs"], OrderNeeds),
+        collected_by=r["collected_by"],
     )
 
 
@@ -234,6 +261,7 @@ def _van(
     newest: Plan | None,
     refused: bool,
     declined_version: int,
+    breaks_taken: int,
 ) -> VanFacts:
     return VanFacts(
         vehicle_id=v["vehicle_id"],
@@ -256,4 +284,9 @@ def _van(
         in_force_version=in_force_version,
         session=v["session"],
         facts_seq=v["facts_seq"],
+        terms=msgspec.convert(v["terms"], VehicleTerms),
+        driver=msgspec.convert(v["driver_terms"], DriverTerms),
+        breaks_taken=breaks_taken,
+        carried_weight_g=v["carried_weight_g"],
+        carried_volume_ml=v["carried_volume_ml"],
     )

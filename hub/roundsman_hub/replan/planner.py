@@ -14,7 +14,7 @@ from roundsman_hub.dispatch.issue import Stale, issue
 from roundsman_hub.pki import Signer
 from roundsman_hub.planning.evaluate import judge
 from roundsman_hub.planning.insertion import repair
-from roundsman_hub.planning.problem import Plan, Problem
+from roundsman_hub.planning.problem import Plan, Problem, is_task
 from roundsman_hub.planning.walk import Ground
 from roundsman_hub.replan.build import WAITS, build, places
 from roundsman_hub.replan.decide import answer
@@ -106,7 +106,9 @@ class Planner:
             problem = build(world, *self._matrix(search.depot_id).tables(work, starts), may_move=True)
             ground = Ground(problem)
             known = {task.task for task in problem.tasks}
-            routes = {vehicle: tuple(task for task in route if task in known) for vehicle, route in found.routes.items()}
+            routes = {
+                vehicle: tuple(step for step in route if step in known or not is_task(step)) for vehicle, route in found.routes.items()
+            }
             for van in world.vans.values():
                 kept = problem.current.get(van.vehicle_id, ())
                 if van.declined_version and set(kept) == set(routes.get(van.vehicle_id, ())):

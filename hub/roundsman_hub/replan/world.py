@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
 
 from roundsman_core.geo import LatLon
+from roundsman_hub.domain.terms import DepotTerms, DriverTerms, FleetPlanning, OrderNeeds, VehicleTerms
 from roundsman_hub.replan.holds import IssuedTasks
-from roundsman_wire.messages import Parcel, Plan, PlanStop
+from roundsman_wire.messages import Break, Parcel, Plan, PlanStop
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,6 +46,9 @@ class OrderFacts:
     state: Literal["arrived", "delivered", "failed"] | None
     state_vehicle: str | None
     arrived_at: datetime | None
+    needs: OrderNeeds = field(default_factory=OrderNeeds)
+    collected_by: str | None = None
+    """Of a shipment's delivery: the van that has collected its goods."""
 
     @property
     def done(self) -> bool:
@@ -98,11 +102,25 @@ class VanFacts:
     session: str | None
     facts_seq: int
     declined_version: int = 0
+    terms: VehicleTerms = field(default_factory=VehicleTerms)
+    driver: DriverTerms = field(default_factory=DriverTerms)
+    breaks_taken: int = 0
+    carried_weight_g: int = 0
+    carried_volume_ml: int = 0
 
     @property
     def declined(self) -> bool:
         """Its driver said no to the newest plan: it has to be told what they drive instead."""
         return self.newest is not None and self.newest.version == self.declined_version
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OtherDepot:
+    """A depot that vehicles may load at, or end at."""
+
+    position: LatLon
+    terms: DepotTerms = field(default_factory=DepotTerms)
+    name: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,6 +144,9 @@ class World:
     unassigned: dict[str, str]
     """What was told so far of work that no van takes: told again only when it differs."""
     timezone: str = "UTC"
+    planning: FleetPlanning = field(default_factory=FleetPlanning)
+    depots: dict[str, OtherDepot] = field(default_factory=dict)
+    """This depot and the fleet's others, where any of its vehicles or orders has to do with them."""
 
     @property
     def in_force(self) -> dict[str, int]:
@@ -151,3 +172,4 @@ class Draft:
     travel_times: str = "great_circle"
     route_e6: tuple[int, ...] = ()
     may_decline: bool = False
+    breaks: tuple[Break, ...] = ()

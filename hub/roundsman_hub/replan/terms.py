@@ -1,0 +1,205 @@
+"""Orders' needs, vehicles' terms and the fleet's rules as the planner's tasks, vans and travel times. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any, Final
+from zoneinfo import ZoneInfo
+
+import numpy as np
+
+from roundsman_core.geo import LatLon
+from roundsman_hub.planning.problem import Break, Charger, Depot, Energy, Hours, Loads, Problem, Profile, Relation, Task, Van
+from roundsman_hub.replan.world import OrderFacts, VanFacts, World
+
+NO_LIMIT: Final = 1_000_000_000
+"""A capacity that nothing fills."""
+DAYS: Final = 3
+"""For so many days on, the bands of traffic are laid out."""
+
+
+def measured(world: World) -> bool:
+    """Whether weight and volume count beside parcels: some vehicle has a limit of them."""
+    return any(van.terms.weight_g is not None or van.terms.volume_ml is not None for van in world.vans.values())
+
+
+def load_of(order: OrderFacts, *, all_dimensions: bool) -> Loads:
+    """(parcels,), or (parcels, grams, millilitres)."""
+    return (order.parcels, order.needs.weight_g, order.needs.volume_ml) if all_dimensions else (order.parcels,)
+
+
+def capacity_of(van: VanFacts, *, all_dimensions: bool) -> Loads:
+    """In the dimensions of `load_of`."""
+    limits = (NO_LIMIT if most is None else most for most in (van.terms.weight_g, van.terms.volume_ml))
+    return (van.capacity, *limits) if all_dimensions else (van.capacity,)
+
+
+def carried_by(van: VanFacts, *, all_dimensions: bool) -> Loads:
+    """In the dimensions of `load_of`."""
+    return (van.carried, van.carried_weight_g, van.carried_volume_ml) if all_dimensions else (van.carried,)
+
+
+def other_places(world: World) -> list[LatLon]:
+    """Places beside the depot and the orders: other depots that something has to do with, then chargers."""
+    return [world.depots[depot].position for depot in _others(world)] + [
+        LatLon(charger.lat_deg, charger.lon_deg) for charger in world.planning.chargers
+    ]
+
+
+def _others(world: World) -> list[str]:
+    named = {van.terms.end_depot for van in world.vans.values()} | {one for van in world.vans.values() for one in van.terms.reload_depots}
+    named |= {order.needs.goods_at for order in world.orders.values()}
+    return [depot for depot in world.depots if depot in named and depot != world.depot_id]
+
+
+def service_s(order: OrderFacts, world: World) -> int:
+    """Seconds at the door: the order's own, and what floors and parcels add in this fleet."""
+    rules = world.planning
+    return order.service_s + order.needs.floor * rules.floor_s + max(0, order.parcels - 1) * rules.parcel_s
+
+
+def needs_of(task: Task, order: OrderFacts, world: World) -> Task:
+    """The task with everything that its order asks for."""
+    needs = order.needs
+    zero = int(world.now.timestamp())
+    windows = sorted((*task.windows_s, *((_s(a, zero), _s(b, zero)) for a, b in needs.more_windows))) if task.windows_s else ()
+    promise = None
+    if order.promise_start is not None and order.promise_end is not None:
+        told = (_s(order.promise_start, zero), _s(order.promise_end, zero))
+        # What the customer was told counts where it is not just the window, and was not left behind when the window moved.
+        if task.windows_s and told != task.windows_s[0] and any(told[0] <= closes and opens <= told[1] for opens, closes in windows):
+            promise = told
+    collected = order.kind == "delivery" and order.collected_by is not None
+    vans = frozenset(needs.vehicles) if needs.vehicles else None
+    return replace(
+        task,
+        windows_s=tuple(windows),
+        promise_s=promise,
+        deadline_s=None if needs.deadline is None or not task.windows_s else _s(needs.deadline, zero),
+        release_s=0 if needs.release is None else max(0, _s(needs.release, zero)),
+        left_out_cents=task.left_out_cents if needs.left_out_cents is None else needs.left_out_cents * (2 if task.on_board else 1),
+        reattempt_cents=needs.reattempt_cents,
+        parking_s=needs.parking_s if task.windows_s else 0,
+        service_by_type=tuple(sorted(needs.service_by_type.items())) if task.windows_s else (),
+        skills=frozenset(needs.skills),
+        vehicle_types=frozenset(needs.vehicle_types) or None,
+        vans=vans,
+        depot=needs.goods_at,
+        shipment=None if collected else needs.shipment,
+        max_ride_s=needs.max_ride_s,
+        territory=needs.territory,
+    )
+
+
+def terms_of(van: Van, facts: VanFacts, world: World) -> Van:
+    """The van with everything that its vehicle, its shift and its driver are bound by."""
+    terms, zero = facts.terms, int(world.now.timestamp())
+    place = _place_of_depots(world)
+    end = None if terms.open_end else place.get(terms.end_depot or world.depot_id, van.end_place)
+    breaks = [
+        Break(duration_s=pause.duration_s, earliest_s=_s(pause.earliest, zero), latest_s=_s(pause.latest, zero), reason=pause.reason)
+        for pause in sorted(terms.breaks, key=lambda pause: pause.earliest)[facts.breaks_taken :]
+    ]
+    costs: dict[str, Any] = {
+        name: getattr(terms, name)
+        for name in (
+            *("overtime_s", "overtime_cents_per_hour", "max_tasks", "max_distance_m", "fixed_cents", "cents_per_hour", "cents_per_km"),
+            *("fuel_cents_per_km_per_1000", "idling_cents_per_hour", "waiting_cents_per_hour", "type"),
+        )
+    }
+    return replace(
+        van,
+        end_place=end,
+        profile=terms.profile if terms.profile in world.planning.profiles else "",
+        skills=frozenset((*terms.skills, *facts.driver.skills)),
+        depot=world.depot_id,
+        end_depot=None if terms.open_end else terms.end_depot or world.depot_id,
+        reloads=frozenset(depot for depot in terms.reload_depots if depot in place),
+        breaks=tuple(pause for pause in breaks if pause.latest_s >= van.start_s),
+        hours=_hours(facts, world),
+        energy=None if terms.range_m is None else Energy(range_m=terms.range_m, full_m=terms.full_range_m or terms.range_m),
+        familiar=tuple(sorted(facts.driver.strange.items())),
+        **costs,
+    )
+
+
+def _hours(facts: VanFacts, world: World) -> Hours | None:
+    clocks = facts.terms.hours
+    if clocks is None or clocks.rule == "none":
+        return None
+    since = clocks.as_of or facts.shift_start
+    gone_s = max(0, round((world.now - since).total_seconds())) if facts.left_with is not None else 0
+    left = [max(0, 60 * minutes - gone_s) for minutes in (clocks.to_break_min, clocks.driving_min, clocks.duty_min)]
+    return Hours(rule=clocks.rule, to_break_s=left[0], driving_s=left[1], duty_s=left[2], rested_15=clocks.rested_15)
+
+
+def ruled(problem: Problem, world: World) -> Problem:
+    """The problem with the fleet's prices, traffic, depots, chargers and relations."""
+    rules, place, zero = world.planning, _place_of_depots(world), int(world.now.timestamp())
+    first_charger = 1 + len(world.orders) + len(_others(world))
+    used = {van.profile for van in problem.vans if van.profile}
+    return replace(
+        problem,
+        profiles={name: _traffic(problem, world, name) for name in sorted(used)},
+        depots=tuple(
+            Depot(
+                depot=depot,
+                place=at,
+                reload_s=world.depots[depot].terms.reload_s,
+                windows_s=tuple((_s(a, zero), _s(b, zero)) for a, b in sorted(world.depots[depot].terms.windows)),
+            )
+            for depot, at in place.items()
+            if any(depot in van.reloads for van in problem.vans)
+        ),
+        chargers=tuple(
+            Charger(charger=one.name, place=first_charger + number, charge_s=one.charge_s) for number, one in enumerate(rules.chargers)
+        ),
+        relations=_relations(problem, world),
+        lateness_cents_per_min=rules.lateness_cents_per_min,
+        promise_cents_per_min=rules.promise_cents_per_min,
+        max_wait_s=rules.max_wait_s,
+        fair_cents_per_hour=rules.fair_cents_per_hour,
+        churn_cents=rules.churn_cents,
+    )
+
+
+def _place_of_depots(world: World) -> dict[str, int]:
+    """Where each depot is among `build.places`."""
+    out = {world.depot_id: 0}
+    return out | {depot: 1 + len(world.orders) + number for number, depot in enumerate(_others(world))}
+
+
+def _relations(problem: Problem, world: World) -> tuple[Relation, ...]:
+    groups: dict[tuple[Any, str], list[tuple[int, str]]] = {}
+    for task in problem.tasks:
+        needs = world.orders[task.task].needs
+        for kind, label in (("same_van", needs.same_van), ("different_vans", needs.never_with), ("in_order", needs.in_order)):
+            if label is not None:
+                groups.setdefault((kind, label), []).append((needs.in_order_number, task.task))
+    return tuple(
+        Relation(kind=kind, tasks=tuple(task for _, task in sorted(members))) for (kind, _), members in groups.items() if len(members) > 1
+    )
+
+
+def _traffic(problem: Problem, world: World, name: str) -> Profile:
+    """The roads' times, by time of day; before the first band the roads' own."""
+    zone, zero = ZoneInfo(world.timezone), world.now
+    day = zero.astimezone(zone).date()
+    starts: dict[int, float] = {}
+    bands = sorted(world.planning.profiles[name], key=lambda band: band.start)
+    for at in range(-1, DAYS):
+        for band in bands:
+            hour, minute = map(int, band.start.split(":"))
+            local = datetime.combine(day + timedelta(days=at), datetime.min.time(), zone).replace(hour=hour, minute=minute)
+            starts[round((local - zero).total_seconds())] = band.factor
+    before = [s for s in starts if s <= 0]
+    kept = {0: starts[max(before)] if before else 1.0} | {s: factor for s, factor in sorted(starts.items()) if s > 0}
+    seconds = problem.durations_s
+    tables: Sequence[Any] = [np.where(seconds < 0, -1, np.rint(seconds * factor)).astype(np.int32) for factor in kept.values()]
+    return Profile(durations_s=np.stack(tables), distances_m=problem.distances_m, band_starts_s=tuple(kept))
+
+
+def _s(at: datetime, zero_utc_s: int) -> int:
+    return int(at.timestamp()) - zero_utc_s

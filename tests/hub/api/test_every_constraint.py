@@ -1,0 +1,346 @@
+"""Every constraint of a delivery day: from a file through the API to the plan that it alone decides.
+
+Each case is a town of its own: a depot in its middle, vehicles and orders from CSV files, planned by the hub's planner. With the column (or
+the setting) emptied, the best plan is another one.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from itertools import permutations, product
+from typing import Any
+
+import pytest
+
+from roundsman_core.geo import LatLon, LocalFrame
+from roundsman_hub.planning.answering import answer
+from roundsman_hub.planning.engines import ruin_engine
+from roundsman_hub.planning.evaluate import judge
+from roundsman_hub.planning.problem import Plan, Problem, is_task
+from roundsman_hub.planning.walk import Ground
+from roundsman_hub.replan.build import build, places
+from roundsman_hub.replan.load import load_world
+from roundsman_hub.roads import GreatCircle
+
+Shop = Any
+SEARCH_S = 0.1
+"""Three orders: far more than enough for the search that knows everything."""
+TOWN = LatLon(50.0, 10.0)
+Route = dict[str, list[str]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Case:
+    """`vans`, `orders`: rows of columns; places in metres east and north of the depot; instants in minutes from now. `expected`: the
+    order references on each van, with the constraint; `without`: the plan once `drop` is emptied."""
+
+    vans: list[dict[str, Any]]
+    orders: list[dict[str, Any]]
+    expected: Route
+    drop: str
+    fleet: dict[str, Any] = field(default_factory=dict)
+    depot: dict[str, Any] = field(default_factory=dict)
+    drivers: dict[str, dict[str, Any]] = field(default_factory=dict)
+    without: Route | None = None
+
+
+def near(name: str, east: int = 1000, north: int = 0, **more: Any) -> dict[str, Any]:
+    return {"reference": name, "at": (east, north), **more}
+
+
+A = {"name": "A"}
+B = {"name": "B", "fixed_cents": 6000}
+"""A is the cheaper one: without a reason B stays at home."""
+OPEN = {"name": "A", "open_end": True}
+ON_B: Route = {"B": ["x"]}
+
+CASES: dict[str, Case] = {
+    "several windows": Case(
+        vans=[{"name": "A"}],
+        orders=[near("x", window=(0, 5), more_windows=[(8, 300)]), near("y", 2000, window=(0, 6))],
+        expected={"A": ["y", "x"]},
+        drop="more_windows",
+    ),
+    "deadline": Case(vans=[{"name": "A"}], orders=[near("x", 4500, deadline=5)], expected={}, drop="deadline", without={"A": ["x"]}),
+    "promise": Case(
+        vans=[OPEN], orders=[near("x"), near("y", 4000, promise=(0, 8))], expected={"A": ["y", "x"]}, drop="promise_start promise_end"
+    ),
+    "shipment": Case(
+        vans=[OPEN],
+        orders=[near("to", 500, shipment="s"), near("from", 4000, kind="pickup", shipment="s")],
+        expected={"A": ["from", "to"]},
+        drop="shipment",
+    ),
+    "maximum ride": Case(
+        vans=[OPEN],
+        orders=[near("from", kind="pickup", shipment="s"), near("to", 4500, shipment="s", max_ride_s=560), near("y", 2500, service_s=900)],
+        expected={"A": ["from", "to", "y"]},
+        drop="max_ride_s",
+    ),
+    "vehicle type access": Case(
+        vans=[{"name": "A", "type": "truck"}, B], orders=[near("x", vehicle_types="van bike")], expected=ON_B, drop="vehicle_types"
+    ),
+    "service by vehicle type": Case(
+        vans=[A, {**B, "type": "bike"}],
+        orders=[near("x", service_s=3600, service_by_type="bike:60")],
+        expected=ON_B,
+        drop="service_by_type",
+    ),
+    "weight": Case(vans=[{"name": "A", "weight_g": 900}, B], orders=[near("x", weight_g=1000)], expected=ON_B, drop="weight_g"),
+    "volume": Case(vans=[{"name": "A", "volume_ml": 900}, B], orders=[near("x", volume_ml=901)], expected=ON_B, drop="volume_ml"),
+    "skills": Case(vans=[A, {**B, "skills": "cold"}], orders=[near("x", skills="cold")], expected=ON_B, drop="skills"),
+    "skills of the driver": Case(
+        vans=[A, B], drivers={"B": {"skills": ["lift"]}}, orders=[near("x", skills="lift")], expected=ON_B, drop="skills"
+    ),
+    "release": Case(
+        vans=[OPEN],
+        orders=[near("x", kind="pickup", release=60, window=(0, 90)), near("y", 4000, kind="pickup", window=(0, 40))],
+        expected={"A": ["y", "x"]},
+        drop="release",
+    ),
+    "pinned vehicle": Case(vans=[A, B], orders=[near("x", vehicles="B")], expected=ON_B, drop="vehicles"),
+    "same van": Case(
+        vans=[A, {**B, "open_end": True, "cents_per_km": 200}],
+        orders=[near("x", vehicles="B", same_van="g"), near("y", 4000, same_van="g")],
+        expected={"B": ["x", "y"]},
+        drop="same_van vehicles",
+    ),
+    "never together": Case(
+        vans=[A, B],
+        orders=[near("x", vehicles="A", never_with="g"), near("y", never_with="g")],
+        expected={"A": ["x"], "B": ["y"]},
+        drop="never_with",
+    ),
+    "in order": Case(
+        vans=[OPEN],
+        orders=[near("x", in_order="g", in_order_number=2), near("y", 4000, in_order="g", in_order_number=1)],
+        expected={"A": ["y", "x"]},
+        drop="in_order",
+    ),
+    "open end": Case(vans=[{**OPEN, "fixed_cents": 5200}, {"name": "B"}], orders=[near("x", 4500)], expected={"A": ["x"]}, drop="open_end"),
+    "end at another depot": Case(
+        vans=[{"name": "A", "end_depot": "OTHER", "fixed_cents": 5200}, {"name": "B"}],
+        orders=[near("x", 4500)],
+        expected={"A": ["x"]},
+        drop="end_depot",
+    ),
+    "depot of the goods": Case(vans=[A], orders=[near("x", goods_at="OTHER")], expected={}, drop="goods_at"),
+    "reload": Case(
+        vans=[{**OPEN, "capacity": 1, "reload_depots": "HERE"}],
+        orders=[near("x"), near("y", -2000)],
+        expected={"A": ["x", "@", "y"]},
+        drop="reload_depots",
+    ),
+    "overtime": Case(
+        vans=[{"name": "A", "hours": 0.2, "overtime_s": 3600}], orders=[near("x", 4500)], expected={"A": ["x"]}, drop="overtime_s"
+    ),
+    "break": Case(
+        vans=[{"name": "A", "breaks": [(0, 1, 3600)]}, B], orders=[near("x", 4500, window=(0, 45))], expected=ON_B, drop="breaks"
+    ),
+    "maximum tasks": Case(vans=[{"name": "A", "max_tasks": 0}, B], orders=[near("x")], expected=ON_B, drop="max_tasks"),
+    "maximum distance": Case(
+        vans=[{"name": "A", "max_distance_m": 9000}, B], orders=[near("x", 4500)], expected=ON_B, drop="max_distance_m"
+    ),
+    "hours of service": Case(
+        vans=[{"name": "A", "hours_of": "eu_561/5/540/900"}, B], orders=[near("x", 4500, window=(0, 30))], expected=ON_B, drop="hours"
+    ),
+    "range": Case(vans=[{"name": "A", "range_m": 9000}, B], orders=[near("x", 4500)], expected=ON_B, drop="range_m"),
+    "charging": Case(
+        vans=[{"name": "A", "range_m": 6000, "full_range_m": 30_000}],
+        fleet={"chargers": [{"name": "c", "lat_deg": 50.0, "lon_deg": 10.05, "charge_s": 600}]},
+        orders=[near("x", 4500)],
+        expected={"A": ["+c", "x"]},
+        drop="range_m",
+        without={"A": ["x"]},
+    ),
+    "fixed price": Case(
+        vans=[{"name": "A", "fixed_cents": 9000}, {**B, "cents_per_km": 45}], orders=[near("x")], expected=ON_B, drop="fixed_cents"
+    ),
+    "wage": Case(vans=[{"name": "A", "cents_per_hour": 9000}, B], orders=[near("x", 4500)], expected=ON_B, drop="cents_per_hour"),
+    "price of a kilometre": Case(
+        vans=[{"name": "A", "cents_per_km": 400}, B], orders=[near("x", 4500)], expected=ON_B, drop="cents_per_km"
+    ),
+    "fuel by load": Case(
+        vans=[{"name": "A", "fuel_cents_per_km_per_1000": 500_000}, B],
+        orders=[near("x", 4500)],
+        expected=ON_B,
+        drop="fuel_cents_per_km_per_1000",
+    ),
+    "idling": Case(
+        vans=[{"name": "A", "idling_cents_per_hour": 9000}, B],
+        orders=[near("x", service_s=3600)],
+        expected=ON_B,
+        drop="idling_cents_per_hour",
+    ),
+    "waiting": Case(
+        vans=[{"name": "A", "waiting_cents_per_hour": 9000}, B],
+        orders=[near("x", window=(60, 90))],
+        expected=ON_B,
+        drop="waiting_cents_per_hour",
+    ),
+    "waiting capped": Case(vans=[A], fleet={"max_wait_s": 600}, orders=[near("x", window=(90, 120))], expected={}, drop="fleet"),
+    "priority": Case(
+        vans=[{"name": "A", "capacity": 1}], orders=[near("x"), near("y", 4500, priority=3)], expected={"A": ["y"]}, drop="priority"
+    ),
+    "price of leaving out": Case(
+        vans=[{"name": "A", "capacity": 1}],
+        orders=[near("x"), near("y", 4500, left_out_cents=500_000)],
+        expected={"A": ["y"]},
+        drop="left_out_cents",
+    ),
+    "re-attempt": Case(
+        vans=[{"name": "A", "capacity": 1}],
+        orders=[near("x", reattempt_cents=50_000), near("y", 4500)],
+        expected={"A": ["y"]},
+        drop="reattempt_cents",
+    ),
+    "territory that the driver does not know": Case(
+        vans=[A, B], drivers={"A": {"strange": {"north": 3000}}}, orders=[near("x", territory="north")], expected=ON_B, drop="territory"
+    ),
+    "parking": Case(vans=[{"name": "A", "hours": 0.5}], orders=[near("x", parking_s=3600)], expected={}, drop="parking_s"),
+    "floor": Case(vans=[{"name": "A", "hours": 0.5}], fleet={"floor_s": 900}, orders=[near("x", floor=4)], expected={}, drop="floor"),
+    "service by size": Case(
+        vans=[{"name": "A", "hours": 0.5}], fleet={"parcel_s": 600}, orders=[near("x", parcels=6)], expected={}, drop="fleet"
+    ),
+    "traffic": Case(
+        vans=[{"name": "A", "profile": "car"}, B],
+        fleet={"profiles": {"car": [{"start": "00:00", "factor": 5.0}]}},
+        orders=[near("x", 4500)],
+        expected=ON_B,
+        drop="profile",
+    ),
+    "window": Case(vans=[A], orders=[near("x", 4500, window=(0, 1))], expected={}, drop="fleet", without={}),
+    "fair share": Case(
+        vans=[A, A | {"name": "B"}],
+        fleet={"fair_cents_per_hour": 60_000},
+        orders=[
+            near("u", -500, vehicles="A", window=(0, 20)),
+            near("v", 500, 1000, vehicles="B", window=(0, 20)),
+            near("y", -600, 3000, service_s=1800),
+            near("x", 600, 3000, service_s=1800),
+        ],
+        expected={"A": ["u", "y"], "B": ["v", "x"]},
+        drop="fleet",
+    ),
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Planned:
+    """What came of a case: its problem, the plan, and the plan by the names that people use."""
+
+    problem: Problem
+    plan: Plan
+    routes: Route
+
+
+def planned(shop: Shop, case: Case, *, dropped: bool) -> Planned:
+    """The files go in, the world comes out, and the planner plans it."""
+    here = shop.depot()
+    other = shop.post("/v1/depots", json={"name": "Hill", "lat_deg": 50.0, "lon_deg": 10.07}).json()["depot"]
+    ids = {"HERE": here, "OTHER": other}
+    fleet = {} if dropped and case.drop == "fleet" else case.fleet
+    if fleet:
+        assert shop.patch("/v1/fleets/me", json={"planning": fleet}).status_code == 200
+    for name, terms in case.drivers.items():
+        ids[f"driver {name}"] = shop.post("/v1/drivers", json={"name": name, "terms": terms}).json()["driver"]
+    rows = [_van(shop, row, here, ids) for row in case.vans]
+    report = shop.post("/v1/vehicles:import", content=_csv(rows, case.drop if dropped else ""), headers={"Content-Type": "text/csv"}).json()
+    assert (report["imported"], report["bad"]) == (len(case.vans), []), report
+    ids |= dict(zip((row["name"] for row in case.vans), report["vehicles"], strict=True))
+    rows = [_order(shop, row, here, ids) for row in case.orders]
+    report = shop.post("/v1/orders:import", content=_csv(rows, case.drop if dropped else ""), headers={"Content-Type": "text/csv"}).json()
+    assert (report["imported"], report["bad"]) == (len(case.orders), []), report
+    with shop.db.transaction() as cur:
+        world = load_world(cur, here, shop.clock)
+    assert world is not None
+    work, starts = places(world)
+    found = GreatCircle().matrix([*work, *starts], [*work, *starts])
+    problem = build(world, found.durations_s, found.distances_m, may_move=True)
+    first = answer(problem, budget_s=0).plan
+    searched = ruin_engine.solve(problem, first, SEARCH_S, 0)
+    ground = Ground(problem)
+    plan = min(first, searched, key=lambda one: (bool(judge(ground, one).violations), judge(ground, one).cost_cents))
+    names = {ids[row["name"]]: row["name"] for row in case.vans}
+    refs = dict(zip(report["orders"], (row["reference"] for row in case.orders), strict=True))
+    routes = {
+        names[van]: [refs.get(step, "@" if step.startswith("@") else step) for step in route] for van, route in plan.routes.items() if route
+    }
+    return Planned(problem=problem, plan=plan, routes=routes)
+
+
+def _csv(rows: list[dict[str, Any]], drop: str) -> str:
+    columns = [column for column in dict.fromkeys(key for row in rows for key in row) if column not in drop.split()]
+    out = io.StringIO()
+    writer = csv.DictWriter(out, columns, restval="", extrasaction="ignore")
+    writer.writeheader()
+    writer.writerows(rows)
+    return out.getvalue()
+
+
+def _van(shop: Shop, row: dict[str, Any], depot: str, ids: dict[str, str]) -> dict[str, Any]:
+    row = dict(row)
+    out = {"depot": depot, "capacity": row.pop("capacity", 20), "shift_start": shop.at(), "shift_end": shop.at(hours=row.pop("hours", 8))}
+    if "breaks" in row:
+        row["breaks"] = "|".join(f"{shop.at(minutes=a)}/{shop.at(minutes=b)}/{s}" for a, b, s in row["breaks"])
+    if "hours_of" in row:
+        row["hours"] = row.pop("hours_of")
+    if f"driver {row['name']}" in ids:
+        out["driver"] = ids[f"driver {row['name']}"]
+    return out | {key: ids.get(value, value) if isinstance(value, str) else value for key, value in row.items()}
+
+
+def _order(shop: Shop, row: dict[str, Any], depot: str, ids: dict[str, str]) -> dict[str, Any]:
+    row = dict(row)
+    at = LocalFrame(TOWN).to_latlon(*row.pop("at"))
+    opens, closes = row.pop("window", (0, 240))
+    out = {"depot": depot, "lat_deg": at.lat_deg, "lon_deg": at.lon_deg, "address": "there"}
+    out |= {"window_start": shop.at(minutes=opens), "window_end": shop.at(minutes=closes), "service_s": 60}
+    if "promise" in row:
+        out |= dict(zip(("promise_start", "promise_end"), (shop.at(minutes=m) for m in row.pop("promise")), strict=True))
+    if "more_windows" in row:
+        row["more_windows"] = "|".join(f"{shop.at(minutes=a)}/{shop.at(minutes=b)}" for a, b in row["more_windows"])
+    for instant in ("deadline", "release"):
+        if instant in row:
+            row[instant] = shop.at(minutes=row[instant])
+    return (
+        out
+        | {key: ids.get(value, value) if isinstance(value, str) else value for key, value in row.items() if key != "reference"}
+        | {"reference": row["reference"]}
+    )
+
+
+def every_plan(problem: Problem) -> Iterator[Plan]:
+    """All plans there are, without second loads and charges."""
+    tasks, vans = [task.task for task in problem.tasks], [van.vehicle for van in problem.vans]
+    for where in product([*vans, ""], repeat=len(tasks)):
+        mine = {van: [task for task, at in zip(tasks, where, strict=True) if at == van] for van in vans}
+        for orders in product(*(permutations(mine[van]) for van in vans)):
+            left = {task: "left out" for task, at in zip(tasks, where, strict=True) if not at}
+            yield Plan(routes=dict(zip(vans, orders, strict=True)), unassigned=left)
+
+
+def best_cents(problem: Problem) -> int:
+    """The least that any plan costs."""
+    ground = Ground(problem)
+    verdicts = (judge(ground, plan) for plan in every_plan(problem))
+    return min(verdict.cost_cents for verdict in verdicts if not verdict.violations and not verdict.lateness_s)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_a_constraint_from_a_file_alone_decides_the_plan(shop: Shop, make_shop: Any, name: str) -> None:
+    case = CASES[name]
+    found = planned(shop, case, dropped=False)
+    assert found.routes == case.expected, found.plan.unassigned
+    verdict = judge(Ground(found.problem), found.plan)
+    assert not verdict.violations
+    if all(is_task(step) for route in found.plan.routes.values() for step in route):
+        assert verdict.cost_cents == best_cents(found.problem)
+    without = planned(make_shop(), case, dropped=True)
+    if case.without is not None:
+        assert without.routes == case.without
+    else:
+        assert without.routes != case.expected
