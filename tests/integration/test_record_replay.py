@@ -68,15 +68,15 @@ def said(order: str, outcome: Outcome, minute: float) -> Action:
 
 def told_more(minute: float) -> list[AnyEntry]:
     """Everything else that a van tells: parcels, troubles, an order of its own, what it expects, words."""
-    at = {"mono_ms": 1, "utc_ms": ms(minute)}
+    when: dict[str, Any] = {"mono_ms": 1, "utc_ms": ms(minute)}
     return [
-        Scan(**at, parcel="A-1", event="loaded", stop="o_1", place="floor"),
-        Report(**at, report="r-1", topic="breakdown", text="flat tyre", proofs=(PHOTO,)),
-        Reordered(**at, plan_version=99, stops=("o_3", "o_1")),
-        Risk(**at, stop="o_1", eta_utc_ms=ms(150), promise_end_utc_ms=ms(120), late_s=1_800),
-        Said(**at, message="m-1", text="on my way", about="m-0"),
-        Note(**at, topic="message m-0", text=""),
-        FixGap(**at, from_utc_ms=ms(minute - 3), reason="silent"),
+        Scan(**when, parcel="A-1", event="loaded", stop="o_1", place="floor"),
+        Report(**when, report="r-1", topic="breakdown", text="flat tyre", proofs=(PHOTO,)),
+        Reordered(**when, plan_version=99, stops=("o_3", "o_1")),
+        Risk(**when, stop="o_1", eta_utc_ms=ms(150), promise_end_utc_ms=ms(120), late_s=1_800),
+        Said(**when, message="m-1", text="on my way", about="m-0"),
+        Note(**when, topic="message m-0", text=""),
+        FixGap(**when, from_utc_ms=ms(minute - 3), reason="silent"),
     ]
 
 
@@ -149,6 +149,8 @@ def hub(plain_database: Database) -> Database:
                 (FLEET, at(-60), order),
             )
         cur.execute("UPDATE orders SET cancelled_at = %s WHERE order_id = 'o_5'", (at(100),))
+        # Falls due after the hub last looked what did not happen, and before the day is recorded.
+        cur.execute("UPDATE orders SET window_end = %s WHERE order_id = 'o_3'", (at(300),))
         cur.execute("INSERT INTO pins VALUES (%s, 'street 9', 50000000, 10000000)", (FLEET,))
         cur.execute("UPDATE orders SET lat_e6 = NULL, lon_e6 = NULL, placed = 'unknown' WHERE order_id = 'o_6'")
         cur.execute("INSERT INTO geocode_queue VALUES ('o_6', %s, 'not found', '[]', %s)", (FLEET, at(-60)))

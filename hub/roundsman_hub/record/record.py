@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 from roundsman_hub import HubError
 from roundsman_hub.derive.fold import RULES
-from roundsman_hub.derive.vehicle import Vehicle, refold_alerts
+from roundsman_hub.derive.vehicle import Vehicle, order_alerts, refold_alerts
 from roundsman_hub.record.day_file import FIX_COLUMNS, TABLES, Head, Writer, differences
 from roundsman_hub.store import derived_dump, record_store
 from roundsman_hub.store.db import Cursor, Database
@@ -57,6 +57,7 @@ def record(db: Database, fleet: str, timezone: str, day: date, now: datetime, pa
                 _log(cur, of, writer, counts)
                 for vehicle in of.vehicles:  # so that alerts are those of the horizon that the file names
                     refold_alerts(cur, Vehicle(vehicle_id=vehicle, fleet_id=fleet), head.horizon)
+                order_alerts(cur, of.orders, head.horizon)
                 derived = derived_dump.digests(derived_dump.dump(cur, of.vehicles, since, until))
                 raise _RolledBack
         except _RolledBack:

@@ -15,7 +15,7 @@ from typing import Any, Final
 from roundsman_core.timebase import TimeBase
 from roundsman_hub import HubError
 from roundsman_hub.clock import Clock, to_ms
-from roundsman_hub.derive.vehicle import Vehicle, refold_alerts
+from roundsman_hub.derive.vehicle import Vehicle, order_alerts, refold_alerts
 from roundsman_hub.derive.worker import catch_up, pass_time
 from roundsman_hub.record.changes import NONE, histories
 from roundsman_hub.record.day_file import FIX_COLUMNS, TABLES, Head, Line, read, summed, verify
@@ -128,6 +128,7 @@ def _settled(db: Database, day: _Day, events: int) -> Replayed:
     with db.transaction() as cur:
         for vehicle in day.vehicles:
             refold_alerts(cur, Vehicle(vehicle_id=vehicle, fleet_id=day.head.fleet), day.head.horizon)
+        order_alerts(cur, day.orders, day.head.horizon)
         derived = derived_dump.digests(derived_dump.dump(cur, day.vehicles, day.head.since, day.head.until))
     return Replayed(head=day.head, events=events, derived=derived, expected=day.expected)
 

@@ -39,6 +39,8 @@ NEXT: Final = 3
 """Churn counts among a driver's next three stops, as the judge of plans does."""
 BEFORE_SHIFT: Final = timedelta(minutes=30)
 """The first plan is made so long before the first shift."""
+GATHERS: Final = timedelta(minutes=1)
+"""Orders that become known only then come together, as an import does: the first plan waits so long after the first of them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,7 +132,8 @@ class Simulation:
             if order.cancelled_at is not None:
                 self._later(max(order.cancelled_at, start), "cancelled", name)
         if self._policy in ("insertion", "search"):
-            self._later(start, "plan", "")
+            first_known = min((order.known_at for order in self._orders.values()), default=start)
+            self._later(max(start, first_known + GATHERS), "plan", "")
         else:
             first: set[str] = set()
             for number, told in enumerate(self._day.plans):

@@ -11,7 +11,7 @@ from roundsman_core.geo import LatLon, LocalFrame
 from roundsman_hub.planning.engines.process import EngineProcess
 from roundsman_hub.record.day_file import Head
 from roundsman_hub.record.observed import Day, Order, Shift, Told
-from roundsman_hub.record.simulate import POLICIES, simulate
+from roundsman_hub.record.simulate import POLICIES, Simulation, simulate
 from roundsman_hub.replan.world import OrderFacts
 from roundsman_hub.roads import GreatCircle
 
@@ -112,3 +112,29 @@ def test_a_cancelled_order_is_not_driven_to(day: Day) -> None:
         found = simulate(day, policy, GreatCircle())
         assert found.orders == 7, policy
         assert found.served == (5 if policy == "static" else 7), policy
+
+
+def test_orders_that_are_imported_as_the_shift_begins_are_planned(day: Day) -> None:
+    """Half an hour before the shift nothing was known yet: that is no plan, and not the end of planning."""
+    for seconds, name in enumerate(EARLY):
+        day.orders[name] = replace(day.orders[name], known_at=NINE - timedelta(minutes=5) + timedelta(seconds=5 * seconds))
+    found = simulate(day, "insertion", GreatCircle())
+    assert (found.served, found.on_time) == (8, 8)
+
+
+def test_a_planner_knows_a_new_window_from_when_it_was_moved(day: Day) -> None:
+    order = day.orders["o_6"]
+    was = replace(order.facts, window_start=NINE + timedelta(hours=7), window_end=NINE + timedelta(hours=8))
+    day.orders["o_6"] = replace(order, first=was, later=((NINE + timedelta(hours=1), order.facts),))
+    known = Simulation(day, "p_1", "insertion", GreatCircle(), None, 1.0)
+    windows: list[datetime] = []
+    happen = known._happen
+
+    def watched(now: datetime, kind: str, subject: str) -> None:
+        happen(now, kind, subject)
+        if "o_6" in known._known:
+            windows.append(known._known["o_6"].facts.window_start)
+
+    known._happen = watched  # type: ignore[method-assign]
+    assert known.run().served == 8
+    assert (windows[0], windows[-1]) == (was.window_start, order.facts.window_start)
