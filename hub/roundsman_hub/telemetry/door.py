@@ -85,6 +85,7 @@ def watched(data_dir: Path, role: str) -> Iterator[None]:
     folder = data_dir / FOLDER
     note = folder / f"{role}-{os.getpid()}.json"
     _forget_the_dead(folder, role)
+    VITALS.known = True
     with open_door(Endpoint(host="127.0.0.1", port=0), lambda: own_samples(FIGURES), VITALS.problems) as url:
         write_private(note, json.dumps({"role": role, "pid": os.getpid(), "url": url}))
         try:

@@ -24,6 +24,8 @@ class Vitals:
         self._lock = threading.Lock()
         self._checks: dict[str, Check] = {}
         self._beats: dict[str, tuple[float, float]] = {}
+        self.known = False
+        """Whether this process is a role's, and so has a door that tells of it."""
 
     def must(self, name: str, check: Check) -> None:
         """From now on it is ready only if this holds, too."""
@@ -34,17 +36,6 @@ class Vitals:
         """The loop `name` turns; if it does not say so again within that time, it hangs."""
         with self._lock:
             self._beats[name] = time.monotonic(), within_s
-
-    @property
-    def known(self) -> bool:
-        """Whether anything was said of what it stands on."""
-        return bool(self._checks)
-
-    def forget(self) -> None:
-        """The role has ended."""
-        with self._lock:
-            self._checks.clear()
-            self._beats.clear()
 
     def problems(self) -> dict[str, str]:
         """What is not there, by name, and why. Empty: ready. All checks are asked at once."""
