@@ -134,7 +134,7 @@ def elsewhere_ms(engine: Engine | None, rules: Rules) -> int:
 TAPPED: Final = 0.99
 ELSEWHERE: Final = {"off": 0.95, "on": 0.6, None: 0.6}
 PLANNED: Final = {
-    # core, turn is 0, long: share of visits with these marks that were true, rounded down; the rare ones by judgement
+    # core, turn is 0, long; by judgement, and held to what comes out: `confidence_over` of `roundsman_sim.bench_visits`
     (True, True, True): 0.98,
     (True, True, False): 0.95,
     (False, True, True): 0.95,
@@ -147,7 +147,9 @@ PLANNED: Final = {
 
 
 def confidence(door: Door, halt: Halt, stop: PlannedStop | None, turns: Turns, engine: Engine | None) -> float:
-    """How often a visit with the same marks is what it says: counted over the rounds of `roundsman_sim.bench_visits`, which checks it."""
+    """How often a visit with the same marks is what it says, at least: in simulated rounds, where each level is held to the share of its
+    visits that were true (`confidence_over` of `roundsman_sim.bench_visits`); real streets may differ.
+    """
     if stop is None:
         return ELSEWHERE[engine]
     if stop in door.tapped:

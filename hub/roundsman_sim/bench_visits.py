@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import sys
 import tomllib
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -34,6 +35,8 @@ from roundsman_sim.visit_drives import FENCE_M, START_UTC_MS, Round, TrueVisit, 
 from roundsman_wire.messages import Crossing, Fence, Sites, Visit
 
 ROUNDS: Final = 16
+COUNTED: Final = 30
+"""Fewer visits say little of a share."""
 PROJECT: Final = Path(__file__).parents[2]
 LABELS: Final = PROJECT / "tests" / "agent" / "visits" / "standstills.toml"
 RECORDINGS: Final = PROJECT.parent / "shared" / "data" / "gnss"
@@ -85,9 +88,26 @@ def _rows(score: Score, suffix: str, what: str) -> list[Row]:
         Row(f"arrival_error_s_p95{suffix}", _quantile(score.arrival_s, 0.95), "s", 30),
         Row(f"departure_error_s_p50{suffix}", _quantile(score.departure_s, 0.5), "s", 10),
         Row(f"departure_error_s_p95{suffix}", _quantile(score.departure_s, 0.95), "s", 30),
+        Row(
+            f"confidence_over{suffix}",
+            overclaimed(score.marks),
+            "",
+            0.02,
+            None,
+            f"most by which a level of {COUNTED} visits or more claims too much",
+        ),
         Row(f"false_crossings{suffix}", score.false_crossings, "", 0, None, f"{score.fences_passed} fences beside the way"),
         Row(f"missed_crossings{suffix}", score.fences_missed, "", None, None, "fences on the way"),
     ]
+
+
+def overclaimed(marks: Sequence[tuple[float, bool]]) -> float | None:
+    """The most by which a level of confidence exceeds the share of its visits that were true; None where no level was told often enough."""
+    levels: defaultdict[float, list[bool]] = defaultdict(list)
+    for confidence, true in marks:
+        levels[round(confidence, 2)].append(true)
+    over = [level - sum(found) / len(found) for level, found in levels.items() if len(found) >= COUNTED]
+    return round(max(0.0, *over), 3) if over else None
 
 
 def _quantile(errors_s: Sequence[float], share: float) -> float | None:
