@@ -51,10 +51,11 @@ def _parser() -> argparse.ArgumentParser:
     again.add_argument("--through-gpsd", action="store_true", help="let a real gpsd read it first")
     again.add_argument("--speed", type=float, default=REPLAY_SPEED, help=f"times as fast as it was driven (default {REPLAY_SPEED:g})")
     again.set_defaults(act=_replay)
-    asked = verbs.add_parser("status", help="how the running unit is")
+    asked = verbs.add_parser("status", help="how the running unit is; code 1: something needs attention, 3: none runs")
     asked.add_argument("--json", action="store_true", help="as one JSON object")
     asked.set_defaults(act=_status)
-    examined = verbs.add_parser("doctor", help="check settings, certificates, broker, receiver, disk, clock and store")
+    examined = verbs.add_parser("doctor", help="look at everything, and say what to do; code 1: something does not work")
+    examined.add_argument("--json", action="store_true", help="as one JSON object")
     examined.set_defaults(act=_doctor)
     shown = verbs.add_parser("config", help="every setting, its value, and the file and line it came from")
     shown.set_defaults(act=_config)
@@ -121,17 +122,23 @@ async def _into_hub(options: argparse.Namespace, settings: AgentConfig) -> None:
 def _status(options: argparse.Namespace) -> int:
     from roundsman_agent import status
 
-    told = status.ask(_load(options))
+    settings = _load(options)
+    try:
+        told = status.ask(settings)
+    except AgentError as error:
+        print(f"roundsman-agent: {error}", file=sys.stderr)
+        return status.NOT_RUNNING
     print(msgspec.json.encode(told).decode() if options.json else status.describe(told))
-    return 0
+    return 1 if status.needs_attention(told) else 0
 
 
 def _doctor(options: argparse.Namespace) -> int:
     from roundsman_agent import doctor
 
     findings = doctor.examine(options.config or DEFAULT_PATH)
-    print(doctor.describe(findings))
-    return 0 if all(finding.verdict != "bad" for finding in findings) else 1
+    well = all(finding.verdict != "bad" for finding in findings)
+    print(msgspec.json.encode({"works": well, "findings": findings}).decode() if options.json else doctor.describe(findings))
+    return 0 if well else 1
 
 
 def _config(options: argparse.Namespace) -> int:

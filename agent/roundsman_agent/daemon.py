@@ -353,6 +353,7 @@ class Daemon:
                 "track": {"last": track.last, "acked": track.acked},
                 "waiting": self.journal.waiting,
                 "backlog": {"facts": backlog[FACTS], "track": backlog[TRACK]},
+                "oldest_unsent_s": unit.oldest_unsent_s(),
                 "epoch": self.outbox.epoch,
                 "sessions_kept": len(own) // 2,
             },

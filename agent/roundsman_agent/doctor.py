@@ -3,46 +3,35 @@
 from __future__ import annotations
 
 import asyncio
-import shutil
 import socket
 import sqlite3
 import ssl
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final
 
 from cryptography import x509
 from cryptography.x509.oid import NameOID
 
-from roundsman_agent import AgentError, config
+from roundsman_agent import AgentError, checkup, config, status, vitals
 from roundsman_agent.clock import Clock
 from roundsman_agent.config import AgentConfig, Broker
+from roundsman_agent.findings import Finding, Patient, Verdict
 from roundsman_agent.fix import Fix, SourceEvent
-from roundsman_agent.link import tls_context
+from roundsman_agent.link import Link, LinkDown, tls_context
 from roundsman_agent.sources import open_source
+from roundsman_wire.messages import Presence
+from roundsman_wire.plain import encode_plain
 
 NETWORK_S: Final = 5.0
 RECEIVER_S: Final = 5.0
 """A receiver speaks every second."""
 EXPIRES_SOON: Final = timedelta(days=30)
-EARLIEST: Final = datetime(2025, 1, 1, tzinfo=UTC)
-"""No unit was made before; a Pi without a network begins at its last shutdown or in 1970."""
 SPARE_MB: Final = 64
 
-Verdict = Literal["good", "look", "bad"]
 MARKS: Final = {"good": "ok  ", "look": "look", "bad": "BAD "}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Finding:
-    """One thing that was looked at. `look`: works, and somebody should know."""
-
-    subject: str
-    verdict: Verdict
-    text: str
 
 
 def examine(path: Path) -> list[Finding]:
@@ -51,40 +40,36 @@ def examine(path: Path) -> list[Finding]:
         found = config.load(path)
     except config.BadConfig as error:
         return [Finding(subject="settings", verdict="bad", text=str(error))]
+    try:
+        running = status.ask(found) if found.screen_enabled else None
+    except AgentError:
+        running = None
+    folder = found.store_dir
+    while not folder.exists():
+        folder = folder.parent
+    patient = Patient(config=found, running=running, vitals=vitals.read(folder))
     findings = [Finding(subject="settings", verdict="good", text=f"{path}: vehicle {found.vehicle}")]
     for check in CHECKS:
-        findings += check(found)
+        findings += check(patient)
     return findings
 
 
 def describe(findings: list[Finding]) -> str:
-    """For people."""
+    """For people: one line a thing, then what it comes to."""
+    bad, look = (sum(f.verdict == verdict for f in findings) for verdict in ("bad", "look"))
+    if bad:
+        sums = f"{bad} of {len(findings)} do not work; begin with the first BAD line"
+    else:
+        sums = f"everything works; {look} to look at" if look else "everything works"
+    return f"{_lines(findings)}\n\n{sums}"
+
+
+def _lines(findings: list[Finding]) -> str:
     return "\n".join(f"{MARKS[f.verdict]}  {f.subject:<12} {f.text}" for f in findings)
 
 
-def _clock(_: AgentConfig) -> Iterator[Finding]:
-    now = datetime.now(UTC)
-    if now < EARLIEST:
-        yield Finding(
-            subject="clock",
-            verdict="bad",
-            text=f"it is {now:%Y-%m-%d} here: set the time, or give chrony a source (certificates fail until then)",
-        )
-        return
-    try:
-        # The kernel's own word, as chrony and timesyncd set it.
-        synchronised = Path("/run/systemd/timesync/synchronized").exists() or shutil.which("chronyc") is not None
-    except OSError:
-        synchronised = False
-    verdict: Verdict = "good" if synchronised else "look"
-    yield Finding(
-        subject="clock",
-        verdict=verdict,
-        text=f"{now:%Y-%m-%d %H:%M:%S} UTC" + ("" if synchronised else "; nothing seems to keep it (chrony)"),
-    )
-
-
-def _keys(found: AgentConfig) -> Iterator[Finding]:
+def _keys(patient: Patient) -> Iterator[Finding]:
+    found = patient.config
     if not found.hub_keys:
         yield Finding(
             subject="hub's keys", verdict="bad", text="none in [hub] keys: no plan will be believed; take agent.toml from the hub again"
@@ -93,7 +78,8 @@ def _keys(found: AgentConfig) -> Iterator[Finding]:
         yield Finding(subject="hub's keys", verdict="good", text=", ".join(sorted(found.hub_keys)))
 
 
-def _certificates(found: AgentConfig) -> Iterator[Finding]:
+def _certificates(patient: Patient) -> Iterator[Finding]:
+    found = patient.config
     if found.broker is None:
         yield Finding(subject="broker", verdict="look", text="none set: the unit works alone and keeps its log")
         return
@@ -130,9 +116,29 @@ def _certificate(subject: str, file: Path, name: str | None) -> Finding:
     return Finding(subject=subject, verdict=verdict, text=f"{file}: until {ends:%Y-%m-%d}")
 
 
-def _broker(found: AgentConfig) -> Iterator[Finding]:
-    if found.broker is not None:
-        yield _reach(found.broker)
+def _broker(patient: Patient) -> Iterator[Finding]:
+    found = patient.config
+    if found.broker is None:
+        return
+    reached = _reach(found.broker)
+    yield reached
+    link = None if patient.running is None else patient.running["link"]
+    if link is not None and link["online"]:
+        yield Finding(subject="login", verdict="good", text="the running agent is logged in")
+    elif link is None and reached.verdict == "good":
+        yield asyncio.run(_log_in(found.broker, found.vehicle))
+
+
+async def _log_in(broker: Broker, vehicle: str) -> Finding:
+    """As the agent does. Only while none runs: the broker lets a certificate in once, and would end the agent's own connection."""
+    link = Link(broker, vehicle, encode_plain(Presence(online=False)))
+    try:
+        await link.open()
+    except LinkDown as why:
+        return Finding(subject="login", verdict="bad", text=f"{why}; have the hub provision this vehicle again")
+    finally:
+        await link.close()
+    return Finding(subject="login", verdict="good", text=f"the broker knows {vehicle}")
 
 
 def _reach(broker: Broker) -> Finding:
@@ -164,7 +170,15 @@ def _reach(broker: Broker) -> Finding:
         return Finding(subject="broker", verdict="bad", text=f"{where}: {error}; the unit keeps its log and sends it later")
 
 
-def _receiver(found: AgentConfig) -> Iterator[Finding]:
+def _receiver(patient: Patient) -> Iterator[Finding]:
+    found = patient.config
+    running = patient.running
+    if running is not None and not found.receiver_url.startswith("gpsd:"):
+        # A serial line has one reader: a second one would take sentences away from the agent.
+        state = running["receiver"]["state"]
+        good = state == "ok" or state.startswith("resting")
+        yield Finding(subject="receiver", verdict="good" if good else "look", text=f"{found.receiver_url}: the running agent says: {state}")
+        return
     try:
         yield asyncio.run(_listen(found))
     except AgentError as error:
@@ -173,11 +187,14 @@ def _receiver(found: AgentConfig) -> Iterator[Finding]:
 
 async def _listen(found: AgentConfig) -> Finding:
     url, heard = found.receiver_url, ""
+    first: Fix | None = None
     source = open_source(url, Clock(base=found.time_base))
     try:
         async with asyncio.timeout(RECEIVER_S):
             async for item in source:
-                if isinstance(item, Fix):
+                if isinstance(item, Fix) and first is None:
+                    first = item
+                elif isinstance(item, Fix) and first is not None and item.utc_ms != first.utc_ms:
                     accuracy = "" if item.accuracy_m is None else f", {item.accuracy_m:.0f} m"
                     return Finding(subject="receiver", verdict="good", text=f"{url}: a fix ({item.satellites} satellites{accuracy})")
                 if isinstance(item, SourceEvent):
@@ -188,16 +205,17 @@ async def _listen(found: AgentConfig) -> Finding:
         close = getattr(source, "aclose", None)
         if close is not None:
             await close()
+    if first is not None:
+        text = f"{url}: one fix, and then none with a later time: it is frozen; pull its plug, or restart gpsd"
+        return Finding(subject="receiver", verdict="bad", text=text)
     verdict: Verdict = "look" if heard.startswith(("searching", "open")) else "bad"
     advice = "; give it a view of the sky" if verdict == "look" else "; is it plugged in, and is gpsd running?"
     return Finding(subject="receiver", verdict=verdict, text=f"{url}: no fix within {RECEIVER_S:g} s ({heard or 'silent'}){advice}")
 
 
-def _disk(found: AgentConfig) -> Iterator[Finding]:
-    folder = found.store_dir
-    while not folder.exists():
-        folder = folder.parent
-    free_mb = shutil.disk_usage(folder).free // 1_048_576
+def _disk(patient: Patient) -> Iterator[Finding]:
+    found = patient.config
+    free_mb = checkup.disk_free_mb(patient)
     file = found.store_dir / "log.db"
     used_mb = file.stat().st_size // 1_048_576 if file.exists() else 0
     may_need_mb = found.store_max_mb - used_mb + SPARE_MB
@@ -205,10 +223,11 @@ def _disk(found: AgentConfig) -> Iterator[Finding]:
         text = f"{free_mb} MB free, the log may need {may_need_mb} more: make store.max_mb smaller (now {found.store_max_mb}), or free some"
         yield Finding(subject="disk", verdict="bad", text=text)
     else:
-        yield Finding(subject="disk", verdict="good", text=f"{free_mb} MB free at {folder}")
+        yield Finding(subject="disk", verdict="good", text=f"{free_mb} MB free at {found.store_dir}")
 
 
-def _store(found: AgentConfig) -> Iterator[Finding]:
+def _store(patient: Patient) -> Iterator[Finding]:
+    found = patient.config
     file = found.store_dir / "log.db"
     aside = sorted(found.store_dir.glob("log.db.damaged-*")) if found.store_dir.exists() else []
     if aside:
@@ -239,4 +258,19 @@ def _store(found: AgentConfig) -> Iterator[Finding]:
         yield Finding(subject="store", verdict="bad", text=f"{file}: {verdict}; it is set aside at the next start")
 
 
-CHECKS: Final[tuple[Callable[[AgentConfig], Iterator[Finding]], ...]] = (_clock, _keys, _certificates, _broker, _receiver, _disk, _store)
+CHECKS: Final[tuple[Callable[[Patient], Iterator[Finding]], ...]] = (
+    checkup.versions,
+    checkup.clock,
+    checkup.power,
+    checkup.temperature,
+    _disk,
+    checkup.wear,
+    _store,
+    _keys,
+    _certificates,
+    _broker,
+    checkup.files,
+    _receiver,
+    checkup.backlog,
+    checkup.agent,
+)

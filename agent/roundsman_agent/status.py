@@ -14,6 +14,8 @@ from roundsman_agent import AgentError
 from roundsman_agent.config import AgentConfig
 
 TIMEOUT_S: Final = 5.0
+NOT_RUNNING: Final = 3
+"""Exit code, as `systemctl status` has it."""
 
 
 def ask(config: AgentConfig) -> Mapping[str, Any]:
@@ -37,11 +39,20 @@ def ask(config: AgentConfig) -> Mapping[str, Any]:
 
 def describe(told: Mapping[str, Any]) -> str:
     """For people, one line a subject; what needs attention is marked with `!`."""
+    return "\n".join(f"{' ' if good else '!'} {name:<9} {text}" for good, name, text in _rows(told) if name)
+
+
+def needs_attention(told: Mapping[str, Any]) -> bool:
+    """Whether `describe` marks anything."""
+    return any(not good for good, _, _ in _rows(told))
+
+
+def _rows(told: Mapping[str, Any]) -> tuple[tuple[bool, str, str], ...]:
     link, log, store, fixes = told["link"], told["log"], told["store"], told["fixes"]
     since = datetime.fromtimestamp(link["since_utc_ms"] / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
     rejected = ", ".join(f"{count} {reason}" for reason, count in sorted(fixes["rejected"].items())) or "none"
     plan = told["plan"]
-    rows = (
+    return (
         (True, "vehicle", f"{told['vehicle']}, agent {told['agent_version']}, session {told['session']}, up {told['uptime_s']} s"),
         (link["online"], "link", f"{'up' if link['online'] else 'down'} since {since}" + (f": {link['reason']}" if link["reason"] else "")),
         (
@@ -65,4 +76,3 @@ def describe(told: Mapping[str, Any]) -> str:
         (True, "sent", f"{told['sent']['frames']} frames, {told['sent']['bytes']} bytes"),
         (True, "memory", f"{told['rss_mb']} MB" + (f", board {told['temperature_c']:.0f} °C" if told["temperature_c"] is not None else "")),
     )
-    return "\n".join(f"{' ' if good else '!'} {name:<9} {text}" for good, name, text in rows if name)

@@ -52,6 +52,18 @@ def test_the_agent_reads_the_settings_and_shows_where_each_came_from() -> None:
         assert "agent.toml:" in line
 
 
+@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd-analyze is not installed")
+def test_the_journal_has_an_end() -> None:
+    """Limits that journald knows by name: a word that it does not know would only be a warning, and the disk full."""
+    known = subprocess.run(["man", "-P", "cat", "journald.conf"], capture_output=True, text=True, check=False).stdout
+    lines = (FOLDER / "journald" / "roundsman.conf").read_text().splitlines()
+    settings = dict(line.split("=", 1) for line in lines if "=" in line and line[0] != "#")
+    assert settings["SystemMaxUse"] == "64M"
+    assert settings["MaxRetentionSec"] == "14day"
+    assert subprocess.run(["systemd-analyze", "timespan", settings["MaxRetentionSec"]], capture_output=True, check=False).returncode == 0
+    assert not known or all(name in known for name in settings)
+
+
 @pytest.mark.skipif(shutil.which("gpsd") is None and not Path("/usr/sbin/gpsd").exists(), reason="gpsd is not installed")
 def test_gpsd_knows_the_options_that_its_file_gives_it() -> None:
     settings = dict(line.split("=", 1) for line in (FOLDER / "gpsd" / "gpsd").read_text().splitlines() if line and line[0] != "#")

@@ -245,6 +245,8 @@ def test_doctor_finds_what_is_wrong(begin: Any, broker: Any, pki: Any, tmp_path:
 
     code, well = ask()
     assert code == 0, well
+    assert "the running agent is logged in" in well
+    assert "everything works" in well
     assert "both certificates hold" in well
     assert "in use by the running agent" in well
     program.end(signal.SIGTERM)
@@ -255,6 +257,13 @@ def test_doctor_finds_what_is_wrong(begin: Any, broker: Any, pki: Any, tmp_path:
     (tmp_path / "unit" / "store" / "log.db").write_bytes(b"nothing of a database" * 500)
     code, ill = ask()
     assert code == 1
+    assert "begin with the first BAD line" in ill
+    assert "does not run" in ill
+    asked = [sys.executable, "-m", "roundsman_agent"]
+    told = subprocess.run([*asked, "doctor", "--json", "-c", str(file)], capture_output=True, text=True, timeout=60, check=False)
+    assert json.loads(told.stdout)["works"] is False
+    assert told.returncode == 1
+    assert subprocess.run([*asked, "status", "-c", str(file)], capture_output=True, timeout=60, check=False).returncode == 3
     assert "this vehicle is" in ill
     assert "refused" in ill
     assert "it is set aside at the next start" in ill
