@@ -294,9 +294,9 @@ class Row:
                     stop = self.stops[second - 1]
                     leg_s = seconds[place][stop.place]
                     start_s, late = begin(stop, clock + leg_s)
-                    if leg_s < 0 or start_s > slack.latest_s[second - 1] or _over(self.loads[second], pickup.load, limit):
+                    if leg_s < 0 or start_s > slack.own_s[second - 1] or _over(self.loads[second], pickup.load, limit):
                         break
-                    was = self.visits[second - 1]  # never later, by the line above; sooner, where parking or a detour saves time
+                    was = self.visits[second - 1]  # no later than it may be; sooner, where parking or a detour saves time
                     late_units += (late - was.lateness_s) * prices.late
                     late_units += (stop.promise_late_s(start_s) - was.promise_late_s) * prices.promise
                     driven_m += metres[place][stop.place]

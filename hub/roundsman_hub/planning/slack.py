@@ -19,12 +19,14 @@ ANY_TIME: Final = 1 << 60
 class Slack:
     """Of a plain route whose stops have one window at most.
 
+    own_s : the latest start that each stop itself allows, or has already.
     latest_s : the latest start of each stop from which nothing after it gets later than it may (or than it is already).
     waits_s : the waiting at each stop and all after it: a delay shorter than that never reaches the end.
     """
 
     stops: Sequence[Stop]
     start_s: Sequence[int]
+    own_s: Sequence[int]
     latest_s: Sequence[int]
     waits_s: Sequence[int]
     back_now_s: int
@@ -36,14 +38,14 @@ class Slack:
         if any(len(stop.windows_s) > 1 for stop in stops):
             return None
         count = len(stops)
-        latest, waits = [0] * count, [0] * (count + 1)
+        owns, latest, waits = [0] * count, [0] * count, [0] * (count + 1)
         limit, home = ground.home_s[van.vehicle], van.end_place
         assert home is not None
         seconds = ground.travel[van.profile].durations_s
         after = home
         for at in range(count - 1, -1, -1):
             stop, visit = stops[at], walk.visits[at]
-            own = min(
+            own = owns[at] = min(
                 max(stop.windows_s[0][1], visit.start_s) if stop.windows_s else ANY_TIME,
                 max(stop.promise_s[1], visit.start_s) if stop.promise_s is not None else ANY_TIME,
                 max(stop.deadline_s, visit.start_s) if stop.deadline_s is not None else ANY_TIME,
@@ -52,7 +54,8 @@ class Slack:
             after = stop.place
             waits[at] = waits[at + 1] + visit.wait_s
         starts = [visit.start_s for visit in walk.visits]
-        return cls(stops=stops, start_s=starts, latest_s=latest, waits_s=waits, back_now_s=walk.back_s, home_s=ground.home_s[van.vehicle])
+        back, home_s = walk.back_s, ground.home_s[van.vehicle]
+        return cls(stops=stops, start_s=starts, own_s=owns, latest_s=latest, waits_s=waits, back_now_s=back, home_s=home_s)
 
     def back_s(self, at: int, arrival_s: int, was_from: int, comes_from: int) -> int | None:
         """When the van is back if it arrives at stop `at` (past the last: at the end) then.
