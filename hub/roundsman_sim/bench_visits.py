@@ -81,21 +81,16 @@ def rows(seed: int) -> list[Row]:
 
 def _rows(score: Score, suffix: str, what: str) -> list[Row]:
     told = score.found + score.false
+    over = overclaimed(score.marks)
+    claims = [Row(f"confidence_over{suffix}", over, "", 0.02, None, f"levels of {COUNTED} visits or more")] if over is not None else []
     return [
+        *claims,
         Row(f"visit_precision{suffix}", round(score.found / told, 4) if told else None, "", 0.98, None, what, at_least=True),
         Row(f"visit_recall{suffix}", round(score.found / score.true, 4) if score.true else None, "", 0.98, at_least=True),
         Row(f"arrival_error_s_p50{suffix}", _quantile(score.arrival_s, 0.5), "s", 10),
         Row(f"arrival_error_s_p95{suffix}", _quantile(score.arrival_s, 0.95), "s", 30),
         Row(f"departure_error_s_p50{suffix}", _quantile(score.departure_s, 0.5), "s", 10),
         Row(f"departure_error_s_p95{suffix}", _quantile(score.departure_s, 0.95), "s", 30),
-        Row(
-            f"confidence_over{suffix}",
-            overclaimed(score.marks),
-            "",
-            0.02,
-            None,
-            f"most by which a level of {COUNTED} visits or more claims too much",
-        ),
         Row(f"false_crossings{suffix}", score.false_crossings, "", 0, None, f"{score.fences_passed} fences beside the way"),
         Row(f"missed_crossings{suffix}", score.fences_missed, "", None, None, "fences on the way"),
     ]
