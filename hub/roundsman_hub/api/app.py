@@ -16,6 +16,7 @@ from starlette.middleware.gzip import GZipMiddleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from roundsman_hub.api import (
+    asking,
     customer,
     devices,
     fleet,
@@ -179,6 +180,7 @@ def create_app(settings: Settings, db: Database, clock: Clock, geocoder: Geocode
         return Health(status="ready")
 
     for room in (
+        asking,
         vehicles_csv,
         fleet,
         devices,
