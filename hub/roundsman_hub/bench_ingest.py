@@ -172,7 +172,7 @@ class Bench:
             )
         found = [*self._limits(10, 0.6, 6.0), *self._limits(60, 0.85, 2.0), *self._lags()]
         self._empty()
-        return found + [Row(**row) for row in questions(self._server.dsn, self._size.table_rows, say)]
+        return found + [Row(**row) for row in questions(self._settings, self._size.table_rows, say)]
 
     def _limits(self, per: int, share: float, cpu_us: float) -> list[Row]:
         """Throughput and CPU, at so many fixes a frame."""

@@ -5,10 +5,14 @@ from __future__ import annotations
 import statistics
 import time
 from collections.abc import Callable
+from datetime import datetime
 from typing import Any, Final
 
 import psycopg
 from psycopg.rows import dict_row
+
+from roundsman_hub import bench_ingest_door
+from roundsman_hub.settings import Settings
 
 VEHICLES: Final = 100
 DAYS: Final = 7
@@ -40,7 +44,7 @@ _SIZE: Final = """
 """
 
 
-def questions(dsn: str, rows: int, say: Callable[[str], None]) -> list[dict[str, Any]]:
+def questions(settings: Settings, rows: int, say: Callable[[str], None]) -> list[dict[str, Any]]:
     """Fill the emptied table with `rows` rows over `DAYS` days of `VEHICLES` vehicles, and ask.
 
     Returns
@@ -49,7 +53,7 @@ def questions(dsn: str, rows: int, say: Callable[[str], None]) -> list[dict[str,
         Figures, by the names of `Row`'s fields.
     """
     frames = rows // (DAYS * VEHICLES * PER_FRAME)
-    with psycopg.connect(dsn, autocommit=True, row_factory=dict_row) as connection:
+    with psycopg.connect(settings.database_url, autocommit=True, row_factory=dict_row) as connection:
         began = time.monotonic()
         connection.execute("SET synchronous_commit = off")
         connection.execute("SET maintenance_work_mem = '256MB'")
@@ -76,28 +80,38 @@ def questions(dsn: str, rows: int, say: Callable[[str], None]) -> list[dict[str,
         track_ms, points = _track(connection)
         latest_ms, vehicles = _latest(connection)
         say(f"  a track of {points:,} points; {vehicles:,} newest positions")
+        with bench_ingest_door.door(settings, "fl_bench", settings.data_dir / "door") as client:
+            days = [(f"v_{number * 7 % VEHICLES:012x}", _day(connection, number)) for number in range(TIMES)]
+            at_door = bench_ingest_door.ask(client, days, say)
         connection.execute("TRUNCATE log.fixes, log.watermarks, log.sessions")
     return [
         {"name": "track_ms", "value": track_ms, "unit": "ms", "goal": 100.0},
         {"name": "latest_5000_ms", "value": latest_ms, "unit": "ms", "goal": 50.0},
         {"name": "bytes_fix_disk", "value": float(stored["bytes"]) / count if stored else None, "unit": "B"},
+        *at_door,
     ]
 
 
 def _track(connection: psycopg.Connection[dict[str, Any]]) -> tuple[float, int]:
     took, points = [], 0
     for number in range(TIMES):
-        day = connection.execute(
-            "SELECT date_trunc('day', clock_timestamp()) - make_interval(days => %s) AS at", (1 + number % DAYS,)
-        ).fetchone()
-        assert day is not None
+        day = _day(connection, number)
         began = time.monotonic()
         with connection.cursor(row_factory=psycopg.rows.tuple_row, binary=True) as cur:
-            cur.execute("SELECT %s::timestamptz + interval '1 day'", (day["at"],))
+            cur.execute("SELECT %s::timestamptz + interval '1 day'", (day,))
             until = cur.fetchall()[0][0]
-            points = len(cur.execute(_TRACK, (f"v_{number * 7 % VEHICLES:012x}", day["at"], until)).fetchall())
+            points = len(cur.execute(_TRACK, (f"v_{number * 7 % VEHICLES:012x}", day, until)).fetchall())
         took.append(1000 * (time.monotonic() - began))
     return statistics.median(took), points
+
+
+def _day(connection: psycopg.Connection[dict[str, Any]], number: int) -> datetime:
+    row = connection.execute(
+        "SELECT date_trunc('day', clock_timestamp()) - make_interval(days => %s) AS at", (1 + number % DAYS,)
+    ).fetchone()
+    assert row is not None
+    at: datetime = row["at"]
+    return at
 
 
 def _latest(connection: psycopg.Connection[dict[str, Any]]) -> tuple[float, int]:
