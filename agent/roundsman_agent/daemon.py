@@ -6,13 +6,12 @@ import asyncio
 import contextlib
 import logging
 import signal
-import socket
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, Final
 
-from roundsman_agent import AgentError, __version__, health, sampling, vitals
+from roundsman_agent import __version__, health, sampling, vitals
 from roundsman_agent.basemap import Basemap
 from roundsman_agent.blobs import Blobs
 from roundsman_agent.care import LOOK_S
@@ -25,6 +24,7 @@ from roundsman_agent.journal import COMMIT_S, Journal
 from roundsman_agent.listening import Listening
 from roundsman_agent.outbox import Outbox
 from roundsman_agent.pipeline import Position
+from roundsman_agent.screen.port import listen
 from roundsman_agent.screen.state import View, moved, screen
 from roundsman_agent.screen.stream import Changes
 from roundsman_agent.unit import Unit
@@ -46,10 +46,6 @@ SAVE_S: Final = 60.0
 PURGE_S: Final = 3_600.0
 PRETEND_COMMIT_S: Final = 1.0
 """Where time runs fast, five real seconds would be minutes of a driver's day."""
-
-
-class PortTaken(AgentError):
-    """The screen's port cannot be had."""
 
 
 class Daemon:
@@ -80,7 +76,7 @@ class Daemon:
         self._painted: tuple[Mapping[str, Any], int, bool] = ({}, -1, False)
         self._painted_until_s = 0.0
         self._store = ThreadPoolExecutor(1, "store")
-        self._listener = _listen(config) if config.screen_enabled else None
+        self._listener = listen(config) if config.screen_enabled else None
         try:
             self.outbox = Outbox(
                 config.store_dir / "log.db",
@@ -368,22 +364,6 @@ class Daemon:
             "rss_mb": health.rss_mb(),
             "temperature_c": unit.care.vitals.temperature_c,
         }
-
-
-def _listen(config: AgentConfig) -> socket.socket:
-    address = (config.screen_host, config.screen_port)
-    family = socket.AF_INET6 if ":" in config.screen_host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
-    try:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind(address)
-        listener.listen(32)
-    except OSError as error:
-        listener.close()
-        source = config.settings["screen.port"].source
-        raise PortTaken(f"screen on {address[0]}:{address[1]}: {error.strerror}; set another screen.port ({source})") from None
-    listener.setblocking(False)
-    return listener
 
 
 async def run(config: AgentConfig, *, ended: asyncio.Event | None = None, on_ready: Callable[[Daemon], None] | None = None) -> None:

@@ -19,7 +19,7 @@ from typing import Final
 import paho.mqtt.client as paho
 
 from roundsman_hub.clock import Clock
-from roundsman_hub.ingest import worker
+from roundsman_hub.ingest import role
 from roundsman_hub.ingest.inbox import Inbox
 from roundsman_hub.ingest.mqtt import KEEPALIVE_S, READ_BYTES, Line, Wire, client_id
 from roundsman_hub.settings import BrokerLogin, load
@@ -120,7 +120,7 @@ def main() -> None:
     die_with_parent()
     stop = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
-    worker.run(load(options.data), Clock(), stop, LINES[options.line])
+    role.run(load(options.data), Clock(), stop, LINES[options.line])
 
 
 if __name__ == "__main__":

@@ -35,9 +35,9 @@ API_ENDS_WITHIN_S: Final = 1
 
 def run_ingest(settings: Settings, stop: threading.Event) -> None:
     """Store what vans say, and acknowledge it."""
-    from roundsman_hub.ingest import worker
+    from roundsman_hub.ingest import role
 
-    worker.run(settings, Clock(settings.time_base), stop)
+    role.run(settings, Clock(settings.time_base), stop)
 
 
 def run_derive(settings: Settings, stop: threading.Event) -> None:

@@ -9,7 +9,7 @@ import threading
 from pathlib import Path
 
 from roundsman_hub.clock import Clock
-from roundsman_hub.ingest import worker
+from roundsman_hub.ingest import role
 from roundsman_hub.ingest.mqtt import Line
 from roundsman_hub.settings import load
 from roundsman_hub.store.db import Database
@@ -26,7 +26,7 @@ def main(data_dir: Path) -> None:
     stop = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
     settings = load(data_dir)
-    worker.run(settings, Clock(settings.time_base), stop, share=_serve_all)
+    role.run(settings, Clock(settings.time_base), stop, share=_serve_all)
 
 
 if __name__ == "__main__":

@@ -25,7 +25,7 @@ from roundsman_hub import broker as brokers
 from roundsman_hub.broker import Broker, free_port, prepare
 from roundsman_hub.clock import Clock
 from roundsman_hub.derive import worker as derive_worker
-from roundsman_hub.ingest import worker as ingest_worker
+from roundsman_hub.ingest import role as ingest_role
 from roundsman_hub.ingest.inbox import MOST_WAITING_BYTES
 from roundsman_hub.pki import Pki, open_pki
 from roundsman_hub.settings import Endpoint, Settings, write_private
@@ -170,7 +170,7 @@ class Hub:
         return self._vans[-1]
 
     @contextmanager
-    def running(self, role: Callable[[Settings, Clock, threading.Event], None] = ingest_worker.run) -> Iterator[None]:
+    def running(self, role: Callable[[Settings, Clock, threading.Event], None] = ingest_role.run) -> Iterator[None]:
         """A worker on a thread; it must still be there when the block ends."""
         settings = self._settings()
         stop, failed = threading.Event(), []

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from roundsman_agent.daemon import PortTaken
 from roundsman_agent.fix import Fix
+from roundsman_agent.screen.port import PortTaken
 from roundsman_core.geo import LatLon
 from roundsman_wire.messages import Action, Command, Receipt
 
