@@ -16,10 +16,7 @@ from typing import Any, Final, Literal
 
 import shapely
 
-from roundsman_agent.sites import CORE_M, Spot
-from roundsman_agent.sites import NO_SITES as NO_SITES
-from roundsman_agent.sites import Sites as Sites
-from roundsman_agent.sites import index as index
+from roundsman_agent.sites import CORE_M, NO_SITES as NO_SITES, Sites as Sites, Spot, index as index
 from roundsman_core.geo import LatLon, LocalFrame
 from roundsman_wire.messages import Crossing
 

@@ -22,9 +22,18 @@ from roundsman_agent.times import GnssMs
 from roundsman_agent.visits import Visits
 from roundsman_core.geo import LatLon, distance_m
 from roundsman_core.timebase import TimeBase
-from roundsman_wire.messages import ANCHORED, GAP_BEFORE, AnyEntry, Clock, FixGap, FixRow, Ignition, PlanStop
-from roundsman_wire.messages import Config as ConfigMessage
-from roundsman_wire.messages import Sites as SitesMessage
+from roundsman_wire.messages import (
+    ANCHORED,
+    GAP_BEFORE,
+    AnyEntry,
+    Clock,
+    Config as ConfigMessage,
+    FixGap,
+    FixRow,
+    Ignition,
+    PlanStop,
+    Sites as SitesMessage,
+)
 
 DutyState = Literal["on", "break", "off"]
 

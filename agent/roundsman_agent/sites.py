@@ -13,8 +13,7 @@ import shapely
 from roundsman_agent import hours
 from roundsman_agent.hours import Hours
 from roundsman_core.geo import LatLon, LocalFrame
-from roundsman_wire.messages import Fence
-from roundsman_wire.messages import Sites as SitesMessage
+from roundsman_wire.messages import Fence, Sites as SitesMessage
 
 CORE_M: Final = 10.0
 """So far inside the line nobody is by mistake: a road along a fence keeps a lane's width, and a good fix errs by less."""

@@ -14,59 +14,65 @@ from typing import Final, Literal
 
 import msgspec
 
-from roundsman_wire.documents import ActiveHours as ActiveHours
-from roundsman_wire.documents import BasedOn as BasedOn
-from roundsman_wire.documents import Break as Break
-from roundsman_wire.documents import Command as Command
-from roundsman_wire.documents import Config as Config
-from roundsman_wire.documents import EnvelopeHeader as EnvelopeHeader
-from roundsman_wire.documents import Fence as Fence
-from roundsman_wire.documents import Parcel as Parcel
-from roundsman_wire.documents import Plan as Plan
-from roundsman_wire.documents import PlanStop as PlanStop
-from roundsman_wire.documents import Reorder as Reorder
-from roundsman_wire.documents import Sites as Sites
-from roundsman_wire.documents import SteeringKind as SteeringKind
-from roundsman_wire.facts import Action as Action
-from roundsman_wire.facts import AnyEntry as AnyEntry
-from roundsman_wire.facts import Clock as Clock
-from roundsman_wire.facts import Crossing as Crossing
-from roundsman_wire.facts import Duty as Duty
-from roundsman_wire.facts import Entry as Entry
-from roundsman_wire.facts import FixGap as FixGap
-from roundsman_wire.facts import Health as Health
-from roundsman_wire.facts import Ignition as Ignition
-from roundsman_wire.facts import Note as Note
-from roundsman_wire.facts import Outcome as Outcome
-from roundsman_wire.facts import Proof as Proof
-from roundsman_wire.facts import Receipt as Receipt
-from roundsman_wire.facts import ReceiptState as ReceiptState
-from roundsman_wire.facts import Reordered as Reordered
-from roundsman_wire.facts import Report as Report
-from roundsman_wire.facts import Risk as Risk
-from roundsman_wire.facts import Said as Said
-from roundsman_wire.facts import Scan as Scan
-from roundsman_wire.facts import SessionStarted as SessionStarted
-from roundsman_wire.facts import UnknownEntry as UnknownEntry
-from roundsman_wire.facts import Visit as Visit
-from roundsman_wire.units import FACTS as FACTS
-from roundsman_wire.units import LANE_NAMES as LANE_NAMES
-from roundsman_wire.units import LANES as LANES
-from roundsman_wire.units import MAX_EPOCH as MAX_EPOCH
-from roundsman_wire.units import MAX_LAT_E6 as MAX_LAT_E6
-from roundsman_wire.units import MAX_LON_E6 as MAX_LON_E6
-from roundsman_wire.units import MAX_MS as MAX_MS
-from roundsman_wire.units import MAX_SEQ as MAX_SEQ
-from roundsman_wire.units import TRACK as TRACK
-from roundsman_wire.units import Epoch as Epoch
-from roundsman_wire.units import Kind as Kind
-from roundsman_wire.units import LatE6 as LatE6
-from roundsman_wire.units import LonE6 as LonE6
-from roundsman_wire.units import Ms as Ms
-from roundsman_wire.units import Seq as Seq
-from roundsman_wire.units import SessionId as SessionId
-from roundsman_wire.units import Sha256 as Sha256
-from roundsman_wire.units import Version as Version
+from roundsman_wire.documents import (
+    ActiveHours as ActiveHours,
+    BasedOn as BasedOn,
+    Break as Break,
+    Command as Command,
+    Config as Config,
+    EnvelopeHeader as EnvelopeHeader,
+    Fence as Fence,
+    Parcel as Parcel,
+    Plan as Plan,
+    PlanStop as PlanStop,
+    Reorder as Reorder,
+    Sites as Sites,
+    SteeringKind as SteeringKind,
+)
+from roundsman_wire.facts import (
+    Action as Action,
+    AnyEntry as AnyEntry,
+    Clock as Clock,
+    Crossing as Crossing,
+    Duty as Duty,
+    Entry as Entry,
+    FixGap as FixGap,
+    Health as Health,
+    Ignition as Ignition,
+    Note as Note,
+    Outcome as Outcome,
+    Proof as Proof,
+    Receipt as Receipt,
+    ReceiptState as ReceiptState,
+    Reordered as Reordered,
+    Report as Report,
+    Risk as Risk,
+    Said as Said,
+    Scan as Scan,
+    SessionStarted as SessionStarted,
+    UnknownEntry as UnknownEntry,
+    Visit as Visit,
+)
+from roundsman_wire.units import (
+    FACTS as FACTS,
+    LANE_NAMES as LANE_NAMES,
+    LANES as LANES,
+    MAX_EPOCH as MAX_EPOCH,
+    MAX_LAT_E6 as MAX_LAT_E6,
+    MAX_LON_E6 as MAX_LON_E6,
+    MAX_MS as MAX_MS,
+    MAX_SEQ as MAX_SEQ,
+    TRACK as TRACK,
+    Epoch as Epoch,
+    Kind as Kind,
+    LatE6 as LatE6,
+    LonE6 as LonE6,
+    Ms as Ms,
+    Seq as Seq,
+    SessionId as SessionId,
+    Sha256 as Sha256,
+    Version as Version,
+)
 
 GAP_BEFORE: Final = 1
 """`FixRow.flags`: the receiver was silent or refused before this fix (tunnel, re-acceptance): draw no line to it."""

@@ -64,7 +64,9 @@ def run_plan(settings: Settings, stop: threading.Event) -> None:
         with (
             Database.connect(settings.database_url) as db,
             EngineProcess("pyvrp") as pyvrp,
-            EngineProcess("ortools") as ortools,  # started with the first plan that is late
+            EngineProcess("ortools") as ortools,  # these three are started with the first plan that needs what they know
+            EngineProcess("vroom") as vroom,
+            EngineProcess("ruin") as ruin,
             Publisher(db, settings.hub_broker, signer, clock, files_url=settings.files_url) as publisher,
         ):
             planner = Planner(db, roads, signer, clock, publisher.wake)
@@ -77,7 +79,7 @@ def run_plan(settings: Settings, stop: threading.Event) -> None:
             FIGURES.source(lambda figures: figures.put("roundsman_broker_connected", publisher.connected))
             eta = threading.Thread(target=EtaWorker(db, eta_roads, clock).run, args=(stop,), name="eta", daemon=True)
             eta.start()
-            PlanWorker(db, planner, clock, (pyvrp, ortools), publisher.wake).run(stop)
+            PlanWorker(db, planner, clock, (pyvrp, ortools, vroom, ruin), publisher.wake).run(stop)
             eta.join(1.0)
     finally:
         roads.close()

@@ -27,8 +27,7 @@ from roundsman_core.geo import LatLon, LocalFrame, distance_m
 from roundsman_sim.bench_table import Row
 from roundsman_sim.fuzz_documents import fuzz_frames, fuzz_plans
 from roundsman_sim.fuzz_outcome import Outcome, flipped
-from roundsman_sim.receiver import Epoch as Said
-from roundsman_sim.receiver import Receiver, Truth
+from roundsman_sim.receiver import Epoch as Said, Receiver, Truth
 
 SHARES: Final = {"nmea": 0.70, "gpsd": 0.18, "frames": 0.08, "plans": 0.04}
 REACH_M: Final = 150.0

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from roundsman_core.geo import LatLon, distance_m
 from roundsman_core.timeline import DETOUR, PACE_MPS, SLOWEST_PACE_MPS, StopTime, arrivals, first_leg_s

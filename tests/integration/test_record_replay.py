@@ -15,8 +15,7 @@ from psycopg.types.json import Jsonb
 from roundsman_hub import HubError
 from roundsman_hub.clock import Clock
 from roundsman_hub.derive.worker import catch_up, pass_time
-from roundsman_hub.record import commands, observed
-from roundsman_hub.record import replay as replaying
+from roundsman_hub.record import commands, observed, replay as replaying
 from roundsman_hub.record.day_file import BadFile, verify
 from roundsman_hub.record.record import record
 from roundsman_hub.record.replay import replay

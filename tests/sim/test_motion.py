@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import itertools
 
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from roundsman_core.geo import LatLon, LocalFrame, distance_m
 from roundsman_sim.motion import BRAKING_MPS2, Body

@@ -7,8 +7,7 @@ import statistics
 
 import pynmea2
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from roundsman_core.geo import LatLon, distance_m
 from roundsman_sim.receiver import Epoch, Receiver, Truth

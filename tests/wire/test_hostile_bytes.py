@@ -8,8 +8,7 @@ from contextlib import suppress
 
 import msgspec
 import pytest
-from hypothesis import example, given, settings
-from hypothesis import strategies as st
+from hypothesis import example, given, settings, strategies as st
 
 from roundsman_wire import WireError, channels, envelopes, frames, plain
 from roundsman_wire.frames import CRC, GONE, HEADER, MAX_ENTRY_BYTES, MAX_FRAME_BYTES, Gone

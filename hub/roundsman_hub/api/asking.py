@@ -14,8 +14,7 @@ from roundsman_core.geo import LatLon
 from roundsman_hub.api.desk import AtDesk, Desk, LiveReader, OrdersReader
 from roundsman_hub.api.fleet import known_depot
 from roundsman_hub.api.models import LatDeg, LonDeg
-from roundsman_hub.api.problems import Problem as Refusal
-from roundsman_hub.api.problems import documented, not_found
+from roundsman_hub.api.problems import Problem as Refusal, documented, not_found
 from roundsman_hub.api.proof_models import Said
 from roundsman_hub.planning import lateness
 from roundsman_hub.planning.answering import Answer, answer

@@ -16,8 +16,7 @@ from roundsman_hub.api.desk import AtDesk, Desk
 from roundsman_hub.api.pages import built
 from roundsman_hub.api.problems import Problem, documented
 from roundsman_hub.domain.customers import CustomerView, Stage, view
-from roundsman_hub.store import fleet as fleet_store
-from roundsman_hub.store import orders as store
+from roundsman_hub.store import fleet as fleet_store, orders as store
 from roundsman_hub.store.rows import row
 
 router = APIRouter(prefix="/t", tags=["customer"])

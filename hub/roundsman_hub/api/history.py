@@ -14,8 +14,7 @@ from roundsman_hub.api.fleet import Limit, known_vehicle
 from roundsman_hub.api.problems import Problem, documented, not_found
 from roundsman_hub.derive.alerts import KINDS, Kind
 from roundsman_hub.instants import BEGINNING, END
-from roundsman_hub.store import orders as order_store
-from roundsman_hub.store import question_store, story_store
+from roundsman_hub.store import orders as order_store, question_store, story_store
 from roundsman_hub.store.rows import Row
 
 router = APIRouter(prefix="/v1", tags=["record"], responses=documented(401, 403, 404, 422, 503))

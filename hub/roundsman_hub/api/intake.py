@@ -14,8 +14,7 @@ from roundsman_hub.api.places import Place
 from roundsman_hub.api.problems import Problem, not_found
 from roundsman_hub.api.terms import stored
 from roundsman_hub.domain.shifts import Shift, why_outside
-from roundsman_hub.store import fleet as fleet_store
-from roundsman_hub.store import orders as store
+from roundsman_hub.store import fleet as fleet_store, orders as store
 from roundsman_hub.store.db import Cursor
 from roundsman_hub.store.rows import journal, rows
 

@@ -7,8 +7,7 @@ from typing import Any
 
 from fastapi import APIRouter
 
-from roundsman_hub.api import keys
-from roundsman_hub.api import models as m
+from roundsman_hub.api import keys, models as m
 from roundsman_hub.api.desk import AtDesk, KeysWriter
 from roundsman_hub.api.problems import documented, not_found
 from roundsman_hub.store.rows import Row, row, rows

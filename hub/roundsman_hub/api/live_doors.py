@@ -18,9 +18,7 @@ from roundsman_hub.live import documents
 from roundsman_hub.live.stream import LiveStream
 from roundsman_hub.live.view import DrawRoute, as_driven, places_of, talk
 from roundsman_hub.roads.network import RoadNetwork, RoadsError
-from roundsman_hub.store import fleet as fleet_store
-from roundsman_hub.store import live as store
-from roundsman_hub.store import orders as order_store
+from roundsman_hub.store import fleet as fleet_store, live as store, orders as order_store
 from roundsman_hub.store.rows import rows
 
 router = APIRouter(prefix="/v1", tags=["live"], responses=documented(401, 403, 404, 422, 503))

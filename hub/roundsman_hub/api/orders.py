@@ -10,8 +10,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request, Response
 
 from roundsman_core.geo import LatLon
-from roundsman_hub.api import models as m
-from roundsman_hub.api import orders_csv
+from roundsman_hub.api import models as m, orders_csv
 from roundsman_hub.api.desk import AtDesk, Desk, OrdersReader, OrdersWriter, PlacesWriter
 from roundsman_hub.api.fleet import Limit
 from roundsman_hub.api.intake import accept, depot_for, refuse_outside
@@ -23,8 +22,7 @@ from roundsman_hub.api.proof_models import Handover, ProofShown
 from roundsman_hub.api.terms import stored
 from roundsman_hub.geocode import address_key
 from roundsman_hub.replan import revision
-from roundsman_hub.store import fleet as fleet_store
-from roundsman_hub.store import orders as store
+from roundsman_hub.store import fleet as fleet_store, orders as store
 from roundsman_hub.store.db import Cursor
 from roundsman_hub.store.rows import Row, journal, rows
 
@@ -135,7 +133,9 @@ def patch_order(order: str, change: m.OrderChange, request: Request, desk: AtDes
         if changes.keys() & {"window_start", "window_end"}:
             refuse_outside(after["window_start"], after["window_end"], fleet_store.shifts(cur, before["depot_id"]))
         store.change(cur, caller.fleet, order, changes)
-        _note(cur, desk, caller, "order.changed", order, change.model_dump(mode="json", exclude_unset=True))
+        told = change.model_dump(mode="json", exclude_unset=True)
+        secret = {name: "changed" for name in told if name in ("phone", "delivery_code")}  # the journal is for ever
+        _note(cur, desk, caller, "order.changed", order, {**told, **secret})
         what = f"{before['kind']} {before['reference'] or before['name'] or order} changed"
         revision.bump(cur, before["depot_id"], what, after["priority"], clock=desk.clock)
         return _shown(cur, order, request)

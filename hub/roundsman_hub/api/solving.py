@@ -17,8 +17,7 @@ from starlette.responses import JSONResponse, StreamingResponse
 
 from roundsman_core.geo import LatLon
 from roundsman_hub.api.desk import AtDesk, Desk, FleetReader
-from roundsman_hub.api.problems import Problem as Refusal
-from roundsman_hub.api.problems import documented
+from roundsman_hub.api.problems import Problem as Refusal, documented
 from roundsman_hub.planning import vroom_json
 from roundsman_hub.planning.answering import Answer, Progress, answer
 from roundsman_hub.planning.portable import BadProblem, plan_from_json, problem_from_json

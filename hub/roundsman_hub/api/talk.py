@@ -14,8 +14,7 @@ from roundsman_hub.api.once import OnlyOnce
 from roundsman_hub.api.problems import Problem, documented, not_found
 from roundsman_hub.api.proof_models import Said
 from roundsman_hub.instants import BEGINNING, END
-from roundsman_hub.store import orders as order_store
-from roundsman_hub.store import talk_store as store
+from roundsman_hub.store import orders as order_store, talk_store as store
 from roundsman_hub.store.db import Cursor
 from roundsman_hub.store.rows import Row, journal
 

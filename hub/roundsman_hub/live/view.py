@@ -12,9 +12,7 @@ from roundsman_core.geo import LatLon
 from roundsman_hub.instants import END
 from roundsman_hub.live import documents
 from roundsman_hub.live.documents import Document
-from roundsman_hub.store import live as live_store
-from roundsman_hub.store import orders as order_store
-from roundsman_hub.store import talk_store
+from roundsman_hub.store import live as live_store, orders as order_store, talk_store
 from roundsman_hub.store.db import Cursor
 from roundsman_hub.store.rows import Row
 

@@ -8,15 +8,13 @@ from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 from msgspec import structs
 
 from roundsman_agent import fences, hours
 from roundsman_agent.fences import At, Membership, Sites
 from roundsman_core.geo import LatLon, LocalFrame, distance_m
-from roundsman_wire.messages import ActiveHours, Crossing, Fence
-from roundsman_wire.messages import Sites as SitesMessage
+from roundsman_wire.messages import ActiveHours, Crossing, Fence, Sites as SitesMessage
 
 Place = Callable[[float, float], LatLon]
 FRAME = LocalFrame(LatLon(60.17, 24.94))

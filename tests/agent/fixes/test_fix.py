@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from roundsman_agent.fix import Fix, Timing, align, to_row
 from roundsman_agent.times import GnssMs, MonoMs

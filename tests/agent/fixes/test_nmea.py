@@ -7,8 +7,7 @@ from functools import reduce
 from operator import xor
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from roundsman_agent import nmea
 from roundsman_agent.nmea import Assembly, Epoch

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 from msgspec import structs
 
 from roundsman_agent import pipeline, standstill
@@ -16,8 +15,7 @@ from roundsman_agent.sampling import Policy
 from roundsman_agent.times import GnssMs, MonoMs
 from roundsman_core.geo import LatLon, LocalFrame, distance_m
 from roundsman_wire.frames import RUN, pack_rows
-from roundsman_wire.messages import ANCHORED, GAP_BEFORE, Clock, Crossing, Fence, FixGap, FixRow, PlanStop, Visit
-from roundsman_wire.messages import Sites as SitesMessage
+from roundsman_wire.messages import ANCHORED, GAP_BEFORE, Clock, Crossing, Fence, FixGap, FixRow, PlanStop, Sites as SitesMessage, Visit
 
 Make = Callable[..., Fix]
 Drive = Callable[..., tuple[PipelineState, list[Output]]]

@@ -6,8 +6,7 @@ import math
 from collections.abc import Callable
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from roundsman_agent.sampling import Mode, Policy, Sample, chosen, keeps, nearness, tells
 from roundsman_core.geo import LatLon, LocalFrame, distance_m

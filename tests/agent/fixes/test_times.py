@@ -8,8 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from roundsman_agent import times
 from roundsman_agent.times import BUILT_UTC_MS, LIFE_MS, ROLLOVER_MS, GnssMs, MonoMs, WallMs, best_utc_ms, mended

@@ -28,8 +28,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from roundsman_agent.basemap import Basemap
 from roundsman_core.geo import LatLon
-from roundsman_hub import broker as hub_broker
-from roundsman_hub import pki as hub_pki
+from roundsman_hub import broker as hub_broker, pki as hub_pki
 from roundsman_hub.provision import Unit, provision
 from roundsman_hub.roads.basemap import basemap
 from roundsman_hub.settings import Endpoint

@@ -7,8 +7,7 @@ from typing import Any
 
 import httpx
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from roundsman_core.geo import LatLon, distance_m
 from roundsman_hub.domain.customers import FRESH, UNDO_WINDOW, coarse, view

@@ -6,8 +6,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from typing import Literal
 
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from roundsman_hub.derive.fold import Fact, Progress, Rows, Said, fits, fold, order_state, with_date
 from roundsman_wire.messages import Action, AnyEntry, Clock, Duty, FixGap, Outcome, Receipt, UnknownEntry, Visit

@@ -15,8 +15,7 @@ from roundsman_hub.ingest.packets import Message
 from roundsman_hub.ingest.worker import Ingest
 from roundsman_hub.store.db import Database, Notice, listen, notices
 from roundsman_wire import channels, frames
-from roundsman_wire.messages import FACTS, TRACK, Ack, Action, AnyEntry, Duty, FixRow, Receipt, SessionStarted, Visit
-from roundsman_wire.messages import Clock as ClockEntry
+from roundsman_wire.messages import FACTS, TRACK, Ack, Action, AnyEntry, Clock as ClockEntry, Duty, FixRow, Receipt, SessionStarted, Visit
 
 EIGHT_MS = 1_772_438_400_000
 ONE_PAST = datetime(2026, 3, 2, 8, 1, tzinfo=UTC)

@@ -8,8 +8,7 @@ from typing import Any
 
 import pytest
 from cryptography.exceptions import InvalidSignature
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from roundsman_hub.dispatch.issue import Stale, next_version
 from roundsman_hub.store.rows import row, rows

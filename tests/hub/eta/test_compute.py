@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import itertools
 
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from roundsman_hub.eta.compute import FIXED_WIDTH_MS, etas
 from roundsman_wire.messages import PlanStop

@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from roundsman_hub.gateway import words
 from roundsman_hub.gateway.words import EARLIEST_MS, Report, Unfit

@@ -7,8 +7,7 @@ from pathlib import Path
 
 import osmium
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from roundsman_core.geo import LatLon, distance_m
 from roundsman_hub.geocode import AddressBook, Ambiguous, Found, Unknown

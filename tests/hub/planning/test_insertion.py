@@ -8,8 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from roundsman_hub.planning.evaluate import evaluate
 from roundsman_hub.planning.insertion import insert, repair, rescue

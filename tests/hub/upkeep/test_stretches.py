@@ -6,8 +6,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from roundsman_hub.upkeep.stretches import NONE, Lead, Stretch, Track, cut, lead
 from roundsman_wire.messages import GAP_BEFORE

@@ -23,8 +23,7 @@ from roundsman_agent.outbox import Outbox
 from roundsman_agent.uplink import Uplink
 from roundsman_core import lanes
 from roundsman_core.pacing import Pace
-from roundsman_hub import broker as hub_broker
-from roundsman_hub import pki as hub_pki
+from roundsman_hub import broker as hub_broker, pki as hub_pki
 from roundsman_hub.settings import Endpoint, write_private
 from roundsman_wire import channels, frames
 from roundsman_wire.messages import FACTS, Ack, FixRow, Note, Now, Presence
