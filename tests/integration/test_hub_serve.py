@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import queue
 import signal
 import socket
@@ -171,7 +172,7 @@ def test_an_order_becomes_a_plan_on_its_van(hub: Hub, vehicle: str) -> None:
             within_s=15,
             what=lambda: f"ingest did not come back: {said(hub.data)}",
         )
-        assert "ingest ended with -9, starts again in 0.5 s" in said(hub.data)
+        assert re.search(r"ingest ended with -9, starts again in \d\.\d s", said(hub.data))
 
 
 def test_a_hub_whose_ground_is_killed_plans_again(hub: Hub, vehicle: str) -> None:

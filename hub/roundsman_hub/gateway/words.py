@@ -79,7 +79,7 @@ def owntracks(said: Mapping[str, Any], now_ms: int) -> Report | None:
     kmh = _number(said.get("vel"))
     return checked(
         Report(
-            utc_ms=round(_needed(said.get("tst"), "tst") * 1000),
+            utc_ms=_ms(_needed(said.get("tst"), "tst"), 1000),
             lat_deg=_needed(said.get("lat"), "lat"),
             lon_deg=_needed(said.get("lon"), "lon"),
             speed_mps=None if kmh is None else kmh / 3.6,
@@ -134,12 +134,18 @@ def _needed(value: object, name: str) -> float:
     return number
 
 
+def _ms(number: float, times: int) -> int:
+    if not abs(number) < 1e15:
+        raise Unfit(f"{number:.3g} is no time")
+    return round(number * times)
+
+
 def _instant_ms(text: str | None, now_ms: int) -> int:
     if not text:
         return now_ms
     number = _number(text)
     if number is not None:
-        return round(number if abs(number) >= 1e11 else number * 1000)
+        return _ms(number, 1 if abs(number) >= 1e11 else 1000)
     try:
         at = datetime.fromisoformat(text)
     except ValueError:

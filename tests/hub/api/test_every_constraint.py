@@ -26,7 +26,7 @@ from roundsman_hub.replan.load import load_world
 from roundsman_hub.roads import GreatCircle
 
 Shop = Any
-SEARCH_S = 0.1
+SEARCH_S = 0.4
 """Three orders: far more than enough for the search that knows everything."""
 TOWN = LatLon(50.0, 10.0)
 Route = dict[str, list[str]]
