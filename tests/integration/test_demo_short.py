@@ -43,7 +43,7 @@ def test_short_round_resolves_what_fell_due_and_loses_no_fix(tmp_path: Path) -> 
     assert not list(tmp_path.glob("roundsman-demo-*")), "a run that went well leaves nothing behind"
 
 
-@pytest.mark.timeout(150)
+@pytest.mark.timeout(220)
 def test_interrupted_demo_ends_everything_that_it_started(tmp_path: Path) -> None:
     process = demo(SHORT | {"MINUTES": "10"}, tmp_path)
     assert process.stdout is not None
