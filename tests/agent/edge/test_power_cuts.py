@@ -12,6 +12,8 @@ from roundsman_agent import log_file
 from roundsman_sim import power_cuts
 from roundsman_sim.power import Disk, Op, recording
 
+pytestmark = pytest.mark.timeout(900)
+
 
 def test_no_committed_entry_is_lost_to_a_power_cut() -> None:
     verdict = power_cuts.simulate(cuts=300, seed=1)
