@@ -48,7 +48,7 @@ class Vigil:
         """Tell systemd every so often that work advances, as long as it does, until cancelled. When the loop is stuck, so is this."""
         loop = asyncio.get_running_loop()
         asked: asyncio.Future[None] | None = None
-        complained = False
+        told: frozenset[str] = frozenset()
         while True:
             if asked is None or asked.done():
                 asked = loop.run_in_executor(store, lambda: None)
@@ -56,9 +56,9 @@ class Vigil:
             stuck = self.stuck()
             if not stuck:
                 tell_systemd("WATCHDOG=1")
-            elif not complained:
+            elif not told.issuperset(stuck):  # what was the first to be late may only have waited for what is late now
                 what = ", ".join(f"{name} for {seconds} s" for name, seconds in stuck.items())
                 log.error("no progress: %s", what)
                 tell_systemd(f"STATUS=no progress: {what}")
-            complained = bool(stuck)
+            told = frozenset(stuck)
             await asyncio.sleep(every_s)

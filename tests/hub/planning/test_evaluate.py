@@ -54,7 +54,7 @@ def test_the_judge_agrees_with_a_slow_and_obvious_one(
     assert (not verdict.violations) == usable, verdict.violations
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=300, deadline=None)
 @given(seed=st.integers(0, 2**32))
 def test_the_judge_agrees_on_everything_that_a_day_can_ask(make_rich: Callable[[int], tuple[Problem, Plan]], seed: int) -> None:
     """Traffic, breaks, hours of service, reloads, shipments, ranges, skills, relations, every price: all at once, on small problems."""

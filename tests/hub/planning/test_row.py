@@ -40,7 +40,7 @@ def usual(ground: Ground, row: Row) -> bool:
     return row.walk.excess.within(least) and not ground.unavoidable[row.van.vehicle] and not any(least)
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(seed=st.integers(0, 2**32))
 def test_one_task(make_problem: MakeProblem, seed: int) -> None:
     ground, rows, rest = half_planned(make_problem, seed)
@@ -55,7 +55,7 @@ def test_one_task(make_problem: MakeProblem, seed: int) -> None:
                 assert (None if found is None else found.units) == (None if slow is None else slow.units)
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(seed=st.integers(0, 2**32))
 def test_both_ends_of_a_shipment(make_problem: MakeProblem, seed: int) -> None:
     ground, rows, rest = half_planned(make_problem, seed)
