@@ -152,10 +152,10 @@ def cluster(address: str) -> Executor:
         Dask is not installed here.
     """
     try:
-        from dask.distributed import Client  # type: ignore[import-not-found, unused-ignore]
+        from dask.distributed import Client  # type: ignore[import-not-found, unused-ignore]  # an extra
     except ImportError as error:
         raise ValueError("a cluster by address needs dask's `distributed` on this machine and on the cluster's") from error
-    found: Executor = Client(address).get_executor()
+    found: Executor = Client(address).get_executor()  # type: ignore[no-untyped-call, unused-ignore]  # upstream has no types
     return found
 
 
