@@ -21,6 +21,7 @@ from roundsman_hub.settings import Endpoint, Settings
 from roundsman_hub.store.db import Database
 
 STARTS_WITHIN_S: Final = 60.0
+TIMES: Final = 9
 MAP_ZOOM: Final = 14
 """A town fills the screen: what the dispatch page asks a track for."""
 
@@ -61,11 +62,20 @@ def ask(client: httpx.Client, days: list[tuple[str, datetime]], say: Callable[[s
             took.append(_ms(client, f"/v1/vehicles/{vehicle}/track", params))
         return statistics.median(took)
 
-    _ms(client, "/v1/live", {})  # the first request opens connections
-    rows = {"track_door_ms": track(zoom=MAP_ZOOM), "track_door_whole_ms": track()}
-    rows["latest_5000_door_ms"] = statistics.median(_ms(client, "/v1/live", {}) for _ in range(3))
-    say(f"  at the API's door: a day's track {rows['track_door_ms']:.0f} ms at zoom {MAP_ZOOM}, {rows['track_door_whole_ms']:.0f} ms whole")
-    return [{"name": name, "value": value, "unit": "ms"} for name, value in rows.items()]
+    def again(path: str) -> float:
+        return statistics.median(_ms(client, path, {}) for _ in range(TIMES))
+
+    first_ms = _ms(client, "/v1/live", {})  # draws every plan, which is kept
+    found = {
+        "track_door_ms": (track(zoom=MAP_ZOOM), 100.0),
+        "track_door_whole_ms": (track(), None),
+        "latest_5000_door_ms": (again("/v1/positions"), 50.0),
+        "live_5000_door_ms": (again("/v1/live"), None),
+    }
+    ms = {name: f"{value:.0f} ms" for name, (value, _) in found.items()}
+    say(f"  at the API's door: a day's track {ms['track_door_ms']} at zoom {MAP_ZOOM}, {ms['track_door_whole_ms']} whole;")
+    say(f"  5,000 positions {ms['latest_5000_door_ms']}; the whole picture {ms['live_5000_door_ms']}, the first time {first_ms:.0f} ms")
+    return [{"name": name, "value": value, "unit": "ms", "goal": goal} for name, (value, goal) in found.items()]
 
 
 def _ms(client: httpx.Client, path: str, params: dict[str, Any]) -> float:

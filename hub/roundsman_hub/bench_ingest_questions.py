@@ -10,6 +10,7 @@ from typing import Any, Final
 
 import psycopg
 from psycopg.rows import dict_row
+from psycopg.types.json import Jsonb
 
 from roundsman_hub import bench_ingest_door
 from roundsman_hub.settings import Settings
@@ -32,6 +33,13 @@ _FILL: Final = """
     FROM generate_series(0, %(frames)s - 1) AS frame, generate_series(0, %(vehicles)s - 1) AS van,
          generate_series(frame * %(per)s, frame * %(per)s + %(per)s - 1) AS n
 """
+_PLANS: Final = """
+    INSERT INTO plans (vehicle_id, version, fleet_id, issued_at, issued_real_at, reason, changes, plan, hash, envelope)
+    SELECT vehicle_id, 1, fleet_id, clock_timestamp(), clock_timestamp(), 'morning', '[]', %(plan)s, '', '' FROM vehicles
+    ON CONFLICT DO NOTHING
+"""
+PLAN_STOPS: Final = 40
+"""Of each van's plan in the picture of all vans."""
 _TRACK: Final = """
     SELECT f.time, s.session, f.seq, f.lat_e6, f.lon_e6, f.speed_cm_s, f.heading_cdeg, f.accuracy_dm, f.satellites, f.flags
     FROM log.fixes f JOIN log.sessions s USING (session_no) WHERE f.vehicle_id = %s AND f.time >= %s AND f.time < %s
@@ -73,7 +81,8 @@ def questions(settings: Settings, rows: int, say: Callable[[str], None]) -> list
             "SELECT vehicle_id, fleet_id, true, clock_timestamp(), 47000000, 9500000, clock_timestamp() FROM vehicles "
             "ON CONFLICT DO NOTHING"
         )
-        connection.execute("ANALYZE vehicle_now")
+        connection.execute(_PLANS, {"plan": Jsonb(_plan())})
+        connection.execute("ANALYZE vehicle_now, plans")
         count = DAYS * frames * VEHICLES * PER_FRAME
         say(f"  filled with {count:,} rows in {time.monotonic() - began:.0f} s")
         stored = connection.execute(_SIZE).fetchone()
@@ -90,6 +99,13 @@ def questions(settings: Settings, rows: int, say: Callable[[str], None]) -> list
         {"name": "bytes_fix_disk", "value": float(stored["bytes"]) / count if stored else None, "unit": "B"},
         *at_door,
     ]
+
+
+def _plan() -> dict[str, Any]:
+    stops = [
+        {"stop": f"s_{n}", "tasks": [f"o_{n}"], "lat_e6": 47_000_000 + 900 * n, "lon_e6": 9_500_000 + 700 * n} for n in range(PLAN_STOPS)
+    ]
+    return {"stops": stops, "depot_lat_e6": 47_000_000, "depot_lon_e6": 9_500_000}
 
 
 def _track(connection: psycopg.Connection[dict[str, Any]]) -> tuple[float, int]:

@@ -37,6 +37,7 @@ from roundsman_hub.api.desk import AtDesk, Desk
 from roundsman_hub.api.problems import ProblemDocument, documented
 from roundsman_hub.domain.roles import PERMISSIONS, ROLES
 from roundsman_hub.live.broadcast import Broadcaster
+from roundsman_hub.live.drawn_plans import DrawnPlans
 from roundsman_hub.telemetry.figures import FIGURES
 from roundsman_hub.telemetry.gather import problems_of
 from roundsman_hub.telemetry.vitals import VITALS
@@ -130,7 +131,8 @@ def create_app(settings: Settings, db: Database, clock: Clock, geocoder: Geocode
     roads : RoadNetwork
         For "is there a road near that place".
     """
-    broadcaster = Broadcaster(db, clock, live_doors.drawer(roads))
+    plans = DrawnPlans(live_doors.drawer(roads))
+    broadcaster = Broadcaster(db, clock, plans)
 
     @contextlib.asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -150,10 +152,12 @@ def create_app(settings: Settings, db: Database, clock: Clock, geocoder: Geocode
     app.state.extract = None if settings.osm is None else (settings.osm, settings.cache_dir)
     app.state.blobs_dir = settings.blobs_dir
     app.state.broadcaster = broadcaster
+    app.state.plans = plans
     FIGURES.source(lambda figures: figures.put("roundsman_sse_listeners", broadcaster.listeners))
     app.state.desk = Desk(db=db, clock=clock, geocoder=geocoder, roads=roads)
     problems.install(app)
-    app.add_middleware(GZipMiddleware, minimum_size=1_000)
+    # Level 1: what 5,000 vans say shrinks to an eighth in 12 ms; at the usual level 9 to a tenth in 60.
+    app.add_middleware(GZipMiddleware, minimum_size=1_000, compresslevel=1)
 
     app.add_middleware(SecurityHeaders)
     app.add_middleware(Timed)

@@ -14,8 +14,9 @@ from typing import Final, Protocol
 import msgspec
 import psycopg
 
+from roundsman_hub.live.drawn_plans import DrawnPlans
 from roundsman_hub.live.slot import Slot
-from roundsman_hub.live.view import EVERYTHING, READS, DrawRoute, FleetView, Key, sse
+from roundsman_hub.live.view import EVERYTHING, READS, FleetView, Key, sse
 from roundsman_hub.store.db import AWAY, Database, DatabaseAway, Notice, listen, notices
 
 log = logging.getLogger(__name__)
@@ -43,8 +44,8 @@ class TellsTime(Protocol):
 class Broadcaster:
     """Listeners join with `join` and leave with `leave`, on the event loop. Views live on the broadcaster's own thread alone."""
 
-    def __init__(self, db: Database, clock: TellsTime, draw_route: DrawRoute) -> None:
-        self._db, self._clock, self._draw = db, clock, draw_route
+    def __init__(self, db: Database, clock: TellsTime, plans: DrawnPlans) -> None:
+        self._db, self._clock, self._plans = db, clock, plans
         self._loop: asyncio.AbstractEventLoop | None = None
         self._slots: dict[str, set[Slot]] = defaultdict(set)
         self._newcomers: dict[str, set[Slot]] = defaultdict(set)
@@ -142,7 +143,7 @@ class Broadcaster:
             del views[fleet]
         for fleet in watched:
             fresh = fleet not in views
-            view = views.setdefault(fleet, FleetView(self._draw))
+            view = views.setdefault(fleet, FleetView(self._plans))
             parts = EVERYTHING if fresh else dirty.get(fleet, set()) | dirty.get(_ALL, set())
             changed: dict[Key, bytes] = {}
             if parts:

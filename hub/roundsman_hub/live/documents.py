@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from datetime import datetime
 from typing import Any, Final
 
@@ -41,7 +41,7 @@ def vehicle(r: Row) -> Document:
     }
 
 
-def plan_state(receipts: Mapping[str, Any]) -> str:
+def plan_state(receipts: Collection[str]) -> str:
     """How far a plan came, in one word: what the van last said of it, or `sent` while it said nothing."""
     return next((state for state in ("refused", "declined", "accepted", "shown", "in_force", "held") if state in receipts), "sent")
 

@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable
 from datetime import datetime
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 
-from roundsman_core.geo import LatLon
 from roundsman_hub.instants import END
 from roundsman_hub.live import documents
 from roundsman_hub.live.documents import Document
+from roundsman_hub.live.drawn_plans import DrawnPlans, Wanted
 from roundsman_hub.store import live as live_store, orders as order_store, talk_store
 from roundsman_hub.store.db import Cursor
 from roundsman_hub.store.rows import Row
 
 Key = tuple[str, str]
 """Kind of document, and its id."""
-DrawRoute = Callable[[list[LatLon]], list[list[float]]]
 
 READS: Final[dict[str, frozenset[str]]] = {
     # topic of a notice: what to read again
@@ -39,10 +38,9 @@ _KINDS: Final = {"vehicles": ("vehicle", "plan"), "orders": ("order",), "events"
 class FleetView:
     """What the listeners of one fleet know: each document's bytes. Not safe for several threads."""
 
-    def __init__(self, draw_route: DrawRoute) -> None:
-        self._draw = draw_route
+    def __init__(self, plans: DrawnPlans) -> None:
+        self._plans = plans
         self._sent: dict[Key, bytes] = {}
-        self._plans: dict[str, tuple[tuple[int, tuple[str, ...]], Document]] = {}
 
     def refresh(self, cur: Cursor, parts: Iterable[str], now: datetime) -> dict[Key, bytes]:
         """Read parts of the view again; gives what differs, as server-sent events. A document that is gone is told as `gone`."""
@@ -50,7 +48,7 @@ class FleetView:
         for part in sorted(parts):
             found = self._read(cur, part, now)
             for key, document in found.items():
-                data = msgspec.json.encode(document)
+                data = document if isinstance(document, bytes) else msgspec.json.encode(document)
                 if self._sent.get(key) != data:
                     self._sent[key] = data
                     changed[key] = sse(key[0], data)
@@ -67,32 +65,31 @@ class FleetView:
         body = b",".join(b'"%s":[%s]' % (kind.encode(), b",".join(data)) for kind, data in by_kind.items())
         return sse("snapshot", b"{" + body + b"}")
 
-    def _read(self, cur: Cursor, part: str, now: datetime) -> dict[Key, Document]:
+    def _read(self, cur: Cursor, part: str, now: datetime) -> dict[Key, Document | bytes]:
         since = documents.day_start(now)
         found: list[tuple[str, Document]]
+        plans: dict[str, bytes] = {}
         if part == "vehicles":
             vans = live_store.vehicles(cur)
             found = [("vehicle", documents.vehicle(r)) for r in vans]
-            versions = {r["vehicle_id"]: r["plan_version"] for r in vans if r["plan_version"] is not None}
-            driven = live_store.driven(cur, versions)
-            found += [("plan", self._plan(cur, vehicle, version, driven.get(vehicle, ()))) for vehicle, version in versions.items()]
+            wanted = plans_of(cur, vans)
+            plans = self._plans.drawn(wanted, live_store.plans(cur, self._plans.unread(wanted)))
         elif part == "orders":
             found = [("order", documents.order(r)) for r in order_store.since(cur, since)]
         elif part == "talk":
             found = talk(cur, since, now)
         else:
             found = [("event", documents.event(r)) for r in live_store.events(cur, since)]
-        return {(kind, document[_ID[kind]]): document for kind, document in found}
+        return {(kind, document[_ID[kind]]): document for kind, document in found} | {
+            ("plan", vehicle): data for vehicle, data in plans.items()
+        }
 
-    def _plan(self, cur: Cursor, vehicle_id: str, version: int, tasks: tuple[str, ...]) -> Document:
-        """The plan's document; read and drawn once a version and order, since a plan never changes."""
-        kept = self._plans.get(vehicle_id)
-        if kept is None or kept[0] != (version, tasks):
-            r = live_store.plan(cur, vehicle_id, version)
-            assert r is not None  # read in this transaction
-            driven = as_driven(r, tasks)
-            kept = self._plans[vehicle_id] = (version, tasks), documents.plan(driven, self._draw(places_of(driven["plan"])))
-        return kept[1]
+
+def plans_of(cur: Cursor, vans: Iterable[Row]) -> Wanted:
+    """The plans that belong to these vans' rows, and how they are driven."""
+    versions = {r["vehicle_id"]: r["plan_version"] for r in vans if r["plan_version"] is not None}
+    driven = live_store.driven(cur, versions)
+    return {vehicle: (version, driven.get(vehicle, ())) for vehicle, version in versions.items()}
 
 
 def talk(cur: Cursor, since: datetime, now: datetime) -> list[tuple[str, Document]]:
@@ -100,24 +97,6 @@ def talk(cur: Cursor, since: datetime, now: datetime) -> list[tuple[str, Documen
     lines = talk_store.thread(cur, None, since=since, until=END, now=now, limit=LINES)
     reports = talk_store.reports(cur, None, since=since, until=END, unsettled=True, limit=LINES)
     return [("message", documents.message(r)) for r in lines] + [("report", documents.report(r)) for r in reports]
-
-
-def as_driven(r: Row, tasks: Sequence[str]) -> Row:
-    """A plan's row with its stops in the order in which their tasks are driven, and whether that is another than the planner's."""
-    places = {task: place for place, task in enumerate(tasks)}
-    planned = r["plan"]["stops"]
-    last = 0
-    order = {}
-    for stop in planned:  # what is no task's stays behind the stop before it
-        last = order[stop["stop"]] = min((places[task] for task in stop.get("tasks", ()) if task in places), default=last)
-    driven = sorted(planned, key=lambda stop: order[stop["stop"]])
-    return r | {"plan": r["plan"] | {"stops": driven}, "own_order": driven != planned}
-
-
-def places_of(plan: dict[str, Any]) -> list[LatLon]:
-    """Depot (where known) and stops of a wire plan, in driving order."""
-    depot = [] if plan.get("depot_lat_e6") is None else [LatLon.from_e6(plan["depot_lat_e6"], plan["depot_lon_e6"])]
-    return [*depot, *(LatLon.from_e6(stop["lat_e6"], stop["lon_e6"]) for stop in plan["stops"])]
 
 
 def sse(event: str, data: bytes) -> bytes:

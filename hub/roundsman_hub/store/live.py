@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime
 
+from psycopg.rows import tuple_row
+
 from roundsman_hub.store.db import Cursor
 from roundsman_hub.store.rows import Row, row, rows
 
@@ -13,18 +15,43 @@ EVENTS_SHOWN = 80
 
 def vehicles(cur: Cursor) -> list[Row]:
     """Each van in use with its newest position and duty, and the version of its newest plan with how far that came."""
-    return rows(
-        cur,
+    fast = cur.connection.cursor(binary=True)  # half of the time to read 5,000 rows
+    return fast.execute(
         """
         SELECT v.vehicle_id, v.name, v.depot_id, v.capacity, v.shift_start, v.shift_end, d.name AS driver_name, d.phone AS driver_phone,
                coalesce(n.online, false) AS online, coalesce(n.duty, 'off') AS duty, n.time, n.lat_e6, n.lon_e6, n.speed_cm_s,
                n.heading_cdeg, n.next_stop, coalesce(n.backlog, 0) AS backlog, n.seen_real_at, p.version AS plan_version,
-               (SELECT coalesce(jsonb_object_agg(r.state, r.reason), '{}') FROM plan_receipts r
-                WHERE r.vehicle_id = v.vehicle_id AND r.version = p.version) AS receipts
+               ARRAY(SELECT r.state FROM plan_receipts r WHERE r.vehicle_id = v.vehicle_id AND r.version = p.version) AS receipts
         FROM vehicles v LEFT JOIN drivers d USING (driver_id) LEFT JOIN vehicle_now n USING (vehicle_id)
         LEFT JOIN LATERAL (SELECT max(version) AS version FROM plans WHERE plans.vehicle_id = v.vehicle_id) p ON true
         WHERE v.retired_at IS NULL ORDER BY v.name, v.vehicle_id
+        """
+    ).fetchall()
+
+
+def positions(cur: Cursor) -> list[tuple[str, bool, datetime, int, int, int | None, int | None]]:
+    """The newest position of each van in use that has one: vehicle, online, time, lat_e6, lon_e6, speed_cm_s, heading_cdeg."""
+    with cur.connection.cursor(row_factory=tuple_row, binary=True) as fast:
+        return fast.execute(
+            """
+            SELECT n.vehicle_id, n.online, n.time, n.lat_e6, n.lon_e6, n.speed_cm_s, n.heading_cdeg
+            FROM vehicle_now n JOIN vehicles v USING (vehicle_id) WHERE v.retired_at IS NULL AND n.lat_e6 IS NOT NULL ORDER BY n.vehicle_id
+            """
+        ).fetchall()
+
+
+def plans(cur: Cursor, versions: Mapping[str, int]) -> list[Row]:
+    """These plans (vehicle to version), in one question: what the page draws of them."""
+    return rows(
+        cur,
+        """
+        SELECT p.vehicle_id, p.version, p.issued_at, p.reason, p.changes,
+               jsonb_build_object('stops', p.plan -> 'stops',
+                                  'depot_lat_e6', p.plan -> 'depot_lat_e6', 'depot_lon_e6', p.plan -> 'depot_lon_e6',
+                                  'travel_times', coalesce(p.plan ->> 'travel_times', 'great_circle')) AS plan
+        FROM plans p JOIN unnest(%s::text[], %s::bigint[]) AS w (vehicle_id, version) USING (vehicle_id, version)
         """,
+        (list(versions), list(versions.values())),
     )
 
 

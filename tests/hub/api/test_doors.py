@@ -18,7 +18,7 @@ from roundsman_hub.store.db import Database
 
 @pytest.mark.parametrize("shown", [None, "Bearer nonsense", "Bearer rk_000000000000_" + "x" * 32, "Basic YTpi"])
 def test_nobody_comes_in_without_a_key(url: str, shown: str | None) -> None:
-    for path in ("/v1/orders", "/v1/live", "/v1/stream", "/v1/vehicles", "/v1/metrics", "/v1/keys"):
+    for path in ("/v1/orders", "/v1/live", "/v1/positions", "/v1/stream", "/v1/vehicles", "/v1/metrics", "/v1/keys"):
         answer = httpx.get(url + path, headers={"Authorization": shown} if shown else {}, trust_env=False)
         assert answer.status_code == 401
         assert answer.headers["www-authenticate"].startswith("Bearer")
@@ -32,6 +32,7 @@ DOORS: list[tuple[str, str, Permission]] = [
     ("GET", "/v1/depots", "fleet.read"),
     ("POST", "/v1/depots", "fleet.write"),
     ("GET", "/v1/live", "live.read"),
+    ("GET", "/v1/positions", "live.read"),
     ("POST", "/v1/vehicles/v_1/messages", "drivers.write"),
     ("GET", "/v1/metrics", "metrics.read"),
     ("GET", "/v1/keys", "keys.write"),
