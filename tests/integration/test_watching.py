@@ -25,7 +25,7 @@ import paho.mqtt.client as mqtt
 import pytest
 from paho.mqtt.enums import CallbackAPIVersion
 
-from roundsman_hub.roads.osrm import decode_polyline
+from roundsman_hub.roads.polyline import decode_polyline
 from roundsman_hub.roles import ROLES
 from roundsman_wire import frames
 from roundsman_wire.channels import topic

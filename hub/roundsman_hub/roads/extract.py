@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import Final
 
 from roundsman_hub.roads.network import RoadsError
+from roundsman_hub.roads.profiles import CAR, PROFILES, lua
 
-PROFILE: Final = "car"
 STEP_LIMIT_S: Final = 6 * 3600
 """A country takes an hour or two; what takes longer than six is stuck."""
 COMPONENT_NODES: Final = 100
@@ -40,8 +40,8 @@ def osrm_folder() -> Path | None:
     return folder if (folder / "bin" / "osrm-routed").is_file() else None
 
 
-def dataset(osm: Path, cache_dir: Path, progress: Progress) -> Path:
-    """OSRM's dataset of an extract, made if it is not in the cache yet.
+def dataset(osm: Path, cache_dir: Path, progress: Progress, profile: str = CAR) -> Path:
+    """OSRM's dataset of an extract for a kind of vehicle, made if it is not in the cache yet.
 
     Parameters
     ----------
@@ -51,6 +51,8 @@ def dataset(osm: Path, cache_dir: Path, progress: Progress) -> Path:
         Where datasets are kept.
     progress : callable
         Is told each step in a line.
+    profile : str
+        A name of `profiles.PROFILES`.
 
     Returns
     -------
@@ -65,32 +67,75 @@ def dataset(osm: Path, cache_dir: Path, progress: Progress) -> Path:
     programs = osrm_folder()
     if programs is None:
         raise RoadsError("the osrm-bindings wheel is not installed (it needs Python 3.12 or newer)")
+    if profile not in PROFILES:
+        raise RoadsError(f"no profile {profile!r}: there are {', '.join(PROFILES)}")
     if not osm.is_file():
         raise RoadsError(f"there is no street extract {osm}")
-    home = cache_dir / f"osrm-{_key(osm)}"
+    words = lua(PROFILES[profile], programs / "share" / "profiles")
+    home = cache_dir / f"osrm-{profile}-{_key(osm, profile)}"
     if not (home / READY).is_file():
         cache_dir.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix="osrm-making-", dir=cache_dir) as making:
-            _make(programs, osm, Path(making), progress)
+            _make(programs, osm, Path(making), words, progress)
             _move_into_place(Path(making), home)
     return home / "roads.osrm"
 
 
-def _key(osm: Path) -> str:
-    digest = hashlib.sha256(f"{importlib.metadata.version('osrm-bindings')} {PROFILE} {COMPONENT_NODES}".encode())
+def _key(osm: Path, profile: str) -> str:
+    # The profile's parameters are in it, the place where the wheel keeps OSRM's own is not: that is in its version.
+    digest = hashlib.sha256(f"{importlib.metadata.version('osrm-bindings')} {COMPONENT_NODES}".encode())
+    digest.update(lua(PROFILES[profile], Path()).encode())
     with osm.open("rb") as file:
         while block := file.read(1 << 20):
             digest.update(block)
     return digest.hexdigest()[:16]
 
 
-def _make(programs: Path, osm: Path, folder: Path, progress: Progress) -> None:
+def _make(programs: Path, osm: Path, folder: Path, words: str, progress: Progress) -> None:
     base = str(folder / "roads.osrm")
-    profile = str(programs / "share" / "profiles" / f"{PROFILE}.lua")
-    choices = ["-p", profile, "--small-component-size", str(COMPONENT_NODES)]
+    profile = folder / "profile.lua"
+    profile.write_text(words)
+    choices = ["-p", str(profile), "--small-component-size", str(COMPONENT_NODES)]
     _step(programs, "extract", [*choices, "-o", base, str(osm)], osm.name, progress)
     _step(programs, "partition", [base], osm.name, progress)
     _step(programs, "customize", [base], osm.name, progress)
+
+
+CUSTOMIZED: Final = ("cell_metrics", "mldgr", "geometry", "datasource_names", "enw", "turn_duration_penalties", "turn_weight_penalties")
+"""Files that `osrm-customize` writes when it is given speeds. It would write them into the dataset itself, where the next speeds would lie
+on top of these: so each pace has copies of its own of them, and shares all other files."""
+
+
+def paced(base: Path, speeds: Path, home: Path) -> Path:
+    """A dataset with other speeds, beside the one that it is made from.
+
+    Parameters
+    ----------
+    base : Path
+        As `dataset` gave it.
+    speeds : Path
+        OSRM's speed file: lines of `from,to,kmh` (nodes of OpenStreetMap).
+    home : Path
+        Folder to make it in; must not be there yet.
+
+    Returns
+    -------
+    Path
+        Base path for `osrm-routed`. A town takes 0.2 s.
+    """
+    programs = osrm_folder()
+    if programs is None:
+        raise RoadsError("the osrm-bindings wheel is not installed (it needs Python 3.12 or newer)")
+    home.mkdir(parents=True)
+    for file in base.parent.glob(f"{base.name}.*"):
+        kind = file.name.removeprefix(f"{base.name}.")
+        if kind in CUSTOMIZED:
+            shutil.copy2(file, home / file.name)
+        else:
+            os.link(file, home / file.name)
+    made = home / base.name
+    _step(programs, "customize", ["--segment-speed-file", str(speeds), str(made)], speeds.name, lambda line: None)
+    return made
 
 
 def _step(programs: Path, name: str, arguments: list[str], osm_name: str, progress: Progress) -> None:

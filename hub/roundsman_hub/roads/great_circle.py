@@ -10,7 +10,9 @@ import numpy.typing as npt
 
 from roundsman_core.geo import EARTH_RADIUS_M, LatLon
 from roundsman_core.timeline import DETOUR
-from roundsman_hub.roads.network import Matrix, Nearest, Route
+from roundsman_hub.roads.network import MatchedStretch, Matrix, Nearest, Route, TracePoint
+from roundsman_hub.roads.profiles import CAR, PROFILES
+from roundsman_hub.roads.trace import straight
 
 SLOW_MPS: Final = 5.0
 FAST_MPS: Final = 18.0
@@ -24,29 +26,48 @@ class GreatCircle:
 
     name: Final = "great_circle"
 
-    def matrix(self, places: Sequence[LatLon], targets: Sequence[LatLon] | None = None) -> Matrix:
-        """See `RoadNetwork.matrix`. There is always a way."""
+    def version(self, profile: str = CAR, band: str = "") -> str:
+        """See `RoadNetwork.version`: a straight line stays one."""
+        return self.name
+
+    def bands(self, profile: str = CAR) -> frozenset[str]:
+        """See `RoadNetwork.bands`: none."""
+        return frozenset()
+
+    def matrix(self, places: Sequence[LatLon], targets: Sequence[LatLon] | None = None, *, profile: str = CAR, band: str = "") -> Matrix:
+        """See `RoadNetwork.matrix`. There is always a way; other vehicles than cars are slower by their `pace`."""
         columns = places if targets is None else targets
         lat, lon = (np.radians([getattr(place, axis) for place in places])[:, None] for axis in ("lat_deg", "lon_deg"))
         to_lat, to_lon = (np.radians([getattr(place, axis) for place in columns])[None, :] for axis in ("lat_deg", "lon_deg"))
         h = np.sin((to_lat - lat) / 2) ** 2 + np.cos(lat) * np.cos(to_lat) * np.sin((to_lon - lon) / 2) ** 2
         metres = 2 * EARTH_RADIUS_M * np.arcsin(np.minimum(1.0, np.sqrt(h))) * DETOUR
         return Matrix(
-            durations_s=np.rint(_seconds(metres)).astype(np.int32),
+            durations_s=np.rint(_seconds(metres) * PROFILES[profile].pace).astype(np.int32),
             distances_m=np.rint(metres).astype(np.int32),
             network=self.name,
+            profile=profile,
         )
 
-    def route(self, places: Sequence[LatLon]) -> Route:
-        """See `RoadNetwork.route`: straight lines."""
-        matrix = self.matrix(places)
+    def route(self, places: Sequence[LatLon], *, profile: str = CAR, band: str = "", steps: bool = False) -> Route:
+        """See `RoadNetwork.route`: straight lines, and nothing to tell of them."""
+        matrix = self.matrix(places, profile=profile)
         legs_s = tuple(int(matrix.durations_s[i, i + 1]) for i in range(len(places) - 1))
         legs_m = tuple(int(matrix.distances_m[i, i + 1]) for i in range(len(places) - 1))
         return Route(
-            geometry=tuple(places), duration_s=sum(legs_s), distance_m=sum(legs_m), legs_s=legs_s, legs_m=legs_m, network=self.name
+            geometry=tuple(places),
+            duration_s=sum(legs_s),
+            distance_m=sum(legs_m),
+            legs_s=legs_s,
+            legs_m=legs_m,
+            network=self.name,
+            profile=profile,
         )
 
-    def nearest(self, place: LatLon) -> Nearest:
+    def match(self, trace: Sequence[TracePoint], *, profile: str = CAR) -> tuple[MatchedStretch, ...]:
+        """See `RoadNetwork.match`: the trace itself."""
+        return straight(trace, self.name)
+
+    def nearest(self, place: LatLon, *, profile: str = CAR) -> Nearest:
         """See `RoadNetwork.nearest`: the place itself."""
         return Nearest(position=place, distance_m=0.0)
 

@@ -1,46 +1,69 @@
-"""OSRM over HTTP: a server's URL, or the side process. While it is away the great circle answers, and says so."""
+"""OSRM over HTTP: a server's URL, or the side processes. While one is away the great circle answers, and says so."""
 
 from __future__ import annotations
 
+import logging
+import re
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final
-from urllib.parse import quote
 
 import httpx
+import msgspec
 import numpy as np
 import numpy.typing as npt
 
 from roundsman_core.geo import LatLon
+from roundsman_hub.roads.addresses import Address, Addresses, OneUrl
 from roundsman_hub.roads.great_circle import GreatCircle
-from roundsman_hub.roads.network import Matrix, Nearest, RoadNetwork, RoadsError, Route
+from roundsman_hub.roads.network import MatchedStretch, Matrix, Nearest, RoadNetwork, RoadsError, Route, RouteStep, TracePoint
+from roundsman_hub.roads.osrm_match import Ask, match_stretch
 from roundsman_hub.roads.osrm_process import MAX_TABLE, OsrmProcess
+from roundsman_hub.roads.polyline import decode_polyline, in_url
+from roundsman_hub.roads.profiles import CAR, PROFILES
+from roundsman_hub.roads.trace import straight, stretches
 
+log = logging.getLogger(__name__)
+
+Table = npt.NDArray[np.int32]
 TIMEOUT_S: Final = 10.0
 """A table of 500 places takes 1 to 2 s; an urgent order does not wait longer than this for a server that hangs."""
 URL_TABLE: Final = 100
 """Places in one table of a server that we did not start: OSRM's own default limit."""
 PROCESS_TABLE: Final = min(MAX_TABLE, 500)
 """Places in one table of our own: keeps a request's address under 8 kB and each answer under two seconds."""
+OFF_ROAD_M: Final = 2_000.0
+"""A place further from any road is off the map. OSRM would snap it to the map's edge, be that a hundred kilometres away."""
+NO_WAY_S: Final = 500_000.0
+"""A closed street has a speed of zero, which OSRM makes a very long time of: longer than six days is no way."""
+AT_ONCE: Final = 2
+"""Tables asked for at a time: our servers have two threads."""
 
 
 class OsrmRoads:
-    """A `RoadNetwork` on an OSRM server.
+    """A `RoadNetwork` on OSRM servers.
 
     Parameters
     ----------
     url : str
-        The server, without `/table` and the like.
+        The server, without `/table` and the like; with `{profile}` in it, one for each kind of vehicle.
     process : OsrmProcess, optional
         The side process behind it: started again when it died, ended by `close`.
     table_size : int
         How many places one table request may name; larger matrices are put together from several.
+    addresses : Addresses, optional
+        Which server to ask for which vehicle and band, where there are several.
     """
 
     name: Final = "osrm"
 
-    def __init__(self, url: str, *, process: OsrmProcess | None = None, table_size: int = URL_TABLE) -> None:
+    def __init__(
+        self, url: str, *, process: OsrmProcess | None = None, table_size: int = URL_TABLE, addresses: Addresses | None = None
+    ) -> None:
         self._url, self._process, self._table_size = url.rstrip("/"), process, table_size
+        self._addresses: Addresses = OneUrl(url) if addresses is None else addresses
         self._http = httpx.Client(timeout=TIMEOUT_S, trust_env=False)
+        self._pool = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="osrm")
         self._stand_in: RoadNetwork = GreatCircle()
 
     @property
@@ -48,45 +71,91 @@ class OsrmRoads:
         """The server's address, for other processes to share it."""
         return self._url
 
-    def matrix(self, places: Sequence[LatLon], targets: Sequence[LatLon] | None = None) -> Matrix:
+    def version(self, profile: str = CAR, band: str = "") -> str:
+        """See `RoadNetwork.version`."""
+        return self._addresses.find(profile, band).version
+
+    def bands(self, profile: str = CAR) -> frozenset[str]:
+        """See `RoadNetwork.bands`."""
+        return self._addresses.bands(profile)
+
+    def matrix(self, places: Sequence[LatLon], targets: Sequence[LatLon] | None = None, *, profile: str = CAR, band: str = "") -> Matrix:
         """See `RoadNetwork.matrix`. Great circle (`network` says so) while the server is away."""
         columns = places if targets is None else targets
-        durations = np.zeros((len(places), len(columns)), dtype=np.int32)
-        distances = np.zeros((len(places), len(columns)), dtype=np.int32)
-        whole = targets is None and len(places) <= self._table_size
-        row_step = len(places) if whole else max(1, min(len(places), self._table_size // 2))
-        column_step = len(columns) if whole else self._table_size - row_step
-        for row in range(0, len(places), row_step or 1):
-            for column in range(0, len(columns), column_step or 1):
-                block = self._table(places[row : row + row_step], columns[column : column + column_step], whole=whole)
-                if block is None:
-                    return self._stand_in.matrix(places, targets)
-                (
-                    durations[row : row + row_step, column : column + column_step],
-                    distances[row : row + row_step, column : column + column_step],
-                ) = block
-        return Matrix(durations_s=durations, distances_m=distances, network=self.name)
-
-    def route(self, places: Sequence[LatLon]) -> Route:
-        """See `RoadNetwork.route`. Straight lines (`network` says so) while the server is away."""
-        answer = self._ask(f"/route/v1/driving/{_polyline(places)}?overview=full&geometries=polyline6&steps=false&continue_straight=false")
-        if answer is None:
-            return self._stand_in.route(places)
-        if answer["code"] != "Ok":
-            raise RoadsError(f"no way: {answer.get('message', answer['code'])}")
-        route = answer["routes"][0]
-        return Route(
-            geometry=tuple(decode_polyline(route["geometry"], 6)),
-            duration_s=round(route["duration"]),
-            distance_m=round(route["distance"]),
-            legs_s=tuple(round(leg["duration"]) for leg in route["legs"]),
-            legs_m=tuple(round(leg["distance"]) for leg in route["legs"]),
+        at = self._addresses.find(profile, band)
+        off: set[LatLon] = set()
+        while True:
+            rows_on = [i for i, place in enumerate(places) if place not in off]
+            columns_on = [i for i, place in enumerate(columns) if place not in off]
+            found = self._tables(at, [places[i] for i in rows_on], [columns[i] for i in columns_on], off, whole=targets is None)
+            if found is None:
+                return self._stand_in.matrix(places, targets, profile=profile)
+            if not isinstance(found, LatLon):
+                break
+            off.add(found)
+        durations = np.full((len(places), len(columns)), -1, dtype=np.int32)
+        distances = np.full((len(places), len(columns)), -1, dtype=np.int32)
+        inside = np.ix_(rows_on, columns_on)
+        durations[inside], distances[inside] = found
+        for place in off:
+            for i in (i for i, one in enumerate(places) if one == place):
+                durations[i, :] = -1
+            for j in (j for j, one in enumerate(columns) if one == place):
+                durations[:, j] = -1
+        if off:
+            log.warning("no road within %.0f m of %s: there is no way from or to there", OFF_ROAD_M, ", ".join(map(_told, off)))
+        distances[durations < 0] = -1
+        return Matrix(
+            durations_s=_paced(durations, profile, at),
+            distances_m=distances,
             network=self.name,
+            profile=at.profile,
+            band=at.band,
+            off_road=frozenset(off),
         )
 
-    def nearest(self, place: LatLon) -> Nearest:
+    def route(self, places: Sequence[LatLon], *, profile: str = CAR, band: str = "", steps: bool = False) -> Route:
+        """See `RoadNetwork.route`. Straight lines (`network` says so) while the server is away."""
+        at = self._addresses.find(profile, band)
+        wanted = "true" if steps else "false"
+        query = f"overview=full&geometries=polyline6&steps={wanted}&continue_straight=false"
+        answer = self._ask(at, f"/route/v1/driving/{in_url(places)}?{query}")
+        if answer is None:
+            return self._stand_in.route(places, profile=profile)
+        if answer["code"] != "Ok":
+            raise RoadsError(f"no way: {answer.get('message', answer['code'])}")
+        for place, waypoint in zip(places, answer["waypoints"], strict=True):
+            if waypoint["distance"] > OFF_ROAD_M:
+                raise RoadsError(f"no way: {_told(place)} is {waypoint['distance'] / 1000:.1f} km from the nearest road of the map")
+        route = answer["routes"][0]
+        pace = _pace(profile, at)
+        return Route(
+            geometry=tuple(decode_polyline(route["geometry"], 6)),
+            duration_s=round(route["duration"] * pace),
+            distance_m=round(route["distance"]),
+            legs_s=tuple(round(leg["duration"] * pace) for leg in route["legs"]),
+            legs_m=tuple(round(leg["distance"]) for leg in route["legs"]),
+            network=self.name,
+            profile=at.profile,
+            band=at.band,
+            steps=tuple(tuple(_step(step, pace) for step in leg["steps"]) for leg in route["legs"]) if steps else (),
+        )
+
+    def match(self, trace: Sequence[TracePoint], *, profile: str = CAR) -> tuple[MatchedStretch, ...]:
+        """See `RoadNetwork.match`. The trace's own line (`network` says so) while the server is away, or where no street is near."""
+        at = self._addresses.find(profile, "")
+        ask: Ask = lambda path: self._ask(at, path)  # noqa: E731  # one line, and typed
+        out: list[MatchedStretch] = []
+        for piece in stretches(trace):
+            found = match_stretch(trace, piece, ask, size=URL_TABLE)
+            if found is None:
+                return straight(trace, self._stand_in.name)
+            out += found
+        return tuple(out)
+
+    def nearest(self, place: LatLon, *, profile: str = CAR) -> Nearest:
         """See `RoadNetwork.nearest`."""
-        answer = self._ask(f"/nearest/v1/driving/{place.lon_deg:.6f},{place.lat_deg:.6f}")
+        answer = self._ask(self._addresses.find(profile, ""), f"/nearest/v1/driving/{place.lon_deg:.6f},{place.lat_deg:.6f}")
         if answer is None:
             return self._stand_in.nearest(place)
         if answer["code"] != "Ok":
@@ -96,84 +165,106 @@ class OsrmRoads:
 
     def close(self) -> None:
         """Close the connections, and end the side process if there is one."""
+        self._pool.shutdown()
         self._http.close()
         if self._process is not None:
             self._process.close()
 
+    def _tables(
+        self, at: Address, rows: Sequence[LatLon], columns: Sequence[LatLon], off: set[LatLon], *, whole: bool
+    ) -> tuple[Table, Table] | LatLon | None:
+        """Both tables, put together from blocks; a place that has no segment; None: the server is away."""
+        durations = np.zeros((len(rows), len(columns)), dtype=np.int32)
+        distances = np.zeros((len(rows), len(columns)), dtype=np.int32)
+        whole = whole and len(rows) <= self._table_size
+        row_step = len(rows) if whole else max(1, min(len(rows), self._table_size // 2))
+        column_step = len(columns) if whole else self._table_size - row_step
+        blocks = [
+            (slice(row, row + row_step), slice(column, column + column_step))
+            for row in range(0, len(rows), row_step or 1)
+            for column in range(0, len(columns), column_step or 1)
+        ]
+        answers = (self._pool.map if len(blocks) > 1 else map)(
+            lambda block: self._table(at, rows[block[0]], columns[block[1]], whole=whole), blocks
+        )
+        for block, answer in zip(blocks, answers, strict=True):
+            if answer is None or isinstance(answer, LatLon):
+                return answer
+            durations[block], distances[block], far = answer
+            off |= far
+        return durations, distances
+
     def _table(
-        self, sources: Sequence[LatLon], targets: Sequence[LatLon], *, whole: bool
-    ) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]] | None:
+        self, at: Address, sources: Sequence[LatLon], targets: Sequence[LatLon], *, whole: bool
+    ) -> tuple[Table, Table, set[LatLon]] | LatLon | None:
         places, which = list(sources), ""
         if not whole:
             places += targets
             middle = len(sources)
             which = f"&sources={_numbers(0, middle)}&destinations={_numbers(middle, len(places))}"
-        answer = self._ask(f"/table/v1/driving/{_polyline(places)}?annotations=duration,distance{which}")
+        answer = self._ask(at, f"/table/v1/driving/{in_url(places)}?annotations=duration,distance{which}")
         if answer is None:
             return None
-        if answer["code"] == "NoSegment":
-            raise RoadsError(f"a place is not on the road network: {answer.get('message', '')}")
+        if answer["code"] == "NoSegment" and (number := re.search(r"coordinate (\d+)", answer.get("message", ""))):
+            return places[int(number[1])]
         if answer["code"] != "Ok":
-            raise RoadsError(f"{self._url} gives no table: {answer.get('message', answer['code'])}")
-        return _whole_numbers(answer["durations"]), _whole_numbers(answer["distances"])
+            raise RoadsError(f"{at.url} gives no table: {answer.get('message', answer['code'])}")
+        snapped = [*zip(sources, answer["sources"], strict=True), *zip(targets, answer["destinations"], strict=True)]
+        far = {place for place, waypoint in snapped if waypoint["distance"] > OFF_ROAD_M}
+        return _whole_numbers(answer["durations"]), _whole_numbers(answer["distances"]), far
 
-    def _ask(self, path: str) -> dict[str, Any] | None:
-        """One request; once more after the side process was brought back. None: the server is away."""
+    def _ask(self, at: Address, path: str) -> dict[str, Any] | None:
+        """One request; once more after the side process was brought back, or another took its place. None: the server is away."""
         for attempt in (1, 2):
             try:
-                answer = self._http.get(self._url + path).json()
+                answer = msgspec.json.decode(self._http.get(at.url + path).content)
                 return answer if isinstance(answer, dict) and "code" in answer else None
             except httpx.TimeoutException:
                 return None  # it hangs: asking again would only take as long again
-            except (httpx.TransportError, ValueError):
-                if attempt == 1 and self._process is not None:
+            except (httpx.TransportError, msgspec.DecodeError):
+                if attempt == 2:
+                    return None
+                if self._process is not None:
                     try:
                         self._process.ensure()
                     except RoadsError:
                         return None
+                at = self._addresses.find(at.profile, at.band)
         return None
+
+
+def _pace(profile: str, at: Address) -> float:
+    """How many times as long as the server says, where another kind of vehicle stands in for this one."""
+    return PROFILES[profile].pace / PROFILES[at.profile].pace
+
+
+def _paced(durations: Table, profile: str, at: Address) -> Table:
+    if at.profile == profile:
+        return durations
+    return np.where(durations < 0, -1, np.rint(durations * _pace(profile, at))).astype(np.int32)
+
+
+def _told(place: LatLon) -> str:
+    return f"{place.lat_deg:.5f}, {place.lon_deg:.5f}"
+
+
+def _step(step: dict[str, Any], pace: float) -> RouteStep:
+    does = step["maneuver"]
+    lon_deg, lat_deg = does["location"]
+    return RouteStep(
+        what=does["type"],
+        way=does.get("modifier", ""),
+        name=step["name"],
+        position=LatLon(lat_deg, lon_deg),
+        distance_m=round(step["distance"]),
+        duration_s=round(step["duration"] * pace),
+    )
 
 
 def _numbers(first: int, end: int) -> str:
     return ";".join(map(str, range(first, end)))
 
 
-def _whole_numbers(rows: list[list[float | None]]) -> npt.NDArray[np.int32]:
+def _whole_numbers(rows: list[list[float | None]]) -> Table:
     values = np.array(rows, dtype=np.float64)  # None becomes NaN
-    return np.where(np.isnan(values), -1, np.rint(np.nan_to_num(values))).astype(np.int32)
-
-
-def _polyline(places: Sequence[LatLon]) -> str:
-    """Places as OSRM reads them compactly: Google's polyline at 10⁻⁵ degree (0.6 m at most)."""
-    out: list[str] = []
-    before = (0, 0)
-    for place in places:
-        here = (round(place.lat_deg * 1e5), round(place.lon_deg * 1e5))
-        for value, last in zip(here, before, strict=True):
-            step = value - last
-            bits = ~(step << 1) if step < 0 else step << 1
-            while bits >= 0x20:
-                out.append(chr((0x20 | (bits & 0x1F)) + 63))
-                bits >>= 5
-            out.append(chr(bits + 63))
-        before = here
-    return f"polyline({quote(''.join(out), safe='')})"
-
-
-def decode_polyline(text: str, digits: int) -> list[LatLon]:
-    """Positions of a polyline with so many decimal digits."""
-    values: list[int] = []
-    bits = shift = 0
-    for char in text:
-        part = ord(char) - 63
-        bits |= (part & 0x1F) << shift
-        shift += 5
-        if part < 0x20:
-            values.append(~(bits >> 1) if bits & 1 else bits >> 1)
-            bits = shift = 0
-    out: list[LatLon] = []
-    lat = lon = 0
-    for d_lat, d_lon in zip(values[::2], values[1::2], strict=True):
-        lat, lon = lat + d_lat, lon + d_lon
-        out.append(LatLon(lat / 10**digits, lon / 10**digits))
-    return out
+    return np.where(np.isnan(values) | (values > NO_WAY_S), -1, np.rint(np.nan_to_num(values))).astype(np.int32)

@@ -36,7 +36,7 @@ MONDAY_10_UTC_MS = 1_772_445_600_000
 class TownsRoads(GreatCircle):
     """Roads end 5 km from the middle of the town."""
 
-    def nearest(self, place: LatLon) -> Nearest:
+    def nearest(self, place: LatLon, *, profile: str = "car") -> Nearest:
         return Nearest(position=place, distance_m=max(0.0, distance_m(TOWN, place) - 5_000.0))
 
 

@@ -19,8 +19,8 @@ from roundsman_core.geo import LatLon, distance_m
 from roundsman_hub.geocode import AddressBook
 from roundsman_hub.roads import GreatCircle, OsrmRoads, RoadNetwork, RoadsError, open_roads
 from roundsman_hub.roads.extract import dataset, osrm_folder
-from roundsman_hub.roads.osrm import decode_polyline
 from roundsman_hub.roads.osrm_process import OsrmProcess, start_osrm
+from roundsman_hub.roads.polyline import decode_polyline
 
 Crossing = Callable[[int, int], LatLon]
 
