@@ -30,6 +30,7 @@ from roundsman_hub.api import (
     proofs,
     solving,
     talk,
+    term_list,
     tracks,
     vehicles_csv,
 )
@@ -185,6 +186,7 @@ def create_app(settings: Settings, db: Database, clock: Clock, geocoder: Geocode
 
     for room in (
         asking,
+        term_list,
         vehicles_csv,
         fleet,
         devices,

@@ -56,6 +56,17 @@ CELLS: Final[dict[str, Callable[[str, ZoneInfo], Any]]] = {
 }
 
 
+HOW: Final[dict[Callable[[str, ZoneInfo], Any], str]] = {
+    local: "2026-03-02 14:00, in the fleet's own time, or with an offset",
+    _words: "words between spaces, commas or semicolons",
+    _windows: "START/END, with | between several",
+    _breaks: "EARLIEST/LATEST/SECONDS, with | between several",
+    _table: "NAME:VALUE, with spaces between several",
+    _hours: "RULE/MINUTES TO BREAK/MINUTES OF DRIVING/MINUTES OF DUTY",
+}
+"""How each is written, for whoever fills a file in."""
+
+
 def read(column: str, cell: str, zone: ZoneInfo) -> Any:
     """A cell's value."""
     return CELLS[column](cell, zone) if column in CELLS else cell

@@ -53,7 +53,9 @@ class OrderNeeds:
     service_by_type: Mapping[str, Seconds] = field(default_factory=dict)
     """Seconds of service by a kind of vehicle, where that differs."""
     weight_g: Amount = 0
+    """Counts where a vehicle has a limit of weight."""
     volume_ml: Amount = 0
+    """Counts where a vehicle has a limit of volume."""
     skills: Labels = ()
     """Vehicle or driver need all of them."""
     vehicle_types: Labels = ()
@@ -73,7 +75,9 @@ class OrderNeeds:
     in_order: Label | None = None
     """Orders with the same label go in one van, in the order of `in_order_number`."""
     in_order_number: int = 0
+    """Its place in the order of its `in_order`."""
     territory: Label | None = None
+    """Where a driver who does not know it costs more (a driver's `strange`)."""
 
     def __post_init__(self) -> None:
         _forward(self.more_windows, self.deadline, self.release)
@@ -85,9 +89,13 @@ class BreakTerms:
 
     __pydantic_config__: ClassVar[dict[str, Any]] = _CONFIG
     earliest: datetime
+    """It begins no earlier."""
     latest: datetime
+    """It begins no later; who is done before needs none."""
     duration_s: Seconds
+    """How long it takes."""
     reason: str = "break"
+    """What the driver is told that it is."""
 
     def __post_init__(self) -> None:
         _forward(((self.earliest, self.latest),))
@@ -102,11 +110,17 @@ class HoursTerms:
 
     __pydantic_config__: ClassVar[dict[str, Any]] = _CONFIG
     rule: Literal["none", "eu_561", "us_395"]
+    """`eu_561`: 45 min after 4.5 h of driving, or 15 and then 30; `us_395`: 30 min after 8 h."""
     to_break_min: Annotated[int, Ge(0)]
+    """Driving left before such a break."""
     driving_min: Annotated[int, Ge(0)]
+    """Driving left today."""
     duty_min: Annotated[int, Ge(0)]
+    """Time left until the driver may drive no more."""
     rested_15: bool = False
+    """EU: the first 15 minutes of a split break have been taken."""
     as_of: datetime | None = None
+    """When these clocks were read; the shift's start, if left out."""
 
     def __post_init__(self) -> None:
         _forward((), self.as_of)
@@ -118,12 +132,15 @@ class VehicleTerms:
 
     __pydantic_config__: ClassVar[dict[str, Any]] = _CONFIG
     type: Label = "van"
+    """What kind of vehicle it is: orders may name the kinds that may come, and how long each takes at the door."""
     profile: str = ""
     """Name of its travel times in the fleet's planning."""
     skills: Labels = ()
+    """What it has or can do; orders may ask for it."""
     weight_g: Amount | None = None
-    """Capacity; None: no limit."""
+    """What it can carry; left out: no limit."""
     volume_ml: Amount | None = None
+    """What fits in; left out: no limit."""
     end_depot: str | None = None
     """Where its round ends, if not where it began."""
     open_end: bool = False
@@ -131,22 +148,33 @@ class VehicleTerms:
     reload_depots: Labels = ()
     """Depots where it may load again during the shift."""
     breaks: Annotated[tuple[BreakTerms, ...], Len(0, 10)] = ()
+    """Pauses of the shift, each within its window."""
     overtime_s: Seconds = 0
+    """How long after the shift's end it may be back, at a price."""
     overtime_cents_per_hour: Cents = 0
+    """On top of the wage."""
     max_tasks: Annotated[int, Ge(0)] | None = None
+    """The most stops of the rest of the shift."""
     max_distance_m: Amount | None = None
+    """The most that it may drive in the rest of the shift."""
     hours: HoursTerms | None = None
+    """The driver's clocks under a rule set."""
     range_m: Amount | None = None
     """An electric vehicle's range now."""
     full_range_m: Annotated[int, Gt(0)] | None = None
     """Its range when full; `range_m` if left out."""
     fixed_cents: Cents = 5_000
+    """Price of using it at all."""
     cents_per_hour: Cents = 3_000
+    """Wage, from the shift's start until it is back."""
     cents_per_km: Cents = 40
+    """Price of a kilometre."""
     fuel_cents_per_km_per_1000: Cents = 0
     """On top for each 1,000 parcels that are driven along."""
     idling_cents_per_hour: Cents = 0
+    """Engine or cooling that runs while it stands."""
     waiting_cents_per_hour: Cents = 0
+    """On top of the wage, while it waits for a window to open."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -155,6 +183,7 @@ class DriverTerms:
 
     __pydantic_config__: ClassVar[dict[str, Any]] = _CONFIG
     skills: Labels = ()
+    """What the driver can; vehicle and driver together need all that an order asks for."""
     strange: Mapping[str, Cents] = field(default_factory=dict)
     """By territory: what a stop there costs more with this driver."""
 
@@ -165,7 +194,9 @@ class DepotTerms:
 
     __pydantic_config__: ClassVar[dict[str, Any]] = _CONFIG
     reload_s: Seconds = 600
+    """How long a vehicle stands here to load again."""
     windows: Windows = ()
+    """When vehicles may load again; left out: any time."""
 
     def __post_init__(self) -> None:
         _forward(self.windows)
@@ -177,9 +208,13 @@ class ChargerTerms:
 
     __pydantic_config__: ClassVar[dict[str, Any]] = _CONFIG
     name: Label
+    """What people call it."""
     lat_deg: Annotated[float, Ge(-90), Le(90)]
+    """Where it is, WGS84."""
     lon_deg: Annotated[float, Ge(-180), Le(180)]
+    """Where it is, WGS84."""
     charge_s: Seconds
+    """How long a full charge takes."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -188,7 +223,9 @@ class TrafficBand:
 
     __pydantic_config__: ClassVar[dict[str, Any]] = _CONFIG
     start: str
+    """Local time of day, as 07:30."""
     factor: Annotated[float, Ge(0.1), Le(10)]
+    """How many times the roads' own travel times."""
 
     def __post_init__(self) -> None:
         datetime.strptime(self.start, "%H:%M")  # noqa: DTZ007  # a time of day has no zone
@@ -200,15 +237,21 @@ class FleetPlanning:
 
     __pydantic_config__: ClassVar[dict[str, Any]] = _CONFIG
     lateness_cents_per_min: Cents = 200
+    """Price of service that begins after the window."""
     promise_cents_per_min: Cents = 200
+    """Price of service that begins after what the customer was told, on top."""
     max_wait_s: Seconds | None = None
+    """The longest that a vehicle may wait before a stop's window opens."""
     fair_cents_per_hour: Cents = 0
+    """Price of each hour that a driver works more than the average of those who work."""
     churn_cents: Cents = 150
+    """Price of each of a driver's next three stops that moves."""
     floor_s: Seconds = 0
     """What each floor adds to a stop's service."""
     parcel_s: Seconds = 0
     """What each parcel after the first adds to a stop's service."""
     chargers: Annotated[tuple[ChargerTerms, ...], Len(0, 100)] = ()
+    """Where electric vehicles may charge on the way."""
     profiles: Mapping[str, tuple[TrafficBand, ...]] = field(default_factory=dict)
     """Travel times by name: the roads' own, slowed down by the time of day."""
 

@@ -14,7 +14,7 @@ from roundsman_hub.planning.walk import Ground
 from roundsman_hub.planning.work import Task, VehicleId
 
 
-def reason_unassigned(ground: Ground, routes: Mapping[VehicleId, Sequence[Step]], task: Task) -> str:
+def reason_unassigned(ground: Ground, routes: Mapping[VehicleId, Sequence[Step]], task: Task, vans: Sequence[Van] | None = None) -> str:
     """The most telling reason why nobody serves the task, from what can never be helped to what other work takes.
 
     Parameters
@@ -25,8 +25,10 @@ def reason_unassigned(ground: Ground, routes: Mapping[VehicleId, Sequence[Step]]
         The plan that leaves the task out.
     task : Task
         What is left out.
+    vans : sequence of Van, optional
+        Why none of these takes it; by default all there are.
     """
-    vans = ground.problem.vans
+    vans = ground.problem.vans if vans is None else vans
     if not vans:
         return "no van has a shift"
     for dimension, units in enumerate(task.load):

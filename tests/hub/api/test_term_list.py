@@ -1,0 +1,74 @@
+"""What a form or a file can say is described by the API itself, from the classes that take it in."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from roundsman_hub.api import orders_csv, vehicles_csv
+from roundsman_hub.api.term_list import OWNERS, OwnedTerm, all_terms
+from roundsman_hub.domain.terms import DepotTerms, DriverTerms, FleetPlanning, OrderNeeds, VehicleTerms
+
+Shop = Any
+TABLE = Path(__file__).parents[3] / "hub" / "roundsman_hub" / "planning" / "README.md"
+
+
+def term(owner: str, name: str) -> OwnedTerm:
+    (found,) = [one for one in all_terms() if (one.owner, one.name) == (owner, name)]
+    return found
+
+
+def test_every_term_says_what_it_is_and_means(shop: Shop) -> None:
+    told = shop.get("/v1/terms").json()["terms"]
+    assert len(told) == len(all_terms())
+    for one in told:
+        assert one["meaning"], one["where"]
+        assert one["label"]
+        numbers = one["type"] in ("integer", "number")
+        assert not numbers or one["unit"] or one["name"] in ("priority", "in_order_number"), one["where"]
+
+
+def test_nothing_that_binds_a_plan_is_missing() -> None:
+    for owner, kind in (
+        ("order", OrderNeeds),
+        ("vehicle", VehicleTerms),
+        ("driver", DriverTerms),
+        ("depot", DepotTerms),
+        ("fleet", FleetPlanning),
+    ):
+        assert {one.name for one in fields(kind)} <= {one.name for one in all_terms() if one.owner == owner}
+
+
+def test_columns_are_those_of_the_files() -> None:
+    assert {one.name for one in all_terms() if one.owner == "order" and one.column} == set(orders_csv.COLUMNS)
+    assert {one.name for one in all_terms() if one.owner == "vehicle" and one.column} == {*vehicles_csv.OWN, *vehicles_csv.TERMS}
+
+
+def test_a_form_can_be_drawn_from_it() -> None:
+    wait = term("fleet", "max_wait_s")
+    assert (wait.where, wait.label, wait.type, wait.unit, wait.least) == ("planning.max_wait_s", "Longest wait", "integer", "seconds", 0)
+    breaks = term("vehicle", "breaks")
+    assert [(one.name, one.type, one.required) for one in breaks.fields] == [
+        ("earliest", "instant", True),
+        ("latest", "instant", True),
+        ("duration_s", "integer", True),
+        ("reason", "text", False),
+    ]
+    assert breaks.cell == "EARLIEST/LATEST/SECONDS, with | between several"
+    rule = next(one for one in term("vehicle", "hours").fields if one.name == "rule")
+    assert rule.choices == ["none", "eu_561", "us_395"]
+    assert term("order", "kind").choices == ["delivery", "pickup"]
+    assert (term("order", "max_ride_s").least, term("order", "window_start").required) == (1, True)
+    assert [one.name for one in term("fleet", "profiles").fields] == ["start", "factor"]
+
+
+@pytest.mark.parametrize("owner", OWNERS)
+def test_the_planners_table_of_constraints_names_every_term(owner: str) -> None:
+    """README's table of constraints is where people look them up."""
+    told = set(re.findall(r"`(\w+)`", TABLE.read_text()))
+    binding = {one.name for one in all_terms() if one.owner == owner and one.where != one.name}
+    assert binding <= told
