@@ -77,7 +77,8 @@ def post_order(new: m.NewOrder, request: Request, desk: AtDesk, once: OnlyOnce, 
         refuse_outside(new.window_start, new.window_end, fleet_store.shifts(cur, depot))
         order = accept(cur, desk, caller, new, depot, place)
         if place.at is not None:
-            revision.bump(cur, depot, f"{new.kind} {new.reference or new.name or order} ordered", new.priority, clock=desk.clock)
+            what = f"{new.kind} {new.reference or new.name or order} ordered"
+            revision.bump(cur, depot, what, new.priority, clock=desk.clock, kind="ordered", subject=order)
         return _shown(cur, order, request)
 
     return once.run(caller, work, status=201)
@@ -137,7 +138,7 @@ def patch_order(order: str, change: m.OrderChange, request: Request, desk: AtDes
         secret = {name: "changed" for name in told if name in ("phone", "delivery_code")}  # the journal is for ever
         _note(cur, desk, caller, "order.changed", order, {**told, **secret})
         what = f"{before['kind']} {before['reference'] or before['name'] or order} changed"
-        revision.bump(cur, before["depot_id"], what, after["priority"], clock=desk.clock)
+        revision.bump(cur, before["depot_id"], what, after["priority"], clock=desk.clock, kind="changed", subject=order)
         return _shown(cur, order, request)
 
 
@@ -151,7 +152,7 @@ def cancel_order(order: str, request: Request, desk: AtDesk, once: OnlyOnce, cal
             store.change(cur, caller.fleet, order, {"cancelled_at": desk.clock.now()})
             _note(cur, desk, caller, "order.cancelled", order, {})
             what = f"{before['kind']} {before['reference'] or before['name'] or order} cancelled"
-            revision.bump(cur, before["depot_id"], what, CANCEL_PRIORITY, clock=desk.clock)
+            revision.bump(cur, before["depot_id"], what, CANCEL_PRIORITY, clock=desk.clock, kind="cancelled", subject=order)
         return _shown(cur, order, request)
 
     return once.run(caller, work)
@@ -173,7 +174,7 @@ def pin_order(order: str, pin: m.Pin, request: Request, desk: AtDesk, once: Only
             store.remember_pin(cur, caller.fleet, address_key(before["address"]), lat_e6=at.lat_e6, lon_e6=at.lon_e6)
         _note(cur, desk, caller, "order.pinned", order, pin.model_dump())
         what = f"{before['kind']} {before['reference'] or before['name'] or order} placed"
-        revision.bump(cur, before["depot_id"], what, before["priority"], clock=desk.clock)
+        revision.bump(cur, before["depot_id"], what, before["priority"], clock=desk.clock, kind="ordered", subject=order)
         return _shown(cur, order, request)
 
     return once.run(caller, work)

@@ -133,7 +133,7 @@ def write(cur: Cursor, desk: Desk, caller: Caller, draft: Draft) -> ImportReport
             placed[depot] += 1
             priority[depot] = max(priority.get(depot, 0), good.order.priority)
     for depot, count in placed.items():
-        revision.bump(cur, depot, f"{count} orders imported", priority[depot], clock=desk.clock)
+        revision.bump(cur, depot, f"{count} orders imported", priority[depot], clock=desk.clock, kind="ordered")
     return ImportReport(imported=len(made), waiting_for_place=waiting, bad=sorted(bad, key=lambda b: b.line), orders=made)
 
 

@@ -26,7 +26,7 @@ def diff(before: Sequence[TaskId], after: Sequence[TaskId], names: Mapping[TaskI
     out = [f"Added: {names.get(task, task)} as stop {at + 1}" for task, at in new.items() if task not in old]
     out += [f"Removed: {names.get(task, task)}" for task in old if task not in new]
     kept = [task for task in old if task in new]
-    stays = _longest_in_order([new[task] for task in kept])
+    stays = stays_in_order([new[task] for task in kept])
     out += [f"Moved: {names.get(task, task)} is now stop {new[task] + 1}" for task in kept if new[task] not in stays]
     return out
 
@@ -40,8 +40,8 @@ def diff_plans(
     return {vehicle: lines for vehicle, lines in changes.items() if lines}
 
 
-def _longest_in_order(positions: Sequence[int]) -> set[int]:
-    """A longest increasing subsequence."""
+def stays_in_order(positions: Sequence[int]) -> set[int]:
+    """Of positions, as many as can keep their order: a longest increasing subsequence."""
     chains: list[list[int]] = []
     longest: list[int] = []
     for at, position in enumerate(positions):

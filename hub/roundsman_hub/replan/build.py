@@ -13,6 +13,7 @@ import numpy.typing as npt
 from roundsman_core.geo import LatLon
 from roundsman_hub.planning.problem import Problem, Task, Van
 from roundsman_hub.planning.walk import Ground
+from roundsman_hub.replan import hand
 from roundsman_hub.replan.holds import may_hold
 from roundsman_hub.replan.terms import capacity_of, carried_by, load_of, measured, needs_of, other_places, ruled, service_s, terms_of
 from roundsman_hub.replan.world import OrderFacts, VanFacts, World
@@ -38,8 +39,8 @@ def places(world: World) -> tuple[list[LatLon], list[LatLon]]:
 
 
 def at_work(van: VanFacts, now: datetime) -> bool:
-    """May the van be given work: its shift has not ended, or it is still out."""
-    return not van.ended and (van.left_with is not None or now < van.shift_end)
+    """May the van be given work: its shift has not ended, or it is still on the road; and nothing took it out of the day."""
+    return not van.ended and not van.out and (van.left_with is not None or now < van.shift_end)
 
 
 def remaining(world: World, van: VanFacts) -> tuple[str, ...]:
@@ -48,13 +49,14 @@ def remaining(world: World, van: VanFacts) -> tuple[str, ...]:
 
 
 def on_board(world: World) -> dict[str, str]:
-    """Undone deliveries that a van left the depot with, or whose goods it has collected."""
-    return {
+    """Undone deliveries that a van left the depot with, or whose goods it has collected, or got by a recorded hand-over."""
+    carried = {
         task: van.vehicle_id
         for van in world.vans.values()
         for task in van.left_with or ()
         if task in world.orders and world.orders[task].kind == "delivery" and world.orders[task].needs.shipment is None
     } | {order.order_id: order.collected_by for order in world.orders.values() if order.collected_by is not None and not order.done}
+    return carried | {task: vehicle for task, vehicle in world.handed.items() if task in world.orders and vehicle in world.vans}
 
 
 def between_vans(world: World, holders: Mapping[str, frozenset[str]]) -> dict[str, frozenset[str]]:
@@ -86,7 +88,13 @@ def frozen(world: World, van: VanFacts, aboard: dict[str, str], holders: dict[st
     return (to,)
 
 
-def build(world: World, durations_s: Table, distances_m: Table, *, may_move: bool) -> Problem:
+def held_back(world: World, named: frozenset[str]) -> frozenset[str]:
+    """Work that no van has, but for what is `named`: it waits while only what leaves no choice is told."""
+    planned = {task for van in world.vans.values() for task in remaining(world, van)}
+    return frozenset(world.orders) - planned - named
+
+
+def build(world: World, durations_s: Table, distances_m: Table, *, may_move: bool, without: frozenset[str] = frozenset()) -> Problem:
     """The problem of a depot's remaining work.
 
     Parameters
@@ -97,15 +105,28 @@ def build(world: World, durations_s: Table, distances_m: Table, *, may_move: boo
         Between `places(world)`: first work, then starts.
     may_move : bool
         Whether a task in one van's plan may be wished into another's. It moves in two steps then (see `holds`), so a
-        wish is only allowed where the van can answer: never for one that is offline. False: each stays where it is held.
+        wish is only allowed where the van can answer: never for one that is offline. False: each stays where it is held,
+        unless a dispatcher decided otherwise.
+    without : frozenset of order ids
+        Work to leave out of the problem.
     """
     origin_utc_s = int(world.now.timestamp())
     holders = may_hold(world.issued, world.in_force)
     between = between_vans(world, holders)
     aboard = on_board(world)
     vans = [van for van in world.vans.values() if at_work(van, world.now)]
-    cold = {van.vehicle_id: frozen(world, van, aboard, holders) for van in vans}
     standing = {task: van for van in vans for task in van.in_progress}
+    hot = {van.vehicle_id: frozen(world, van, aboard, holders) for van in vans}
+    next_of = {task: vehicle for vehicle, tasks in hot.items() for task in tasks}
+    cold = {}
+    for van in vans:
+        other = {task for task, vehicle in next_of.items() if vehicle != van.vehicle_id}
+        possible = frozenset(
+            task
+            for task in _possible(world, van, aboard, holders, between)
+            if task not in without and task not in other and van.vehicle_id in (hand.allowed(world, task) or (van.vehicle_id,))
+        )
+        cold[van.vehicle_id] = hand.fixed_stops(world, van, remaining(world, van), hot[van.vehicle_id], possible)
     frozen_by = {task: vehicle for vehicle, tasks in cold.items() for task in tasks}
     tasks = []
     dims = measured(world)
@@ -113,7 +134,7 @@ def build(world: World, durations_s: Table, distances_m: Table, *, may_move: boo
         held = holders.get(order.order_id, frozenset())
         if order.cancelled and order.order_id not in standing:
             continue
-        if order.order_id in between:
+        if order.order_id in between or order.order_id in without:
             continue
         holder = next(iter(held), None)
         stays = holder is not None and (not may_move or not world.vans[holder].online)
@@ -128,7 +149,8 @@ def build(world: World, durations_s: Table, distances_m: Table, *, may_move: boo
             on_board=aboard.get(order.order_id),
             may_be_held_by=frozen_by.get(order.order_id) or (holder if stays else None),
         )
-        tasks.append(needs_of(task, order, world))
+        task = needs_of(task, order, world)
+        tasks.append(hand.limited(task, world, holder=holder, frozen_by=frozen_by.get(order.order_id)))
     known = {task.task for task in tasks}
     anyone_hears = any(van.online for van in vans)
     first_start = 1 + len(world.orders) + len(other_places(world))
@@ -147,6 +169,27 @@ def build(world: World, durations_s: Table, distances_m: Table, *, may_move: boo
     return _let_finish(ruled(problem, world), out={van.vehicle_id for van in vans if van.left_with is not None})
 
 
+def _possible(
+    world: World, van: VanFacts, aboard: Mapping[str, str], holders: Mapping[str, frozenset[str]], between: Mapping[str, frozenset[str]]
+) -> frozenset[str]:
+    """Work that a van could be bound to: open, held by nobody else, its goods in the van or still to be had."""
+    return frozenset(
+        order.order_id
+        for order in world.orders.values()
+        if not order.cancelled
+        and order.order_id not in between
+        and holders.get(order.order_id, frozenset()) <= {van.vehicle_id}
+        and aboard.get(order.order_id, van.vehicle_id) == van.vehicle_id
+        and (
+            van.left_with is None
+            or order.kind == "pickup"
+            or order.needs.shipment is not None
+            or bool(van.terms.reload_depots)
+            or aboard.get(order.order_id) == van.vehicle_id
+        )
+    )
+
+
 def _van(van: VanFacts, world: World, start_place: int, first: tuple[str, ...], anyone_hears: bool) -> Van:
     out = van.left_with is not None
     start_s = (BREAK_S if van.duty == "break" else 0) if out else max(0, round((van.shift_start - world.now).total_seconds()))
@@ -162,7 +205,8 @@ def _van(van: VanFacts, world: World, start_place: int, first: tuple[str, ...], 
         frozen=first,
         carried=carried_by(van, all_dimensions=dims),
         # A van without network keeps its work and gets no more while others can be told. Before the shift everyone is offline.
-        reachable=van.online or not out or not anyone_hears,
+        # And a locked route gets nothing more.
+        reachable=not van.locked and (van.online or not out or not anyone_hears),
     )
     return terms_of(plain, van, world)
 

@@ -17,8 +17,9 @@ from roundsman_hub.planning.problem import CHARGE, RELOAD, Plan, PlannedVisit, P
 from roundsman_hub.planning.walk import Ground
 from roundsman_hub.replan.build import WAITS, between_vans, on_board, remaining
 from roundsman_hub.replan.holds import may_hold, permitted
+from roundsman_hub.replan.reasons import Kind
 from roundsman_hub.replan.revision import URGENT_PRIORITY
-from roundsman_hub.replan.world import Draft, OrderFacts, VanFacts, World
+from roundsman_hub.replan.world import Draft, OrderFacts, Reason, VanFacts, World
 from roundsman_wire.messages import Break, PlanStop
 
 FENCE_RADIUS_M: Final = 60
@@ -38,6 +39,8 @@ class Answer:
 
     drafts: tuple[Draft, ...]
     unassigned: dict[str, str]
+    verdict: Verdict
+    """The judge's word on what is issued: work that waits for a receipt is in no route yet."""
 
 
 def answer(world: World, problem: Problem, plan: Plan, *, travel_times: str, why: str = "") -> Answer:
@@ -81,38 +84,71 @@ def answer(world: World, problem: Problem, plan: Plan, *, travel_times: str, why
                 breaks=_breaks(problem, verdict, van.vehicle_id),
             )
         )
-    return Answer(drafts=tuple(drafts), unassigned=unassigned)
+    return Answer(drafts=tuple(drafts), unassigned=unassigned, verdict=verdict)
 
 
-def unsettled(world: World) -> list[str]:
+def altered(world: World, draft: Draft) -> frozenset[str]:
+    """Stops of which a draft tells the driver something else than the plan before."""
+    van = world.vans[draft.vehicle_id]
+    old = {stop.stop: _told(stop) for stop in van.newest.stops} if van.newest else {}
+    return frozenset(stop.stop for stop in draft.stops if stop.stop in old and old[stop.stop] != _told(stop))
+
+
+def unsettled(world: World) -> list[Reason]:
     """Why this world needs planning although nobody said so: what the vans' logs have changed. Empty: nothing new.
 
-    Looked at whenever derived facts change; cheap, so that a quiet day costs nothing.
+    Looked at whenever derived facts change; cheap, so that a quiet day costs nothing. A reason with a `level` lasts: whoever plans
+    because of it remembers that (`proposal_store.claim`).
     """
     aboard = on_board(world)
     planned = {task for van in world.vans.values() for task in remaining(world, van)}
     holders = may_hold(world.issued, world.in_force)
     out = []
     for van in world.vans.values():
-        left = remaining(world, van)
-        if van.ended and left:
-            out.append(f"{van.name} has ended its shift")
-        elif van.refused:
-            out.append(f"{van.name} refused its plan")
-        elif van.declined:
-            out.append(f"the driver of {van.name} declined its plan")
-        elif van.left_with is not None and any(
-            _from_depot(world.orders[task]) and not van.terms.reload_depots and aboard.get(task) != van.vehicle_id for task in left
-        ):
-            out.append(f"{van.name} left without goods of its plan")
+        out += _of_van(world, van, aboard)
     for order in world.orders.values():
         told = world.unassigned.get(order.order_id)
         if order.cancelled or order.order_id in planned:
             continue
+        name = order.name or order.order_id
         if told is None:
-            out.append(f"{order.name or order.order_id} has to be planned again")
+            out.append(Reason(text=f"{name} has to be planned again", kind="free", subject=order.order_id))
         elif told.startswith(WAITS) and not holders.get(order.order_id):
-            out.append(f"{order.name or order.order_id} is free to be planned")
+            out.append(Reason(text=f"{name} is free to be planned", kind="free", subject=order.order_id))
+    out += [Reason(text=f"{name} failed", kind="failed", subject=action, level=1) for _, name, action in world.failed]
+    return out
+
+
+def _of_van(world: World, van: VanFacts, aboard: Mapping[str, str]) -> list[Reason]:
+    left = remaining(world, van)
+    about = van.vehicle_id
+    if van.ended and left:
+        return [Reason(text=f"{van.name} has ended its shift", kind="ended", subject=about)]
+    if van.out and left:
+        kind: Kind = "breakdown" if van.out == "broken down" else "sick"
+        return [Reason(text=f"{van.name} is out: {van.out}", kind=kind, subject=about)]
+    if van.refused:
+        return [Reason(text=f"{van.name} refused its plan", kind="refused", subject=about)]
+    if van.declined:
+        return [Reason(text=f"the driver of {van.name} declined its plan", kind="declined", subject=about)]
+    if van.left_with is not None and any(
+        _from_depot(world.orders[task]) and not van.terms.reload_depots and aboard.get(task) != van.vehicle_id for task in left
+    ):
+        return [Reason(text=f"{van.name} left without goods of its plan", kind="left_without", subject=about)]
+    out = [
+        Reason(
+            text=f"{van.name} {'stands outside its plan' if kind == 'long_dwell' else 'says nothing'}",
+            kind="dwell" if kind == "long_dwell" else "silent",
+            subject=alert,
+            level=1,
+        )
+        for kind, alert in van.alerts
+        if left
+    ]
+    if van.duty == "on" and not van.in_progress and van.driving_to in left[1:]:
+        passed = left[: left.index(van.driving_to)]
+        names = " and ".join(world.orders[stop].name or stop for stop in passed[:2])
+        out.append(Reason(text=f"{van.name} left out {names}", kind="skipped", subject=f"{about}:{','.join(passed)}"[:400], level=1))
     return out
 
 
@@ -247,6 +283,8 @@ def _same(world: World, van: VanFacts, stops: tuple[PlanStop, ...]) -> bool:
 def _reason(world: World, van: VanFacts, why: str) -> str:
     if van.ended:
         return ENDED
+    if van.out:
+        return f"out: {van.out}"
     if van.refused:
         return TOLD_AGAIN
     if van.declined:

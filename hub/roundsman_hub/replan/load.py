@@ -15,8 +15,9 @@ from roundsman_core.geo import LatLon
 from roundsman_hub.clock import Clock, to_ms
 from roundsman_hub.domain.terms import DepotTerms, DriverTerms, FleetPlanning, OrderNeeds, VehicleTerms
 from roundsman_hub.replan.holds import IssuedTasks
-from roundsman_hub.replan.world import OrderFacts, OtherDepot, Reason, VanFacts, World
-from roundsman_hub.store import told_store
+from roundsman_hub.replan.world import OrderFacts, OtherDepot, VanFacts, World
+from roundsman_hub.store import hand_store, proposal_store, told_store
+from roundsman_hub.store.proposal_store import reason_of
 from roundsman_hub.store.rows import Row, row, rows
 from roundsman_wire.messages import Parcel, Plan
 
@@ -26,11 +27,13 @@ RECEIPTS_FOR = timedelta(days=7)
 """Receipts older than this belong to rounds that are over."""
 DECLINE_HOLDS = timedelta(hours=1)
 """A driver who said no to another order is not asked again within the hour."""
+REFUSED_FOR = timedelta(hours=1)
+"""What a dispatcher rejected or took back is not proposed again within the hour, as with drivers."""
 KEPT_OPEN = timedelta(days=1)
 """An order whose window ended longer ago than this is no longer planned."""
 
 _DEPOT: LiteralString = """
-    SELECT d.fleet_id, d.lat_e6, d.lon_e6, coalesce(p.revision, 0) AS revision, coalesce(p.planned, 0) AS planned,
+    SELECT d.fleet_id, d.mode, d.lat_e6, d.lon_e6, coalesce(p.revision, 0) AS revision, coalesce(p.planned, 0) AS planned,
            coalesce(p.reasons, '[]') AS reasons, e.epoch, f.timezone, f.planning
     FROM depots d JOIN fleets f USING (fleet_id) CROSS JOIN log.epoch e LEFT JOIN planning p USING (depot_id) WHERE d.depot_id = %s
 """
@@ -122,10 +125,15 @@ def load_world(cur: Cursor[Any], depot_id: str, clock: Clock) -> World | None:
     orders = {r["order_id"]: _order(r) for r in rows(cur, _ORDERS, (depot_id, now - KEPT_OPEN, list(standing.values())))}
     newest = _as_driven(cur, {v["vehicle_id"]: msgspec.convert(v["plan"], Plan) for v in vehicles if v["plan"] is not None})
     declined, newest = _declined(cur, depot_id, newest, to_ms(now - DECLINE_HOLDS))
+    hand = hand_store.read(cur, depot_id, now)
     left_version = {vehicle: _left_with_version(said, in_force[vehicle]) for vehicle, said in duties.items()}
     newest_in_force = {vehicle: receipts[-1]["version"] for vehicle, receipts in in_force.items() if receipts}
     issued = tuple(
-        IssuedTasks(vehicle_id=r["vehicle_id"], version=r["version"], tasks=tuple(r["tasks"]))
+        IssuedTasks(
+            vehicle_id=r["vehicle_id"],
+            version=r["version"],
+            tasks=tuple(task for task in r["tasks"] if not hand.let_go(task, r["vehicle_id"], r["version"])),
+        )
         for r in rows(
             cur,
             _TASKS,
@@ -153,14 +161,16 @@ def load_world(cur: Cursor[Any], depot_id: str, clock: Clock) -> World | None:
             refused=vehicle in newest and (vehicle, newest[vehicle].version) in refused,
             declined_version=declined.get(vehicle, 0),
             breaks_taken=sum(r["duty"] == "break" for r in said),
+            hand=hand,
         )
+    reasons = tuple(reason_of(r) for r in depot["reasons"])
     return World(
         fleet_id=depot["fleet_id"],
         depot_id=depot_id,
         depot=LatLon.from_e6(depot["lat_e6"], depot["lon_e6"]),
         revision=depot["revision"],
         planned=depot["planned"],
-        reasons=tuple(Reason(text=r["reason"], priority=r["priority"]) for r in depot["reasons"]),
+        reasons=reasons,
         now=now,
         epoch=depot["epoch"],
         orders=orders,
@@ -176,6 +186,13 @@ def load_world(cur: Cursor[Any], depot_id: str, clock: Clock) -> World | None:
             )
             for r in rows(cur, _DEPOTS, (depot["fleet_id"],))
         },
+        mode=depot["mode"],
+        hands=hand.orders,
+        handed=hand.handed,
+        failed=hand.failed,
+        refused=proposal_store.refused(cur, depot_id, now - REFUSED_FOR),
+        named=proposal_store.named(cur, depot_id, [reason.subject for reason in reasons if reason.kind in ("approved", "undone")]),
+        waiting=proposal_store.waiting(cur, depot_id),
     )
 
 
@@ -262,6 +279,7 @@ def _van(
     refused: bool,
     declined_version: int,
     breaks_taken: int,
+    hand: hand_store.HandOnDepot,
 ) -> VanFacts:
     return VanFacts(
         vehicle_id=v["vehicle_id"],
@@ -289,4 +307,7 @@ def _van(
         breaks_taken=breaks_taken,
         carried_weight_g=v["carried_weight_g"],
         carried_volume_ml=v["carried_volume_ml"],
+        locked=v["vehicle_id"] in hand.locked,
+        out=hand.out.get(v["vehicle_id"], ""),
+        alerts=hand.alerts.get(v["vehicle_id"], ()),
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -16,19 +16,23 @@ from roundsman_hub.planning.evaluate import judge
 from roundsman_hub.planning.insertion import repair
 from roundsman_hub.planning.problem import Plan, Problem, is_task
 from roundsman_hub.planning.walk import Ground
+from roundsman_hub.replan import consent
 from roundsman_hub.replan.build import WAITS, build, places
-from roundsman_hub.replan.decide import answer
+from roundsman_hub.replan.consent import Turn
+from roundsman_hub.replan.decide import Answer, altered, answer
 from roundsman_hub.replan.load import load_world
 from roundsman_hub.replan.matrix import MatrixCache, Table
-from roundsman_hub.replan.revision import URGENT_PRIORITY
-from roundsman_hub.replan.world import Draft, World
+from roundsman_hub.replan.reasons import URGENT_PRIORITY, least_gain_cents
+from roundsman_hub.replan.revision import bump
+from roundsman_hub.replan.story import Diff, tell
+from roundsman_hub.replan.world import Draft, Reason, VanFacts, World
 from roundsman_hub.roads import RoadNetwork, RoadsError
+from roundsman_hub.store import proposal_store
 from roundsman_hub.store.db import Database
 
 log = logging.getLogger(__name__)
 
-ADOPT_CENTS: Final = 300
-"""A search's plan is told to drivers only if it saves this much: about six minutes of one van."""
+KEPT_REASONS: Final = 3
 SEARCH_S: Final = 1.5
 FIRST_SEARCH_S: Final = (0.5, 10.0)
 FIRST_SEARCH_S_PER_ORDER: Final = 0.08
@@ -49,6 +53,22 @@ class Search:
     problem: Problem
     warm: Plan
     budget_s: float
+    reasons: tuple[Reason, ...] = ()
+    """Why it is looked for: they say what it has to save."""
+
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        return tuple(reason.kind for reason in self.reasons)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Story:
+    """A change as it is kept: reasons, diff, and the routes of the vans that it changes."""
+
+    reasons: tuple[Reason, ...]
+    diff: Diff
+    before: dict[str, tuple[str, ...]]
+    after: dict[str, tuple[str, ...]]
 
 
 class Planner:
@@ -75,59 +95,90 @@ class Planner:
     def plan(self, depot_id: str) -> Search | None:
         """Mend a depot's plans now, by insertion alone; gives what a search could look at afterwards.
 
-        The first plan of a shift is searched before it is told, unless something urgent is in it.
+        The first plan of a shift is searched before it is told, unless something urgent is in it. Where a dispatcher decides
+        first (the depot's mode), only what leaves no choice is told; the rest becomes a proposal, or nothing.
         """
         for _ in range(TRIES):
             world = self.look(depot_id)
             if world is None:
                 return None
             began = time.monotonic()
-            first = all(van.newest is None for van in world.vans.values())
-            work, starts = places(world)
-            tables = self._matrix(depot_id).tables(work, starts)
-            if first and world.urgency < URGENT_PRIORITY and (search := self._search(world, tables)):
-                low, high = FIRST_SEARCH_S
-                return replace(search, budget_s=min(max(low, FIRST_SEARCH_S_PER_ORDER * len(search.problem.tasks)), high))
-            mended = build(world, *tables, may_move=False)
-            if self._tell(world, mended, repair(mended), why=""):
+            done, search = self._plan(world)
+            if done:
                 why = "; ".join(dict.fromkeys(reason.text for reason in world.reasons))
                 log.info("depot %s revision %d planned in %.0f ms: %s", depot_id, world.revision, 1000 * (time.monotonic() - began), why)
-                return self._search(world, tables)
+                return search
         raise Stale(f"depot {depot_id} changed {TRIES} times while it was planned")
 
+    def _plan(self, world: World) -> tuple[bool, Search | None]:
+        """(it holds, what a search could look at); false: somebody was quicker."""
+        work, starts = places(world)
+        tables = self._matrix(world.depot_id).tables(work, starts)
+        if said := [reason for reason in world.reasons if reason.subject in world.named]:
+            return self._decided(world, tables, said), None
+        turn = consent.turn(world)
+        if turn.how == "hold":
+            return self._tell(world, None, None, turn=turn), None
+        first = all(van.newest is None for van in world.vans.values())
+        if turn.whole and first and world.urgency < URGENT_PRIORITY and (search := self._search(world, tables)):
+            low, high = FIRST_SEARCH_S
+            return True, replace(search, budget_s=min(max(low, FIRST_SEARCH_S_PER_ORDER * len(search.problem.tasks)), high))
+        mended = build(world, *tables, may_move=False, without=turn.without)
+        if not self._tell(world, mended, repair(mended), turn=turn):
+            return False, None
+        return True, self._search(world, tables) if turn.whole else None
+
+    def _decided(self, world: World, tables: tuple[Table, Table], reasons: list[Reason]) -> bool:
+        """Do what a dispatcher said of proposals: the routes of an approved one, or those from before the one that was taken back."""
+        wish: dict[str, tuple[str, ...]] = {}
+        for reason in reasons:
+            said = world.named[reason.subject]
+            wish |= said.after if reason.kind == "approved" else said.before
+        named = frozenset(step for route in wish.values() for step in route)
+        turn = consent.turn(world, named=named)
+        problem = build(world, *tables, may_move=True, without=turn.without)
+        routes = {**problem.current, **_known(problem, wish)}
+        taken = {step for vehicle in wish for step in routes[vehicle] if is_task(step)} if wish else set()
+        routes = {
+            vehicle: route if vehicle in wish else tuple(step for step in route if step not in taken) for vehicle, route in routes.items()
+        }
+        plan = repair(replace(problem, current=routes))
+        if judge(Ground(problem), plan).violations:
+            plan = repair(problem)
+        return self._tell(world, problem, plan, turn=turn)
+
     def adopt(self, search: Search, found: Plan) -> None:
-        """Use what a search found, if it still is worth it in the world as it is by now."""
+        """Use what a search found, if it still is worth it in the world as it is by now, and nobody has to be asked first."""
         for _ in range(TRIES):
             world = self.look(search.depot_id)
             if world is None:
                 return
+            turn = consent.turn(world, asked=search.kinds)
+            if not turn.whole:
+                return
             first = all(van.newest is None for van in world.vans.values())
             work, starts = places(world)
             problem = build(world, *self._matrix(search.depot_id).tables(work, starts), may_move=True)
-            ground = Ground(problem)
-            known = {task.task for task in problem.tasks}
-            routes = {
-                vehicle: tuple(step for step in route if step in known or not is_task(step)) for vehicle, route in found.routes.items()
-            }
+            routes = consent.not_again(world, problem.current, _known(problem, found.routes))
             for van in world.vans.values():
                 kept = problem.current.get(van.vehicle_id, ())
                 if van.declined_version and set(kept) == set(routes.get(van.vehicle_id, ())):
                     routes[van.vehicle_id] = kept  # its driver said no to another order of these stops
             fresh = repair(replace(problem, current=routes))
-            verdict = judge(ground, fresh)
+            verdict = judge(Ground(problem), fresh)
             why = ""
             if first and verdict.violations:
                 fresh = repair(problem)  # somebody has to go: the first plan is told in any case
             elif not first:
-                gain_cents = judge(ground, repair(problem)).cost_cents - verdict.cost_cents
-                if verdict.violations or gain_cents < ADOPT_CENTS:
+                gain_cents = judge(Ground(problem), repair(problem)).cost_cents - verdict.cost_cents
+                if verdict.violations or gain_cents < least_gain_cents(list(search.kinds)):
                     return
                 why = f"a better order of stops (saves {gain_cents / 100:.2f})"
-            if self._tell(world, problem, fresh, why=why):
+            if self._tell(world, problem, fresh, why=why, turn=turn, searched=search.reasons):
                 return
         log.info("depot %s changes faster than a search can be told; the repaired plan stands", search.depot_id)
 
-    def heard_again(self, world: World) -> list[str]:
+    def heard_again(self, world: World) -> list[Reason]:
         """Vans that came back on line since their depot was planned, while work has no van: one of them may take it.
 
         Once for each return: planning again remembers it, so that nothing oscillates.
@@ -135,24 +186,95 @@ class Planner:
         if all(reason.startswith(WAITS) for reason in world.unassigned.values()):
             return []
         online = _online(world)
-        return [f"{world.vans[van].name} is on line again" for van in sorted(online - self._could_be_told.get(world.depot_id, online))]
+        back = sorted(online - self._could_be_told.get(world.depot_id, online))
+        return [Reason(text=f"{world.vans[van].name} is on line again", kind="online", subject=van) for van in back]
 
     def _search(self, world: World, tables: tuple[Table, Table]) -> Search | None:
         """What a search could look at, from the world as it was read; None where there is nothing to choose."""
         wish = build(world, *tables, may_move=True)
         if not wish.vans or not wish.tasks:
             return None
-        return Search(depot_id=world.depot_id, problem=wish, warm=repair(wish), budget_s=SEARCH_S)
+        return Search(depot_id=world.depot_id, problem=wish, warm=repair(wish), budget_s=SEARCH_S, reasons=world.reasons)
 
-    def _tell(self, world: World, problem: Problem, plan: Plan, *, why: str) -> bool:
+    def _tell(
+        self,
+        world: World,
+        problem: Problem | None,
+        plan: Plan | None,
+        *,
+        turn: Turn,
+        why: str = "",
+        searched: tuple[Reason, ...] = (),
+    ) -> bool:
+        """Issue a plan, or write it down as a proposal, with its story; without one, only take note. False: somebody was quicker."""
         self._could_be_told[world.depot_id] = _online(world)
+        if problem is None or plan is None:
+            return self._commit(world, None, consent.unassigned_while(world), (), turn=turn, told=None)
         told = answer(world, problem, plan, travel_times=self._roads.name, why=why)
-        told = replace(told, drafts=tuple(replace(draft, route_e6=self._road(world, draft)) for draft in told.drafts))
-        if not told.drafts and told.unassigned == world.unassigned and world.planned == world.revision:
+        unassigned = told.unassigned | {task: world.unassigned.get(task, consent.waits_for(world)) for task in turn.without}
+        drafts = told.drafts
+        if turn.how == "tell":
+            drafts = tuple(replace(draft, route_e6=self._road(world, draft)) for draft in drafts)
+        if not drafts and unassigned == world.unassigned and world.planned == world.revision:
             return True
+        reasons = consent.distinct((*world.reasons, *searched))
+        because = "; ".join(filter(None, (why, *(reason.text for reason in reasons[-KEPT_REASONS:]))))
+        changed = {draft.vehicle_id for draft in drafts}
+        before = {van.vehicle_id: remaining_now(world, van) for van in world.vans.values()}
+        diff = tell(
+            world,
+            problem,
+            before=judge(Ground(problem), Plan(routes=problem.current, unassigned={})),
+            after=told.verdict,
+            routes_before=before,
+            unassigned=unassigned,
+            because=because,
+            news={reason.subject: reason.text for reason in reasons if reason.subject in world.orders},
+            altered=frozenset().union(*(altered(world, draft) for draft in drafts)),
+        )
+        story = Story(
+            reasons=reasons,
+            diff=diff,
+            before={vehicle: before[vehicle] for vehicle in changed},
+            after={vehicle: tuple(plan.routes.get(vehicle, ())) for vehicle in {*changed, *_moved_to(plan, before)}},
+        )
+        return self._commit(world, story, unassigned, drafts, turn=turn, told=told)
+
+    def _commit(
+        self, world: World, story: Story | None, unassigned: dict[str, str], drafts: tuple[Draft, ...], *, turn: Turn, told: Answer | None
+    ) -> bool:
+        asks = turn.how == "ask"
+        if asks and told is not None:
+            unassigned = consent.unassigned_while(world)
         try:
             with self._db.transaction() as cur:
-                plans = issue(cur, world, told.drafts, told.unassigned, signer=self._signer, clock=self._clock)
+                plans = issue(cur, world, () if asks else drafts, unassigned, signer=self._signer, clock=self._clock)
+                if story is not None and drafts:
+                    proposal_store.add(
+                        cur,
+                        fleet=world.fleet_id,
+                        depot=world.depot_id,
+                        at=world.now,
+                        state="waiting" if asks else "adopted",
+                        reasons=story.reasons,
+                        diff=story.diff.plain(),
+                        before=story.before,
+                        after=story.after,
+                        versions={plan.vehicle: plan.version for plan in plans},
+                        actor=None,
+                    )
+                elif asks and world.waiting is not None:
+                    proposal_store.supersede(cur, world.fleet_id, world.depot_id, world.now, "nothing is left to change")
+                for reason in turn.later:
+                    bump(
+                        cur,
+                        world.depot_id,
+                        reason.text,
+                        reason.priority,
+                        clock=self._clock,
+                        kind=reason.kind,
+                        subject=reason.subject,
+                    )
         except Stale:
             return False
         if plans:
@@ -195,6 +317,23 @@ def _straight(a: tuple[int, int], b: tuple[int, int], c: tuple[int, int]) -> boo
     """Whether b lies within about a metre of the way from a to c."""
     (x, y), (u, v) = (c[0] - a[0], c[1] - a[1]), (b[0] - a[0], b[1] - a[1])
     return abs(x * v - y * u) <= STRAIGHT_E6 * (x * x + y * y) ** 0.5 and 0 <= x * u + y * v <= x * x + y * y
+
+
+def _known(problem: Problem, routes: Mapping[str, Sequence[str]]) -> dict[str, tuple[str, ...]]:
+    """Routes without the work that is gone."""
+    known = {task.task for task in problem.tasks}
+    return {vehicle: tuple(step for step in route if step in known or not is_task(step)) for vehicle, route in routes.items()}
+
+
+def remaining_now(world: World, van: VanFacts) -> tuple[str, ...]:
+    """What a van had left, cancelled work included: it was in the plan that people saw."""
+    return tuple(stop.stop for stop in van.newest.stops if stop.stop not in world.done) if van.newest else ()
+
+
+def _moved_to(plan: Plan, before: Mapping[str, Sequence[str]]) -> set[str]:
+    """Vans that shall have work that another van has: their plans come after its receipt."""
+    where = {step: vehicle for vehicle, route in before.items() for step in route}
+    return {vehicle for vehicle, route in plan.routes.items() for step in route if where.get(step, vehicle) != vehicle}
 
 
 def _online(world: World) -> frozenset[str]:

@@ -8,10 +8,9 @@ from typing import Any
 import psycopg
 
 from roundsman_hub.clock import Clock
+from roundsman_hub.replan.reasons import URGENT_PRIORITY as URGENT_PRIORITY, Kind
 from roundsman_hub.store.rows import notify
 
-URGENT_PRIORITY = 8
-"""From here up a change is planned at once, without waiting for more changes to come along."""
 KEPT_REASONS = 20
 """Reasons told in the next plan; more would not be read."""
 
@@ -24,7 +23,16 @@ _BUMP = """
 """
 
 
-def bump(cur: psycopg.Cursor[Any], depot_id: str, reason: str, priority: int = 0, *, clock: Clock | None = None) -> int:
+def bump(
+    cur: psycopg.Cursor[Any],
+    depot_id: str,
+    reason: str,
+    priority: int = 0,
+    *,
+    clock: Clock | None = None,
+    kind: Kind = "fleet",
+    subject: str = "",
+) -> int:
     """Say that a depot's work changed, in the transaction of the change itself.
 
     Parameters
@@ -39,19 +47,25 @@ def bump(cur: psycopg.Cursor[Any], depot_id: str, reason: str, priority: int = 0
         0 to 9; from `URGENT_PRIORITY` up the planner starts at once.
     clock : Clock, optional
         Business time of the change.
+    kind : Kind
+        Its row of the table of reasons.
+    subject : str
+        Order, vehicle or proposal that it is about.
 
     Returns
     -------
     int
         The depot's new revision; 0 if there is no such depot.
     """
+    if kind == "ordered" and priority >= URGENT_PRIORITY:
+        kind = "urgent"
     row = cur.execute(
         _BUMP,
         {
             "depot": depot_id,
             "at": (clock or Clock()).now(),
             "kept": KEPT_REASONS,
-            "reason": json.dumps({"reason": reason, "priority": priority}),
+            "reason": json.dumps({"reason": reason, "priority": priority, "kind": kind, "subject": subject}),
         },
     ).fetchone()
     if row is None:

@@ -16,7 +16,10 @@ from roundsman_hub.planning.problem import Plan
 from roundsman_hub.planning.solve import decide
 from roundsman_hub.replan.decide import unsettled
 from roundsman_hub.replan.planner import Planner, Search
-from roundsman_hub.replan.revision import URGENT_PRIORITY, bump
+from roundsman_hub.replan.reasons import URGENT_PRIORITY, trigger_of
+from roundsman_hub.replan.revision import bump
+from roundsman_hub.replan.world import Reason, World
+from roundsman_hub.store import proposal_store
 from roundsman_hub.store.db import Database, Notice, is_away, listen, notices
 from roundsman_hub.store.rows import rows
 from roundsman_hub.telemetry.figures import FIGURES
@@ -31,6 +34,8 @@ LOOKS_EVERY_S: Final = 0.5
 """How often the vans' facts are compared with their plans, while they change."""
 LOOKS_ANYWAY_S: Final = 10.0
 AGAIN_AFTER_S: Final = 1.0
+MOST_NEWS: Final = 3
+"""A storm of news is one revision more: so many of them are named."""
 FACTS: Final = frozenset({"order", "plan", "log", "vehicle"})
 """Topics after which a plan may no longer fit what the vans did."""
 
@@ -214,10 +219,31 @@ class PlanWorker:
             world = self._planner.look(depot_id)
             if world is None or world.revision != world.planned:
                 continue
-            if reasons := [*unsettled(world), *self._planner.heard_again(world)]:
-                with self._db.transaction() as cur:
-                    for reason in reasons[:3]:
-                        bump(cur, depot_id, reason, clock=self._clock)
+            self.answer_news(world, [*unsettled(world), *self._planner.heard_again(world)])
+
+    def answer_news(self, world: World, reasons: Sequence[Reason]) -> int:
+        """Raise a depot's revision for what is news among these reasons; how many are. What was answered before is none."""
+        told = 0
+        with self._db.transaction() as cur:
+            for reason in reasons:
+                if told == MOST_NEWS:
+                    break
+                if reason.level is None and world.mode != "automatic" and _proposed(world, reason):
+                    continue
+                if reason.level is not None and not proposal_store.claim(
+                    cur,
+                    fleet=world.fleet_id,
+                    depot=world.depot_id,
+                    kind=reason.kind,
+                    subject=reason.subject,
+                    level=reason.level,
+                    step=trigger_of(reason.kind).level,
+                    at=self._clock.now(),
+                ):
+                    continue
+                bump(cur, world.depot_id, reason.text, reason.priority, clock=self._clock, kind=reason.kind, subject=reason.subject)
+                told += 1
+        return told
 
     # ── searching ───────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -230,3 +256,11 @@ class PlanWorker:
             with self._changed:
                 self._found.append((search, decision.plan))
                 self._changed.notify_all()
+
+
+def _proposed(world: World, reason: Reason) -> bool:
+    """Whether a dispatcher was asked about this already, or planning is off: then it is no news, however long they take."""
+    if not trigger_of(reason.kind).choice:
+        return False
+    asked = (*world.refused, *([world.waiting] if world.waiting else []))
+    return world.mode == "off" or any(f"{reason.kind}:{reason.subject}:{reason.text}" in said.kinds for said in asked)

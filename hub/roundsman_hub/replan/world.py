@@ -9,6 +9,7 @@ from typing import Literal
 from roundsman_core.geo import LatLon
 from roundsman_hub.domain.terms import DepotTerms, DriverTerms, FleetPlanning, OrderNeeds, VehicleTerms
 from roundsman_hub.replan.holds import IssuedTasks
+from roundsman_hub.replan.reasons import Kind
 from roundsman_wire.messages import Break, Parcel, Plan, PlanStop
 
 
@@ -17,7 +18,32 @@ class Reason:
     """Why the depot's revision rose."""
 
     text: str
-    priority: int
+    priority: int = 0
+    kind: Kind = "fleet"
+    subject: str = ""
+    level: float | None = None
+    """How large it is, where it may grow: counted once, and again when it grew by its threshold. None: it ends with the planning."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hand:
+    """What a dispatcher decided about an order: only this van, not these; `before`: stops that stand before it, if it has a position."""
+
+    vehicle_id: str | None
+    position: int | None
+    before: tuple[str, ...]
+    forbid: frozenset[str]
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Said:
+    """A proposal, as later plans have to know it. `after`: routes of the vans that it changes; `before`: their routes without it."""
+
+    proposal_id: str
+    before: dict[str, tuple[str, ...]]
+    after: dict[str, tuple[str, ...]]
+    kinds: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,6 +133,12 @@ class VanFacts:
     breaks_taken: int = 0
     carried_weight_g: int = 0
     carried_volume_ml: int = 0
+    locked: bool = False
+    """A dispatcher locked its route: nothing enters, leaves or moves."""
+    out: str = ""
+    """Why it is out of the day ("broken down", "its driver is sick"); empty: it is not."""
+    alerts: tuple[tuple[str, str], ...] = ()
+    """(kind, name) of what somebody should look at, and lasts."""
 
     @property
     def declined(self) -> bool:
@@ -147,6 +179,19 @@ class World:
     planning: FleetPlanning = field(default_factory=FleetPlanning)
     depots: dict[str, OtherDepot] = field(default_factory=dict)
     """This depot and the fleet's others, where any of its vehicles or orders has to do with them."""
+
+    mode: Literal["automatic", "ask", "off"] = "automatic"
+    hands: dict[str, Hand] = field(default_factory=dict)
+    handed: dict[str, str] = field(default_factory=dict)
+    """Goods that a recorded hand-over gave to another van, by order."""
+    refused: tuple[Said, ...] = ()
+    """Proposals that a dispatcher rejected or took back lately: not made again by themselves."""
+    named: dict[str, Said] = field(default_factory=dict)
+    """Proposals that the reasons are about."""
+    waiting: Said | None = None
+    """The proposal that waits for a dispatcher."""
+    failed: tuple[tuple[str, str, str], ...] = ()
+    """(order, its name, action) of stops that failed in this shift, oldest first."""
 
     @property
     def in_force(self) -> dict[str, int]:

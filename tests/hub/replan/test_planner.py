@@ -144,7 +144,7 @@ def test_a_task_moves_in_two_steps(yard: Yard) -> None:
     assert yard.route(other) == [], "still without a receipt"
     yard.receipt(holder)
     world = yard.planner.look(yard.depot)
-    assert unsettled(world) == ["Parcel is free to be planned"]
+    assert [r.text for r in unsettled(world)] == ["Parcel is free to be planned"]
     yard.bump()
     yard.plan()
     assert yard.route(other) == [task]
@@ -191,7 +191,7 @@ def test_a_refused_plan_is_told_again(yard: Yard) -> None:
     yard.plan()
     before = yard.newest(van)
     yard.receipt(van, "refused")
-    assert unsettled(yard.planner.look(yard.depot)) == ["Van refused its plan"]
+    assert [r.text for r in unsettled(yard.planner.look(yard.depot))] == ["Van refused its plan"]
     yard.bump()
     yard.plan()
     after = yard.newest(van)
@@ -227,7 +227,7 @@ def test_an_undone_stop_is_planned_again(yard: Yard) -> None:
     assert task not in yard.route(van)
     with yard.db.transaction() as cur:
         cur.execute("DELETE FROM order_states WHERE order_id = %s", (task,))
-    assert unsettled(yard.planner.look(yard.depot)) == ["Ann has to be planned again"]
+    assert [r.text for r in unsettled(yard.planner.look(yard.depot))] == ["Ann has to be planned again"]
     yard.bump()
     yard.plan()
     assert task in yard.route(van)
@@ -285,7 +285,7 @@ def test_a_declined_order_is_told_as_it_is_driven_and_not_offered_again(yard: Ya
     assert [stop.stop for stop in offered.stops] == driven
     assert offered.may_decline is True
     yard.receipt(van, "declined")
-    assert unsettled(yard.planner.look(yard.depot)) == ["the driver of Van declined its plan"]
+    assert [r.text for r in unsettled(yard.planner.look(yard.depot))] == ["the driver of Van declined its plan"]
     yard.bump()
     search = yard.planner.plan(yard.depot)
     kept = yard.newest(van)
