@@ -16,6 +16,7 @@ from starlette.middleware.gzip import GZipMiddleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from roundsman_hub.api import (
+    afterlife_doors,
     asking,
     customer,
     devices,
@@ -191,6 +192,7 @@ def create_app(settings: Settings, db: Database, clock: Clock, geocoder: Geocode
         fleet,
         devices,
         orders,
+        afterlife_doors,
         proofs,
         live_doors,
         talk,

@@ -10,6 +10,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request, Response
 
 from roundsman_core.geo import LatLon
+from roundsman_hub import afterlife
 from roundsman_hub.api import models as m, orders_csv
 from roundsman_hub.api.desk import AtDesk, Desk, OrdersReader, OrdersWriter, PlacesWriter
 from roundsman_hub.api.fleet import Limit
@@ -149,6 +150,7 @@ def cancel_order(order: str, request: Request, desk: AtDesk, once: OnlyOnce, cal
     def work(cur: Cursor) -> m.Order:
         before = _open(cur, order, cancelled_is_fine=True)
         if before["state"] != "cancelled":
+            afterlife.call_off(cur, caller.fleet, order, actor=caller.key_id, clock=desk.clock)
             store.change(cur, caller.fleet, order, {"cancelled_at": desk.clock.now()})
             _note(cur, desk, caller, "order.cancelled", order, {})
             what = f"{before['kind']} {before['reference'] or before['name'] or order} cancelled"

@@ -246,6 +246,8 @@ class FleetPlanning:
     """Price of each hour that a driver works more than the average of those who work."""
     churn_cents: Cents = 150
     """Price of each of a driver's next three stops that moves."""
+    most_attempts: Annotated[int, Ge(1), Le(20)] = 3
+    """Tries at a customer's door, the first among them; then the goods go to the depot, a neighbour, a locker or their sender."""
     floor_s: Seconds = 0
     """What each floor adds to a stop's service."""
     parcel_s: Seconds = 0

@@ -45,16 +45,18 @@ _VEHICLES: LiteralString = """
     FROM vehicles v
     LEFT JOIN drivers r USING (driver_id)
     LEFT JOIN LATERAL (
-        SELECT coalesce(sum(o.parcels), 0)::bigint AS carried,
-               coalesce(sum((o.needs ->> 'weight_g')::bigint), 0)::bigint AS carried_weight_g,
-               coalesce(sum((o.needs ->> 'volume_ml')::bigint), 0)::bigint AS carried_volume_ml
-        FROM order_states c JOIN orders o USING (order_id)
-        WHERE c.vehicle_id = v.vehicle_id AND c.at >= v.shift_start - %(before)s
-          AND ((o.kind = 'pickup' AND c.state = 'delivered' AND NOT EXISTS (
-                    -- a shipment's goods are its delivery's, until that is cancelled
+        SELECT coalesce(sum(g.parcels), 0)::bigint AS carried,
+               coalesce(sum((g.needs ->> 'weight_g')::bigint), 0)::bigint AS carried_weight_g,
+               coalesce(sum((g.needs ->> 'volume_ml')::bigint), 0)::bigint AS carried_volume_ml
+        FROM (
+            SELECT o.parcels, o.needs FROM order_states c JOIN orders o USING (order_id)
+            WHERE c.vehicle_id = v.vehicle_id AND c.at >= v.shift_start - %(before)s AND o.kind = 'pickup' AND c.state = 'delivered'
+              AND NOT EXISTS (   -- a shipment's goods are its delivery's, until that is cancelled
                     SELECT FROM orders e WHERE e.fleet_id = o.fleet_id AND e.kind = 'delivery' AND e.cancelled_at IS NULL
-                                           AND e.needs ->> 'shipment' = o.needs ->> 'shipment'))
-               OR (o.kind = 'delivery' AND c.state = 'failed'))) a ON true
+                                           AND e.needs ->> 'shipment' = o.needs ->> 'shipment')
+            UNION ALL
+            SELECT g.parcels, g.needs FROM goods_aboard g WHERE g.vehicle_id = v.vehicle_id
+        ) g) a ON true
     LEFT JOIN vehicle_now n USING (vehicle_id)
     LEFT JOIN LATERAL (SELECT session, through_seq FROM log.sessions l LEFT JOIN derive_state t USING (session_no)
                        WHERE l.vehicle_id = v.vehicle_id ORDER BY ordinal DESC, session_no DESC LIMIT 1) s ON true
@@ -65,7 +67,11 @@ _ORDERS: LiteralString = """
     SELECT o.*, s.state, s.vehicle_id AS state_vehicle, s.at AS state_at, s.arrived_at,
            CASE WHEN o.kind = 'delivery' AND o.needs ? 'shipment' THEN
                 (SELECT c.vehicle_id FROM orders e JOIN order_states c USING (order_id) WHERE e.fleet_id = o.fleet_id AND e.kind = 'pickup'
-                   AND e.needs ->> 'shipment' = o.needs ->> 'shipment' AND c.state = 'delivered' LIMIT 1) END AS collected_by
+                   AND e.needs ->> 'shipment' = o.needs ->> 'shipment' AND c.state = 'delivered' LIMIT 1)
+                ELSE (   -- a further attempt by the van that kept the goods on board
+                   SELECT t.vehicle_id FROM order_turns t WHERE t.next_order_id = o.order_id AND t.event IN ('today', 'neighbour', 'locker')
+                   AND NOT EXISTS (SELECT FROM order_turns u WHERE u.root_id = t.root_id AND u.event = 'unloaded' AND u.turn > t.turn)
+                ) END AS collected_by
     FROM orders o LEFT JOIN order_states s USING (order_id)
     WHERE o.depot_id = %s AND o.lat_e6 IS NOT NULL AND o.placed IN ('given', 'geocoded', 'pinned')
       AND greatest(o.window_end, (SELECT max((w ->> 1)::timestamptz) FROM jsonb_array_elements(o.needs -> 'more_windows') w)) > %s

@@ -74,7 +74,7 @@ class OrderFacts:
     arrived_at: datetime | None
     needs: OrderNeeds = field(default_factory=OrderNeeds)
     collected_by: str | None = None
-    """Of a shipment's delivery: the van that has collected its goods."""
+    """Of a shipment's delivery: the van that has collected its goods; of a further attempt: the van that kept them on board."""
 
     @property
     def done(self) -> bool:

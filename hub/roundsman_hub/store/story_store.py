@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Final, LiteralString
 
+from roundsman_hub.store import afterlife_store
 from roundsman_hub.store.db import Cursor
 from roundsman_hub.store.rows import Row, rows
 
@@ -12,29 +13,29 @@ STORY: Final[LiteralString] = """
     SELECT at, kind, vehicle_id, body FROM (
         SELECT j.at, 1 AS rank, j.seq AS place, j.kind, NULL::text AS vehicle_id,
                jsonb_build_object('actor', j.actor) || CASE WHEN jsonb_typeof(j.body) = 'object' THEN j.body ELSE '{}' END AS body
-        FROM journal j WHERE j.subject = %(order)s
+        FROM journal j WHERE j.subject = ANY(%(orders)s)
         UNION ALL
         SELECT p.issued_at, 2, p.version, 'plan.issued', p.vehicle_id,
                jsonb_build_object('version', p.version, 'position', t.position, 'reason', p.reason)
-        FROM plan_tasks t JOIN plans p USING (vehicle_id, version) WHERE t.order_id = %(order)s
+        FROM plan_tasks t JOIN plans p USING (vehicle_id, version) WHERE t.order_id = ANY(%(orders)s)
         UNION ALL
         SELECT v.arrived_at, 3, v.visit, 'visit.arrived', v.vehicle_id,
                jsonb_build_object('lat_deg', v.lat_e6 / 1e6, 'lon_deg', v.lon_e6 / 1e6, 'confidence', v.confidence)
-        FROM order_visits v WHERE v.order_id = %(order)s AND v.arrived_at IS NOT NULL
+        FROM order_visits v WHERE v.order_id = ANY(%(orders)s) AND v.arrived_at IS NOT NULL
         UNION ALL
         SELECT v.left_at, 3, v.visit, 'visit.left', v.vehicle_id, '{}'
-        FROM order_visits v WHERE v.order_id = %(order)s AND v.left_at IS NOT NULL
+        FROM order_visits v WHERE v.order_id = ANY(%(orders)s) AND v.left_at IS NOT NULL
         UNION ALL
         SELECT a.at, 4, a.seq, 'driver.' || a.outcome, a.vehicle_id,
                jsonb_build_object('reason', a.reason, 'driver', a.driver_id, 'action', a.action, 'undoes', a.undoes)
-        FROM actions a WHERE a.order_id = %(order)s
+        FROM actions a WHERE a.order_id = ANY(%(orders)s)
         UNION ALL
         SELECT l.from_at, 5, 0, 'alert.' || l.kind, l.vehicle_id, l.detail || jsonb_build_object('to_at', l.to_at)
-        FROM alerts l WHERE l.order_id = %(order)s
+        FROM alerts l WHERE l.order_id = ANY(%(orders)s)
         UNION ALL
         SELECT c.at, 6, c.correction, 'corrected.' || c.noun, c.vehicle_id,
                jsonb_build_object('subject', c.subject, 'event_at', c.event_at, 'was', c.was, 'now', c.now, 'cause', c.cause)
-        FROM corrections c WHERE c.order_id = %(order)s
+        FROM corrections c WHERE c.order_id = ANY(%(orders)s)
     ) AS told ORDER BY at, rank, place, vehicle_id
 """
 CORRECTIONS: Final[LiteralString] = """
@@ -51,8 +52,8 @@ ALERTS: Final[LiteralString] = """
 
 
 def story(cur: Cursor, order: str) -> list[Row]:
-    """Everything that was decided about an order, and everything that happened to it, in event time."""
-    return rows(cur, STORY, {"order": order})
+    """Everything that was decided about an order and its further attempts, and everything that happened to them, in event time."""
+    return rows(cur, STORY, {"orders": [one["order_id"] for one in afterlife_store.family(cur, order)]})
 
 
 def corrections(cur: Cursor, fleet: str, *, since: datetime, until: datetime, vehicle: str | None, after: int, limit: int) -> list[Row]:

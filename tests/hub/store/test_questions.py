@@ -28,7 +28,7 @@ QUESTIONS: dict[str, tuple[str, Mapping[str, Any]]] = {
         question_store.OUTSIDE_PLAN,
         PLACE | {"fleet": FLEET, "longer_s": 900, "now": EIGHT, "vehicle": None, **STRETCH},
     ),
-    "story": (story_store.STORY, {"order": "o_77"}),
+    "story": (story_store.STORY, {"orders": ["o_77"]}),
     "alerts": (
         story_store.ALERTS,
         STRETCH | {"fleet": FLEET, "at": EIGHT, "alert": "", "vehicle": None, "any": True, "kinds": [], "limit": 9},
