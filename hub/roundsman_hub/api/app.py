@@ -34,12 +34,14 @@ from roundsman_hub.api import (
     term_list,
     tracks,
     vehicles_csv,
+    windows,
 )
 from roundsman_hub.api.desk import AtDesk, Desk
 from roundsman_hub.api.problems import ProblemDocument, documented
 from roundsman_hub.domain.roles import PERMISSIONS, ROLES
 from roundsman_hub.live.broadcast import Broadcaster
 from roundsman_hub.live.drawn_plans import DrawnPlans
+from roundsman_hub.offers.depot import Depots
 from roundsman_hub.telemetry.figures import FIGURES
 from roundsman_hub.telemetry.gather import problems_of
 from roundsman_hub.telemetry.vitals import VITALS
@@ -155,6 +157,7 @@ def create_app(settings: Settings, db: Database, clock: Clock, geocoder: Geocode
     app.state.blobs_dir = settings.blobs_dir
     app.state.broadcaster = broadcaster
     app.state.plans = plans
+    app.state.depots = Depots(db, roads, clock)
     FIGURES.source(lambda figures: figures.put("roundsman_sse_listeners", broadcaster.listeners))
     app.state.desk = Desk(db=db, clock=clock, geocoder=geocoder, roads=roads)
     problems.install(app)
@@ -201,6 +204,7 @@ def create_app(settings: Settings, db: Database, clock: Clock, geocoder: Geocode
         numbers,
         keys_doors,
         solving,
+        windows,
         customer,
         pages,
     ):

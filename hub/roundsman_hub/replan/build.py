@@ -11,12 +11,14 @@ import numpy as np
 import numpy.typing as npt
 
 from roundsman_core.geo import LatLon
+from roundsman_hub.clock import to_ms
 from roundsman_hub.planning.problem import Problem, Task, Van
 from roundsman_hub.planning.walk import Ground
 from roundsman_hub.replan import hand
 from roundsman_hub.replan.holds import may_hold
 from roundsman_hub.replan.terms import capacity_of, carried_by, load_of, measured, needs_of, other_places, ruled, service_s, terms_of
 from roundsman_hub.replan.world import OrderFacts, VanFacts, World
+from roundsman_wire.messages import PlanStop
 
 LEFT_OUT_CENTS: Final = 100_000
 """Price of leaving an order out; each step of priority adds as much again."""
@@ -46,6 +48,28 @@ def at_work(van: VanFacts, now: datetime) -> bool:
 def remaining(world: World, van: VanFacts) -> tuple[str, ...]:
     """What is left of the newest plan that was issued to a van."""
     return tuple(stop.stop for stop in van.newest.stops if stop.stop in world.orders) if van.newest else ()
+
+
+def anew(world: World, problem: Problem) -> Problem:
+    """The problem without the places of work that was moved since it was planned (another window, another address): those are sought
+    anew, because where it stands now was chosen for what was true then."""
+
+    def moved(van: VanFacts) -> frozenset[str]:
+        return frozenset(stop.stop for stop in (van.newest.stops if van.newest else ()) if _moved(world.orders.get(stop.stop), stop))
+
+    gone = {van.vehicle_id: moved(van) for van in world.vans.values()}
+    if not any(gone.values()):
+        return problem
+    current = {vehicle: tuple(step for step in route if step not in gone[vehicle]) for vehicle, route in problem.current.items()}
+    return replace(problem, current=current)
+
+
+def _moved(order: OrderFacts | None, stop: PlanStop) -> bool:
+    if order is None:
+        return False
+    windows = {(to_ms(opens), to_ms(closes)) for opens, closes in ((order.window_start, order.window_end), *order.needs.more_windows)}
+    told = (stop.window_start_utc_ms, stop.window_end_utc_ms)
+    return (order.position.lat_e6, order.position.lon_e6) != (stop.lat_e6, stop.lon_e6) or told not in windows
 
 
 def on_board(world: World) -> dict[str, str]:

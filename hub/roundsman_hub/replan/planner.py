@@ -17,7 +17,7 @@ from roundsman_hub.planning.insertion import repair
 from roundsman_hub.planning.problem import Plan, Problem, is_task
 from roundsman_hub.planning.walk import Ground
 from roundsman_hub.replan import consent
-from roundsman_hub.replan.build import WAITS, build, places
+from roundsman_hub.replan.build import WAITS, anew, build, places
 from roundsman_hub.replan.consent import Turn
 from roundsman_hub.replan.decide import Answer, altered, answer
 from roundsman_hub.replan.load import load_world
@@ -124,7 +124,7 @@ class Planner:
             low, high = FIRST_SEARCH_S
             return True, replace(search, budget_s=min(max(low, FIRST_SEARCH_S_PER_ORDER * len(search.problem.tasks)), high))
         mended = build(world, *tables, may_move=False, without=turn.without)
-        if not self._tell(world, mended, repair(mended), turn=turn):
+        if not self._tell(world, mended, _mended(world, mended), turn=turn):
             return False, None
         return True, self._search(world, tables) if turn.whole else None
 
@@ -297,6 +297,14 @@ class Planner:
 
     def _matrix(self, depot_id: str) -> MatrixCache:
         return self._matrices.setdefault(depot_id, MatrixCache(self._roads))
+
+
+def _mended(world: World, problem: Problem) -> Plan:
+    """The plan that stands, mended: what was moved is put where it fits now; where it fits nowhere it stays, late, where it was."""
+    sought = anew(world, problem)
+    plan = repair(sought)
+    planned = {step for route in problem.current.values() for step in route}
+    return repair(problem) if sought is not problem and planned & plan.unassigned.keys() else plan
 
 
 def packed(geometry: Sequence[LatLon]) -> tuple[int, ...]:

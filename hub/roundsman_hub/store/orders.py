@@ -55,6 +55,7 @@ STATES: Final = ("new", "waiting_for_place", "unassigned", "planned", "next", "a
 MAY_CHANGE: Final = frozenset(
     {"name", "phone", "instructions", "window_start", "window_end", "service_s", "parcels", "priority", "cancelled_at"}
     | {"items", "proof", "delivery_code", "contact_free", "needs"}
+    | {"promise_start", "promise_end", "address", "lat_e6", "lon_e6", "placed"}
 )
 
 

@@ -316,3 +316,22 @@ def test_a_plan_carries_what_the_van_needs_alone(yard: Yard) -> None:
     assert "4711" not in msgspec.json.encode(plan).decode().replace(stop.code_sha256, "")
     assert plan.reorder.max_moved > 0
     assert plan.may_decline is False
+
+
+def test_work_whose_window_was_moved_is_sought_a_place_anew(yard: Yard) -> None:
+    """Where it stood was chosen for the window that it had; the driver would wait there, or come too late."""
+    van = yard.van()
+    near, middle, far = (yard.order(m, 0, name=name) for m, name in ((500, "Near"), (1500, "Middle"), (3000, "Far")))
+    yard.plan()
+    yard.receipt(van)
+    first = yard.route(van)[0]
+    now = yard.clock.now()
+    with yard.db.transaction() as cur:
+        cur.execute(
+            "UPDATE orders SET window_start = %s, window_end = %s WHERE order_id = %s",
+            (now.replace(hour=now.hour + 4), now.replace(hour=now.hour + 6), first),
+        )
+    yard.bump("moved")
+    yard.plan()
+    assert set(yard.route(van)) == {near, middle, far}
+    assert yard.route(van)[-1] == first
