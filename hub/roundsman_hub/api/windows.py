@@ -240,5 +240,6 @@ def _ordered(cur: Cursor, desk: Desk, caller: Any, found: Row, accepted: Accept)
         ) from None
     order = accept(cur, desk, caller, new, found["depot_id"], place_of(desk, caller, new))
     store.settle(cur, found["offer_id"], "accepted", desk.clock.now(), order=order)
-    revision.bump(cur, found["depot_id"], f"{new.kind} {new.reference or new.name or order} ordered", new.priority, clock=desk.clock)
+    what = f"{new.kind} {new.reference or new.name or order} ordered"
+    revision.bump(cur, found["depot_id"], what, new.priority, clock=desk.clock, kind="ordered", subject=order)
     return order

@@ -141,7 +141,7 @@ def accept_for(cur: Cursor, fleet: str, found: Row, order: Row, *, actor: str, c
     body = {"offer": found["offer_id"], **{end: at.isoformat() for end, at in window.items()}}
     journal(cur, fleet_id=fleet, at=now, kind="order.window_chosen", subject=order["order_id"], actor=actor, body=body)
     what = f"{order['reference'] or order['name'] or order['order_id']} chose another time"
-    revision.bump(cur, order["depot_id"], what, order["priority"], clock=clock)
+    revision.bump(cur, order["depot_id"], what, order["priority"], clock=clock, kind="changed", subject=order["order_id"])
 
 
 def _again(cur: Cursor, found: Row) -> Row:
