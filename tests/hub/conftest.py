@@ -91,7 +91,7 @@ class Yard:
                 ),
             )
             if bumped:
-                bump(cur, self.depot, f"{name or order} ordered", priority, clock=self.clock)
+                bump(cur, self.depot, f"{name or order} ordered", priority, clock=self.clock, kind="ordered", subject=order)
         return order
 
     def bump(self, reason: str = "looked at again", priority: int = 0) -> None:
@@ -158,7 +158,7 @@ class Yard:
     def cancel(self, order: str) -> None:
         with self.db.transaction() as cur:
             cur.execute("UPDATE orders SET cancelled_at = %s WHERE order_id = %s", (self.clock.now(), order))
-            bump(cur, self.depot, "cancelled", 8, clock=self.clock)
+            bump(cur, self.depot, "cancelled", 8, clock=self.clock, kind="cancelled", subject=order)
 
 
 @pytest.fixture(scope="session")

@@ -6,8 +6,9 @@ from typing import Final, Literal, get_args
 
 Role = Literal["admin", "dispatcher", "shop", "viewer"]
 Permission = Literal[
-    "orders.read", "orders.write", "places.write", "fleet.read", "fleet.write", "live.read", "drivers.write", "metrics.read", "keys.write"
-]
+    "orders.read", "orders.write", "places.write", "fleet.read", "fleet.write", "live.read", "drivers.write", "plans.write",
+    "metrics.read", "keys.write",
+]  # fmt: skip
 
 PERMISSIONS: Final[dict[Permission, str]] = {
     "orders.read": "see orders, their states, arrival times and customers' links",
@@ -17,13 +18,16 @@ PERMISSIONS: Final[dict[Permission, str]] = {
     "fleet.write": "create and change depots, drivers, vehicles and fences",
     "live.read": "see where vans are, their plans and their tracks",
     "drivers.write": "write to drivers, and settle what they report",
+    "plans.write": "decide about plans: move, pin, lock, approve, take back",
     "metrics.read": "see the numbers",
     "keys.write": "make and revoke API keys",
 }
 
 ROLES: Final[dict[Role, frozenset[Permission]]] = {
     "admin": frozenset(get_args(Permission)),
-    "dispatcher": frozenset({"orders.read", "orders.write", "places.write", "fleet.read", "live.read", "drivers.write", "metrics.read"}),
+    "dispatcher": frozenset(
+        {"orders.read", "orders.write", "places.write", "fleet.read", "live.read", "drivers.write", "plans.write", "metrics.read"}
+    ),
     # A shop's till: it hands orders over and asks after them; where drivers are is not its business.
     "shop": frozenset({"orders.read", "orders.write"}),
     "viewer": frozenset({"orders.read", "fleet.read", "live.read", "metrics.read"}),

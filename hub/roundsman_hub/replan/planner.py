@@ -19,7 +19,7 @@ from roundsman_hub.planning.walk import Ground
 from roundsman_hub.replan import consent
 from roundsman_hub.replan.build import WAITS, anew, build, places
 from roundsman_hub.replan.consent import Turn
-from roundsman_hub.replan.decide import Answer, altered, answer
+from roundsman_hub.replan.decide import altered, answer
 from roundsman_hub.replan.load import load_world
 from roundsman_hub.replan.matrix import MatrixCache, Table
 from roundsman_hub.replan.reasons import URGENT_PRIORITY, least_gain_cents
@@ -28,7 +28,8 @@ from roundsman_hub.replan.story import Diff, tell
 from roundsman_hub.replan.world import Draft, Reason, VanFacts, World
 from roundsman_hub.roads import RoadNetwork, RoadsError
 from roundsman_hub.store import proposal_store
-from roundsman_hub.store.db import Database
+from roundsman_hub.store.db import Cursor, Database
+from roundsman_wire.messages import Plan as ToldPlan
 
 log = logging.getLogger(__name__)
 
@@ -145,7 +146,8 @@ class Planner:
         plan = repair(replace(problem, current=routes))
         if judge(Ground(problem), plan).violations:
             plan = repair(problem)
-        return self._tell(world, problem, plan, turn=turn)
+        approved = next((reason.subject for reason in reasons if reason.kind == "approved"), None)
+        return self._tell(world, problem, plan, turn=turn, approved=approved)
 
     def adopt(self, search: Search, found: Plan) -> None:
         """Use what a search found, if it still is worth it in the world as it is by now, and nobody has to be asked first."""
@@ -205,11 +207,12 @@ class Planner:
         turn: Turn,
         why: str = "",
         searched: tuple[Reason, ...] = (),
+        approved: str | None = None,
     ) -> bool:
         """Issue a plan, or write it down as a proposal, with its story; without one, only take note. False: somebody was quicker."""
         self._could_be_told[world.depot_id] = _online(world)
         if problem is None or plan is None:
-            return self._commit(world, None, consent.unassigned_while(world), (), turn=turn, told=None)
+            return self._commit(world, None, consent.unassigned_while(world), (), turn=turn)
         told = answer(world, problem, plan, travel_times=self._roads.name, why=why)
         unassigned = told.unassigned | {task: world.unassigned.get(task, consent.waits_for(world)) for task in turn.without}
         drafts = told.drafts
@@ -238,33 +241,25 @@ class Planner:
             before={vehicle: before[vehicle] for vehicle in changed},
             after={vehicle: tuple(plan.routes.get(vehicle, ())) for vehicle in {*changed, *_moved_to(plan, before)}},
         )
-        return self._commit(world, story, unassigned, drafts, turn=turn, told=told)
+        if turn.how == "ask":
+            unassigned = consent.unassigned_while(world)
+        return self._commit(world, story, unassigned, drafts, turn=turn, approved=approved)
 
     def _commit(
-        self, world: World, story: Story | None, unassigned: dict[str, str], drafts: tuple[Draft, ...], *, turn: Turn, told: Answer | None
+        self,
+        world: World,
+        story: Story | None,
+        unassigned: dict[str, str],
+        drafts: tuple[Draft, ...],
+        *,
+        turn: Turn,
+        approved: str | None = None,
     ) -> bool:
         asks = turn.how == "ask"
-        if asks and told is not None:
-            unassigned = consent.unassigned_while(world)
         try:
             with self._db.transaction() as cur:
                 plans = issue(cur, world, () if asks else drafts, unassigned, signer=self._signer, clock=self._clock)
-                if story is not None and drafts:
-                    proposal_store.add(
-                        cur,
-                        fleet=world.fleet_id,
-                        depot=world.depot_id,
-                        at=world.now,
-                        state="waiting" if asks else "adopted",
-                        reasons=story.reasons,
-                        diff=story.diff.plain(),
-                        before=story.before,
-                        after=story.after,
-                        versions={plan.vehicle: plan.version for plan in plans},
-                        actor=None,
-                    )
-                elif asks and world.waiting is not None:
-                    proposal_store.supersede(cur, world.fleet_id, world.depot_id, world.now, "nothing is left to change")
+                self._write(cur, world, story if drafts else None, plans, asks=asks, approved=approved)
                 for reason in turn.later:
                     bump(
                         cur,
@@ -280,6 +275,32 @@ class Planner:
         if plans:
             self._issued()
         return True
+
+    def _write(
+        self, cur: Cursor, world: World, story: Story | None, plans: Sequence[ToldPlan], *, asks: bool, approved: str | None
+    ) -> None:
+        """Keep a change with its story: as a proposal of its own, or as what became of the one that was approved."""
+        versions = {plan.vehicle: plan.version for plan in plans}
+        if approved is not None:
+            diff = None if story is None else story.diff.plain()
+            before, after = ({}, {}) if story is None else (story.before, story.after)
+            proposal_store.applied(cur, approved, diff=diff, before=before, after=after, versions=versions)
+        elif story is not None:
+            proposal_store.add(
+                cur,
+                fleet=world.fleet_id,
+                depot=world.depot_id,
+                at=world.now,
+                state="waiting" if asks else "adopted",
+                reasons=story.reasons,
+                diff=story.diff.plain(),
+                before=story.before,
+                after=story.after,
+                versions=versions,
+                actor=None,
+            )
+        elif asks and world.waiting is not None:
+            proposal_store.supersede(cur, world.fleet_id, world.depot_id, world.now, "nothing is left to change")
 
     def _road(self, world: World, draft: Draft) -> tuple[int, ...]:
         """The road of a draft, as a plan carries it; nothing where there is no road network to ask."""

@@ -97,9 +97,8 @@ def supersede(cur: Cursor, fleet: str, depot: str, at: datetime, note: str) -> N
         notify(cur, "proposal", fleet, depot)
 
 
-def decide(cur: Cursor, proposal: str, *, state: str, actor: str, at: datetime, note: str = "") -> Row | None:
-    """A dispatcher's word on a proposal that waits (or, to take it back, was adopted); None: it is in no such state any more."""
-    was = "adopted" if state == "rejected" and note else "waiting"
+def decide(cur: Cursor, proposal: str, *, was: str, state: str, actor: str, at: datetime, note: str = "") -> Row | None:
+    """A dispatcher's word on a proposal; None: it is not in the state `was` any more."""
     found = row(
         cur,
         "UPDATE proposals SET state = %s, actor = %s, decided_at = %s, note = %s WHERE proposal_id = %s AND state = %s RETURNING *",
@@ -108,6 +107,19 @@ def decide(cur: Cursor, proposal: str, *, state: str, actor: str, at: datetime, 
     if found is not None:
         notify(cur, "proposal", found["fleet_id"], found["depot_id"])
     return found
+
+
+def applied(
+    cur: Cursor, proposal: str, *, diff: Mapping[str, Any] | None, before: Routes, after: Routes, versions: Mapping[str, int]
+) -> None:
+    """What became of an approved proposal, in the world as it was by then; without a diff nothing was left to change."""
+    if diff is None:
+        cur.execute("UPDATE proposals SET note = 'nothing was left to change' WHERE proposal_id = %s", (proposal,))
+    else:
+        cur.execute(
+            "UPDATE proposals SET diff = %s, before = %s, after = %s, versions = versions || %s WHERE proposal_id = %s",
+            (Jsonb(diff), Jsonb(_lists(before)), Jsonb(_lists(after)), Jsonb(dict(versions)), proposal),
+        )
 
 
 def one(cur: Cursor, proposal: str) -> Row | None:

@@ -1,0 +1,120 @@
+"""What a dispatcher's move would do, before it is done: the same problem, the same judge, nobody told. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import msgspec
+
+from roundsman_hub.planning.candidates import Broken, Candidate, candidate_at, candidates
+from roundsman_hub.planning.evaluate import judge
+from roundsman_hub.planning.insertion import repair
+from roundsman_hub.planning.problem import Plan, Problem, Verdict, is_task
+from roundsman_hub.planning.walk import Ground
+from roundsman_hub.replan.build import frozen, on_board
+from roundsman_hub.replan.holds import may_hold
+from roundsman_hub.replan.world import World
+
+Build = Callable[[World], Problem]
+"""A world's problem, with the roads' times."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Effect:
+    """What a move would come to. `position` counts from 1; `routes` are those that differ from now.
+
+    `reasons` say why it cannot be done (then it is not `feasible`); promises that it would break are no such reason.
+    """
+
+    feasible: bool
+    reasons: tuple[str, ...]
+    position: int | None
+    added_s: int
+    added_m: int
+    cost_cents: int
+    breaks: tuple[Broken, ...]
+    routes: dict[str, tuple[str, ...]]
+
+
+def freed(world: World, order: str) -> World:
+    """The world as if no van had the order in its plan, and nothing had been decided about it."""
+    issued = tuple(replace(plan, tasks=tuple(task for task in plan.tasks if task != order)) for plan in world.issued)
+    vans = {}
+    for vehicle, van in world.vans.items():
+        newest = van.newest
+        if newest is not None and any(stop.stop == order for stop in newest.stops):
+            newest = msgspec.structs.replace(newest, stops=tuple(stop for stop in newest.stops if stop.stop != order))
+        vans[vehicle] = replace(van, newest=newest)
+    unassigned = {task: reason for task, reason in world.unassigned.items() if task != order}
+    hands = {task: hand for task, hand in world.hands.items() if task != order}
+    return replace(world, issued=issued, vans=vans, unassigned=unassigned, hands=hands)
+
+
+def bound(world: World, order: str, vehicle: str | None) -> str:
+    """Why an order cannot come to another van by a new plan; empty: it can."""
+    aboard = on_board(world)
+    holders = may_hold(world.issued, world.in_force)
+    for van in world.vans.values():
+        if van.vehicle_id == vehicle:
+            continue
+        if order in frozen(world, van, aboard, holders):
+            return f"{van.name} stands there, or drives there now"
+    if (at := aboard.get(order)) is not None and at != vehicle:
+        return f"its goods are on board of {world.vans[at].name}: they move only by a hand-over"
+    away = [world.vans[van].name for van in holders.get(order, frozenset()) if van != vehicle and not world.vans[van].online]
+    if away:
+        return f"{' and '.join(sorted(away))} may still have it and cannot be asked: it has no network"
+    if vehicle is not None and world.vans[vehicle].locked and vehicle not in holders.get(order, frozenset()):
+        return f"the route of {world.vans[vehicle].name} is locked"
+    return ""
+
+
+def ranked(world: World, build: Build, order: str) -> tuple[Candidate, ...]:
+    """Every van that could take the order, best first; work in another van's hands is not taken out of them here."""
+    problem = build(freed(world, order))
+    return candidates(problem, repair(problem), order)
+
+
+def effect(world: World, build: Build, order: str, vehicle: str, position: int | None) -> Effect:
+    """What it would mean to give an order to a van, at a position (from 1) or where it costs least."""
+    reasons = [reason] if (reason := bound(world, order, vehicle)) else []
+    problem = build(freed(world, order))
+    if vehicle not in {van.vehicle for van in problem.vans}:
+        return _impossible([*reasons, f"{world.vans[vehicle].name} is not on a shift"])
+    now = build(world)
+    before_plan, plan = repair(now), repair(problem)
+    found = candidate_at(problem, plan, order, vehicle, None if position is None else position - 1)
+    if found.position is None:
+        return _impossible([*reasons, found.reason])
+    routes = {van: tuple(step for step in route if step != order) for van, route in plan.routes.items()} | {vehicle: found.route}
+    before, after = judge(Ground(now), before_plan), judge(Ground(problem), Plan(routes=routes, unassigned=plan.unassigned))
+    reasons += after.violations
+    if not found.feasible and not found.breaks:
+        reasons.append(found.reason)
+    return Effect(
+        feasible=not reasons,
+        reasons=tuple(dict.fromkeys(reasons)),
+        position=found.position + 1,
+        added_s=after.duration_s - before.duration_s,
+        added_m=after.distance_m - before.distance_m,
+        cost_cents=_paid(after) - _paid(before),
+        breaks=_later(before, after),
+        routes={
+            van: tuple(step for step in route if is_task(step)) for van, route in routes.items() if route != before_plan.routes.get(van, ())
+        },
+    )
+
+
+def _impossible(reasons: list[str]) -> Effect:
+    return Effect(feasible=False, reasons=tuple(reasons), position=None, added_s=0, added_m=0, cost_cents=0, breaks=(), routes={})
+
+
+def _paid(verdict: Verdict) -> int:
+    return verdict.cost_cents - verdict.unassigned_cents
+
+
+def _later(before: Verdict, after: Verdict) -> tuple[Broken, ...]:
+    was = {visit.task: max(visit.lateness_s, visit.promise_late_s) for visits in before.routes.values() for visit in visits}
+    now = {visit.task: max(visit.lateness_s, visit.promise_late_s) for visits in after.routes.values() for visit in visits}
+    return tuple(Broken(task=task, by_s=late - was.get(task, 0)) for task, late in now.items() if late > was.get(task, 0))

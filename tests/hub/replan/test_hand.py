@@ -1,0 +1,322 @@
+"""The dispatcher's hand: what is pinned, forbidden, locked or taken back stays so through every later plan; and who is asked first."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from psycopg.types.json import Jsonb
+
+from roundsman_hub.replan.decide import unsettled
+from roundsman_hub.replan.revision import bump
+from roundsman_hub.replan.worker import PlanWorker
+from roundsman_hub.store import hand_store, proposal_store
+from roundsman_hub.store.rows import rows
+
+Yard = Any  # the fixture of conftest.py
+
+
+def assign(yard: Yard, order: str, vehicle: str | None, position: int | None = None, forbid: tuple[str, ...] = ()) -> None:
+    with yard.db.transaction() as cur:
+        before = yard.route(vehicle)[: position - 1] if position else []
+        hand_store.assign(
+            cur, yard.fleet, order, vehicle=vehicle, position=position, before=before, forbid=forbid, actor="k", at=yard.clock.now()
+        )
+        bump(cur, yard.depot, "a dispatcher's word", 8, clock=yard.clock, kind="hand", subject=order)
+
+
+def mode(yard: Yard, word: str) -> None:
+    with yard.db.transaction() as cur:
+        hand_store.set_mode(cur, yard.depot, word)
+
+
+def proposals(yard: Yard, state: str | None = None) -> list[dict[str, Any]]:
+    with yard.db.transaction() as cur:
+        return proposal_store.page(cur, depot=yard.depot, state=state, limit=50)
+
+
+def on_the_road(yard: Yard, *vans: str) -> None:
+    for van in vans:
+        if yard.newest(van):
+            yard.receipt(van)
+        yard.duty(van, "on")
+        yard.at(van, 0, 50)
+
+
+def test_a_pinned_order_goes_to_its_van_and_stays_there(yard: Yard) -> None:
+    """It leaves the one plan first, and enters the other after the receipt; later plans and searches leave it there."""
+    one, two = yard.van("One"), yard.van("Two")
+    orders = [yard.order(800 * n, 0, name=f"Stop {n}") for n in range(1, 4)]
+    yard.plan()
+    holder, other = (one, two) if orders[2] in yard.route(one) else (two, one)
+    yard.receipt(holder)
+    assign(yard, orders[2], other)
+    yard.plan()
+    assert orders[2] not in yard.route(holder)
+    yard.receipt(holder)
+    assert [r.kind for r in unsettled(yard.planner.look(yard.depot))] == ["free"]
+    yard.bump()
+    yard.plan()
+    assert orders[2] in yard.route(other)
+    yard.receipt(other)
+    for _ in range(2):
+        yard.bump()
+        search = yard.planner.plan(yard.depot)
+        yard.planner.adopt(search, type(search.warm)(routes={holder: tuple(orders), other: ()}, unassigned={}))
+        assert orders[2] in yard.route(other), "a search may wish for what it likes"
+
+
+def test_a_pin_waits_for_a_van_that_cannot_be_asked(yard: Yard) -> None:
+    away, here = yard.van("Away"), yard.van("Here")
+    order = yard.order(900, 0)
+    yard.plan()
+    holder, other = (away, here) if yard.route(away) else (here, away)
+    with yard.db.transaction() as cur:
+        cur.execute("UPDATE vehicle_now SET online = false WHERE vehicle_id = %s", (holder,))
+    assign(yard, order, other)
+    yard.plan()
+    assert yard.route(holder) == [order], "nobody can ask it to let go"
+    with yard.db.transaction() as cur:
+        cur.execute("UPDATE vehicle_now SET online = true WHERE vehicle_id = %s", (holder,))
+    yard.bump()
+    yard.plan()
+    yard.receipt(holder)
+    yard.bump()
+    yard.plan()
+    assert (yard.route(holder), yard.route(other)) == ([], [order])
+
+
+def test_a_position_is_kept_while_the_stops_before_it_are_done(yard: Yard) -> None:
+    van = yard.van()
+    for n in range(1, 6):
+        yard.order(900 * n, 0, name=f"Stop {n}")
+    yard.plan()
+    on_the_road(yard, van)
+    yard.at(van, 100, 0)
+    orders = yard.route(van)
+    assign(yard, orders[4], van, position=2)
+    yard.plan()
+    assert yard.route(van) == [orders[0], orders[4], orders[1], orders[2], orders[3]]
+    yard.receipt(van)
+    yard.state(van, orders[0], "delivered")
+    yard.bump()
+    search = yard.planner.plan(yard.depot)
+    yard.planner.adopt(search, type(search.warm)(routes={van: tuple(orders[1:])}, unassigned={}))
+    assert [stop for stop in yard.route(van) if stop != orders[0]] == [orders[4], orders[1], orders[2], orders[3]]
+
+
+def test_a_locked_route_gets_nothing_and_loses_only_what_is_cancelled(yard: Yard) -> None:
+    van = yard.van()
+    orders = [yard.order(900 * n, 0) for n in range(1, 4)]
+    yard.plan()
+    on_the_road(yard, van)
+    route = yard.route(van)
+    with yard.db.transaction() as cur:
+        hand_store.set_vehicle(cur, yard.fleet, van, locked=True, actor="k", at=yard.clock.now())
+    new = yard.order(500, 0, priority=9)
+    search = yard.planner.plan(yard.depot)
+    assert yard.route(van) == route
+    assert new in yard.unassigned()
+    yard.planner.adopt(search, type(search.warm)(routes={van: tuple(reversed(orders))}, unassigned={}))
+    assert yard.route(van) == route
+    yard.cancel(route[2])
+    yard.plan()
+    assert yard.route(van) == route[:2]
+
+
+def test_a_forbidden_van_never_gets_the_order(yard: Yard) -> None:
+    near, far = yard.van("Near"), yard.van("Far")
+    order = yard.order(700, 0, bumped=False)
+    assign(yard, order, None, forbid=(near, far))
+    yard.plan()
+    assert order in yard.unassigned()
+    assign(yard, order, None, forbid=(near,))
+    yard.plan()
+    assert (yard.route(near), yard.route(far)) == ([], [order])
+
+
+def test_every_change_has_a_story_that_a_person_can_read(yard: Yard) -> None:
+    van = yard.van("Blue van")
+    first = yard.order(900, 0, name="Ann")
+    yard.plan()
+    urgent = yard.order(500, 0, priority=9, name="Bo")
+    yard.plan()
+    newest = proposals(yard)[0]
+    assert newest["state"] == "adopted"
+    assert [r["kind"] for r in newest["reasons"]] == ["urgent"] or newest["reasons"][0]["reason"] == "Bo ordered"
+    added = next(c for c in newest["diff"]["changes"] if c["order"] == urgent)
+    assert (added["what"], added["vehicle_before"], added["vehicle_after"]) == ("added", None, van)
+    assert added["arrival_after_utc"] is not None
+    assert "Bo: new for Blue van as stop" in newest["diff"]["text"]
+    assert "Why: Bo ordered." in newest["diff"]["text"]
+    assert newest["diff"]["saves"]["cost_cents"] < 0, "one order more costs something"
+    assert newest["versions"] == {van: yard.newest(van).version}
+    yard.cancel(first)
+    yard.plan()
+    gone = proposals(yard)[0]["diff"]
+    assert [(c["what"], c["order"], c["vehicle_after"]) for c in gone["changes"] if c["order"] == first] == [("removed", first, None)]
+
+
+def test_where_a_dispatcher_is_asked_choices_wait_and_truths_do_not(yard: Yard) -> None:
+    van = yard.van()
+    first, second = yard.order(900, 0, name="Ann"), yard.order(1800, 0, name="Bo")
+    yard.plan()
+    mode(yard, "ask")
+    new = yard.order(500, 0, name="Cy")
+    yard.plan()
+    assert new not in yard.route(van)
+    assert yard.unassigned()[new] == "waits for a dispatcher's approval"
+    (waiting,) = proposals(yard, "waiting")
+    assert [c["order"] for c in waiting["diff"]["changes"] if c["what"] == "added"] == [new]
+    yard.cancel(second)
+    yard.plan()
+    assert yard.route(van) == [first], "a cancelled order leaves the van at once, and nothing else happens"
+    with yard.db.transaction() as cur:
+        kept = proposal_store.waiting(cur, yard.depot)
+    assert kept is None or kept.proposal_id != waiting["proposal_id"]
+    yard.order(700, 0, name="Di")
+    yard.plan()
+    (waiting,) = proposals(yard, "waiting")
+    with yard.db.transaction() as cur:
+        assert proposal_store.decide(cur, waiting["proposal_id"], was="waiting", state="adopted", actor="k", at=yard.clock.now())
+        bump(cur, yard.depot, "approved", 8, clock=yard.clock, kind="approved", subject=waiting["proposal_id"])
+    yard.plan()
+    assert set(yard.route(van)) >= {first, new}
+    assert yard.unassigned() == {}
+    with yard.db.transaction() as cur:
+        told = proposal_store.one(cur, waiting["proposal_id"])
+    assert told is not None
+    assert told["versions"] == {van: yard.newest(van).version}
+
+
+def test_where_planning_is_off_only_a_dispatcher_plans(yard: Yard) -> None:
+    van = yard.van()
+    yard.order(900, 0)
+    yard.plan()
+    mode(yard, "off")
+    new, other = yard.order(500, 0), yard.order(600, 0)
+    yard.plan()
+    assert yard.issued() == 1
+    assert set(yard.unassigned().values()) == {"planning is off: a dispatcher gives it to a van"}
+    assert unsettled(yard.planner.look(yard.depot)) == []
+    assign(yard, new, van)
+    yard.plan()
+    assert new in yard.route(van)
+    assert other not in yard.route(van)
+
+
+def test_what_is_taken_back_does_not_come_back(yard: Yard) -> None:
+    """The order that the last plan gave to a van is forbidden to it, and the search may not find the same change again."""
+    van = yard.van()
+    for n in range(1, 4):
+        yard.order(900 * n, 0)
+    yard.plan()
+    orders = yard.route(van)
+    yard.receipt(van)
+    new = yard.order(500, 0, name="New")
+    yard.plan()
+    assert new in yard.route(van)
+    yard.receipt(van)
+    with yard.db.transaction() as cur:
+        last = proposal_store.last_adopted(cur, yard.depot)
+        assert last is not None
+        proposal_store.decide(cur, last["proposal_id"], was="adopted", state="rejected", actor="k", at=yard.clock.now(), note="taken back")
+        hand_store.assign(cur, yard.fleet, new, vehicle=None, position=None, before=(), forbid=[van], actor="k", at=yard.clock.now())
+        bump(cur, yard.depot, "taken back", 8, clock=yard.clock, kind="undone", subject=last["proposal_id"])
+    yard.plan()
+    assert yard.route(van) == orders
+    yard.receipt(van)
+    yard.bump()
+    search = yard.planner.plan(yard.depot)
+    yard.planner.adopt(search, type(search.warm)(routes={van: (new, *orders)}, unassigned={}))
+    assert yard.route(van) == orders
+    assert new in yard.unassigned()
+
+
+def test_work_of_a_broken_van_goes_to_others_and_goods_on_board_only_by_a_hand_over(yard: Yard) -> None:
+    one, two = yard.van("One"), yard.van("Two")
+    goods = yard.order(900, 0, kind="delivery", name="Parcel")
+    yard.plan()
+    holder, other = (one, two) if yard.route(one) else (two, one)
+    on_the_road(yard, holder, other)
+    pickup = yard.order(950, 0, name="Pickup")
+    yard.plan()
+    assert pickup in yard.route(holder)
+    yard.receipt(holder)
+    with yard.db.transaction() as cur:
+        hand_store.set_vehicle(cur, yard.fleet, holder, out=("broken_down",), actor="k", at=yard.clock.now())
+    assert [r.kind for r in unsettled(yard.planner.look(yard.depot))] == ["breakdown"]
+    yard.bump()
+    yard.plan()
+    assert yard.route(holder) == []
+    yard.receipt(holder)
+    yard.bump()
+    yard.plan()
+    assert yard.route(other) == [pickup]
+    assert goods in yard.unassigned()
+    with yard.db.transaction() as cur:
+        hand_store.hand_over(cur, yard.fleet, [goods], holder, to=other, said="both drivers", actor="k", at=yard.clock.now())
+    yard.bump()
+    yard.plan()
+    assert set(yard.route(other)) == {goods, pickup}
+
+
+def test_work_that_a_silent_van_may_hold_is_free_once_its_plan_has_expired(yard: Yard) -> None:
+    """The van blocks expired stops: from then on nobody else can serve it twice. What is on board stays."""
+    van, other = yard.van("Silent"), yard.van("Other")
+    orders = [yard.order(900 * n, 0, within_h=(0, 20)) for n in range(1, 3)]
+    yard.plan()
+    holder, free = (van, other) if yard.route(van) else (other, van)
+    with yard.db.transaction() as cur:
+        cur.execute("UPDATE vehicle_now SET online = false WHERE vehicle_id = %s", (holder,))
+        hand_store.set_vehicle(cur, yard.fleet, holder, out=("broken_down",), actor="k", at=yard.clock.now())
+    yard.bump()
+    yard.plan()
+    assert yard.route(free) == [], "it may still serve them"
+    with yard.db.transaction() as cur:
+        cur.execute("UPDATE plans SET valid_until = %s - interval '10 min' WHERE vehicle_id = %s", (yard.clock.now(), holder))
+    yard.bump()
+    yard.plan()
+    assert sorted(yard.route(free)) == sorted(orders)
+
+
+def test_news_is_answered_once_and_storms_are_one_revision(yard: Yard) -> None:
+    van = yard.van()
+    orders = [yard.order(900 * n, 0) for n in range(1, 7)]
+    yard.plan()
+    on_the_road(yard, van)
+    for order in orders[:5]:
+        yard.state(van, order, "failed")
+        with yard.db.transaction() as cur:
+            cur.execute("UPDATE order_states SET action = order_id WHERE order_id = %s", (order,))
+    worker = PlanWorker(yard.db, yard.planner, yard.clock, None)
+    told = []
+    for _ in range(4):
+        world = yard.planner.look(yard.depot)
+        told.append(worker.answer_news(world, unsettled(world)))
+    assert told == [3, 2, 0, 0]
+    with yard.db.transaction() as cur:
+        (planning,) = rows(cur, "SELECT reasons FROM planning WHERE depot_id = %s", (yard.depot,))
+    assert {reason["kind"] for reason in planning["reasons"]} == {"failed"}
+
+
+def test_a_driver_who_leaves_out_a_stop_is_news(yard: Yard) -> None:
+    van = yard.van("Van")
+    for n in range(1, 4):
+        yard.order(900 * n, 0, name="Skipped")
+    yard.plan()
+    orders = yard.route(van)
+    on_the_road(yard, van)
+    with yard.db.transaction() as cur:
+        cur.execute("UPDATE vehicle_now SET next_stop = %s WHERE vehicle_id = %s", (orders[1], van))
+    (reason,) = unsettled(yard.planner.look(yard.depot))
+    assert (reason.kind, reason.text) == ("skipped", "Van left out Skipped")
+
+
+def test_a_proposal_is_stored_whole(yard: Yard) -> None:
+    """What the diff says is what `/v1/proposals` reads: no instant or number is lost on the way."""
+    van = yard.van()
+    order = yard.order(900, 0)
+    yard.plan()
+    (first,) = proposals(yard)
+    assert first["after"] == {van: [order]}
+    assert Jsonb(first["diff"]).obj["changes"][0]["position_after"] == 1
