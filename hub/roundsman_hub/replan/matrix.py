@@ -2,30 +2,59 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
 from roundsman_core.geo import LatLon
+from roundsman_hub.planning.problem import Profile
 from roundsman_hub.roads import RoadNetwork
+from roundsman_hub.roads.bands import bands_ahead
+from roundsman_hub.roads.network import Matrix
+from roundsman_hub.roads.profiles import CAR
 
 Table = npt.NDArray[np.int32]
 MAX_PLACES: Final = 3_000
 """Two tables of 36 MB; past that the places of yesterday are forgotten, and those asked for now are fetched anew."""
+HOURS_AHEAD: Final = 36
+"""A plan made in the evening is for the whole of tomorrow."""
+
+
+def _empty() -> Table:
+    return np.zeros((0, 0), np.int32)
+
+
+@dataclass(slots=True)
+class _Kept:
+    """The tables of one kind of vehicle in one band. `whole`: all of it came from the roads themselves."""
+
+    version: str
+    index: dict[LatLon, int] = field(default_factory=dict)
+    durations_s: Table = field(default_factory=_empty)
+    distances_m: Table = field(default_factory=_empty)
+    whole: bool = True
 
 
 class MatrixCache:
-    """Durations and distances between places, by place. Not for several threads at once."""
+    """Durations and distances between places, by place, kind of vehicle and band. Not for several threads at once.
+
+    What is kept is forgotten as soon as the roads' version changes (learned speeds, a closure), and what another network stood in for
+    is not kept at all.
+    """
 
     def __init__(self, roads: RoadNetwork) -> None:
         self._roads = roads
-        self._index: dict[LatLon, int] = {}
-        self._durations_s: Table = np.zeros((0, 0), np.int32)
-        self._distances_m: Table = np.zeros((0, 0), np.int32)
+        self._kept: dict[tuple[str, str], _Kept] = {}
+        self.network = roads.name
+        """Who gave the newest tables: the roads, or what stood in for them."""
+        self.off_road: set[LatLon] = set()
+        """Places that no road is near of: there is no way from or to them."""
 
-    def tables(self, work: Sequence[LatLon], starts: Sequence[LatLon]) -> tuple[Table, Table]:
+    def tables(self, work: Sequence[LatLon], starts: Sequence[LatLon], *, profile: str = CAR, band: str = "") -> tuple[Table, Table]:
         """Tables over work, then starts, as `build` wants them.
 
         Starts are where vans are this minute: their rows are asked for each time, and nobody drives *to* them (-1).
@@ -35,42 +64,78 @@ class MatrixCache:
         tuple of int32 arrays, shape (n, n)
             Seconds and metres from row's place to column's; -1 where there is no way.
         """
-        self._extend(work)
-        index = [self._index[place] for place in work]
+        self.network = self._roads.name
+        kept = self._extended(work, profile, band)
+        index = [kept.index[place] for place in work]
         total = len(work) + len(starts)
         durations_s = np.full((total, total), -1, np.int32)
         distances_m = np.full((total, total), -1, np.int32)
-        durations_s[: len(work), : len(work)] = self._durations_s[np.ix_(index, index)]
-        distances_m[: len(work), : len(work)] = self._distances_m[np.ix_(index, index)]
+        durations_s[: len(work), : len(work)] = kept.durations_s[np.ix_(index, index)]
+        distances_m[: len(work), : len(work)] = kept.distances_m[np.ix_(index, index)]
         if starts:
-            rows = self._roads.matrix(starts, work)
+            rows = self._asked(starts, work, profile, band)
             durations_s[len(work) :, : len(work)] = rows.durations_s
             distances_m[len(work) :, : len(work)] = rows.distances_m
+        if not kept.whole:
+            del self._kept[profile, band]
         return durations_s, distances_m
 
-    def _extend(self, work: Sequence[LatLon]) -> None:
-        new = [place for place in dict.fromkeys(work) if place not in self._index]
+    def profiles(
+        self, work: Sequence[LatLon], starts: Sequence[LatLon], kinds: Iterable[str], now: datetime, timezone: str
+    ) -> Mapping[str, Profile]:
+        """Travel times of other vehicles than cars, and of any whose pace is known by band, as a `Problem` has them.
+
+        Parameters
+        ----------
+        kinds : iterable of str
+            Kinds of vehicle that some van is.
+        """
+        out = {}
+        for kind in sorted(set(kinds)):
+            ahead = bands_ahead(now, timezone, hours=HOURS_AHEAD, known=self._roads.bands(kind))
+            if kind == CAR and len(ahead) == 1 and not ahead[0][1]:
+                continue  # the problem's own tables say all of it
+            tables = {band: self.tables(work, starts, profile=kind, band=band) for band in dict.fromkeys(band for _, band in ahead)}
+            out[kind] = Profile(
+                durations_s=np.stack([tables[band][0] for _, band in ahead]),
+                distances_m=tables[ahead[0][1]][1],
+                band_starts_s=tuple(start for start, _ in ahead),
+            )
+        return out
+
+    def _extended(self, work: Sequence[LatLon], profile: str, band: str) -> _Kept:
+        version = self._roads.version(profile, band)
+        kept = self._kept.get((profile, band))
+        if kept is None or kept.version != version:
+            kept = self._kept[profile, band] = _Kept(version)
+        new = [place for place in dict.fromkeys(work) if place not in kept.index]
         if not new:
-            return
-        if len(self._index) + len(new) > MAX_PLACES:
-            self._forget()
+            return kept
+        if len(kept.index) + len(new) > MAX_PLACES:
+            kept = self._kept[profile, band] = _Kept(version)
             new = list(dict.fromkeys(work))
-        known = list(self._index)
+        known = list(kept.index)
         every = [*known, *new]
         size = len(every)
         durations_s = np.full((size, size), -1, np.int32)
         distances_m = np.full((size, size), -1, np.int32)
-        durations_s[: len(known), : len(known)] = self._durations_s
-        distances_m[: len(known), : len(known)] = self._distances_m
-        rows = self._roads.matrix(new, every)
+        durations_s[: len(known), : len(known)] = kept.durations_s
+        distances_m[: len(known), : len(known)] = kept.distances_m
+        # The first places are asked for as a whole: half the work of rows to all of them.
+        rows = self._asked(new, every if known else None, profile, band)
         durations_s[len(known) :, :], distances_m[len(known) :, :] = rows.durations_s, rows.distances_m
         if known:
-            columns = self._roads.matrix(known, new)
+            columns = self._asked(known, new, profile, band)
             durations_s[: len(known), len(known) :], distances_m[: len(known), len(known) :] = columns.durations_s, columns.distances_m
-        self._index = {place: at for at, place in enumerate(every)}
-        self._durations_s, self._distances_m = durations_s, distances_m
+            kept.whole = kept.whole and columns.network == self._roads.name
+        kept.whole = kept.whole and rows.network == self._roads.name
+        kept.index = {place: at for at, place in enumerate(every)}
+        kept.durations_s, kept.distances_m = durations_s, distances_m
+        return kept
 
-    def _forget(self) -> None:
-        self._index = {}
-        self._durations_s = np.zeros((0, 0), np.int32)
-        self._distances_m = np.zeros((0, 0), np.int32)
+    def _asked(self, places: Sequence[LatLon], targets: Sequence[LatLon] | None, profile: str, band: str) -> Matrix:
+        found = self._roads.matrix(places, targets, profile=profile, band=band)
+        if found.network != self._roads.name:
+            self.network = found.network
+        self.off_road = (self.off_road - {*places, *(targets or ())}) | found.off_road
+        return found

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final, Protocol
 
@@ -17,12 +17,13 @@ PLACEHOLDER: Final = "{profile}"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Address:
-    """A server, whose pace it has, and of which version that is."""
+    """A server, whose pace it has, and of which version that is. `factor`: all its times count so many times."""
 
     url: str
     profile: str = CAR
     band: str = ""
     version: str = ""
+    factor: float = 1.0
 
 
 class Addresses(Protocol):
@@ -92,7 +93,7 @@ class Served:
 
 def write_served(file: Path, addresses: list[Address]) -> None:
     """Tell all roles at once what is in service."""
-    rows = [{"url": one.url, "profile": one.profile, "band": one.band, "version": one.version} for one in addresses]
+    rows = [asdict(one) for one in addresses]
     beside = file.with_suffix(".new")
     beside.write_text(json.dumps(rows, indent=1) + "\n")
     os.replace(beside, file)

@@ -94,12 +94,18 @@ class MatchedLeg:
         last. Empty where nothing is known but the line.
     metres : tuple of float
         Of each segment, how much lies between the two points.
+    seconds : tuple of float
+        How long the network takes each of them to last. Empty where it knows no streets.
+    turns_s : float
+        And what turns and crossings add to that.
     """
 
     first: int
     last: int
     nodes: tuple[int, ...]
     metres: tuple[float, ...]
+    seconds: tuple[float, ...] = ()
+    turns_s: float = 0.0
 
     @property
     def distance_m(self) -> float:

@@ -234,14 +234,13 @@ class OsrmRoads:
 
 
 def _pace(profile: str, at: Address) -> float:
-    """How many times as long as the server says, where another kind of vehicle stands in for this one."""
-    return PROFILES[profile].pace / PROFILES[at.profile].pace
+    """How many times as long as the server says: its own factor, and another kind's pace where it stands in for this one."""
+    return at.factor * PROFILES[profile].pace / PROFILES[at.profile].pace
 
 
 def _paced(durations: Table, profile: str, at: Address) -> Table:
-    if at.profile == profile:
-        return durations
-    return np.where(durations < 0, -1, np.rint(durations * _pace(profile, at))).astype(np.int32)
+    pace = _pace(profile, at)
+    return durations if pace == 1 else np.where(durations < 0, -1, np.rint(durations * pace)).astype(np.int32)
 
 
 def _told(place: LatLon) -> str:

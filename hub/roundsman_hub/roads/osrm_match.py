@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from itertools import pairwise
 from typing import Any, Final
 
-from roundsman_core.geo import LatLon
+from roundsman_core.geo import LatLon, distance_m
 from roundsman_hub.roads.network import MatchedLeg, MatchedStretch, TracePoint
 from roundsman_hub.roads.polyline import decode_polyline, in_url
 from roundsman_hub.roads.trace import chunks
@@ -16,6 +16,10 @@ OVERLAP: Final = 12
 """Points that two chunks share: six either side of the seam decide on the street as surely as the whole trace (150 to 300 m)."""
 LEAST_M, MOST_M = 4.0, 40.0
 """A receiver's own word of its accuracy is kept within these (its 14.6 m was 0.5 m, and 1.7 m was 200 m)."""
+DETOUR: Final = 2.0
+DETOUR_M: Final = 80.0
+"""A way between two neighbouring points that is longer than this was not driven: the street that was is not on the map. Nothing is claimed
+there."""
 
 
 def match_stretch(trace: Sequence[TracePoint], piece: Sequence[int], ask: Ask, *, size: int) -> list[MatchedStretch] | None:
@@ -41,7 +45,7 @@ def match_stretch(trace: Sequence[TracePoint], piece: Sequence[int], ask: Ask, *
             return None
         if answer["code"] != "Ok":
             continue  # no street near: nothing is claimed here
-        legs += _legs(answer, numbers, (piece[chunk.use_from], piece[chunk.use_to]))
+        legs += _legs(trace, answer, numbers, (piece[chunk.use_from], piece[chunk.use_to]))
     out: list[list[tuple[MatchedLeg, tuple[LatLon, ...]]]] = []
     for leg in legs:
         if out and out[-1][-1][0].last == leg[0].first:
@@ -59,11 +63,13 @@ def match_stretch(trace: Sequence[TracePoint], piece: Sequence[int], ask: Ask, *
 def _request(points: Sequence[TracePoint]) -> str:
     times = ";".join(str(int(point.at_s)) for point in points)
     radiuses = ";".join(f"{min(max(point.accuracy_m, LEAST_M), MOST_M):.0f}" for point in points)
-    query = "overview=false&steps=true&geometries=polyline6&annotations=nodes,distance&gaps=ignore&tidy=false"
+    query = "overview=false&steps=true&geometries=polyline6&annotations=nodes,distance,duration&gaps=ignore&tidy=false"
     return f"/match/v1/driving/{in_url([point.position for point in points], 6)}?{query}&timestamps={times}&radiuses={radiuses}"
 
 
-def _legs(answer: dict[str, Any], numbers: Sequence[int], use: tuple[int, int]) -> list[tuple[MatchedLeg, tuple[LatLon, ...]]]:
+def _legs(
+    trace: Sequence[TracePoint], answer: dict[str, Any], numbers: Sequence[int], use: tuple[int, int]
+) -> list[tuple[MatchedLeg, tuple[LatLon, ...]]]:
     """Legs between neighbouring matched points that begin within `use`, each with its line."""
     placed: dict[int, list[tuple[int, int]]] = {}
     for number, point in zip(numbers, answer["tracepoints"], strict=True):
@@ -78,6 +84,14 @@ def _legs(answer: dict[str, Any], numbers: Sequence[int], use: tuple[int, int]) 
             leg = legs[waypoint]
             line = [place for step in leg["steps"] for place in decode_polyline(step["geometry"], 6)]
             told = leg["annotation"]
-            made = MatchedLeg(first=first, last=last, nodes=tuple(told["nodes"]), metres=tuple(map(float, told["distance"])))
-            out.append((made, tuple(line)))
+            made = MatchedLeg(
+                first=first,
+                last=last,
+                nodes=tuple(told["nodes"]),
+                metres=tuple(map(float, told["distance"])),
+                seconds=tuple(map(float, told["duration"])),
+                turns_s=max(0.0, float(leg["duration"]) - sum(told["duration"])),
+            )
+            if made.distance_m <= DETOUR * distance_m(trace[first].position, trace[last].position) + DETOUR_M:
+                out.append((made, tuple(line)))
     return out
