@@ -23,7 +23,7 @@ from roundsman_hub.planning.insertion import repair
 from roundsman_hub.planning.problem import Problem
 from roundsman_hub.planning.soundness import sound
 from roundsman_hub.planning.why import why
-from roundsman_hub.replan.build import build, places
+from roundsman_hub.replan.build import build
 from roundsman_hub.replan.load import load_world
 from roundsman_hub.replan.matrix import MatrixCache
 from roundsman_hub.replan.world import World
@@ -166,8 +166,7 @@ def _world(desk: Desk, fleet: str, depot: str) -> World:
 
 
 def _problem(desk: Desk, world: World) -> Problem:
-    work, starts = places(world)
-    return build(world, *MatrixCache(desk.roads).tables(work, starts), may_move=True)
+    return build(world, *MatrixCache(desk.roads).of(world), may_move=True)
 
 
 def _outlook(found: Answer) -> Outlook:

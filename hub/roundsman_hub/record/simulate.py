@@ -21,7 +21,7 @@ from roundsman_hub.planning.insertion import repair
 from roundsman_hub.planning.problem import Plan as Routes
 from roundsman_hub.planning.solve import decide
 from roundsman_hub.record.observed import Day, Order, Shift
-from roundsman_hub.replan.build import build, places
+from roundsman_hub.replan.build import build
 from roundsman_hub.replan.matrix import MatrixCache
 from roundsman_hub.replan.world import VanFacts, World
 from roundsman_hub.roads.network import RoadNetwork
@@ -221,7 +221,7 @@ class Simulation:
         world = self._world(now)
         if not world.orders:
             return
-        tables = self._matrix.tables(*places(world))
+        tables = self._matrix.of(world)
         held = build(world, *tables, may_move=False)
         chosen: Routes = repair(held)
         if self._policy == "search":

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from datetime import datetime
+from types import MappingProxyType
 from typing import Final
 
 import numpy as np
@@ -12,7 +13,7 @@ import numpy.typing as npt
 
 from roundsman_core.geo import LatLon
 from roundsman_hub.clock import to_ms
-from roundsman_hub.planning.problem import Problem, Task, Van
+from roundsman_hub.planning.problem import Problem, Profile, Task, Van
 from roundsman_hub.planning.walk import Ground
 from roundsman_hub.replan import hand
 from roundsman_hub.replan.holds import may_hold
@@ -118,7 +119,15 @@ def held_back(world: World, named: frozenset[str]) -> frozenset[str]:
     return frozenset(world.orders) - planned - named
 
 
-def build(world: World, durations_s: Table, distances_m: Table, *, may_move: bool, without: frozenset[str] = frozenset()) -> Problem:
+def build(
+    world: World,
+    durations_s: Table,
+    distances_m: Table,
+    roads: Mapping[str, Profile] = MappingProxyType({}),
+    *,
+    may_move: bool,
+    without: frozenset[str] = frozenset(),
+) -> Problem:
     """The problem of a depot's remaining work.
 
     Parameters
@@ -127,6 +136,8 @@ def build(world: World, durations_s: Table, distances_m: Table, *, may_move: boo
         What is known now.
     durations_s, distances_m : int32 arrays, shape (n, n)
         Between `places(world)`: first work, then starts.
+    roads : by kind of vehicle
+        Travel times of those that do not drive like a car, and of all whose pace is known by the hour.
     may_move : bool
         Whether a task in one van's plan may be wished into another's. It moves in two steps then (see `holds`), so a
         wish is only allowed where the van can answer: never for one that is offline. False: each stays where it is held,
@@ -184,13 +195,13 @@ def build(world: World, durations_s: Table, distances_m: Table, *, may_move: boo
     problem = Problem(
         origin_utc_s=origin_utc_s,
         tasks=tuple(tasks),
-        vans=tuple(_van(van, world, start_place.get(van.vehicle_id, 0), cold[van.vehicle_id], anyone_hears) for van in vans),
+        vans=tuple(_van(van, world, start_place.get(van.vehicle_id, 0), cold[van.vehicle_id], anyone_hears, roads) for van in vans),
         durations_s=durations_s,
         distances_m=distances_m,
         current={van.vehicle_id: tuple(task for task in remaining(world, van) if task in known) for van in vans},
         timezone=world.timezone,
     )
-    return _let_finish(ruled(problem, world), out={van.vehicle_id for van in vans if van.left_with is not None})
+    return _let_finish(ruled(problem, world, roads), out={van.vehicle_id for van in vans if van.left_with is not None})
 
 
 def _possible(
@@ -214,7 +225,7 @@ def _possible(
     )
 
 
-def _van(van: VanFacts, world: World, start_place: int, first: tuple[str, ...], anyone_hears: bool) -> Van:
+def _van(van: VanFacts, world: World, start_place: int, first: tuple[str, ...], anyone_hears: bool, roads: Collection[str]) -> Van:
     out = van.left_with is not None
     start_s = (BREAK_S if van.duty == "break" else 0) if out else max(0, round((van.shift_start - world.now).total_seconds()))
     dims = measured(world)
@@ -232,7 +243,7 @@ def _van(van: VanFacts, world: World, start_place: int, first: tuple[str, ...], 
         # And a locked route gets nothing more.
         reachable=not van.locked and (van.online or not out or not anyone_hears),
     )
-    return terms_of(plain, van, world)
+    return terms_of(plain, van, world, roads)
 
 
 def _let_finish(problem: Problem, out: set[str]) -> Problem:

@@ -12,12 +12,17 @@ import numpy.typing as npt
 
 from roundsman_core.geo import LatLon
 from roundsman_hub.planning.problem import Profile
+from roundsman_hub.replan.build import places
+from roundsman_hub.replan.terms import kind_of
+from roundsman_hub.replan.world import World
 from roundsman_hub.roads import RoadNetwork
 from roundsman_hub.roads.bands import bands_ahead
 from roundsman_hub.roads.network import Matrix
 from roundsman_hub.roads.profiles import CAR
 
 Table = npt.NDArray[np.int32]
+Ways = tuple[Table, Table, Mapping[str, Profile]]
+"""What `build` wants of the roads: seconds and metres of a car at any hour, and what differs from that."""
 MAX_PLACES: Final = 3_000
 """Two tables of 36 MB; past that the places of yesterday are forgotten, and those asked for now are fetched anew."""
 HOURS_AHEAD: Final = 36
@@ -53,6 +58,13 @@ class MatrixCache:
         """Who gave the newest tables: the roads, or what stood in for them."""
         self.off_road: set[LatLon] = set()
         """Places that no road is near of: there is no way from or to them."""
+
+    def of(self, world: World) -> Ways:
+        """Everything that a depot's problem asks of the roads."""
+        work, starts = places(world)
+        self.off_road.clear()
+        kinds = {kind_of(van.terms) for van in world.vans.values()}
+        return *self.tables(work, starts), self.profiles(work, starts, kinds, world.now, world.timezone)
 
     def tables(self, work: Sequence[LatLon], starts: Sequence[LatLon], *, profile: str = CAR, band: str = "") -> tuple[Table, Table]:
         """Tables over work, then starts, as `build` wants them.

@@ -17,14 +17,15 @@ from roundsman_hub.planning.insertion import repair
 from roundsman_hub.planning.problem import Plan, Problem, is_task
 from roundsman_hub.planning.walk import Ground
 from roundsman_hub.replan import consent
-from roundsman_hub.replan.build import WAITS, anew, build, places
+from roundsman_hub.replan.build import WAITS, anew, build
 from roundsman_hub.replan.consent import Turn
 from roundsman_hub.replan.decide import altered, answer
 from roundsman_hub.replan.load import load_world
-from roundsman_hub.replan.matrix import MatrixCache, Table
+from roundsman_hub.replan.matrix import MatrixCache, Ways
 from roundsman_hub.replan.reasons import URGENT_PRIORITY, least_gain_cents
 from roundsman_hub.replan.revision import bump
 from roundsman_hub.replan.story import Diff, tell
+from roundsman_hub.replan.terms import kind_of
 from roundsman_hub.replan.world import Draft, Reason, VanFacts, World
 from roundsman_hub.roads import RoadNetwork, RoadsError
 from roundsman_hub.store import proposal_store
@@ -44,6 +45,8 @@ ROUTE_STOPS: Final = 40
 ROUTE_POINTS: Final = 6_000
 """About 30 kB in a plan; a road with more is left out."""
 STRAIGHT_E6: Final = 10
+OFF_DEPOT: Final = "the depot is on no road of the map: correct its place, or give the hub a street extract that it is in"
+OFF_ADDRESS: Final = "its address is on no road of the map: correct its pin, or give the hub a street extract that it is in"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,8 +116,7 @@ class Planner:
 
     def _plan(self, world: World) -> tuple[bool, Search | None]:
         """(it holds, what a search could look at); false: somebody was quicker."""
-        work, starts = places(world)
-        tables = self._matrix(world.depot_id).tables(work, starts)
+        tables = self._matrix(world.depot_id).of(world)
         if said := [reason for reason in world.reasons if reason.subject in world.named]:
             return self._decided(world, tables, said), None
         turn = consent.turn(world)
@@ -129,7 +131,7 @@ class Planner:
             return False, None
         return True, self._search(world, tables) if turn.whole else None
 
-    def _decided(self, world: World, tables: tuple[Table, Table], reasons: list[Reason]) -> bool:
+    def _decided(self, world: World, tables: Ways, reasons: list[Reason]) -> bool:
         """Do what a dispatcher said of proposals: the routes of an approved one, or those from before the one that was taken back."""
         wish: dict[str, tuple[str, ...]] = {}
         for reason in reasons:
@@ -159,8 +161,7 @@ class Planner:
             if not turn.whole:
                 return
             first = all(van.newest is None for van in world.vans.values())
-            work, starts = places(world)
-            problem = build(world, *self._matrix(search.depot_id).tables(work, starts), may_move=True)
+            problem = build(world, *self._matrix(search.depot_id).of(world), may_move=True)
             routes = consent.not_again(world, problem.current, _known(problem, found.routes))
             for van in world.vans.values():
                 kept = problem.current.get(van.vehicle_id, ())
@@ -191,7 +192,7 @@ class Planner:
         back = sorted(online - self._could_be_told.get(world.depot_id, online))
         return [Reason(text=f"{world.vans[van].name} is on line again", kind="online", subject=van) for van in back]
 
-    def _search(self, world: World, tables: tuple[Table, Table]) -> Search | None:
+    def _search(self, world: World, tables: Ways) -> Search | None:
         """What a search could look at, from the world as it was read; None where there is nothing to choose."""
         wish = build(world, *tables, may_move=True)
         if not wish.vans or not wish.tasks:
@@ -213,7 +214,8 @@ class Planner:
         self._could_be_told[world.depot_id] = _online(world)
         if problem is None or plan is None:
             return self._commit(world, None, consent.unassigned_while(world), (), turn=turn)
-        told = answer(world, problem, plan, travel_times=self._roads.name, why=why)
+        told = answer(world, problem, plan, travel_times=self._matrix(world.depot_id).network, why=why)
+        told = replace(told, unassigned=self._off_the_map(world, told.unassigned))
         unassigned = told.unassigned | {task: world.unassigned.get(task, consent.waits_for(world)) for task in turn.without}
         drafts = told.drafts
         if turn.how == "tell":
@@ -310,11 +312,20 @@ class Planner:
         stops = [LatLon.from_e6(stop.lat_e6, stop.lon_e6) for stop in draft.stops[:ROUTE_STOPS]]
         end = [world.depot] if len(draft.stops) <= ROUTE_STOPS else []
         try:
-            route = self._roads.route([start or world.depot, *stops, *end])
+            kind = kind_of(world.vans[draft.vehicle_id].terms)
+            route = self._roads.route([start or world.depot, *stops, *end], profile=kind)
         except RoadsError as error:
             log.warning("%s; the plan goes without its road", error)
             return ()
         return packed(route.geometry) if route.network == self._roads.name else ()
+
+    def _off_the_map(self, world: World, unassigned: dict[str, str]) -> dict[str, str]:
+        """The reasons, clearer where a place is nowhere near a road."""
+        off = self._matrix(world.depot_id).off_road
+        if world.depot in off:
+            return dict.fromkeys(unassigned, OFF_DEPOT)
+        places_of = {task: order.position for task, order in world.orders.items()}
+        return {task: OFF_ADDRESS if places_of.get(task) in off else reason for task, reason in unassigned.items()}
 
     def _matrix(self, depot_id: str) -> MatrixCache:
         return self._matrices.setdefault(depot_id, MatrixCache(self._roads))

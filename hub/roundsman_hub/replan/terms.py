@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -11,8 +11,10 @@ from zoneinfo import ZoneInfo
 import numpy as np
 
 from roundsman_core.geo import LatLon
+from roundsman_hub.domain.terms import VehicleTerms
 from roundsman_hub.planning.problem import Break, Charger, Depot, Energy, Hours, Loads, Problem, Profile, Relation, Task, Van
 from roundsman_hub.replan.world import OrderFacts, VanFacts, World
+from roundsman_hub.roads.profiles import CAR, PROFILES
 
 NO_LIMIT: Final = 1_000_000_000
 """A capacity that nothing fills."""
@@ -93,9 +95,17 @@ def needs_of(task: Task, order: OrderFacts, world: World) -> Task:
     )
 
 
-def terms_of(van: Van, facts: VanFacts, world: World) -> Van:
-    """The van with everything that its vehicle, its shift and its driver are bound by."""
+def kind_of(terms: VehicleTerms) -> str:
+    """Which kind of vehicle it is on the roads: its profile, else its type where somebody chose one, else a car."""
+    if terms.profile in PROFILES:
+        return terms.profile
+    return terms.type if terms.type in PROFILES and terms.type != VehicleTerms().type else CAR
+
+
+def terms_of(van: Van, facts: VanFacts, world: World, roads: Collection[str] = ()) -> Van:
+    """The van with everything that its vehicle, its shift and its driver are bound by. `roads`: the kinds that the roads tell apart."""
     terms, zero = facts.terms, int(world.now.timestamp())
+    kind = kind_of(terms) if kind_of(terms) in roads else ""
     place = _place_of_depots(world)
     end = None if terms.open_end else place.get(terms.end_depot or world.depot_id, van.end_place)
     breaks = [
@@ -112,7 +122,7 @@ def terms_of(van: Van, facts: VanFacts, world: World) -> Van:
     return replace(
         van,
         end_place=end,
-        profile=terms.profile if terms.profile in world.planning.profiles else "",
+        profile=terms.profile if terms.profile in world.planning.profiles else kind,
         skills=frozenset((*terms.skills, *facts.driver.skills)),
         depot=world.depot_id,
         end_depot=None if terms.open_end else terms.end_depot or world.depot_id,
@@ -135,14 +145,19 @@ def _hours(facts: VanFacts, world: World) -> Hours | None:
     return Hours(rule=clocks.rule, to_break_s=left[0], driving_s=left[1], duty_s=left[2], rested_15=clocks.rested_15)
 
 
-def ruled(problem: Problem, world: World) -> Problem:
-    """The problem with the fleet's prices, traffic, depots, chargers and relations."""
+def ruled(problem: Problem, world: World, roads: Mapping[str, Profile]) -> Problem:
+    """The problem with the fleet's prices, traffic, depots, chargers and relations.
+
+    A profile of the fleet's own says by how much the hours slow the roads' times down; one that only the roads know is theirs as it is.
+    """
     rules, place, zero = world.planning, _place_of_depots(world), int(world.now.timestamp())
     first_charger = 1 + len(world.orders) + len(_others(world))
     used = {van.profile for van in problem.vans if van.profile}
     return replace(
         problem,
-        profiles={name: _traffic(problem, world, name) for name in sorted(used)},
+        profiles={
+            name: _traffic(problem, world, name, roads.get(name)) if name in rules.profiles else roads[name] for name in sorted(used)
+        },
         depots=tuple(
             Depot(
                 depot=depot,
@@ -183,7 +198,7 @@ def _relations(problem: Problem, world: World) -> tuple[Relation, ...]:
     )
 
 
-def _traffic(problem: Problem, world: World, name: str) -> Profile:
+def _traffic(problem: Problem, world: World, name: str, road: Profile | None) -> Profile:
     """The roads' times, by time of day; before the first band the roads' own."""
     zone, zero = ZoneInfo(world.timezone), world.now
     day = zero.astimezone(zone).date()
@@ -196,9 +211,9 @@ def _traffic(problem: Problem, world: World, name: str) -> Profile:
             starts[round((local - zero).total_seconds())] = band.factor
     before = [s for s in starts if s <= 0]
     kept = {0: starts[max(before)] if before else 1.0} | {s: factor for s, factor in sorted(starts.items()) if s > 0}
-    seconds = problem.durations_s
+    seconds, metres = (problem.durations_s, problem.distances_m) if road is None else (road.durations_s[0], road.distances_m)
     tables: Sequence[Any] = [np.where(seconds < 0, -1, np.rint(seconds * factor)).astype(np.int32) for factor in kept.values()]
-    return Profile(durations_s=np.stack(tables), distances_m=problem.distances_m, band_starts_s=tuple(kept))
+    return Profile(durations_s=np.stack(tables), distances_m=metres, band_starts_s=tuple(kept))
 
 
 def _s(at: datetime, zero_utc_s: int) -> int:

@@ -65,6 +65,36 @@ def test_an_address_in_the_fields_is_told_how_far_its_road_is(osrm: OsrmRoads, a
     assert far.distance_m == pytest.approx(1112, rel=0.01)
 
 
+def test_a_place_off_the_map_has_no_way_and_is_named(osrm: OsrmRoads, at_crossing: Crossing) -> None:
+    """Neither an error for everybody, nor the way to the map's edge."""
+    here, there, paris = at_crossing(1, 1), at_crossing(8, 8), LatLon(48.85, 2.35)
+    pieces = OsrmRoads(osrm.url, table_size=2)
+    for matrix in (osrm.matrix([here, paris, there]), pieces.matrix([here, paris, there])):
+        assert matrix.off_road == {paris}
+        assert (matrix.durations_s >= 0).tolist() == [[True, False, True], [False, False, False], [True, False, True]]
+    pieces.close()
+    with pytest.raises(RoadsError, match=r"48\.85000, 2\.35000 is \d+\.\d km from the nearest road"):
+        osrm.route([here, paris])
+
+
+def test_a_route_tells_what_to_do(osrm: OsrmRoads, at_crossing: Crossing) -> None:
+    (steps,) = osrm.route([at_crossing(3, 1), at_crossing(8, 6)], steps=True).steps
+    assert (steps[0].what, steps[-1].what) == ("depart", "arrive")
+    assert any(step.name.startswith("Row") for step in steps)
+    assert any(step.what in ("turn", "end of road") and step.way in ("left", "right") for step in steps)
+    assert osrm.route([at_crossing(3, 1), at_crossing(8, 6)]).steps == ()
+
+
+def test_another_kind_of_vehicle_is_told_by_whose_streets_it_was(osrm: OsrmRoads, at_crossing: Crossing) -> None:
+    places = [at_crossing(1, 1), at_crossing(8, 8)]
+    car, bike = osrm.matrix(places), osrm.matrix(places, profile="cargo_bike")
+    assert (bike.network, bike.profile) == ("osrm", "car")
+    assert bike.durations_s[0, 1] == pytest.approx(2.3 * car.durations_s[0, 1], abs=1)
+    each = OsrmRoads(osrm.url + "/{profile}")
+    assert each.version("truck") == osrm.url + "/truck"
+    each.close()
+
+
 @needs_wheel
 def test_a_dataset_is_made_once_and_a_damaged_extract_is_refused(village: Path, cache: Path, tmp_path: Path) -> None:
     told: list[str] = []
