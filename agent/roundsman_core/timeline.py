@@ -58,6 +58,15 @@ class StopTime:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Pause:
+    """A break of the driver's, after so many of the stops that remain, not before `earliest_utc_ms`."""
+
+    after: int
+    duration_s: int
+    earliest_utc_ms: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Arrival:
     """One stop's expected times. `eta_utc_ms`: the van stands there; `start_utc_ms`: service begins, at the window's start at the
     earliest; `late_s`: how long after the window's end that is."""
@@ -75,6 +84,7 @@ def arrivals(
     *,
     in_progress_since_utc_ms: int | None = None,
     band_factors: Sequence[float] = (),
+    pauses: Sequence[Pause] = (),
 ) -> list[Arrival]:
     """Expected times at the stops that remain, in driving order.
 
@@ -90,6 +100,8 @@ def arrivals(
         When the van arrived at the first stop, if it stands there. A service that takes longer than planned ends now, at the earliest.
     band_factors : sequence of float
         The plan's own: 24 multipliers of driving time, by hour UTC; empty: none.
+    pauses : sequence of Pause
+        The breaks that are left (see `pauses_of`): each delays what comes after it.
 
     Returns
     -------
@@ -97,7 +109,7 @@ def arrivals(
         One for each stop. With more delay no arrival is earlier: first in, first out.
     """
     out: list[Arrival] = []
-    at = driven_utc_ms(now_utc_ms, first_leg_s, band_factors)
+    at = driven_utc_ms(_rested(now_utc_ms, 0, pauses), first_leg_s, band_factors)
     for index, stop in enumerate(stops):
         standing = index == 0 and in_progress_since_utc_ms is not None
         if standing and in_progress_since_utc_ms is not None:
@@ -110,7 +122,30 @@ def arrivals(
             departure = max(departure, now_utc_ms)
         late_ms = 0 if stop.window_end_utc_ms is None else max(0, start - stop.window_end_utc_ms)
         out.append(Arrival(eta_utc_ms=at, start_utc_ms=start, departure_utc_ms=departure, late_s=late_ms // 1000))
-        at = departure
+        at = _rested(departure, index + 1, pauses)
+    return out
+
+
+def _rested(at_utc_ms: int, after: int, pauses: Sequence[Pause]) -> int:
+    for pause in pauses:
+        if pause.after == after:
+            at_utc_ms = max(at_utc_ms, pause.earliest_utc_ms) + 1000 * pause.duration_s
+    return at_utc_ms
+
+
+def pauses_of(plan: Plan, stops: Sequence[PlanStop], now_utc_ms: int) -> list[Pause]:
+    """The plan's breaks that are left, among the stops that remain, in whatever order these are driven.
+
+    A break belongs behind the stop that the plan has it after. Where that is done, the break is still to come as long as its time is.
+    """
+    at = {stop.stop: index for index, stop in enumerate(stops)}
+    out = []
+    for pause in plan.breaks:
+        before = plan.stops[pause.after_stops - 1].stop if 0 < pause.after_stops <= len(plan.stops) else None
+        if before in at:
+            out.append(Pause(after=at[before] + 1, duration_s=pause.duration_s, earliest_utc_ms=pause.window_start_utc_ms))
+        elif pause.start_utc_ms >= now_utc_ms:
+            out.append(Pause(after=0, duration_s=pause.duration_s, earliest_utc_ms=pause.start_utc_ms))
     return out
 
 
@@ -234,7 +269,14 @@ def expected(
         names = {stop.stop for stop in stops}
         planned = next(stop for stop in plan.stops if stop.stop in names)
         leg_s = legs.seconds(legs.before(planned), first)
-    return arrivals(now_utc_ms, leg_s, legs.times(stops), in_progress_since_utc_ms=in_progress_since_utc_ms, band_factors=plan.band_factors)
+    return arrivals(
+        now_utc_ms,
+        leg_s,
+        legs.times(stops),
+        in_progress_since_utc_ms=in_progress_since_utc_ms,
+        band_factors=plan.band_factors,
+        pauses=pauses_of(plan, stops, now_utc_ms),
+    )
 
 
 def first_leg_s(position: LatLon, stop: LatLon, *, leg_s: int, leg_m: int) -> int:

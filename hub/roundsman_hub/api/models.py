@@ -334,6 +334,15 @@ class VehiclesReport(BaseModel):
     vehicles: list[str] = Field(description="ids of the vehicles made, in the file's order")
 
 
+class SaidEta(BaseModel):
+    """What was said of an order's arrival, and when."""
+
+    said_at: datetime
+    eta: datetime
+    low: datetime
+    high: datetime
+
+
 class Eta(BaseModel):
     order: str
     vehicle: str
@@ -341,8 +350,11 @@ class Eta(BaseModel):
     eta: datetime
     low: datetime
     high: datetime
-    basis: str
+    basis: str = Field(description="who knows the roads, and whether the interval is calibrated on what happened")
     computed_at: datetime
+    coverage: float = Field(default=0.8, description="share of arrivals that `low` to `high` is made to hold")
+    age_s: float = Field(default=0.0, description="business seconds since it was computed; it is told again when it changes")
+    history: list[SaidEta] = Field(default=[], description="what was said before, oldest first, where one order is asked for")
 
 
 class Etas(BaseModel):

@@ -25,7 +25,7 @@ from roundsman_hub.geocode import address_key
 from roundsman_hub.replan import revision
 from roundsman_hub.store import fleet as fleet_store, orders as store
 from roundsman_hub.store.db import Cursor
-from roundsman_hub.store.rows import Row, journal, rows
+from roundsman_hub.store.rows import Row, journal
 
 router = APIRouter(prefix="/v1", tags=["orders"], responses=documented(401, 403, 404, 422, 503))
 CANCEL_PRIORITY = 8
@@ -196,23 +196,6 @@ def get_geocode_queue(desk: AtDesk, caller: OrdersReader) -> m.GeocodeQueue:
                 reason=r["reason"],
                 queued_at=r["queued_at"],
                 candidates=[m.Candidate(label=c["label"], lat_deg=c["lat_e6"] / 1e6, lon_deg=c["lon_e6"] / 1e6) for c in r["candidates"]],
-            )
-            for r in found
-        ]
-    )
-
-
-@router.get("/etas")
-def get_etas(desk: AtDesk, caller: OrdersReader) -> m.Etas:
-    """Arrival times of all stops that are left, by van and position."""
-    with desk.db.tenant(caller.fleet) as cur:
-        found = rows(cur, "SELECT * FROM etas ORDER BY vehicle_id, position")
-    return m.Etas(
-        items=[
-            m.Eta(
-                order=r["order_id"],
-                vehicle=r["vehicle_id"],
-                **{f: r[f] for f in ("position", "eta", "low", "high", "basis", "computed_at")},
             )
             for r in found
         ]

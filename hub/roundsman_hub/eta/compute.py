@@ -1,18 +1,17 @@
-"""Arrival times of one van's remaining stops, with an honest width. Pure."""
+"""Arrival times of one van's remaining stops, with the width that their fleet's arrivals taught (see `calibrate`). Pure."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from roundsman_core.timeline import Legs, StopTime, arrivals
+from roundsman_core.timeline import Legs, StopTime, arrivals, pauses_of
+from roundsman_hub.eta.calibrate import Calibration, bounds, horizon_of
 from roundsman_wire.messages import Plan, PlanStop
 
-FIXED_WIDTH_MS: Final = 90_000
-SHARE_WIDTH: Final = 0.15
-"""Half the interval: 90 s for parking and lights, and 15 % of the time until then. Not measured on anyone's rounds yet: hence `BASIS`."""
-BASIS: Final = "uncalibrated"
+CALIBRATED: Final = "calibrated"
+UNCALIBRATED: Final = "uncalibrated"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,6 +24,7 @@ class Eta:
     low_utc_ms: int
     high_utc_ms: int
     late_s: int
+    calibrated: bool = False
 
 
 def etas(
@@ -35,6 +35,7 @@ def etas(
     first_leg_s: int,
     arrived_utc_ms: int | None,
     plan: Plan | None = None,
+    learned: Mapping[int, Calibration] | None = None,
 ) -> list[Eta]:
     """Arrival times at what is left of a plan.
 
@@ -51,23 +52,30 @@ def etas(
     arrived_utc_ms : int, optional
         When the van arrived at the first stop, if it stands there.
     plan : Plan, optional
-        The stops' own: times of legs that it has in another order come from its matrix, as in the van.
+        The stops' own: times of legs that it has in another order come from its matrix, and its breaks count, as in the van.
+    learned : mapping of int to Calibration, optional
+        What the fleet's arrivals taught, by horizon; without it the width is a rule of thumb.
     """
     legs = [StopTime.of(stop) for stop in stops] if plan is None else Legs(plan).times(stops)
     factors = () if plan is None else plan.band_factors
-    times = arrivals(starts_utc_ms, first_leg_s, legs, in_progress_since_utc_ms=arrived_utc_ms, band_factors=factors)
+    pauses = () if plan is None else pauses_of(plan, stops, starts_utc_ms)
+    times = arrivals(starts_utc_ms, first_leg_s, legs, in_progress_since_utc_ms=arrived_utc_ms, band_factors=factors, pauses=pauses)
+    known = learned or {}
     out = []
     for position, (stop, at) in enumerate(zip(stops, times, strict=True), start=1):
         ahead_ms = max(0, at.eta_utc_ms - now_utc_ms)
-        half = 0 if position == 1 and arrived_utc_ms is not None else FIXED_WIDTH_MS + round(SHARE_WIDTH * ahead_ms)
+        standing = position == 1 and arrived_utc_ms is not None
+        low_s, high_s = (0.0, 0.0) if standing else bounds(known, ahead_ms / 1000)
+        state = known.get(horizon_of(ahead_ms / 1000))
         out.append(
             Eta(
                 order_id=stop.stop,
                 position=position,
                 eta_utc_ms=at.eta_utc_ms,
-                low_utc_ms=min(at.eta_utc_ms, max(now_utc_ms, at.eta_utc_ms - half)),
-                high_utc_ms=at.eta_utc_ms + half,
+                low_utc_ms=min(at.eta_utc_ms, max(now_utc_ms, at.eta_utc_ms + round(1000 * low_s))),
+                high_utc_ms=at.eta_utc_ms + round(1000 * high_s),
                 late_s=at.late_s,
+                calibrated=state is not None and state.ready,
             )
         )
     return out

@@ -14,10 +14,12 @@ from psycopg import Cursor
 from roundsman_core.geo import LatLon
 from roundsman_core.timeline import first_leg_s
 from roundsman_hub.clock import Clock, from_ms, to_ms
-from roundsman_hub.eta.compute import BASIS, Eta, etas
+from roundsman_hub.eta.calibrate import Calibration, horizon_of
+from roundsman_hub.eta.compute import CALIBRATED, UNCALIBRATED, Eta, etas
+from roundsman_hub.replan.reasons import BY_KIND, Kind
 from roundsman_hub.replan.revision import bump
 from roundsman_hub.roads import RoadNetwork, RoadsError
-from roundsman_hub.store import told_store
+from roundsman_hub.store import eta_store, proposal_store, told_store
 from roundsman_hub.store.db import Database, Notice, is_away, listen, notices
 from roundsman_hub.store.rows import Row, notify, rows
 from roundsman_wire.messages import Plan, PlanStop
@@ -29,9 +31,14 @@ LOOKS_ANYWAY_S: Final = 15.0
 """A van that says nothing (no network, a long stop) still gets later: its times are told anew this often."""
 AGAIN_AFTER_S: Final = 1.0
 WORTH_TELLING_MS: Final = 5_000
-LATE_S: Final = 300
-"""A stop that will begin this much after its window, and as much more than when it was last said, asks for another plan."""
 LATE_PRIORITY: Final = 4
+SAID_AGAIN_MS: Final = 60_000
+SAID_AGAIN_SHARE: Final = 0.05
+"""The history keeps what a person would notice: a minute, or a twentieth of the time until then."""
+FORGOTTEN_MS: Final = 86_400_000
+"""What was last said of an order a day ago is said again: that costs one row."""
+LATE_S: Final = BY_KIND["promise"].level
+AWAY_S: Final = BY_KIND["off_route"].level
 
 _VEHICLES: LiteralString = """
     SELECT v.vehicle_id, v.name, v.fleet_id, v.depot_id, v.shift_start, p.plan, n.lat_e6, n.lon_e6, coalesce(n.duty, 'off') AS duty
@@ -48,9 +55,9 @@ _VEHICLES_OF_ORDER: LiteralString = """
 """
 _TELL: LiteralString = """
     INSERT INTO etas (order_id, fleet_id, vehicle_id, plan_version, position, eta, low, high, computed_at, basis)
-    SELECT o, %(fleet)s, %(vehicle)s, %(version)s, n, e, l, h, %(now)s, %(basis)s
-    FROM unnest(%(orders)s::text[], %(positions)s::integer[], %(etas)s::timestamptz[], %(lows)s::timestamptz[], %(highs)s::timestamptz[])
-         AS t (o, n, e, l, h)
+    SELECT o, %(fleet)s, %(vehicle)s, %(version)s, n, e, l, h, %(now)s, b
+    FROM unnest(%(orders)s::text[], %(positions)s::integer[], %(etas)s::timestamptz[], %(lows)s::timestamptz[], %(highs)s::timestamptz[],
+                %(bases)s::text[]) AS t (o, n, e, l, h, b)
     ON CONFLICT (order_id) DO UPDATE SET vehicle_id = excluded.vehicle_id, plan_version = excluded.plan_version,
         position = excluded.position, eta = excluded.eta, low = excluded.low, high = excluded.high,
         computed_at = excluded.computed_at, basis = excluded.basis
@@ -74,7 +81,13 @@ class EtaWorker:
     def __init__(self, db: Database, roads: RoadNetwork, clock: Clock) -> None:
         self._db, self._roads, self._clock = db, roads, clock
         self._told: dict[str, tuple[int, list[Eta]]] = {}
-        self._late_s: dict[str, int] = {}
+        self._asked: set[tuple[str, str]] = set()
+        """(kind, vehicle) of which help was asked for, and that is not over yet."""
+        self._nearest: dict[str, tuple[str, int]] = {}
+        """Of each vehicle: the stop it drives to, and the fewest seconds that it was away from it."""
+        self._said: dict[str, tuple[str, Eta, int]] = {}
+        """Of each order: the van, what the history has last, and when that was said."""
+        self._learned: dict[str, dict[int, Calibration]] = {}
         self._next_at: dict[str, float] = {}
 
     def run(self, stop: threading.Event) -> None:
@@ -97,6 +110,7 @@ class EtaWorker:
             while not stop.is_set():
                 now = time.monotonic()
                 if now >= everything_at:
+                    self.learn()
                     self.tell([], everyone=True)
                     vehicles.clear()
                     orders.clear()
@@ -120,6 +134,15 @@ class EtaWorker:
             vehicles.add(notice.subject)
         elif notice.topic == "order":
             orders.add(notice.subject)
+
+    def learn(self) -> None:
+        """Hold what was said against what happened; widths follow."""
+        with self._db.transaction() as cur:
+            eta_store.learn(cur, self._clock.now())
+            fleets = [r["fleet_id"] for r in rows(cur, "SELECT DISTINCT fleet_id FROM eta_calibrations")]
+            self._learned = {fleet: eta_store.calibrations(cur, fleet) for fleet in fleets}
+        old = self._clock.utc_ms() - FORGOTTEN_MS
+        self._said = {order: said for order, said in self._said.items() if said[2] >= old}
 
     def tell(self, vehicles: list[str], *, everyone: bool = False) -> None:
         """Compute and write the times of these vans (or all)."""
@@ -177,6 +200,7 @@ class EtaWorker:
             first_leg_s=leg_s,
             arrived_utc_ms=van.arrived_utc_ms,
             plan=van.plan,
+            learned=self._learned.get(vehicle["fleet_id"]),
         )
 
     def _leg_s(self, position: LatLon, stop: PlanStop) -> int:
@@ -204,7 +228,7 @@ class EtaWorker:
                 "vehicle": vehicle["vehicle_id"],
                 "version": van.plan.version,
                 "now": from_ms(now_utc_ms),
-                "basis": f"{self._roads.name}, {BASIS}",
+                "bases": [f"{self._roads.name}, {CALIBRATED if eta.calibrated else UNCALIBRATED}" for eta in times],
                 "orders": [eta.order_id for eta in times],
                 "positions": [eta.position for eta in times],
                 "etas": [from_ms(eta.eta_utc_ms) for eta in times],
@@ -213,13 +237,60 @@ class EtaWorker:
             },
         )
         notify(cur, "eta", vehicle["fleet_id"], vehicle["vehicle_id"])
+        news = [eta for eta in times if self._is_news(vehicle["vehicle_id"], eta, now_utc_ms)]
+        if news:
+            words = [(eta.order_id, from_ms(eta.eta_utc_ms), from_ms(eta.low_utc_ms), from_ms(eta.high_utc_ms)) for eta in news]
+            eta_store.say(cur, vehicle["fleet_id"], vehicle["vehicle_id"], from_ms(now_utc_ms), words)
+            self._said |= {eta.order_id: (vehicle["vehicle_id"], eta, now_utc_ms) for eta in news}
+
+    def _is_news(self, vehicle: str, eta: Eta, now_utc_ms: int) -> bool:
+        """Whether the history is to have it: another van, another horizon, or a change that a person would notice."""
+        van, last, said_utc_ms = self._said.get(eta.order_id, ("", None, 0))
+        if last is None or van != vehicle:
+            return True
+        ahead_ms = eta.eta_utc_ms - now_utc_ms
+        if horizon_of(ahead_ms / 1000) != horizon_of((last.eta_utc_ms - said_utc_ms) / 1000):
+            return True
+        return abs(eta.eta_utc_ms - last.eta_utc_ms) >= max(SAID_AGAIN_MS, SAID_AGAIN_SHARE * ahead_ms)
 
     def _ask_for_help(self, cur: Cursor[Any], van: _Left, times: list[Eta]) -> None:
-        """Ask for another plan when a stop became late, or much later than was last said."""
-        vehicle_id = van.vehicle["vehicle_id"]
+        """Ask for another plan when a stop became late, or a van drives away from where it should go; and when that grew."""
+        name = van.vehicle["name"]
         late_s = max((eta.late_s for eta in times), default=0)
-        if late_s >= self._late_s.get(vehicle_id, 0) + LATE_S:
-            self._late_s[vehicle_id] = late_s
-            bump(cur, van.vehicle["depot_id"], f"{van.vehicle['name']} is {late_s // 60} min late", LATE_PRIORITY, clock=self._clock)
-        elif late_s < LATE_S:
-            self._late_s[vehicle_id] = 0
+        self._ask(cur, van, "promise", "", late_s, f"{name} is {late_s // 60} min late", over=late_s < LATE_S)
+        stop, away_s = self._away(van)
+        self._ask(cur, van, "off_route", stop, away_s, f"{name} drives away from its next stop", over=away_s < AWAY_S)
+
+    def _away(self, van: _Left) -> tuple[str, int]:
+        """How many seconds farther the van is from its next stop than it has been."""
+        vehicle = van.vehicle
+        if vehicle["duty"] != "on" or van.arrived_utc_ms is not None or not van.stops or vehicle["lat_e6"] is None:
+            self._nearest.pop(vehicle["vehicle_id"], None)
+            return "", 0
+        stop = van.stops[0]
+        leg_s = self._leg_s(LatLon.from_e6(vehicle["lat_e6"], vehicle["lon_e6"]), stop)
+        before, least_s = self._nearest.get(vehicle["vehicle_id"], ("", leg_s))
+        least_s = min(least_s, leg_s) if before == stop.stop else leg_s
+        self._nearest[vehicle["vehicle_id"]] = (stop.stop, least_s)
+        return stop.stop, leg_s - least_s
+
+    def _ask(self, cur: Cursor[Any], van: _Left, kind: Kind, about: str, level: int, text: str, *, over: bool) -> None:
+        vehicle = van.vehicle
+        subject = f"{vehicle['vehicle_id']}:{about}" if about else vehicle["vehicle_id"]
+        if over:
+            if (kind, subject) in self._asked:
+                self._asked.discard((kind, subject))
+                proposal_store.forget(cur, vehicle["depot_id"], kind, subject)
+            return
+        self._asked.add((kind, subject))
+        if proposal_store.claim(
+            cur,
+            fleet=vehicle["fleet_id"],
+            depot=vehicle["depot_id"],
+            kind=kind,
+            subject=subject,
+            level=level,
+            step=BY_KIND[kind].level,
+            at=self._clock.now(),
+        ):
+            bump(cur, vehicle["depot_id"], text, LATE_PRIORITY, clock=self._clock, kind=kind, subject=vehicle["vehicle_id"])

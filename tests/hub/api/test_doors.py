@@ -34,6 +34,7 @@ DOORS: list[tuple[str, str, Permission]] = [
     ("GET", "/v1/live", "live.read"),
     ("GET", "/v1/positions", "live.read"),
     ("POST", "/v1/vehicles/v_1/messages", "drivers.write"),
+    ("POST", "/v1/depots/p_1/replan", "plans.write"),
     ("GET", "/v1/metrics", "metrics.read"),
     ("GET", "/v1/keys", "keys.write"),
 ]

@@ -6,8 +6,11 @@ import itertools
 
 from hypothesis import given, strategies as st
 
-from roundsman_hub.eta.compute import FIXED_WIDTH_MS, etas
-from roundsman_wire.messages import PlanStop
+from roundsman_core.geo import LatLon
+from roundsman_core.timeline import expected, first_leg_s
+from roundsman_hub.eta.calibrate import FIXED_S
+from roundsman_hub.eta.compute import etas
+from roundsman_wire.messages import BasedOn, Break, Plan, PlanStop
 
 NOW = 1_772_445_600_000
 
@@ -32,7 +35,7 @@ def stop(name: str, *, leg_s: int = 300, service_s: int = 120, window_s: tuple[i
 def test_the_interval_grows_with_the_time_until_then() -> None:
     first, second = etas([stop("a"), stop("b")], now_utc_ms=NOW, starts_utc_ms=NOW, first_leg_s=600, arrived_utc_ms=None)
     assert first.eta_utc_ms == NOW + 600_000
-    assert first.high_utc_ms - first.eta_utc_ms == FIXED_WIDTH_MS + 90_000
+    assert first.high_utc_ms - first.eta_utc_ms == 1000 * FIXED_S + 90_000
     assert second.eta_utc_ms == NOW + (600 + 120 + 300) * 1000
     assert second.high_utc_ms - second.low_utc_ms > first.high_utc_ms - first.low_utc_ms
 
@@ -60,3 +63,55 @@ def test_low_is_never_past_and_orders_never_swap(stops: list[tuple[int, int]], f
     assert [eta.position for eta in told] == list(range(1, len(plan) + 1))
     assert all(a.eta_utc_ms <= b.eta_utc_ms for a, b in itertools.pairwise(told))
     assert all(a.eta_utc_ms <= b.eta_utc_ms for a, b in zip(told, later, strict=True))
+
+
+names = st.permutations(["a", "b", "c", "d"])
+factors = st.one_of(st.just(()), st.lists(st.floats(0.5, 2.0), min_size=24, max_size=24).map(tuple))
+pauses = st.lists(st.tuples(st.integers(0, 4), st.integers(-2_000, 9_000), st.integers(60, 2_700)), max_size=2)
+
+
+@given(names, st.integers(1, 4), st.integers(-50_000, 50_000), st.booleans(), factors, pauses)
+def test_van_and_hub_say_the_same(
+    order: list[str], left: int, east_e6: int, standing: bool, band_factors: tuple[float, ...], breaks: list[tuple[int, int, int]]
+) -> None:
+    """One code on both sides: whatever order is driven, with breaks and traffic by the hour, in whatever place the van is."""
+    told = tuple(
+        Break(
+            duration_s=duration_s,
+            start_utc_ms=NOW + 1000 * start_s,
+            window_start_utc_ms=NOW + 1000 * start_s,
+            window_end_utc_ms=NOW + 1000 * (start_s + 3_600),
+            after_stops=after,
+        )
+        for after, start_s, duration_s in breaks
+    )
+    stops = tuple(stop(name, leg_s=300 + 60 * at) for at, name in enumerate("abcd"))
+    plan = Plan(
+        plan="p", vehicle="v", version=1, issued_utc_ms=NOW, based_on=BasedOn(session=None, facts_seq=0), stops=stops,
+        band_factors=band_factors, breaks=told,
+    )  # fmt: skip
+    by_name = {one.stop: one for one in stops}
+    driven = [by_name[name] for name in order][:left]
+    place = LatLon.from_e6(0, east_e6)
+    since = NOW - 30_000 if standing else None
+    van = expected(plan, driven, now_utc_ms=NOW, place=place, in_progress_since_utc_ms=since)
+    first = driven[0]
+    leg_s = first_leg_s(place, LatLon.from_e6(first.lat_e6, first.lon_e6), leg_s=first.leg_s, leg_m=first.leg_m)
+    hub = etas(driven, now_utc_ms=NOW, starts_utc_ms=NOW, first_leg_s=leg_s, arrived_utc_ms=since, plan=plan)
+    assert [(at.eta_utc_ms, at.late_s) for at in van] == [(at.eta_utc_ms, at.late_s) for at in hub]
+
+
+def test_a_break_delays_what_comes_after_it_wherever_the_stop_before_it_went() -> None:
+    lunch = Break(duration_s=1800, start_utc_ms=NOW, window_start_utc_ms=NOW, window_end_utc_ms=NOW + 10**7, after_stops=1)
+    stops = (stop("a"), stop("b"), stop("c"))
+    plan = Plan(
+        plan="p", vehicle="v", version=1, issued_utc_ms=NOW, based_on=BasedOn(session=None, facts_seq=0), stops=stops, breaks=(lunch,)
+    )
+
+    def times(*order: int) -> dict[str, int]:
+        driven = [stops[at] for at in order]
+        told = etas(driven, now_utc_ms=NOW, starts_utc_ms=NOW, first_leg_s=0, arrived_utc_ms=None, plan=plan)
+        return {one.order_id: (one.eta_utc_ms - NOW) // 1000 for one in told}
+
+    assert times(0, 1, 2) == {"a": 0, "b": 120 + 1800 + 300, "c": 120 + 1800 + 300 + 120 + 300}
+    assert times(1, 2) == {"b": 1800, "c": 1800 + 120 + 300}, "its stop is done, its time is now"

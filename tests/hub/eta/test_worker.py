@@ -4,10 +4,16 @@ from __future__ import annotations
 
 import threading
 import time
+from datetime import timedelta
 from typing import Any
 
+import msgspec
+from psycopg.types.json import Jsonb
+
+from roundsman_hub.eta.calibrate import HORIZONS_MIN, Calibration
 from roundsman_hub.eta.worker import EtaWorker
 from roundsman_hub.roads import GreatCircle
+from roundsman_hub.store import eta_store
 from roundsman_hub.store.rows import Row, notify, row, rows
 
 Yard = Any  # the fixture of conftest.py
@@ -114,3 +120,58 @@ def test_it_listens(yard: Yard) -> None:
     finally:
         stop.set()
         thread.join()
+
+
+def test_what_was_said_is_kept_and_held_against_what_happened(yard: Yard) -> None:
+    """The history is thinned: what nobody would notice is not in it. Each horizon has one verdict, and teaches the next intervals."""
+    van, (near, far) = on_the_road(yard)
+    worker = EtaWorker(yard.db, GreatCircle(), yard.clock)
+    worker.tell([van])
+    yard.at(van, 60, 0)
+    worker.tell([van])
+    yard.at(van, 2000, 0)
+    worker.tell([van])
+    with yard.db.transaction() as cur:
+        said = eta_store.history(cur, [near, far])
+    assert [len(said[near]), len(said[far])] == [2, 2]
+    assert said[near][0]["eta"] > said[near][1]["eta"]
+    yard.state(van, near, "delivered")
+    with yard.db.transaction() as cur:
+        cur.execute("UPDATE order_states SET arrived_at = %s WHERE order_id = %s", (said[near][0]["eta"] + timedelta(hours=1), near))
+    worker.learn()
+    worker.learn()
+    with yard.db.transaction() as cur:
+        hits = rows(cur, "SELECT * FROM eta_hits WHERE fleet_id = %s", (yard.fleet,))
+        learned = eta_store.calibrations(cur, yard.fleet)
+    assert {hit["order_id"] for hit in hits} == {near}
+    assert not any(hit["inside"] for hit in hits)
+    assert sum(len(state.scores) for state in learned.values()) == len(hits)
+
+
+def test_intervals_say_when_they_are_calibrated(yard: Yard) -> None:
+    van, (near, _) = on_the_road(yard)
+    sure = Calibration(scores=tuple(0.01 * n for n in range(-15, 15)))
+    with yard.db.transaction() as cur:
+        for horizon in HORIZONS_MIN:
+            cur.execute("INSERT INTO eta_calibrations VALUES (%s, %s, %s)", (yard.fleet, horizon, Jsonb(msgspec.to_builtins(sure))))
+    worker = EtaWorker(yard.db, GreatCircle(), yard.clock)
+    worker.tell([van])
+    wide = told(yard)[near]
+    worker.learn()
+    yard.at(van, 1500, 0)
+    worker.tell([van])
+    narrow = told(yard)[near]
+    assert (wide["basis"], narrow["basis"]) == ("great_circle, uncalibrated", "great_circle, calibrated")
+    assert narrow["high"] - narrow["low"] < (wide["high"] - wide["low"]) / 3
+
+
+def test_a_van_that_drives_away_from_its_next_stop_is_news_once(yard: Yard) -> None:
+    van, _ = on_the_road(yard)
+    worker = EtaWorker(yard.db, GreatCircle(), yard.clock)
+    for east_m in (0, 1000, 500, -4000, -4100, -4200):
+        yard.at(van, east_m, 0)
+        worker.tell([van])
+    with yard.db.transaction() as cur:
+        found = row(cur, "SELECT reasons FROM planning WHERE depot_id = %s", (yard.depot,))
+    assert found is not None
+    assert [reason["kind"] for reason in found["reasons"]] == ["off_route"]
