@@ -1,7 +1,7 @@
 """Every constraint of a delivery day: from a file through the API to the plan that it alone decides.
 
 Each case is a town of its own: a depot in its middle, vehicles and orders from CSV files, planned by the hub's planner. With the column (or
-the setting) emptied, the best plan is another one.
+the setting) emptied, the best plan is another one. What has to be there (a window, a shift) is made so wide instead that it binds nobody.
 """
 
 from __future__ import annotations
@@ -10,8 +10,10 @@ import csv
 import io
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from datetime import timedelta
 from itertools import permutations, product
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -19,7 +21,7 @@ from roundsman_core.geo import LatLon, LocalFrame
 from roundsman_hub.planning.answering import answer
 from roundsman_hub.planning.engines import ruin_engine
 from roundsman_hub.planning.evaluate import judge
-from roundsman_hub.planning.problem import Plan, Problem, is_task
+from roundsman_hub.planning.problem import CHARGE, RELOAD, Plan, Problem, Step
 from roundsman_hub.planning.walk import Ground
 from roundsman_hub.replan.build import build, places
 from roundsman_hub.replan.load import load_world
@@ -35,7 +37,7 @@ Route = dict[str, list[str]]
 @dataclass(frozen=True, kw_only=True)
 class Case:
     """`vans`, `orders`: rows of columns; places in metres east and north of the depot; instants in minutes from now. `expected`: the
-    order references on each van, with the constraint; `without`: the plan once `drop` is emptied."""
+    order references on each van, with the constraint; `without`: the plan once `drop` is emptied; None: any other."""
 
     vans: list[dict[str, Any]]
     orders: list[dict[str, Any]]
@@ -212,7 +214,34 @@ CASES: dict[str, Case] = {
         expected=ON_B,
         drop="profile",
     ),
-    "window": Case(vans=[A], orders=[near("x", 4500, window=(0, 1))], expected={}, drop="fleet", without={}),
+    "traffic by the hour": Case(
+        vans=[{"name": "A", "profile": "car"}, B],
+        fleet={"profiles": {"car": [{"start": -60, "factor": 1.0}, {"start": 20, "factor": 6.0}]}},
+        orders=[near("x", 4500, window=(25, 240))],
+        expected=ON_B,
+        drop="profile",
+        without={"A": ["x"]},
+    ),
+    "window": Case(vans=[OPEN], orders=[near("x"), near("y", 4000, window=(0, 8))], expected={"A": ["y", "x"]}, drop="window"),
+    "shift": Case(vans=[{"name": "A", "hours": 0.2}, B], orders=[near("x", 4500)], expected=ON_B, drop="shift"),
+    "price of overtime": Case(
+        vans=[{"name": "A", "hours": 0.1, "overtime_s": 3600, "overtime_cents_per_hour": 20_000}, B],
+        orders=[near("x", 4500)],
+        expected=ON_B,
+        drop="overtime_cents_per_hour",
+        without={"A": ["x"]},
+    ),
+    "parcels": Case(vans=[{"name": "A", "capacity": 1}, B], orders=[near("x", parcels=2)], expected=ON_B, drop="parcels"),
+    "pickup": Case(
+        vans=[{**OPEN, "capacity": 1}], orders=[near("p", kind="pickup"), near("d", 4000)], expected={"A": ["d", "p"]}, drop="kind"
+    ),
+    "hours of service in the United States": Case(
+        vans=[{"name": "A", "hours_of": "us_395/5/540/900"}, B],
+        orders=[near("x", 4500, window=(0, 30))],
+        expected=ON_B,
+        drop="hours",
+        without={"A": ["x"]},
+    ),
     "fair share": Case(
         vans=[A, A | {"name": "B"}],
         fleet={"fair_cents_per_hour": 60_000},
@@ -227,6 +256,40 @@ CASES: dict[str, Case] = {
     ),
 }
 
+EACH = {**B, "capacity": 1, "open_end": True}
+SLOW_LATER = {"profiles": {"car": [{"start": -60, "factor": 1.0}, {"start": 30, "factor": 6.0}]}}
+TOGETHER: dict[str, tuple[Case, dict[str, Route | None]]] = {
+    # what no compiled engine knows at once; with either of the two emptied, the best plan is another one
+    "second load and break": (
+        Case(
+            vans=[{**OPEN, "capacity": 1, "reload_depots": "HERE", "breaks": [(0, 1, 3600)]}, EACH],
+            orders=[near("x", window=(0, 45)), near("y", -1000), near("z", 0, 1500)],
+            expected={"A": ["y", "@", "z"], "B": ["x"]},
+            drop="",
+        ),
+        {"breaks": None, "reload_depots": None},
+    ),
+    "shipment and skill": (
+        Case(
+            vans=[OPEN, {**B, "open_end": True, "skills": "cold"}],
+            orders=[near("to", 500, shipment="s", skills="cold"), near("from", 4000, kind="pickup", shipment="s", skills="cold")],
+            expected={"B": ["from", "to"]},
+            drop="",
+        ),
+        {"skills": {"A": ["from", "to"]}, "shipment": {"B": ["to", "from"]}},
+    ),
+    "traffic and break": (
+        Case(
+            vans=[{"name": "A", "profile": "car", "breaks": [(0, 1, 1800)]}, {**B, "fixed_cents": 8000}],
+            fleet=SLOW_LATER,
+            orders=[near("x", 4500, window=(0, 60))],
+            expected=ON_B,
+            drop="",
+        ),
+        {"breaks": {"A": ["x"]}, "profile": {"A": ["x"]}},
+    ),
+}
+
 
 @dataclass(frozen=True, kw_only=True)
 class Planned:
@@ -237,22 +300,22 @@ class Planned:
     routes: Route
 
 
-def planned(shop: Shop, case: Case, *, dropped: bool) -> Planned:
-    """The files go in, the world comes out, and the planner plans it."""
+def planned(shop: Shop, case: Case, drop: str = "") -> Planned:
+    """The files go in, the world comes out, and the planner plans it. `drop`: the columns that are left out, or "fleet"."""
     here = shop.depot()
     other = shop.post("/v1/depots", json={"name": "Hill", "lat_deg": 50.0, "lon_deg": 10.07}).json()["depot"]
     ids = {"HERE": here, "OTHER": other}
-    fleet = {} if dropped and case.drop == "fleet" else case.fleet
+    fleet = {} if drop == "fleet" else _fleet(shop, case.fleet)
     if fleet:
         assert shop.patch("/v1/fleets/me", json={"planning": fleet}).status_code == 200
     for name, terms in case.drivers.items():
         ids[f"driver {name}"] = shop.post("/v1/drivers", json={"name": name, "terms": terms}).json()["driver"]
-    rows = [_van(shop, row, here, ids) for row in case.vans]
-    report = shop.post("/v1/vehicles:import", content=_csv(rows, case.drop if dropped else ""), headers={"Content-Type": "text/csv"}).json()
+    rows = [_van(shop, {**row, "hours": 8} if drop == "shift" else row, here, ids) for row in case.vans]
+    report = shop.post("/v1/vehicles:import", content=_csv(rows, drop), headers={"Content-Type": "text/csv"}).json()
     assert (report["imported"], report["bad"]) == (len(case.vans), []), report
     ids |= dict(zip((row["name"] for row in case.vans), report["vehicles"], strict=True))
-    rows = [_order(shop, row, here, ids) for row in case.orders]
-    report = shop.post("/v1/orders:import", content=_csv(rows, case.drop if dropped else ""), headers={"Content-Type": "text/csv"}).json()
+    rows = [_order(shop, {**row, "window": (0, 240)} if drop == "window" else row, here, ids) for row in case.orders]
+    report = shop.post("/v1/orders:import", content=_csv(rows, drop), headers={"Content-Type": "text/csv"}).json()
     assert (report["imported"], report["bad"]) == (len(case.orders), []), report
     with shop.db.transaction() as cur:
         world = load_world(cur, here, shop.clock)
@@ -270,6 +333,19 @@ def planned(shop: Shop, case: Case, *, dropped: bool) -> Planned:
         names[van]: [refs.get(step, "@" if step.startswith("@") else step) for step in route] for van, route in plan.routes.items() if route
     }
     return Planned(problem=problem, plan=plan, routes=routes)
+
+
+def _fleet(shop: Shop, fleet: dict[str, Any]) -> dict[str, Any]:
+    """The fleet's rules; a band of traffic that begins so many minutes from now, by the fleet's own clock."""
+    if "profiles" not in fleet:
+        return fleet
+    zone = ZoneInfo(shop.get("/v1/fleets/me").json()["timezone"])
+
+    def clock(start: str | int) -> str:
+        return start if isinstance(start, str) else f"{(shop.clock.now() + timedelta(minutes=start)).astimezone(zone):%H:%M}"
+
+    bands = {name: [{**band, "start": clock(band["start"])} for band in some] for name, some in fleet["profiles"].items()}
+    return {**fleet, "profiles": bands}
 
 
 def _csv(rows: list[dict[str, Any]], drop: str) -> str:
@@ -314,13 +390,28 @@ def _order(shop: Shop, row: dict[str, Any], depot: str, ids: dict[str, str]) -> 
 
 
 def every_plan(problem: Problem) -> Iterator[Plan]:
-    """All plans there are, without second loads and charges."""
+    """All plans there are, with a second load or a charge at every place of each route that may have one (at most two of them)."""
     tasks, vans = [task.task for task in problem.tasks], [van.vehicle for van in problem.vans]
     for where in product([*vans, ""], repeat=len(tasks)):
         mine = {van: [task for task, at in zip(tasks, where, strict=True) if at == van] for van in vans}
-        for orders in product(*(permutations(mine[van]) for van in vans)):
+        for orders in product(*(every_route(problem, van, mine[van]) for van in vans)):
             left = {task: "left out" for task, at in zip(tasks, where, strict=True) if not at}
             yield Plan(routes=dict(zip(vans, orders, strict=True)), unassigned=left)
+
+
+def every_route(problem: Problem, vehicle: str, tasks: list[str]) -> Iterator[tuple[Step, ...]]:
+    """All orders of these tasks on a van."""
+    van = next(one for one in problem.vans if one.vehicle == vehicle)
+    stops = [f"{RELOAD}{depot}" for depot in van.reloads]
+    if van.energy is not None:
+        stops += [f"{CHARGE}{charger.charger}" for charger in problem.chargers]
+    for order in permutations(tasks):
+        yield order
+        for stop in stops if order else ():
+            for first in range(len(order)):
+                yield (*order[:first], stop, *order[first:])
+                for second in range(first + 1, len(order)):
+                    yield (*order[:first], stop, *order[first:second], stop, *order[second:])
 
 
 def best_cents(problem: Problem) -> int:
@@ -330,17 +421,35 @@ def best_cents(problem: Problem) -> int:
     return min(verdict.cost_cents for verdict in verdicts if not verdict.violations and not verdict.lateness_s)
 
 
+def is_best(found: Planned) -> None:
+    verdict = judge(Ground(found.problem), found.plan)
+    assert not verdict.violations
+    assert verdict.cost_cents == best_cents(found.problem)
+
+
 @pytest.mark.parametrize("name", CASES)
 def test_a_constraint_from_a_file_alone_decides_the_plan(shop: Shop, make_shop: Any, name: str) -> None:
     case = CASES[name]
-    found = planned(shop, case, dropped=False)
+    found = planned(shop, case)
     assert found.routes == case.expected, found.plan.unassigned
-    verdict = judge(Ground(found.problem), found.plan)
-    assert not verdict.violations
-    if all(is_task(step) for route in found.plan.routes.values() for step in route):
-        assert verdict.cost_cents == best_cents(found.problem)
-    without = planned(make_shop(), case, dropped=True)
+    is_best(found)
+    without = planned(make_shop(), case, case.drop)
     if case.without is not None:
         assert without.routes == case.without
     else:
         assert without.routes != case.expected
+
+
+@pytest.mark.parametrize("name", TOGETHER)
+def test_two_constraints_that_no_engine_knows_together_decide_the_plan(shop: Shop, make_shop: Any, name: str) -> None:
+    """Each of the two matters: without either, another plan is the best."""
+    case, drops = TOGETHER[name]
+    found = planned(shop, case)
+    assert found.routes == case.expected, found.plan.unassigned
+    is_best(found)
+    for drop, routes in drops.items():
+        without = planned(make_shop(), case, drop)
+        assert without.routes != case.expected, drop
+        if routes is not None:
+            assert without.routes == routes, drop
+        is_best(without)
