@@ -18,9 +18,10 @@ from roundsman_hub.api.problems import Problem as Refusal, documented, not_found
 from roundsman_hub.api.proof_models import Said
 from roundsman_hub.planning import lateness
 from roundsman_hub.planning.answering import Answer, answer
+from roundsman_hub.planning.costing import costs
 from roundsman_hub.planning.evaluate import evaluate
 from roundsman_hub.planning.insertion import repair
-from roundsman_hub.planning.problem import Problem
+from roundsman_hub.planning.problem import Plan, Problem
 from roundsman_hub.planning.soundness import sound
 from roundsman_hub.planning.why import why
 from roundsman_hub.replan.build import build
@@ -96,12 +97,21 @@ class Delay(BaseModel):
     replanning_s: int
 
 
+class Cost(BaseModel):
+    """What serving it costs in the plan as it stands."""
+
+    vehicle: str
+    marginal_cents: int = Field(description="what its round would save without it (of a shipment: without both ends)")
+    average_cents: int = Field(description="the round's price, shared equally by its stops")
+
+
 class OrderWhy(BaseModel):
     order: str
     state: str
     reason: str
     relaxations: list[GiveWay]
     delay: Delay | None
+    cost: Cost | None = Field(default=None, description="null where no round has it")
 
 
 @router.post("/whatif")
@@ -132,7 +142,7 @@ def post_whatif(change: WhatIf, desk: AtDesk, caller: LiveReader) -> WhatIfAnswe
 
 @router.get("/orders/{order}/why")
 def get_why(order: str, desk: AtDesk, caller: OrdersReader) -> OrderWhy:
-    """Why an order has no van or is late: what would have to give way for it, at what price; and where its delay came from."""
+    """Why an order has no van or is late: what would have to give way for it, at what price; where its delay came from; what it costs."""
     with desk.db.tenant(caller.fleet) as cur:
         shown = order_store.shown(cur, order_id=order)
         if shown is None:
@@ -151,8 +161,21 @@ def get_why(order: str, desk: AtDesk, caller: OrdersReader) -> OrderWhy:
             for one in told.relaxations
         ]
     return OrderWhy(
-        order=order, state=shown["state"], reason=reason, relaxations=relaxations, delay=_delay(desk, world, whole.problem, order)
+        order=order,
+        state=shown["state"],
+        reason=reason,
+        relaxations=relaxations,
+        delay=_delay(desk, world, whole.problem, order),
+        cost=_cost(whole.problem, plan, order),
     )
+
+
+def _cost(problem: Problem, plan: Plan, order: str) -> Cost | None:
+    for vehicle, route in plan.routes.items():
+        if order in route:
+            found = costs(problem, Plan(routes={vehicle: route}, unassigned={}))[order]
+            return Cost(vehicle=vehicle, marginal_cents=found.marginal_cents, average_cents=found.average_cents)
+    return None
 
 
 def _world(desk: Desk, fleet: str, depot: str) -> World:

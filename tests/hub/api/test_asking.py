@@ -67,6 +67,7 @@ def test_an_order_without_a_van_is_told_what_would_have_to_give_way(full_day: tu
     assert {("capacity",), ("number of vans",)} <= set(ways)
     assert 0 <= ways[("capacity",)] < ways[("number of vans",)]
     assert told["delay"] is None
+    assert told["cost"] is None
 
 
 def test_a_delay_is_split_exactly(full_day: tuple[Shop, str, list[str]]) -> None:
@@ -75,6 +76,17 @@ def test_a_delay_is_split_exactly(full_day: tuple[Shop, str, list[str]]) -> None
     delay = shop.get(f"/v1/orders/{planned}/why").json()["delay"]
     parts = ("late_departure_s", "travel_s", "dwell_s", "waiting_s", "replanning_s")
     assert delay["later_s"] == sum(delay[part] for part in parts)
+
+
+def test_a_delivery_is_told_with_its_cost(full_day: tuple[Shop, str, list[str]]) -> None:
+    """Alone on its round, it costs the whole round: by either count."""
+    shop, depot, orders = full_day
+    (planned,) = [order for order in orders if shop.get(f"/v1/orders/{order}").json()["state"] == "planned"]
+    cost = shop.get(f"/v1/orders/{planned}/why").json()["cost"]
+    day = shop.post("/v1/whatif", json={"depot": depot, "seconds": 0}).json()["as_it_is"]
+    round_cents = day["cost_cents"] - day["parts_cents"]["left out"]
+    assert abs(cost["average_cents"] - round_cents) <= 1
+    assert abs(cost["marginal_cents"] - round_cents) <= 1
 
 
 def test_other_fleets_ask_in_vain(full_day: tuple[Shop, str, list[str]], make_shop: Any) -> None:
