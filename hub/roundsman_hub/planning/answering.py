@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 
 from roundsman_hub.planning import portfolio
@@ -56,6 +57,7 @@ def answer(
     budget_s: float,
     seed: int = 0,
     processes: int = 1,
+    executor: Executor | None = None,
     on_progress: Callable[[Progress], None] = lambda _: None,
 ) -> Answer:
     """Plan the part of a problem that makes sense.
@@ -72,6 +74,8 @@ def answer(
         Of the searches.
     processes : int
         How many search at once.
+    executor : Executor, optional
+        Searches the parts of a large problem elsewhere (see `portfolio.cluster`).
     on_progress : callable
         Told of the first plan, and of every better one.
     """
@@ -105,7 +109,7 @@ def answer(
 
     tell(stands.verdict.cost_cents, start, stands.by)
     if budget_s > 0 and problem.tasks and problem.vans:
-        stands = portfolio.search(problem, start, budget_s, seed, processes=processes, on_progress=better)
+        stands = portfolio.search(problem, start, budget_s, seed, processes=processes, on_progress=better, executor=executor)
         tell(stands.verdict.cost_cents, stands.plan, stands.by)
     plan = replace(stands.plan, unassigned={**stands.plan.unassigned, **whole.tasks})
     return Answer(

@@ -6,6 +6,7 @@ import argparse
 import json
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,6 +18,7 @@ from roundsman_hub.planning.evaluate import evaluate
 from roundsman_hub.planning.instances import BadInstance, parse
 from roundsman_hub.planning.picture import layout, page
 from roundsman_hub.planning.portable import BadProblem, plan_from_json, plan_to_json, problem_from_json
+from roundsman_hub.planning.portfolio import cluster
 from roundsman_hub.planning.problem import Plan, Problem, Verdict
 from roundsman_hub.planning.soundness import sound
 from roundsman_hub.planning.why import why
@@ -40,17 +42,25 @@ def run_solve(arguments: Sequence[str], _: Path) -> int:
     parser.add_argument("--out", type=Path, help="write the plan there, with when everything happens")
     parser.add_argument("--warm", type=Path, metavar="PLAN", help="begin with this plan")
     parser.add_argument("--processes", type=int, default=1, help="engines that search at the same time")
+    parser.add_argument("--cluster", metavar="ADDRESS", help="search in parts on a Dask cluster: its scheduler, as tcp://10.0.0.5:8786")
+    parser.add_argument("--progress", action="store_true", help="tell how far the search is, even where nobody looks at a terminal")
     options = parser.parse_args(arguments)
     problem = _problem(options.file, options.objective)
     warm = None if options.warm is None else _plan(options.warm)
-    found = answer(
-        problem,
-        warm,
-        budget_s=options.seconds,
-        seed=options.seed,
-        processes=options.processes,
-        on_progress=_tell if sys.stderr.isatty() else lambda _: None,
-    )
+    with ExitStack() as machines:
+        try:
+            executor = machines.enter_context(cluster(options.cluster)) if options.cluster else None
+        except ValueError as error:
+            raise CannotRead(str(error)) from None
+        found = answer(
+            problem,
+            warm,
+            budget_s=options.seconds,
+            seed=options.seed,
+            processes=options.processes,
+            executor=executor,
+            on_progress=_tell if options.progress or sys.stderr.isatty() else lambda _: None,
+        )
     if options.out is not None:
         options.out.write_bytes(_with_places(plan_to_json(found.plan, found.verdict), problem))
     wrong = {f"task {task}": reason for task, reason in found.wrong_tasks.items()}

@@ -44,6 +44,8 @@ MENDING: Final = 0.5
 """VROOM's share of the time where a plan is mended; mostly it needs less."""
 FEW: Final = 40
 """Up to here every new task is inserted by regret, which is dearer to compute and better."""
+ANSWERS_S: Final = 10
+"""How long a cluster's scheduler may take to answer."""
 FIRST: Final = 0.15
 """VROOM's share of the time where it makes the first plan: of many shipments, for which insertion tries every pair of places."""
 
@@ -143,20 +145,25 @@ def _nothing(ground: Ground) -> Plan:
     return Plan(routes=dict.fromkeys(ground.vans, ()), unassigned=dict.fromkeys(ground.tasks, "not looked at yet"))
 
 
-def cluster(address: str) -> Executor:
-    """The machines of a Dask cluster as an executor, by the address of its scheduler.
+@contextmanager
+def cluster(address: str) -> Iterator[Executor]:
+    """The machines of a Dask cluster as an executor, by the address of its scheduler. They need this package, and the engines.
 
     Raises
     ------
     ValueError
-        Dask is not installed here.
+        Dask is not installed here, or no scheduler answers there.
     """
     try:
-        from dask.distributed import Client  # type: ignore[import-not-found, unused-ignore]  # an extra
+        from dask.distributed import Client
     except ImportError as error:
         raise ValueError("a cluster by address needs dask's `distributed` on this machine and on the cluster's") from error
-    found: Executor = Client(address).get_executor()  # type: ignore[no-untyped-call, unused-ignore]  # upstream has no types
-    return found
+    try:
+        client = Client(address, timeout=ANSWERS_S)  # type: ignore[no-untyped-call, unused-ignore]  # upstream has no types
+    except (OSError, ValueError) as error:
+        raise ValueError(f"no scheduler of a cluster answers at {address}: {error}") from error
+    with client:
+        yield client.get_executor(pure=False)  # type: ignore[no-untyped-call, unused-ignore]  # as above
 
 
 class _Board:

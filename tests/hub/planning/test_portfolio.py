@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -10,7 +11,7 @@ from itertools import combinations, permutations
 import numpy as np
 import pytest
 
-from roundsman_hub.planning import decompose
+from roundsman_hub.planning import decompose, portfolio
 from roundsman_hub.planning.engines import needed
 from roundsman_hub.planning.engines.process import FEATURES
 from roundsman_hub.planning.evaluate import evaluate, judge
@@ -175,14 +176,26 @@ def test_parts_can_be_searched_by_any_executor() -> None:
     assert found.gain_cents > 0
 
 
-def test_without_dask_a_cluster_is_refused_in_words() -> None:
-    try:
-        import dask.distributed  # type: ignore[import-not-found, unused-ignore]  # noqa: F401
-    except ImportError:
-        with pytest.raises(ValueError, match="distributed"):
-            cluster("tcp://127.0.0.1:1")
-    else:
-        pytest.skip("dask is installed here")
+def test_a_cluster_searches_the_parts_by_the_address_of_its_scheduler() -> None:
+    """A real scheduler and a real worker, in processes of their own; they find what this machine would."""
+    distributed = pytest.importorskip("distributed", reason="the extra `cluster` is not installed")
+    problem = town(300, 3, 14)
+    with (
+        distributed.LocalCluster(n_workers=1, threads_per_worker=1, dashboard_address=None, silence_logs=50) as machines,
+        cluster(machines.scheduler_address) as executor,
+    ):
+        found = search(problem, None, 4.0, 1, executor=executor)
+        machine = executor.submit(os.getpid).result()
+    assert machine != os.getpid()
+    assert found.verdict.violations == ()
+    assert found.gain_cents > 0
+
+
+def test_a_cluster_that_does_not_answer_is_told_in_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("distributed", reason="the extra `cluster` is not installed")
+    monkeypatch.setattr(portfolio, "ANSWERS_S", 0.5)
+    with pytest.raises(ValueError, match=r"no scheduler .* answers at tcp://127\.0\.0\.1:1"), cluster("tcp://127.0.0.1:1"):
+        pass
 
 
 def test_a_first_plan_keeps_driving_time_rules() -> None:
