@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Final
 
 from roundsman_sim.programs import Program
-from roundsman_sim.soak_world import SoakWorld, Van
+from roundsman_sim.soak_world import FLOWS_WITHIN_S, SoakWorld, Van
+from roundsman_sim.world import until
 
 Play = Callable[[SoakWorld], Awaitable[float]]
 """Plays a fault; gives the instant (monotonic seconds) from which its healing counts."""
@@ -80,15 +81,18 @@ async def _database_killed(world: SoakWorld) -> float:
     if pid := world.pid("database"):
         os.kill(pid, signal.SIGKILL)
     began = time.monotonic()
-    while not await asyncio.to_thread(world.api_serves):
-        await asyncio.sleep(0.05)
+
+    async def serves() -> bool:
+        return await asyncio.to_thread(world.api_serves)
+
+    await until(serves, within_s=FLOWS_WITHIN_S, what="the API to be ready again", every_s=0.05)
     world.say(f"    database killed: API ready again after {time.monotonic() - began:.1f} s")
     return began
 
 
 async def _stopped(world: SoakWorld) -> float:
     """SIGSTOP of one process, sometimes longer than its keepalive."""
-    what = world.rng.choice(("ingest", "ingest", "broker", "van", "derive"))
+    what = world.rng.choice(("ingest", "ingest", "broker", "van", "derive", "database"))
     van = world.rng.choice(world.vans)
     pid = world.broker_pid if what == "broker" else van.pid if what == "van" else world.pid(what)
     if pid is None:
@@ -278,7 +282,7 @@ FAULTS: Final = (
     Fault(name="database killed", says="kill -9 of the postmaster; from the kill on", play=_database_killed, heals_within_s=10.0),
     Fault(name="link half open", says="nothing passes for up to 8 s; then what waited arrives", play=_link_half_open, heals_within_s=5.0),
     Fault(name="messages doubled", says="30 % of the broker's messages arrive twice at the hub", play=_messages("double")),
-    Fault(name="stopped", says="SIGSTOP of ingest, derive, broker or a van for up to 6 s", play=_stopped),
+    Fault(name="stopped", says="SIGSTOP of ingest, derive, broker, postmaster or a van for up to 6 s", play=_stopped),
     Fault(name="link cut", says="connections reset, none taken for up to 8 s", play=_link_cut, heals_within_s=5.0),
     Fault(name="link slow", says="1.5 to 20 kB/s each way", play=_link_slow, heals_within_s=5.0),
     Fault(name="messages shuffled", says="30 % of the broker's messages arrive at the hub out of their order", play=_messages("shuffle")),

@@ -38,7 +38,7 @@ Say = Callable[[str], None]
 HUB_STARTS_WITHIN_S: Final = 180.0
 FLOWS_WITHIN_S: Final = 120.0
 """A fault that is not over by then is a failure of the run, not a slow heal."""
-DATABASE_MB: Final = 1_600
+DATABASE_MB: Final = 2_400
 VAN_DISK_MB: Final = 24
 LOOKS_EVERY_S: Final = 0.05
 

@@ -87,7 +87,7 @@ def watched(data_dir: Path, role: str) -> Iterator[None]:
     _forget_the_dead(folder, role)
     VITALS.known = True
     with open_door(Endpoint(host="127.0.0.1", port=0), lambda: own_samples(FIGURES), VITALS.problems) as url:
-        write_private(note, json.dumps({"role": role, "pid": os.getpid(), "url": url}))
+        write_private(note, json.dumps({"role": role, "pid": os.getpid(), "born": born(os.getpid()), "url": url}))
         try:
             yield
         finally:
@@ -107,11 +107,17 @@ def own_samples(figures: Figures) -> list[Sample]:
 
 
 def _forget_the_dead(folder: Path, role: str) -> None:
-    """Notes of this role's processes that are no more: a kill leaves them behind, until the next one comes in their place."""
+    """Notes of this role's processes that are no more: a kill leaves them behind."""
     for note in folder.glob(f"{role}-*.json"):
-        with contextlib.suppress(ValueError, OSError):
-            pid = int(note.stem.rpartition("-")[2])
-            try:
-                os.kill(pid, 0)
-            except ProcessLookupError:
+        with contextlib.suppress(ValueError, OSError, KeyError):
+            told = json.loads(note.read_text())
+            if born(told["pid"]) != told["born"]:
                 note.unlink(missing_ok=True)
+
+
+def born(pid: int) -> int:
+    """When a process began, in the kernel's ticks since the machine did; 0: there is none. A number alone may be another's by now."""
+    try:
+        return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19])
+    except (OSError, ValueError, IndexError):
+        return 0

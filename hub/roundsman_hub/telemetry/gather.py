@@ -13,7 +13,7 @@ from typing import Any, Final
 import httpx
 
 from roundsman_hub.settings import HUB_FILE
-from roundsman_hub.telemetry.door import FOLDER
+from roundsman_hub.telemetry.door import FOLDER, born
 from roundsman_hub.telemetry.figures import Sample
 
 ANSWERS_WITHIN_S: Final = 4.0
@@ -22,10 +22,11 @@ ANSWERS_WITHIN_S: Final = 4.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Noted:
-    """A process that said where its door is."""
+    """A process that said where its door is. `born` tells it from another that got its number since."""
 
     role: str
     pid: int
+    born: int
     url: str
 
 
@@ -39,11 +40,13 @@ class Answer:
 
 
 def noted(data_dir: Path) -> list[Noted]:
-    """Processes of this hub, by role and number."""
+    """Processes of this hub that run, by role and number. Those that were killed left their notes, which nobody stands for."""
     found = []
     for note in (data_dir / FOLDER).glob("*.json"):
         with contextlib.suppress(OSError, ValueError, TypeError):
-            found.append(Noted(**json.loads(note.read_text())))
+            process = Noted(**json.loads(note.read_text()))
+            if born(process.pid) == process.born:
+                found.append(process)
     return sorted(found, key=lambda process: (process.role, process.pid))
 
 
@@ -85,10 +88,13 @@ def problems_of(data_dir: Path, *, but: str = "") -> dict[str, str]:
 
 
 def samples_of(data_dir: Path) -> list[Sample]:
-    """Every process's figures, each with its role and number; 0 for `roundsman_up` of one that does not answer."""
+    """Every process's figures, each with its role and number; 0 for `roundsman_up` of one that does not answer, or does not run."""
+    processes = noted(data_dir)
+    answers = [(answer.process.role, str(answer.process.pid), answer.samples) for answer in ask(processes, figures=True)]
+    there = {process.role for process in processes}
+    answers += [(role, "", ()) for role in expected(data_dir) if role not in there]
     found: list[Sample] = []
-    for answer in ask(noted(data_dir), figures=True):
-        whose = (("role", answer.process.role), ("pid", str(answer.process.pid)))
-        samples = answer.samples or (Sample("roundsman_up", "", (), 0), Sample("roundsman_ready", "", (), 0))
-        found += [sample._replace(labels=(*whose, *sample.labels)) for sample in samples]
+    for role, pid, told in answers:
+        samples = told or (Sample("roundsman_up", "", (), 0), Sample("roundsman_ready", "", (), 0))
+        found += [sample._replace(labels=(("role", role), ("pid", pid), *sample.labels)) for sample in samples]
     return found

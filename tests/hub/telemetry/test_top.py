@@ -9,7 +9,7 @@ from roundsman_hub.telemetry.gather import Answer, Noted
 from roundsman_hub.telemetry.top import WIDTH, Look, as_dict, screen
 from roundsman_wire.frames import GONE_REASONS
 
-INGEST = Noted(role="ingest", pid=4_194_304, url="http://127.0.0.1:1")
+INGEST = Noted(role="ingest", pid=4_194_304, born=1, url="http://127.0.0.1:1")
 
 
 def looked(at_s: float, fixes: int, cpu_s: float, **database: object) -> Look:
