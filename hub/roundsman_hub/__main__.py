@@ -122,7 +122,7 @@ def _parser() -> argparse.ArgumentParser:
     for name, words in (
         ("record", "write a fleet's day into one file"),
         ("replay", "let a recorded day happen again, in an empty hub"),
-        ("simulate", "drive a recorded day by other planning policies, and compare"),
+        ("simulate", "live through pretend days by policy, or drive a recorded one, and compare"),
     ):
         _command(commands, name, _day_command, words, add_help=False).set_defaults(day_command=name)
     for name, words in (

@@ -17,6 +17,7 @@ from roundsman_sim.settings import DemoSettings
 USAGE = """\
 usage: roundsman-demo            play a round: hub, roads, vans, drivers, all real processes
        python -m roundsman_sim bench-loop | bench-agent
+       python -m roundsman_sim simulate --help      pretend days by policy (also: roundsman-hub simulate)
 
 environment: HEADLESS=1 ends by itself and says its figures as JSON in the last line
              MINUTES=12 FACTOR=30 VANS=8 ORDERS=120 SEED=1 OSM=extract.osm.pbf"""
@@ -25,6 +26,8 @@ environment: HEADLESS=1 ends by itself and says its figures as JSON in the last 
 def main() -> int:
     """Entry point; returns the exit code."""
     arguments = sys.argv[1:]
+    if arguments[:1] == ["simulate"]:
+        return _simulate(arguments[1:])
     if arguments not in ([], ["demo"], ["bench-loop"], ["bench-agent"]):
         print(USAGE, file=sys.stderr)
         return 2
@@ -44,6 +47,19 @@ def main() -> int:
         return 1
     except (KeyboardInterrupt, asyncio.CancelledError):
         print("roundsman-demo: ended", file=sys.stderr)
+        return 130
+
+
+def _simulate(arguments: list[str]) -> int:
+    from roundsman_sim import day_command  # the demo needs none of it
+
+    try:
+        return day_command.main(arguments)
+    except (SimError, HubError) as error:
+        print(f"roundsman-hub simulate: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("roundsman-hub simulate: ended", file=sys.stderr)
         return 130
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import json
+import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
@@ -73,7 +75,9 @@ def run_replay(arguments: Sequence[str], data: Path) -> int:
 
 
 def run_simulate(arguments: Sequence[str], data: Path) -> int:
-    """Policies on a recorded day, compared. Needs no hub."""
+    """Policies on a recorded day, compared; without one, on pretend days. Needs no hub."""
+    if not any(argument.startswith("--from-day") for argument in arguments):
+        return _pretend(arguments)
     policies = "; ".join(f"{name}: {words}" for name, words in simulate.POLICIES.items())
     parser = argparse.ArgumentParser(
         prog="roundsman-hub simulate",
@@ -110,6 +114,15 @@ def run_simulate(arguments: Sequence[str], data: Path) -> int:
         counts = f"{told.orders:>8}{told.served:>8}{share:>9}{told.late_s / 60:>10.0f}{told.km:>9.1f}{told.churn:>7}{told.plans:>7}"
         print(f"{told.policy:16}{counts}")
     return 0
+
+
+def _pretend(arguments: Sequence[str]) -> int:
+    """Pretend days are the pretend world's, which the hub never imports: its program takes over."""
+    if importlib.util.find_spec("roundsman_sim") is None:
+        print("simulate: the pretend world (roundsman_sim) is not installed here; give --from-day FILE", file=sys.stderr)
+        return 2
+    sys.stdout.flush()
+    return subprocess.run([sys.executable, "-m", "roundsman_sim", "simulate", *arguments], check=False).returncode
 
 
 COMMANDS: Final[dict[str, Callable[[Sequence[str], Path], int]]] = {"record": run_record, "replay": run_replay, "simulate": run_simulate}

@@ -1,0 +1,399 @@
+"""A van of a pretend day: drives the plan that it holds, and keeps a numbered log that goes to the hub as real frames.
+
+It stands in for the agent (whose own code is tested elsewhere): the same contract, the same facts, no receiver and no screen. Without
+network its log waits, and so do plans for it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Final, Literal
+
+from roundsman_core.geo import LatLon, bearing_deg, distance_m
+from roundsman_hub.clock import to_ms
+from roundsman_hub.ingest.packets import Message
+from roundsman_sim.day_world import Ask, Script, Trouble, drive_s, stop_s
+from roundsman_wire import frames
+from roundsman_wire.channels import topic
+from roundsman_wire.facts import AnyEntry
+from roundsman_wire.messages import (
+    FACTS,
+    LANE_NAMES,
+    TRACK,
+    Action,
+    Clock,
+    Duty,
+    FixRow,
+    LaneState,
+    Now,
+    Plan,
+    PlanStop,
+    Presence,
+    Receipt,
+    Report,
+    SessionStarted,
+    SessionState,
+    Visit,
+)
+from roundsman_wire.plain import encode_plain
+
+Road = Callable[[LatLon, LatLon], tuple[tuple[LatLon, ...], float, float]]
+"""From, to → the way, its seconds by the roads, its metres."""
+FIX_EVERY_S: Final = 20
+NO_SHOW_SHARE: Final = 0.5
+"""Of the service: the bell, a minute's patience, a card."""
+FRAME_ENTRIES: Final = 400
+
+
+@dataclass(kw_only=True)
+class _Leg:
+    geometry: tuple[LatLon, ...]
+    since: datetime
+    takes_s: float
+    metres: float
+    stop: str | None
+
+
+@dataclass(kw_only=True)
+class Lane:
+    """One lane of the van's log: what is written, and how far it was sent."""
+
+    first: int = 1
+    waiting: list[bytes | FixRow] = field(default_factory=list)
+
+    def add(self, entry: bytes | FixRow) -> None:
+        """Append."""
+        self.waiting.append(entry)
+
+
+class DayVan:
+    """One van. `advance` lives on to an instant; `say` gives what it sends then.
+
+    Attributes
+    ----------
+    served : dict
+        Stop → (service began, ended, whether it was a failure).
+    arrived : dict
+        Stop → when the van stood there.
+    driven_m : float
+        By the roads' distances.
+    track : list of LatLon
+        Every fix.
+    """
+
+    def __init__(self, *, number: int, vehicle: str, session: str, previous: str | None, day: Script, home: LatLon, road: Road) -> None:
+        self.number, self.vehicle, self.session, self.previous = number, vehicle, session, previous
+        self._day, self._home, self._road = day, home, road
+        self.asks: dict[str, Ask] = {}
+        self._lanes = {FACTS: Lane(), TRACK: Lane()}
+        self._mono_from = day.start - timedelta(hours=2)
+        self._leg: _Leg | None = None
+        self._serving: tuple[str, datetime, bool] | None = None
+        self._visit = 0
+        self._acts = 0
+        self._next_fix = day.start
+        self._order = 0
+        self.plan: Plan | None = None
+        self.at = home
+        self.served: dict[str, tuple[datetime, datetime, bool]] = {}
+        self.arrived: dict[str, datetime] = {}
+        self.cancelled: set[str] = set()
+        self.track: list[LatLon] = [home]
+        self.left_at: datetime | None = None
+        self.home_at: datetime | None = None
+        self.on_duty = False
+        self.driven_m = 0.0
+        self.held_until: datetime | None = None
+        self._broken = [t for t in day.troubles if t.van == number and t.kind == "breakdown"]
+        self._silent = [t for t in day.troubles if t.van == number and t.kind == "no_network"]
+        self._online = False
+        self.report: str | None = None
+        opened = to_ms(self._mono_from)
+        self._tell(
+            SessionStarted(mono_ms=0, utc_ms=opened, session=session, previous=previous, agent_version="day", row_format=1), self._mono_from
+        )
+        self._tell(Clock(mono_ms=0, utc_ms=opened, source="gnss"), self._mono_from)
+
+    # ── what the hub gives it ───────────────────────────────────────────────────────────────────────────────────────
+
+    def know(self, ask: Ask) -> None:
+        """What is at a stop's door; the plan says the rest."""
+        self.asks[ask.order] = ask
+
+    def linked(self, now: datetime) -> bool:
+        """Whether it has network."""
+        return not any(t.since <= now < t.until for t in self._silent)
+
+    def take(self, plan: Plan, hash_: str, now: datetime) -> None:
+        """Hold a newer plan, and act by it: what is done stays done."""
+        if self.plan is not None and plan.version <= self.plan.version:
+            return
+        self.plan = plan
+        self._tell(Receipt(mono_ms=0, plan_version=plan.version, plan_hash=hash_, state="held"), now)
+        self._tell(Receipt(mono_ms=0, plan_version=plan.version, plan_hash=hash_, state="in_force"), now)
+        if self._leg is not None and (stop := self._next()) is not None and stop.stop != self._leg.stop:
+            self._turn_off(now)
+        if self._leg is not None and self._leg.stop is not None and self._next() is None:
+            self._turn_off(now)
+
+    # ── living ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def advance(self, now: datetime) -> None:
+        """Live on until `now`."""
+        while (at := self._happens_next(now)) is not None and at <= now:
+            self._happen(at)
+        while self._next_fix <= now:
+            if self.on_duty:
+                self._fix(self._next_fix)
+            self._next_fix += timedelta(seconds=FIX_EVERY_S)
+
+    def _happens_next(self, now: datetime) -> datetime | None:
+        if self.held_until is not None:
+            return self.held_until
+        candidates = [t.since for t in self._broken if self.on_duty]
+        if self._serving is not None:
+            candidates.append(self._serving[1])
+        elif self._leg is not None:
+            candidates.append(self._leg.since + timedelta(seconds=self._leg.takes_s))
+        elif not self.on_duty and self.left_at is None:
+            if self._next() is not None:
+                candidates.append(max(self._day.start, self._mono_from))
+        elif self._next() is not None or distance_m(self.at, self._home) > 30:
+            candidates.append(now)
+        return min(candidates, default=None)
+
+    def _happen(self, at: datetime) -> None:
+        if self.held_until is not None:
+            self.held_until = None
+            return
+        if self.on_duty and self._broken and self._broken[0].since <= at and self._serving is None:
+            self._break_down(self._broken.pop(0), at)
+        elif self._serving is not None and self._serving[1] <= at:
+            self._finish(at)
+        elif self._serving is not None:  # broken down at a door: noticed when it wants to drive on
+            self._broken[0] = Trouble(van=self.number, kind="breakdown", since=self._serving[1], until=self._broken[0].until)
+        elif self._leg is not None:
+            self._arrive(at)
+        elif not self.on_duty:
+            self._tell(Duty(mono_ms=0, duty="on", driver=None), at)
+            self.on_duty, self.left_at, self._next_fix = True, at, at
+            self._set_out(at)
+        else:
+            self._set_out(at)
+
+    def _set_out(self, at: datetime) -> None:
+        stop = self._next()
+        to = LatLon.from_e6(stop.lat_e6, stop.lon_e6) if stop is not None else self._home
+        if stop is not None:
+            self.home_at = None
+        geometry, roads_s, metres = self._road(self.at, to)
+        takes_s = max(1.0, drive_s(self._day, self.number, self.at, to, roads_s, at))
+        self._leg = _Leg(geometry=geometry, since=at, takes_s=takes_s, metres=metres, stop=stop.stop if stop else None)
+
+    def _turn_off(self, at: datetime) -> None:
+        """Another stop is next: leave the road where the van is."""
+        leg = self._leg
+        assert leg is not None
+        share = min(1.0, max(0.0, (at - leg.since).total_seconds() / leg.takes_s))
+        self.at, self.driven_m, self._leg = self._along(leg, share), self.driven_m + share * leg.metres, None
+        self._set_out(at)
+
+    def _arrive(self, at: datetime) -> None:
+        leg = self._leg
+        assert leg is not None
+        self.at, self.driven_m, self._leg = leg.geometry[-1], self.driven_m + leg.metres, None
+        if leg.stop is None:
+            self.home_at = at
+            return
+        ask = self.asks[leg.stop]
+        parking_s, service_s = stop_s(self._day, self.number, ask)
+        stands_at = at + timedelta(seconds=parking_s)
+        failed = leg.stop in self._day.no_shows
+        begins = max(stands_at, ask.opens)
+        ends = begins + timedelta(seconds=service_s * (NO_SHOW_SHARE if failed else 1.0))
+        self._visit += 1
+        self._tell(self._stood("arrived", leg.stop), at)
+        self._tell(self._action(leg.stop, "arrived"), stands_at)
+        self._serving = (leg.stop, ends, failed)
+        self.served[leg.stop], self.arrived[leg.stop] = (begins, ends, failed), at
+
+    def _finish(self, at: datetime) -> None:
+        assert self._serving is not None
+        stop, ends, failed = self._serving
+        self._tell(self._action(stop, "failed" if failed else "delivered", "nobody home" if failed else None), ends)
+        self._tell(self._stood("left", stop), ends)
+        self._serving = None
+        if self._next() is not None:
+            self._set_out(at)
+
+    def _break_down(self, trouble: Trouble, at: datetime) -> None:
+        until = max(at, trouble.until)
+        self.held_until = until
+        if self._leg is not None:
+            self._leg.takes_s += (until - at).total_seconds()
+        self.report = f"{self.session}-r"
+        where = self.where(at)
+        report = Report(mono_ms=0, report=self.report, topic="breakdown", text="will be mended", lat_e6=where.lat_e6, lon_e6=where.lon_e6)
+        self._tell(report, at)
+
+    def _action(self, stop: str, outcome: str, reason: str | None = None) -> Action:
+        self._acts += 1
+        where = {"lat_e6": self.at.lat_e6, "lon_e6": self.at.lon_e6}
+        return Action(mono_ms=0, action=f"{self.session}-{self._acts}", stop=stop, tasks=(stop,), outcome=outcome, reason=reason, **where)  # type: ignore[arg-type]
+
+    def _stood(self, phase: Literal["arrived", "left"], stop: str) -> Visit:
+        return Visit(mono_ms=0, visit=self._visit, phase=phase, stop=stop, lat_e6=self.at.lat_e6, lon_e6=self.at.lon_e6)
+
+    def end(self, at: datetime) -> None:
+        """The driver goes off shift."""
+        if self.on_duty:
+            self.on_duty = False
+            self._tell(Duty(mono_ms=0, duty="off", driver=None), at)
+
+    @property
+    def idle(self) -> bool:
+        """Nothing left, and at home."""
+        return (
+            self._serving is None
+            and self._next() is None
+            and (not self.on_duty or (self._leg is None and distance_m(self.at, self._home) <= 30))
+        )
+
+    def _next(self) -> PlanStop | None:
+        """The first stop of the plan that is neither done nor called off."""
+        if self.plan is None:
+            return None
+        return next(
+            (s for s in self.plan.stops if s.stop in self.asks and s.stop not in self.served and s.stop not in self.cancelled), None
+        )
+
+    @property
+    def left(self) -> list[PlanStop]:
+        """Stops that it still has to arrive at, in the order that it drives them."""
+        if self.plan is None:
+            return []
+        return [s for s in self.plan.stops if s.stop in self.asks and s.stop not in self.served and s.stop not in self.cancelled]
+
+    @property
+    def serving_until(self) -> tuple[str, datetime] | None:
+        """The stop that it stands at, and when its service began."""
+        return None if self._serving is None else (self._serving[0], self.served[self._serving[0]][0])
+
+    # ── saying ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def say(self, now: datetime) -> list[Message]:
+        """What it sends now; nothing without network."""
+        linked = self.linked(now)
+        out: list[Message] = []
+        if linked != self._online:
+            self._online = linked
+            out.append(self._message("presence", encode_plain(self._presence())))
+        if not linked:
+            return out
+        for lane in (FACTS, TRACK):
+            out += self._frames(lane)
+        if self.on_duty:
+            out.append(self._message("now", encode_plain(self._now(now))))
+        return out
+
+    def _frames(self, lane: int) -> list[Message]:
+        state, out = self._lanes[lane], []
+        while state.waiting:
+            part, state.waiting = state.waiting[:FRAME_ENTRIES], state.waiting[FRAME_ENTRIES:]
+            body = frames.pack_entries(part) if lane == FACTS else frames.pack_rows(part)  # type: ignore[arg-type]
+            last = state.first + len(part) - 1
+            out.append(self._message(LANE_NAMES[lane], frames.encode_frame(self.session, lane, state.first, last, body)))
+            state.first = last + 1
+        return out
+
+    def _message(self, channel: str, payload: bytes) -> Message:
+        return Message(topic(self.vehicle, channel), payload)
+
+    def _presence(self) -> Presence:
+        if not self._online:
+            return Presence(online=False)
+        lanes = tuple(
+            LaneState(lane=lane, first_kept=state.first, last=state.first + len(state.waiting) - 1, acked=state.first - 1)
+            for lane, state in self._lanes.items()
+            if state.waiting or state.first > 1
+        )
+        return Presence(
+            online=True, session=self.session, sessions=(SessionState(session=self.session, previous=self.previous, lanes=lanes),)
+        )
+
+    def _now(self, now: datetime) -> Now:
+        self._order += 1
+        where, stop = self.where(now), self._next()
+        return Now(
+            session=self.session,
+            order=self._order,
+            mono_ms=self._mono(now),
+            utc_ms=to_ms(now),
+            lat_e6=where.lat_e6,
+            lon_e6=where.lon_e6,
+            duty="on",
+            next_stop=self._serving[0] if self._serving else stop.stop if stop else None,
+            plan_version=self.plan.version if self.plan else 0,
+        )
+
+    def _tell(self, entry: AnyEntry, at: datetime) -> None:
+        stamped = type(entry)(
+            **{name: getattr(entry, name) for name in entry.__struct_fields__} | {"mono_ms": self._mono(at), "utc_ms": to_ms(at)}
+        )
+        self._lanes[FACTS].add(frames.encode_entry(stamped))
+
+    def _fix(self, at: datetime) -> None:
+        where = self.where(at)
+        self.track.append(where)
+        moving = self._leg is not None and self.held_until is None
+        speed = None if self._leg is None else round(100 * self._leg.metres / self._leg.takes_s) if moving else 0
+        heading = None
+        if moving and self._leg is not None and distance_m(where, self._leg.geometry[-1]) > 5:
+            heading = round(100 * bearing_deg(where, self._leg.geometry[-1])) % 36_000
+        self._lanes[TRACK].add(
+            FixRow(
+                mono_ms=self._mono(at),
+                utc_ms=to_ms(at),
+                lat_e6=where.lat_e6,
+                lon_e6=where.lon_e6,
+                speed_cm_s=speed if speed is not None else 0,
+                heading_cdeg=heading,
+                accuracy_dm=40,
+                satellites=9,
+            )
+        )
+
+    def _mono(self, at: datetime) -> int:
+        return max(0, round((at - self._mono_from).total_seconds() * 1000))
+
+    def where(self, at: datetime) -> LatLon:
+        """Where it is."""
+        if self._leg is None:
+            return self.at
+        stood_s = max(0.0, (self.held_until - at).total_seconds()) if self.held_until is not None else 0.0
+        gone_s = (at - self._leg.since).total_seconds()
+        total = max(1.0, self._leg.takes_s)
+        return self._along(self._leg, min(1.0, max(0.0, gone_s / total if not stood_s else min(gone_s, total - stood_s) / total)))
+
+    @staticmethod
+    def _along(leg: _Leg, share: float) -> LatLon:
+        lengths = [distance_m(a, b) for a, b in zip(leg.geometry, leg.geometry[1:], strict=False)]
+        left = share * sum(lengths)
+        for (a, b), length in zip(zip(leg.geometry, leg.geometry[1:], strict=False), lengths, strict=True):
+            if left <= length and length > 0:
+                part = left / length
+                return LatLon(a.lat_deg + (b.lat_deg - a.lat_deg) * part, a.lon_deg + (b.lon_deg - a.lon_deg) * part)
+            left -= length
+        return leg.geometry[-1]
+
+
+def paid_cents(van: DayVan) -> int:
+    """What the fleet pays for a van's day, at the prices that a vehicle has by itself: hours out, kilometres, the van."""
+    if van.left_at is None:
+        return 0
+    last = max([van.home_at or van.left_at, *(ends for _, ends, _ in van.served.values())])
+    hours = max(0.0, (last - van.left_at).total_seconds()) / 3600
+    return 5_000 + math.ceil(3_000 * hours + 40 * van.driven_m / 1000)

@@ -1,0 +1,77 @@
+"""A day in a box: one small day through the hub's own ingest, derive, planner and arrival times."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+from pathlib import Path
+
+import pytest
+
+from roundsman_core.geo import LatLon, LocalFrame
+from roundsman_hub.pki import open_pki
+from roundsman_hub.planning.engines.here import Here
+from roundsman_hub.roads import GreatCircle
+from roundsman_hub.store.db import Database
+from roundsman_hub.store.rows import rows
+from roundsman_sim import day_report, day_world
+from roundsman_sim.day_box import Box, Result, make_town
+from roundsman_sim.day_world import Script
+
+MONDAY = date(2026, 3, 2)
+MIDDLE = LatLon(50.0, 10.0)
+HOMES = [(f"Street {n}", LocalFrame(MIDDLE).to_latlon(311.0 * (n % 9 - 4), 283.0 * (n // 9 - 4))) for n in range(81) if n != 40]
+
+
+@pytest.fixture(scope="module")
+def lived(plain_database: Database, tmp_path_factory: pytest.TempPathFactory) -> tuple[Script, Result, Database, Box]:
+    """A day of the living plan."""
+    town_keys = open_pki(tmp_path_factory.mktemp("days") / "pki").signer()
+    day = day_world.script(HOMES, vans=3, orders=24, day=MONDAY, seed=4)
+    town = make_town(plain_database, MIDDLE, 3, 24, GreatCircle(), town_keys)
+    box = Box(plain_database, town, day, "living", engine=Here("pyvrp"), search_s=0.1, first_search_s=0.5)
+    return day, box.run(), plain_database, box
+
+
+def test_the_same_seed_is_the_same_day_and_another_is_another() -> None:
+    first, again = (day_world.script(HOMES, vans=3, orders=24, day=MONDAY, seed=4) for _ in range(2))
+    assert first == again
+    assert day_world.script(HOMES, vans=3, orders=24, day=MONDAY, seed=5).asks != first.asks
+    assert day_world.script(HOMES, vans=3, orders=24, day=MONDAY, seed=5).paces == first.paces, "drivers are the town's"
+
+
+def test_a_leg_takes_as_long_whoever_plans_it() -> None:
+    """The hidden truth depends on the day, the van, the way and the hour; never on what was decided before."""
+    day = day_world.script(HOMES, vans=3, orders=24, day=MONDAY, seed=4)
+    a, b = HOMES[0][1], HOMES[50][1]
+    at = day.start + timedelta(hours=1)
+    assert day_world.drive_s(day, 1, a, b, 300, at) == day_world.drive_s(day, 1, a, b, 300, at)
+    assert day_world.drive_s(day, 1, a, b, 600, at) == pytest.approx(2 * day_world.drive_s(day, 1, a, b, 300, at))
+
+
+def test_every_order_is_served_or_called_off(lived: tuple[Script, Result, Database, Box]) -> None:
+    day, result, _, box = lived
+    assert result.orders == len(day.asks) - len(box._called_off)
+    assert result.served == result.orders
+    assert 0 < result.on_time <= result.served
+    assert result.urgent_on_time
+    assert result.paid_cents > 5_000 * result.vans_used
+
+
+def test_the_hub_has_every_fix_and_every_outcome_that_the_vans_wrote(lived: tuple[Script, Result, Database, Box]) -> None:
+    """Real frames through the real transaction: nothing lost and nothing twice, over the vans' silent hours too."""
+    _, _, db, box = lived
+    for van in box.vans:
+        with db.transaction() as cur:
+            stored = rows(cur, "SELECT count(*) AS n, count(DISTINCT seq) AS d FROM log.fixes WHERE vehicle_id = %s", (van.vehicle,))[0]
+            states = {r["order_id"]: r["state"] for r in rows(cur, "SELECT * FROM order_states WHERE vehicle_id = %s", (van.vehicle,))}
+        assert stored["n"] == stored["d"] == len(van.track) - 1
+        assert states == {stop: "failed" if failed else "delivered" for stop, (_, _, failed) in van.served.items()}
+
+
+def test_the_table_and_the_page_tell_the_same(lived: tuple[Script, Result, Database, Box], tmp_path: Path) -> None:
+    _, result, _, _ = lived
+    page = day_report.page([result], [home for _, home in HOMES], "A day")
+    assert page.count("<polyline") == sum(len(track) > 1 for track in result.tracks)
+    assert f"{result.on_time_share:.1%}" in day_report.table([result])
+    assert f"{result.on_time_share:.1%}" in page
+    assert day_report.coverage(result.said) is not None
