@@ -3,6 +3,8 @@ import { defineConfig } from "vite";
 // Two pages from one build: `dispatch.html`, and `track.js` for the customer's page, which the hub renders itself under a fixed name.
 export default defineConfig({
   base: "/",
+  oxc: { jsx: { runtime: "automatic", importSource: "preact" } },
+  worker: { format: "es" },
   build: {
     outDir: "../../hub/roundsman_hub/web",
     emptyOutDir: true,

@@ -68,7 +68,18 @@ class Served:
         """A plan that came into force on the van, with its arrival times."""
         now = self.clock.now()
         version = self.clock.utc_ms()
-        wire = {"stops": [{"stop": o["order"], "lat_e6": round(o["lat_deg"] * 1e6), "lon_e6": round(o["lon_deg"] * 1e6)} for o in stops]}
+        wire = {
+            "stops": [
+                {
+                    "stop": o["order"],
+                    "tasks": [o["order"]],
+                    "lat_e6": round(o["lat_deg"] * 1e6),
+                    "lon_e6": round(o["lon_deg"] * 1e6),
+                    "arrival_utc_ms": self.clock.utc_ms() + 540_000 * at,
+                }
+                for at, o in enumerate(stops, 1)
+            ]
+        }
         with self.db.transaction() as cur:
             cur.execute(
                 "INSERT INTO plans (vehicle_id, version, fleet_id, issued_at, issued_real_at, reason, changes, plan, hash, envelope)"
@@ -105,6 +116,25 @@ class Served:
                 (order["order"], self.fleet, state, vehicle, at, at, reason, f"a-{order['order']}"),
             )
             notify(cur, "order", self.fleet, order["order"])
+
+
+AXE = Path(__file__).parents[2] / "dashboards" / "web" / "node_modules" / "axe-core" / "axe.min.js"
+WCAG = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
+
+
+@pytest.fixture(scope="session")
+def axe() -> Callable[[Any], list[str]]:
+    """What axe finds wrong with a page as it is now: rule, and the first element that breaks it. WCAG 2.2 AA and good practice."""
+    if not AXE.exists():
+        pytest.skip("axe-core is not there: run .ci/web")
+    source = AXE.read_text(encoding="utf-8")
+
+    def look(page: Any) -> list[str]:
+        page.evaluate(f"window.axe || (() => {{ {source} }})()")
+        found = page.evaluate("tags => axe.run(document, {runOnly: {type: 'tag', values: tags}, resultTypes: ['violations']})", WCAG)
+        return [f"{v['id']}: {n['html'][:160]} ({n['failureSummary'][:300]})" for v in found["violations"] for n in v["nodes"][:2]]
+
+    return look
 
 
 @pytest.fixture(scope="session")

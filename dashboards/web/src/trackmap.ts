@@ -1,7 +1,7 @@
 /** The customer's small map: their address, and the van to about 100 metres. */
 
 import maplibregl from "maplibre-gl";
-import { draw } from "./basemap";
+import { draw } from "./shared/basemap";
 import "./markers.css";
 
 interface Seen {

@@ -20,10 +20,22 @@ from roundsman_hub.live.drawn_plans import DrawnPlans, DrawRoute
 from roundsman_hub.live.stream import LiveStream
 from roundsman_hub.live.view import plans_of, talk
 from roundsman_hub.roads.network import RoadNetwork, RoadsError
-from roundsman_hub.store import fleet as fleet_store, live as store, orders as order_store
+from roundsman_hub.store import first_plan_store, fleet as fleet_store, live as store, orders as order_store
 from roundsman_hub.store.rows import rows
 
 router = APIRouter(prefix="/v1", tags=["live"], responses=documented(401, 403, 404, 422, 503))
+
+
+class FirstArrival(BaseModel):
+    """When the first plan that had an order wanted to be there, and which van's plan it was."""
+
+    order: str
+    vehicle: str
+    at: datetime
+
+
+class FirstArrivals(BaseModel):
+    items: list[FirstArrival]
 
 
 class Live(BaseModel):
@@ -136,6 +148,15 @@ def get_stream(request: Request, caller: LiveReader) -> LiveStream:
     A slow reader gets the newest of each document and skips those between. The stream ends after a quarter of an hour: open it again.
     """
     return LiveStream(request.app.state.broadcaster, caller.fleet)
+
+
+@router.get("/first-arrivals")
+def get_first_arrivals(desk: AtDesk, caller: LiveReader) -> FirstArrivals:
+    """What was first planned, beside which the time board shows what came of it: orders of the plans of the last twelve hours."""
+    since = documents.day_start(desk.clock.now())
+    with desk.db.tenant(caller.fleet) as cur:
+        found = first_plan_store.first_arrivals(cur, since)
+    return FirstArrivals(items=[FirstArrival(order=r["order_id"], vehicle=r["vehicle_id"], at=r["at"]) for r in found])
 
 
 @router.get("/vehicles/{vehicle}/plan")

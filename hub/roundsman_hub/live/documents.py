@@ -74,6 +74,7 @@ def order(r: Row) -> Document:
         "promise_start",
         "promise_end",
         "parcels",
+        "service_s",
         "priority",
     )
     more = ("state", "reason", "position", "eta", "eta_low", "eta_high", "arrived_at", "done_at")
@@ -106,7 +107,7 @@ def report(r: Row) -> Document:
 
 
 def event(r: Row) -> Document:
-    """One line of what happened."""
+    """One line of what happened: `text` in English; a page that speaks otherwise says it from kind, subjects and `why`."""
     subject = r["subject"]
     is_vehicle = r["kind"] == "plan.issued"
     return {
@@ -116,6 +117,7 @@ def event(r: Row) -> Document:
         "vehicle": subject if is_vehicle else None,
         "order": None if is_vehicle else subject,
         "text": _TEXTS[r["kind"]](r),
+        "why": r["body"].get("reason") or None,
     }
 
 

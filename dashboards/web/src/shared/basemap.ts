@@ -8,17 +8,18 @@ interface Basemap extends GeoJSON.FeatureCollection {
   bbox?: [number, number, number, number];
 }
 
-const dark = matchMedia("(prefers-color-scheme: dark)").matches;
-const INK = dark
-  ? { ground: "#151b18", water: "#1d3440", major: "#5b6a63", medium: "#47554e", minor: "#343f3a" }
-  : { ground: "#eef0ec", water: "#b9d6e4", major: "#ffffff", medium: "#ffffff", minor: "#ffffff" };
-const CASING = dark ? "#000000" : "#c9cec9";
+const INKS = {
+  dark: { ground: "#151b18", water: "#1d3440", major: "#5b6a63", medium: "#47554e", minor: "#343f3a", casing: "#000000" },
+  light: { ground: "#eef0ec", water: "#b9d6e4", major: "#ffffff", medium: "#ffffff", minor: "#ffffff", casing: "#c9cec9" },
+} as const;
 
 const width = (near: number, far: number): maplibregl.ExpressionSpecification => ["interpolate", ["exponential", 1.6], ["zoom"], 10, far, 17, near];
 const ofClass = (...names: string[]): maplibregl.FilterSpecification => ["in", ["get", "class"], ["literal", names]];
 
-/** A map in `container`; `bounds` of the extract, if there is one. */
-export async function draw(container: HTMLElement, options: { interactive: boolean }): Promise<{ map: maplibregl.Map; bounds: LngLatBoundsLike | null }> {
+/** A map in `container`; `bounds` of the extract, if there is one. `dark`: as the page is, where it is not as the system wants it. */
+export async function draw(container: HTMLElement, options: { interactive: boolean; dark?: boolean }): Promise<{ map: maplibregl.Map; bounds: LngLatBoundsLike | null }> {
+  const INK = INKS[(options.dark ?? matchMedia("(prefers-color-scheme: dark)").matches) ? "dark" : "light"];
+  const CASING = INK.casing;
   const answer = await fetch("/basemap.geojson");
   const ground = answer.ok ? ((await answer.json()) as Basemap) : ({ type: "FeatureCollection", features: [] } as Basemap);
   const source: GeoJSONSourceSpecification = { type: "geojson", data: ground, tolerance: 0.3 };

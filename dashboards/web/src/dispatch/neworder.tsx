@@ -1,0 +1,68 @@
+/** One order taken by a person at the desk: an urgent one is planned at once. */
+
+import { useState } from "preact/hooks";
+import { Refused, told } from "../shared/api";
+import { fleet } from "./fleet";
+import { Dialog, Field, Trouble } from "./parts";
+import { f, t } from "./reader";
+import { go } from "./route";
+import { api, say } from "./session";
+
+const HOUR_MS = 3_600_000;
+
+export function NewOrderDialog({ close }: { close: () => void }) {
+  const [error, setError] = useState("");
+  const [busy, setBusy] = useState(false);
+  const quarter = Math.ceil(fleet.now / 900_000) * 900_000;
+  const submit = async (event: SubmitEvent): Promise<void> => {
+    event.preventDefault();
+    if (busy) return;
+    const values = new FormData(event.currentTarget as HTMLFormElement);
+    const text = (name: string): string => String(values.get(name) ?? "").trim();
+    const instant = (name: string): string => new Date(f.instant(text(name))).toISOString();
+    setBusy(true);
+    setError("");
+    try {
+      const body = {
+        reference: text("reference"), kind: text("kind"), name: text("name"), phone: text("phone"), address: text("address"), instructions: text("instructions"),
+        window_start: instant("window_start"), window_end: instant("window_end"), parcels: Number(text("parcels")), priority: values.get("urgent") ? 9 : 0,
+        ...(fleet.depots.length > 1 ? { depot: text("depot") } : {}),
+      };
+      const made = await api.post<{ order: string }>("/v1/orders", body);
+      say(t("order.made"));
+      close();
+      go("orders", made.order);
+    } catch (failure) {
+      setError(failure instanceof Refused && failure.errors.length ? failure.errors.map((one) => `${one.field.replace(/^body\./, "")}: ${one.detail}`).join(" · ") : told(failure));
+    } finally {
+      setBusy(false);
+    }
+  };
+  return (
+    <Dialog title={t("orders.new")} close={close}>
+      <form class="form" onSubmit={(event) => void submit(event as SubmitEvent)}>
+        <div class="pair">
+          <Field label={t("order.reference")}>{(id) => <input id={id} name="reference" maxLength={80} autocomplete="off" />}</Field>
+          <Field label={t("order.kind")}>{(id) => <select id={id} name="kind"><option value="delivery">{t("order.delivery")}</option><option value="pickup">{t("order.pickup")}</option></select>}</Field>
+        </div>
+        <Field label={t("order.address")}>{(id) => <input id={id} name="address" required maxLength={500} autocomplete="off" />}</Field>
+        <div class="pair">
+          <Field label={t("order.name")}>{(id) => <input id={id} name="name" maxLength={120} autocomplete="off" />}</Field>
+          <Field label={t("driver.phone")}>{(id) => <input id={id} name="phone" type="tel" maxLength={40} autocomplete="off" />}</Field>
+        </div>
+        <div class="pair">
+          <Field label={t("order.from")}>{(id) => <input id={id} name="window_start" type="datetime-local" required defaultValue={f.local(quarter)} />}</Field>
+          <Field label={t("order.to")}>{(id) => <input id={id} name="window_end" type="datetime-local" required defaultValue={f.local(quarter + 2 * HOUR_MS)} />}</Field>
+        </div>
+        <div class="pair">
+          <Field label={t("order.parcels")}>{(id) => <input id={id} name="parcels" type="number" min={1} max={1000} defaultValue="1" required />}</Field>
+          {fleet.depots.length > 1 && <Field label={t("settings.depot")}>{(id) => <select id={id} name="depot">{fleet.depots.map((depot) => <option key={depot.depot} value={depot.depot}>{depot.name}</option>)}</select>}</Field>}
+        </div>
+        <Field label={t("order.instructions")}>{(id) => <input id={id} name="instructions" maxLength={500} autocomplete="off" />}</Field>
+        <label class="check"><input type="checkbox" name="urgent" /> {t("order.urgent_help")}</label>
+        <Trouble>{error}</Trouble>
+        <div class="actions"><button type="submit" class="button primary" aria-disabled={busy}>{t("order.make")}</button></div>
+      </form>
+    </Dialog>
+  );
+}

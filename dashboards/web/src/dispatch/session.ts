@@ -1,0 +1,81 @@
+/** The key that this tab holds, the feed behind it, and what the page says aloud. */
+
+import { useEffect, useState } from "preact/hooks";
+import { Api, told } from "../shared/api";
+import type { Told } from "./documents";
+import { fleet } from "./fleet";
+import { settle } from "./reader";
+import FeedWorker from "./feed.worker?sharedworker";
+import OwnFeedWorker from "./feed.worker?worker";
+
+const KEY = "roundsman-key";
+export let api = new Api("");
+let leave = (): void => {};
+
+export const keptKey = (): string | null => sessionStorage.getItem(KEY);
+
+/** Open the feed with a key. `ended`: the hub no longer takes it. */
+export async function enter(key: string, ended: (why: string) => void): Promise<void> {
+  const asking = new Api(key);
+  await asking.get("/v1/fleets/me");
+  api = asking;
+  await fleet.load(api);
+  sessionStorage.setItem(KEY, key);
+  await settle();
+  const port = typeof SharedWorker === "undefined" ? new OwnFeedWorker() : shared();
+  port.onmessage = ({ data }: MessageEvent<Told>) => {
+    if (data.what === "refused") {
+      forget();
+      ended(data.message);
+    } else fleet.hear(data);
+  };
+  port.postMessage({ open: key });
+  leave = () => port.postMessage({ leave: true });
+  addEventListener("pagehide", () => leave());
+  addEventListener("pageshow", (event) => event.persisted && port.postMessage({ open: key }));
+}
+
+function shared(): MessagePort {
+  const { port } = new FeedWorker({ name: "roundsman" });
+  return port;
+}
+
+export function forget(): void {
+  leave();
+  sessionStorage.removeItem(KEY);
+}
+
+/** Ask the hub once, and again when `again` changes. */
+export function useAsked<T>(path: string | null, again: unknown = 0): { answer: T | null; error: string; loading: boolean } {
+  const [state, set] = useState<{ path: string | null; answer: T | null; error: string; loading: boolean }>({ path, answer: null, error: "", loading: path !== null });
+  useEffect(() => {
+    if (path === null) return;
+    const stop = new AbortController();
+    set((before) => (before.path === path ? before : { path, answer: null, error: "", loading: true }));
+    api.get<T>(path, stop.signal).then(
+      (answer) => set({ path, answer, error: "", loading: false }),
+      (error: unknown) => stop.signal.aborted || set({ path, answer: null, error: told(error), loading: false }),
+    );
+    return () => stop.abort();
+  }, [path, again]);
+  return state.path === path ? state : { answer: null, error: "", loading: path !== null };
+}
+
+const speakers = new Set<(text: string) => void>();
+/** Say something to whoever cannot see that it happened (aria-live), and show it for a while. */
+export const say = (text: string): void => speakers.forEach((speaker) => speaker(text));
+
+export function useSaid(): string {
+  const [text, set] = useState("");
+  useEffect(() => {
+    let timer = 0;
+    const speaker = (said: string): void => {
+      clearTimeout(timer);
+      set(said);
+      timer = setTimeout(() => set(""), 8_000);
+    };
+    speakers.add(speaker);
+    return () => void speakers.delete(speaker);
+  }, []);
+  return text;
+}

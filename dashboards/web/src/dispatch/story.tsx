@@ -1,0 +1,142 @@
+/** An order's whole story on one page: what it asks for, every event, message and plan change, and why. */
+
+import { useState } from "preact/hooks";
+import { type Order } from "./documents";
+import { lateMs, useFleet } from "./fleet";
+import { MoveDialog } from "./move";
+import { STATE_TONES } from "./orders";
+import { Act, Badge, Empty, Section, type Tone, Trouble, VanChip } from "./parts";
+import { PlaceDialog } from "./place";
+import { f, type Key, t } from "./reader";
+import { to } from "./route";
+import { api, useAsked } from "./session";
+import { TalkDialog } from "./talk";
+import en from "./words/en.json";
+
+interface Shown {
+  order: string; reference: string; kind: "delivery" | "pickup"; name: string; phone: string; address: string; instructions: string;
+  window_start: string; window_end: string; promise_start: string | null; promise_end: string | null; parcels: number; priority: number; contact_free: boolean;
+  items: { name?: string; code?: string }[]; state: Order["state"]; reason: string | null; vehicle: string | null; track_url: string;
+  eta: string | null; eta_low: string | null; eta_high: string | null; arrived_at: string | null; done_at: string | null; risk_late_s: number;
+  proofs: { kind: string; state: "whole" | "pending"; sha256: string; at: string | null }[];
+}
+interface Story {
+  items: { at: string; kind: string; vehicle: string | null; body: Record<string, unknown> }[];
+}
+interface Why {
+  reason: string;
+  relaxations: { constraints: string[]; price_cents: number; vehicle: string; start: string }[];
+  delay: Record<"later_s" | "late_departure_s" | "travel_s" | "dwell_s" | "waiting_s" | "replanning_s", number> | null;
+}
+
+export function StoryPage({ order }: { order: string }) {
+  const fleet = useFleet("order", "message", "vehicle");
+  const live = fleet.orders.get(order);
+  const door = `/v1/orders/${encodeURIComponent(order)}`;
+  const turn = JSON.stringify(live ?? null);
+  const shown = useAsked<Shown>(door, turn);
+  const story = useAsked<Story>(`${door}/story`, turn);
+  const [dialog, setDialog] = useState<"move" | "talk" | "place" | null>(null);
+  const found = shown.answer;
+  if (!found) return <Section title={t("order.order")}><Trouble>{shown.error}</Trouble>{shown.loading && <p role="status">{t("loading")}</p>}<p class="pad"><a href={to("orders")}>{t("orders.back")}</a></p></Section>;
+  const name = [found.reference, found.name].filter(Boolean).join(" ") || found.address;
+  const open = !["delivered", "failed", "cancelled"].includes(found.state);
+  const late = live ? lateMs(live) : 0;
+  return (
+    <>
+      <Section title={name} actions={<a class="button quiet" href={to("orders")}>{t("orders.back")}</a>}>
+        <div class="sheet">
+          <p><Badge tone={STATE_TONES[found.state]}>{t(`state.${found.state}`)}</Badge>{found.priority >= 8 && <Badge tone="bad">{t("order.urgent")}</Badge>}{found.kind === "pickup" && <Badge tone="info">{t("order.pickup")}</Badge>}{late >= 60_000 && <Badge tone="bad">{t("late_by", { late: f.span(late / 1000) })}</Badge>} <VanChip vehicle={found.vehicle} /></p>
+          {found.reason && <p class="trouble" lang="en">{found.reason}</p>}
+          <dl class="facts">
+            <div><dt>{t("order.address")}</dt><dd>{found.address || "–"}</dd></div>
+            <div><dt>{t("order.name")}</dt><dd>{found.name || "–"}{found.phone && <> · <a href={`tel:${found.phone}`}>{found.phone}</a></>}</dd></div>
+            <div><dt>{t("order.window")}</dt><dd>{f.dayClock(found.window_start)} – {f.clock(found.window_end)}</dd></div>
+            <div><dt>{t("order.promised")}</dt><dd>{found.promise_end ? `${f.clock(found.promise_start)} – ${f.clock(found.promise_end)}` : "–"}</dd></div>
+            <div><dt>{found.done_at ? t("order.done_at") : t("order.expected")}</dt><dd>{found.done_at ? f.clock(found.done_at) : found.eta ? `${f.clock(found.eta)} (${f.clock(found.eta_low)} – ${f.clock(found.eta_high)})` : "–"}</dd></div>
+            <div><dt>{t("order.parcels")}</dt><dd>{f.count(found.parcels)}</dd></div>
+            {found.instructions && <div><dt>{t("order.instructions")}</dt><dd>{found.instructions}</dd></div>}
+            {found.risk_late_s > 0 && <div><dt>{t("order.risk")}</dt><dd class="late">{f.span(found.risk_late_s)}</dd></div>}
+          </dl>
+          <div class="actions">
+            {open && live && (found.state === "waiting_for_place" ? <button type="button" class="button primary" onClick={() => setDialog("place")}>{t("act.place")}</button> : <button type="button" class="button primary" onClick={() => setDialog("move")}>{t(found.vehicle ? "act.move" : "act.find_van")}</button>)}
+            {found.vehicle && <button type="button" class="button" onClick={() => setDialog("talk")}>{t("act.message")}</button>}
+            <a class="button" href={new URL(found.track_url).pathname} target="_blank" rel="noreferrer">{t("order.customer_page")}</a>
+            {open && <Act act={() => api.patch(door, { priority: 9 })} done={t("order.urgent")}>{t("bulk.urgent")}</Act>}
+            {open && <Act act={() => api.post(`${door}/cancel`)} done={t("state.cancelled")} tone="danger">{t("bulk.cancel")}</Act>}
+          </div>
+          {found.proofs.length > 0 && <><h3>{t("order.proofs")}</h3><ul class="plainlist">{found.proofs.map((proof) => <li key={proof.sha256}>{t(`proof.${proof.kind as "photo" | "signature" | "code"}`)} · {f.clock(proof.at)} · {t(proof.state === "whole" ? "proof.whole" : "proof.pending")} <code>{proof.sha256.slice(0, 12)}</code></li>)}</ul></>}
+          {open && <WhyBox door={door} turn={turn} wanted={found.state === "unassigned" || late > 0} />}
+        </div>
+      </Section>
+      <Section title={t("story.title")} count={story.answer?.items.length}>
+        <Trouble>{story.error}</Trouble>
+        <Lines order={order} items={story.answer?.items ?? []} />
+      </Section>
+      {dialog === "move" && live && <MoveDialog order={live} close={() => setDialog(null)} />}
+      {dialog === "place" && live && <PlaceDialog order={live} close={() => setDialog(null)} />}
+      {dialog === "talk" && found.vehicle && <TalkDialog vehicle={found.vehicle} order={order} close={() => setDialog(null)} />}
+    </>
+  );
+}
+
+/** Why it has no van or is late, in money and minutes: the planner's own answer, asked for on demand, because it plans. */
+function WhyBox({ door, turn, wanted }: { door: string; turn: string; wanted: boolean }) {
+  const [ask, setAsk] = useState(false);
+  const { answer, error, loading } = useAsked<Why>(ask ? `${door}/why` : null, turn);
+  if (!ask) return wanted ? <p><button type="button" class="button" onClick={() => setAsk(true)}>{t("why.ask")}</button></p> : null;
+  return (
+    <div class="why" role="status">
+      {loading && t("loading")}
+      <Trouble>{error}</Trouble>
+      {answer?.reason && <p lang="en">{answer.reason}</p>}
+      {answer && answer.relaxations.length > 0 && <ul class="plainlist">{answer.relaxations.map((one) => <li key={one.constraints.join()}><span lang="en">{one.constraints.join(", ")}</span>: <VanChip vehicle={one.vehicle} />, {f.clock(one.start)}, {f.money(one.price_cents)}</li>)}</ul>}
+      {answer?.delay && <dl class="facts">{(["late_departure_s", "travel_s", "dwell_s", "waiting_s", "replanning_s"] as const).filter((part) => answer.delay![part] !== 0).map((part) => <div key={part}><dt>{t(`why.${part}`)}</dt><dd>{f.span(answer.delay![part])}</dd></div>)}</dl>}
+    </div>
+  );
+}
+
+interface Line {
+  at: number;
+  tone: Tone;
+  what: string;
+  vehicle: string | null;
+  more: string;
+}
+
+function Lines({ order, items }: { order: string; items: Story["items"] }) {
+  const fleet = useFleet("message");
+  const lines: Line[] = items.map((item) => ({ at: Date.parse(item.at), vehicle: item.vehicle, ...said(item.kind, item.body) }));
+  for (const message of fleet.messages.values()) {
+    if (message.order !== order || message.at === null) continue;
+    lines.push({ at: message.at, tone: "info", what: t(message.said_by === "driver" ? "story.driver_says" : "story.dispatch_says"), vehicle: message.vehicle, more: message.text });
+  }
+  lines.sort((a, b) => a.at - b.at);
+  if (lines.length === 0) return <Empty>{t("events.none")}</Empty>;
+  return (
+    <ol class="story">
+      {lines.map((line, at) => <li key={at} class={line.tone}><time>{f.dayClock(line.at)}</time><p><b>{line.what}</b> <VanChip vehicle={line.vehicle} />{line.more && <span class="quiet">{line.more}</span>}</p></li>)}
+    </ol>
+  );
+}
+
+const TONES: readonly (readonly [RegExp, Tone])[] = [[/failed|declined|alert|cancel/, "bad"], [/corrected/, "warn"], [/delivered/, "good"], [/visit|arrived/, "info"]];
+
+/** One line of the story in the reader's words; a kind that has no words yet is shown by its name. */
+function said(kind: string, body: Record<string, unknown>): { tone: Tone; what: string; more: string } {
+  const key = `story.${kind}`;
+  const what = key in en ? t(key as Key) : kind.replaceAll(/[._]/g, " ");
+  const tone = TONES.find(([pattern]) => pattern.test(kind))?.[1] ?? "plain";
+  const text = (name: string): string => (typeof body[name] === "string" && body[name] ? (body[name] as string) : "");
+  const more = [kind === "plan.issued" ? t("story.as_stop", { n: String(body["position"] ?? "?") }) : "", text("reason"), text("cause"), changesOf(kind, body)].filter(Boolean).join(" · ");
+  return { tone, what, more };
+}
+
+const HIDDEN = new Set(["actor", "reason", "cause", "position", "version"]);
+function changesOf(kind: string, body: Record<string, unknown>): string {
+  if (kind !== "order.changed" && !kind.startsWith("corrected")) return "";
+  const simple = (value: unknown): string => (value === null ? "–" : typeof value === "object" ? JSON.stringify(value) : /^\d{4}-\d\d-\d\dT/.test(String(value)) ? f.clock(String(value)) : String(value));
+  if (kind.startsWith("corrected")) return `${simple(body["was"] ?? null)} → ${simple(body["now"] ?? null)}`;
+  return Object.entries(body).filter(([name]) => !HIDDEN.has(name)).map(([name, value]) => `${name.replaceAll("_", " ")}: ${simple(value)}`).join(", ");
+}
+
