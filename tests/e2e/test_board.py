@@ -15,12 +15,13 @@ VIEWS = ("now", "orders", "board", "vans", "proposals", "playback", "fences", "s
 LOOKS = {"telephone-light": (320, 640, "light"), "desk-dark": (1440, 900, "dark")}
 FITS = """() => {
   const wrong = [];
-  if (document.documentElement.scrollWidth > document.documentElement.clientWidth) wrong.push("the page scrolls sideways");
+  const say = (what, node) => wrong.push(`${what}: ${node.className} ${node.textContent.slice(0, 40)}`);
+  if (document.documentElement.scrollWidth > document.documentElement.clientWidth) say("scrolls sideways", document.body);
   for (const node of document.querySelectorAll(".button, .filter, h2, dt, dd, label, .brand, .link, .exception-text, .legend li")) {
     const box = node.getBoundingClientRect();
     if (!node.checkVisibility() || box.width < 2 || node.closest(".timeboard, .scroll, .unseen")) continue;
-    if (box.left < -1 || box.right > innerWidth + 1) wrong.push(`off the page: ${node.className} ${node.textContent.slice(0, 40)}`);
-    if (node.scrollWidth > node.clientWidth + 1 && node.clientWidth) wrong.push(`cut off: ${node.className} ${node.textContent.slice(0, 40)}`);
+    if (box.left < -1 || box.right > innerWidth + 1) say("off the page", node);
+    if (node.scrollWidth > node.clientWidth + 1 && node.clientWidth) say("cut off", node);
   }
   return wrong;
 }"""

@@ -1,35 +1,51 @@
-/** What a plan costs and has to keep, fleet-wide: prices in the reader's currency, times in minutes; only what is a number is set here. */
+/** What a plan costs and has to keep, fleet-wide: the planner's own list of terms; prices in the reader's currency, waits in minutes. */
 
 import { useEffect, useState } from "preact/hooks";
 import { Act, Field, Trouble } from "./parts";
-import { choices, t } from "./reader";
+import { choices, type Key, t } from "./reader";
 import { api, useAsked } from "./session";
+import en from "./words/en.json";
 
-/** Name in the API, and what a person's number is multiplied by to become the API's. */
-const TERMS = [
-  ["lateness_cents_per_min", 100], ["promise_cents_per_min", 100], ["fair_cents_per_hour", 100], ["churn_cents", 100], ["max_wait_s", 60], ["floor_s", 1], ["parcel_s", 1],
-] as const;
-type Term = (typeof TERMS)[number][0];
+interface Term {
+  owner: string;
+  name: string;
+  label: string;
+  type: string;
+  unit: string | null;
+  meaning: string;
+  default: number | null;
+  least: number | null;
+}
+
+/** A person's number times this is the API's: cents are shown as money, long times as minutes. */
+const timesOf = (term: Term): number => (/cents/.test(term.name) ? 100 : term.name.endsWith("_wait_s") ? 60 : 1);
+const unitOf = (term: Term): string => (timesOf(term) === 100 ? choices.currency : timesOf(term) === 60 ? "min" : (term.unit ?? ""));
 
 export function PlanningTerms() {
   const [turn, setTurn] = useState(0);
   const { answer, error } = useAsked<{ planning: Record<string, unknown> }>("/v1/fleets/me", turn);
-  const [values, set] = useState<Partial<Record<Term, string>>>({});
+  const listed = useAsked<{ terms: Term[] }>("/v1/terms");
+  const [values, set] = useState<Record<string, string>>({});
+  const terms = (listed.answer?.terms ?? []).filter((term) => term.owner === "fleet" && (term.type === "integer" || term.type === "number"));
   useEffect(() => {
-    if (answer) set(Object.fromEntries(TERMS.map(([term, unit]) => [term, typeof answer.planning[term] === "number" ? String((answer.planning[term] as number) / unit) : ""])));
-  }, [answer]);
+    if (answer) set(Object.fromEntries(terms.map((term) => [term.name, typeof answer.planning[term.name] === "number" ? String((answer.planning[term.name] as number) / timesOf(term)) : ""])));
+  }, [answer, listed.answer]);
   const save = (): Promise<unknown> => {
-    const wanted = Object.fromEntries(TERMS.map(([term, unit]) => [term, values[term] ? Math.round(Number(values[term]) * unit) : term === "max_wait_s" ? null : 0]));
+    const wanted = Object.fromEntries(terms.map((term) => [term.name, values[term.name] ? Math.round(Number(values[term.name]) * timesOf(term)) : term.default]));
     return api.patch("/v1/fleets/me", { planning: { ...answer?.planning, ...wanted } });
   };
   return (
     <div class="form wide">
-      <Trouble>{error}</Trouble>
-      {TERMS.map(([term, unit]) => (
-        <Field key={term} label={`${t(`term.${term}`)} (${unit === 100 ? choices.currency : unit === 60 ? "min" : "s"})`}>
-          {(id) => <input id={id} type="number" min={0} step="any" value={values[term] ?? ""} onInput={(event) => set({ ...values, [term]: event.currentTarget.value })} />}
-        </Field>
-      ))}
+      <Trouble>{error || listed.error}</Trouble>
+      {terms.map((term) => {
+        const key = `term.${term.name}`;
+        const label = key in en ? t(key as Key) : term.label;
+        return (
+          <Field key={term.name} label={unitOf(term) ? `${label} (${unitOf(term)})` : label} help={key in en ? undefined : term.meaning}>
+            {(id) => <input id={id} type="number" min={term.least === null ? undefined : term.least / timesOf(term)} step="any" value={values[term.name] ?? ""} onInput={(event) => set({ ...values, [term.name]: event.currentTarget.value })} />}
+          </Field>
+        );
+      })}
       <div class="actions"><Act act={save} done={t("settings.kept")} tone="primary" after={() => setTurn(turn + 1)}>{t("settings.save")}</Act></div>
     </div>
   );

@@ -1,14 +1,15 @@
 /** One van on a sheet: how it is, how far its plan came, what is left, its driver, what was said, and its last days. */
 
+import { useState } from "preact/hooks";
 import { DaysChart } from "./dayschart";
 import type { PlanState, Vehicle } from "./documents";
 import { lateMs, orderName, useFleet } from "./fleet";
+import { Hours } from "./hours";
 import { Act, Badge, Empty, type Tone, Trouble } from "./parts";
 import { f, t, tn } from "./reader";
 import { to } from "./route";
 import { api, useAsked } from "./session";
 import { Talk } from "./talk";
-import { Hours } from "./hours";
 
 interface VehicleTold {
   vehicle: string;
@@ -79,14 +80,35 @@ export function VanSheet({ vehicle, brief = false }: { vehicle: string; brief?: 
       <div class="actions">
         {brief && <a class="button" href={to("vans", vehicle)}>{t("act.open_van")}</a>}
         <Act act={() => api.post(`/v1/depots/${encodeURIComponent(van.depot)}/replan`)} done={t("act.replan.done")}>{t("act.replan")}</Act>
-        <Act act={() => api.put(`${door}/lock`, { locked: true })} done={t("act.lock.done")}>{t("act.lock")}</Act>
-        <Act act={() => api.put(`${door}/lock`, { locked: false })} done={t("act.unlock.done")}>{t("act.unlock")}</Act>
-        {!brief && <Act act={() => api.patch(door, { shift_end: new Date(Math.max(fleet.now, van.shift_start + 60_000)).toISOString() })} done={t("act.off_road.done")} tone="danger">{t("act.off_road")}</Act>}
+        <Hand vehicle={vehicle} />
       </div>
       <h3>{t("talk.title")}</h3>
       <Talk vehicle={vehicle} />
       {!brief && <Record vehicle={vehicle} />}
     </div>
+  );
+}
+
+interface Decided {
+  locked: boolean;
+  out: string | null;
+}
+
+/** What a dispatcher decided about the van: its round locked, or the van out of the day, and back. */
+function Hand({ vehicle }: { vehicle: string }) {
+  const [turn, setTurn] = useState(0);
+  const door = `/v1/vehicles/${encodeURIComponent(vehicle)}`;
+  const { answer } = useAsked<Decided>(`${door}/lock`, turn);
+  if (!answer) return null;
+  const after = (): void => setTurn(turn + 1);
+  const out = (reason: string | null): Promise<unknown> => api.put(`${door}/out`, { reason });
+  return (
+    <>
+      <Act act={() => api.put(`${door}/lock`, { locked: !answer.locked })} done={t(answer.locked ? "act.unlock.done" : "act.lock.done")} after={after}>{t(answer.locked ? "act.unlock" : "act.lock")}</Act>
+      {answer.out ? <><Badge tone="bad">{t(answer.out === "driver_sick" ? "van.out_sick" : "van.out_broken")}</Badge><Act act={() => out(null)} done={t("act.back.done")} after={after}>{t("act.back")}</Act></> : (
+        <><Act act={() => out("broken_down")} done={t("act.out.done")} after={after} tone="danger">{t("act.out_broken")}</Act><Act act={() => out("driver_sick")} done={t("act.out.done")} after={after} tone="danger">{t("act.out_sick")}</Act></>
+      )}
+    </>
   );
 }
 
