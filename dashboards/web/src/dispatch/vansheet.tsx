@@ -52,7 +52,6 @@ export function VanSheet({ vehicle, brief = false }: { vehicle: string; brief?: 
   const link = linkOf(van, fleet);
   const speed = fleet.value(van, "speed_mps");
   const backlog = fleet.value(van, "backlog") ?? 0;
-  const door = `/v1/vehicles/${encodeURIComponent(vehicle)}`;
   return (
     <div class="sheet">
       <dl class="facts">
