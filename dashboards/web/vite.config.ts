@@ -11,7 +11,7 @@ export default defineConfig({
     target: "es2022",
     chunkSizeWarningLimit: 1500, // MapLibre is one file of 1 MB; it is loaded once and kept
     rollupOptions: {
-      input: { dispatch: "dispatch.html", track: "src/track.ts" },
+      input: { dispatch: "dispatch.html", track: "src/track/track.ts" },
       output: { entryFileNames: (entry) => (entry.name === "track" ? "assets/track.js" : "assets/[name]-[hash].js") },
     },
   },

@@ -76,6 +76,7 @@ def _parser() -> argparse.ArgumentParser:
         ("api", "serve the API and the pages"),
         ("files", "take vans' photos, and give them the map"),
         ("gateway", "let phones and trackers stand in for vans"),
+        ("notify", "write to customers and shops what is worth telling"),
         ("upkeep", "count days, let go what is old, compress"),
     ):
         role = _command(commands, name, _role, f"run one role alone: {words}")

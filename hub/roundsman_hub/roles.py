@@ -122,6 +122,13 @@ def run_upkeep(settings: Settings, stop: threading.Event) -> None:
     worker.run(settings, Clock(settings.time_base), stop)
 
 
+def run_notify(settings: Settings, stop: threading.Event) -> None:
+    """Tell customers and shops what is worth telling."""
+    from roundsman_hub.notify import worker
+
+    worker.run(settings, Clock(settings.time_base), stop)
+
+
 def run_files(settings: Settings, stop: threading.Event) -> None:
     """Take vans' photos, and give them the map."""
     from roundsman_hub.files.app import application, server_of
@@ -190,6 +197,7 @@ ROLES: Final[dict[str, Callable[[Settings, threading.Event], None]]] = {
     "plan": run_plan,
     "api": run_api,
     "files": run_files,
+    "notify": run_notify,
     "upkeep": run_upkeep,
     "gateway": run_gateway,
 }

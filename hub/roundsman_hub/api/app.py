@@ -18,7 +18,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from roundsman_hub.api import (
     afterlife_doors,
     asking,
+    care_doors,
     customer,
+    customer_choices,
     deliveries,
     devices,
     etas,
@@ -44,6 +46,7 @@ from roundsman_hub.api.desk import AtDesk, Desk
 from roundsman_hub.api.problems import ProblemDocument, documented
 from roundsman_hub.domain.roles import PERMISSIONS, ROLES
 from roundsman_hub.live.broadcast import Broadcaster
+from roundsman_hub.live.doorbell import Doorbell
 from roundsman_hub.live.drawn_plans import DrawnPlans
 from roundsman_hub.offers.depot import Depots
 from roundsman_hub.telemetry.figures import FIGURES
@@ -142,12 +145,17 @@ def create_app(settings: Settings, db: Database, clock: Clock, geocoder: Geocode
     plans = DrawnPlans(live_doors.drawer(roads))
     broadcaster = Broadcaster(db, clock, plans)
 
+    doorbell = Doorbell(db)
+
     @contextlib.asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         broadcaster.start(asyncio.get_running_loop())
+        doorbell.start(asyncio.get_running_loop())
         yield
         broadcaster.stop()
+        doorbell.stop()
         await asyncio.to_thread(broadcaster.wait)
+        await asyncio.to_thread(doorbell.wait)
 
     app = FastAPI(
         lifespan=lifespan,
@@ -160,6 +168,7 @@ def create_app(settings: Settings, db: Database, clock: Clock, geocoder: Geocode
     app.state.extract = None if settings.osm is None else (settings.osm, settings.cache_dir)
     app.state.blobs_dir = settings.blobs_dir
     app.state.broadcaster = broadcaster
+    app.state.doorbell = doorbell
     app.state.plans = plans
     app.state.depots = Depots(db, roads, clock)
     FIGURES.source(lambda figures: figures.put("roundsman_sse_listeners", broadcaster.listeners))
@@ -213,7 +222,9 @@ def create_app(settings: Settings, db: Database, clock: Clock, geocoder: Geocode
         keys_doors,
         solving,
         windows,
+        care_doors,
         customer,
+        customer_choices,
         pages,
     ):
         app.include_router(room.router)

@@ -2,25 +2,37 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-from typing import Final
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Annotated, Any, Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from fastapi import APIRouter, Response
-from fastapi.responses import HTMLResponse
+from fastapi import APIRouter, Query, Request, Response
+from fastapi.responses import FileResponse, HTMLResponse
 from pydantic import BaseModel, Field
 
-from roundsman_core.geo import distance_m
-from roundsman_hub.api.customer_page import render
+from roundsman_hub.api import customer_page as pages
+from roundsman_hub.api.customer_shown import Shown
 from roundsman_hub.api.desk import AtDesk, Desk
 from roundsman_hub.api.pages import built
 from roundsman_hub.api.problems import Problem, documented
+from roundsman_hub.api.proofs import ENDINGS, HEADERS
 from roundsman_hub.domain.customers import CustomerView, Stage, view
-from roundsman_hub.store import fleet as fleet_store, orders as store
-from roundsman_hub.store.rows import row
+from roundsman_hub.domain.words import Words, preferred, units_for
+from roundsman_hub.live.doorbell import Doorbell, TrackStream
+from roundsman_hub.store import care_store, customer_store as store, fleet as fleet_store, orders as order_store
+from roundsman_hub.store.db import Cursor, DatabaseAway
+from roundsman_hub.store.rows import Row, row
 
 router = APIRouter(prefix="/t", tags=["customer"])
 PRIVATE: Final = {"Cache-Control": "no-store", "X-Robots-Tag": "noindex, nofollow"}
+EXPIRES: Final = timedelta(days=90)
+"""So long after its end an order's link still opens: returns and complaints are over by then."""
+TALKS: Final = ("taken", "planned", "next", "here")
+
+Lang = Annotated[str, Query(max_length=5)]
+Zone = Annotated[str, Query(max_length=64, description="the reader's own time zone (IANA)")]
 
 
 class Point(BaseModel):
@@ -29,24 +41,28 @@ class Point(BaseModel):
 
 
 class CustomerState(BaseModel):
-    """What the customer's page shows. The van's place is there only while this stop is its next, to the nearest 100 m."""
+    """What the customer's page shows. The van's place is there only while it is their turn, to the nearest 100 m."""
 
     stage: Stage
     headline: str
     detail: str
-    updated: str = Field(description="when this was read, in the fleet's own time")
+    updated: str = Field(description="when this was read, in the reader's time")
     window_start: datetime
     window_end: datetime
     eta: datetime | None
     eta_low: datetime | None
     eta_high: datetime | None
+    expected_start: datetime | None = Field(description="the window, narrowed to what the arrival time says")
+    expected_end: datetime | None
+    stops_before: int | None = Field(description="stops that the van still makes before this one")
+    late: str | None = Field(description="why it is later than promised, in words; null: it is not")
     place: Point | None
     van: Point | None
     van_heading_deg: float | None
 
 
 class LinkUnknown(Problem):
-    """The link is not (or no longer) one of ours; nothing says which."""
+    """The link is not one of ours; nothing says which."""
 
     def __init__(self) -> None:
         super().__init__(
@@ -54,105 +70,224 @@ class LinkUnknown(Problem):
         )
 
 
-@router.get("/{token}/state", responses=documented(404, 503))
-def get_state(token: str, desk: AtDesk, response: Response) -> CustomerState:
+class LinkExpired(Problem):
+    """The order ended a long time ago."""
+
+    def __init__(self) -> None:
+        super().__init__(410, "link-expired", "the order behind this link ended a long time ago", next_step="ask the shop")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reading:
+    """One customer's order as it was read, and how they read."""
+
+    fleet: str
+    name: str
+    settings: dict[str, Any]
+    order: Row
+    recipient: Row
+    seen: CustomerView
+    words: Words
+    now: datetime
+    base: str
+
+    @property
+    def query(self) -> str:
+        """What keeps language and time zone from page to page."""
+        return f"lang={self.words.language}&tz={self.words.zone.key}"
+
+
+def fleet_of(desk: Desk, token: str) -> str:
+    """Whose link it is.
+
+    Raises
+    ------
+    LinkUnknown
+        Nobody's.
+    """
+    with desk.db.transaction() as cur:
+        fleet = store.owner(cur, token)
+    if fleet is None:
+        raise LinkUnknown
+    return fleet
+
+
+def read(cur: Cursor, desk: Desk, request: Request, fleet: str, token: str, *, lang: str = "", tz: str = "") -> Reading:
+    """What is behind a link, in its reader's language, time zone and units. Inside the fleet's own transaction.
+
+    Raises
+    ------
+    LinkUnknown, LinkExpired
+        There is nothing to read.
+    """
+    now = desk.clock.now()
+    owner = fleet_store.fleet(cur, fleet)
+    order = store.seen(cur, token, now)
+    if order is None:
+        raise LinkUnknown
+    ended = order["done_at"] or order["cancelled_at"]
+    if ended is not None and now - ended > EXPIRES:
+        raise LinkExpired
+    van = row(cur, "SELECT * FROM vehicle_now WHERE vehicle_id = %s", (order["vehicle_id"],))
+    recipient = store.recipient(cur, order["root_id"])
+    header = request.headers.get("accept-language", "")
+    words = Words(
+        lang or recipient["language"] or preferred(header),
+        zone_of(tz, recipient["timezone"], owner["timezone"]),
+        recipient["units"] or units_for(header),
+    )
+    settings = store.settings(cur, fleet)
+    return Reading(
+        fleet=fleet,
+        name=str(settings.get("brand") or owner["name"]),
+        settings=settings,
+        order=order,
+        recipient=recipient,
+        seen=view(order, van, now, stops_before=order["stops_before"], reported=order["reported"]),
+        words=words,
+        now=now,
+        base=f"/t/{token}",
+    )
+
+
+def zone_of(*names: str | None) -> ZoneInfo:
+    """The first that there is."""
+    for name in names:
+        try:
+            if name:
+                return ZoneInfo(name)
+        except (ZoneInfoNotFoundError, ValueError, OSError):
+            continue
+    return ZoneInfo("UTC")
+
+
+def shown(cur: Cursor, reading: Reading, *, said: str = "", refused: str = "") -> Shown:
+    """Everything that the page is made from."""
+    order, root = reading.order, reading.order["root_id"]
+    done = reading.seen.stage in ("done", "failed")
+    found = care_store.of_order(cur, root)
+    links = {}
+    for pickup in [case["pickup_id"] for case in found if case["pickup_id"]]:
+        own = row(cur, "SELECT track_token FROM orders WHERE order_id = %s", (pickup,))
+        if own is not None:
+            links[pickup] = f"/t/{own['track_token']}?{reading.query}"
+    handover = order_store.handover(cur, order["order_id"]) if done else None
+    code = row(cur, "SELECT 1 FROM actions WHERE order_id = %s AND code IS NOT NULL LIMIT 1", (order["order_id"],)) if done else None
+    return Shown(
+        words=reading.words,
+        now=reading.now,
+        fleet=reading.name,
+        seen=reading.seen,
+        base=reading.base,
+        script="/assets/track.js" if built("assets/track.js") else None,
+        channels=tuple(reading.settings.get("channels", {})),
+        items=order["items"],
+        recipient=reading.recipient,
+        contact_free=order["contact_free"],
+        phone=bool(order["phone"]),
+        offers=store.offers(cur, order["order_id"], reading.now) if reading.seen.stage in ("taken", "planned", "next") else [],
+        proofs=order_store.proofs(cur, order["order_id"]) if done else [],
+        handover=None if handover is None else {"received_by": handover["received_by"], "code": code is not None},
+        thread=store.thread(cur, root),
+        cases=found,
+        links=links,
+        said=said,
+        refused=refused,
+        may_talk=reading.seen.stage in TALKS,
+    )
+
+
+@router.get("/{token}/state", responses=documented(404, 410, 503))
+def get_state(token: str, request: Request, desk: AtDesk, response: Response, lang: Lang = "", tz: Zone = "") -> CustomerState:
     """The state of the order behind a link."""
     response.headers.update(PRIVATE)
-    return _state(desk, token)[0]
+    fleet = fleet_of(desk, token)
+    with desk.db.tenant(fleet) as cur:
+        return state_of(read(cur, desk, request, fleet, token, lang=lang, tz=tz))
 
 
-@router.get("/{token}", response_class=HTMLResponse, responses=documented(503))
-def get_page(token: str, desk: AtDesk) -> HTMLResponse:
-    """The page behind a link."""
-    try:
-        state, fleet = _state(desk, token)
-    except LinkUnknown as problem:
-        page = render(fleet="", headline="This link does not lead to an order", detail=problem.next_step.capitalize() + ".", script=None)
-        return HTMLResponse(page, 404, PRIVATE)
-    page = render(
-        fleet=fleet,
-        headline=state.headline,
-        detail=state.detail,
-        updated=state.updated,
-        stage=state.stage,
-        script="/assets/track.js" if built("assets/track.js") else None,
-    )
-    return HTMLResponse(page, headers=PRIVATE)
-
-
-def _state(desk: Desk, token: str) -> tuple[CustomerState, str]:
-    with desk.db.transaction() as cur:
-        owner = row(cur, "SELECT fleet_id FROM orders WHERE track_token = %s", (token,))
-    if owner is None:
-        raise LinkUnknown
-    with desk.db.tenant(owner["fleet_id"]) as cur:
-        fleet = fleet_store.fleet(cur, owner["fleet_id"])
-        order = store.shown(cur, token=token)
-        if order is None:
-            raise LinkUnknown
-        van = row(cur, "SELECT * FROM vehicle_now WHERE vehicle_id = %s", (order["vehicle_id"],))
-    now = desk.clock.now()
-    zone = _zone(fleet["timezone"])
-    seen = view(order, van, now)
-    headline, detail = words(seen, zone)
-    state = CustomerState(
+def state_of(reading: Reading) -> CustomerState:
+    """The state for programs."""
+    seen, w = reading.seen, reading.words
+    title, detail = pages.headline(w, seen, reading.now)
+    first, last = seen.expected or (None, None)
+    return CustomerState(
         stage=seen.stage,
-        headline=headline,
+        headline=title,
         detail=detail,
-        updated=_clock(now, zone),
+        updated=w.clock(reading.now),
         window_start=seen.window_start,
         window_end=seen.window_end,
         eta=seen.eta,
         eta_low=seen.eta_low,
         eta_high=seen.eta_high,
+        expected_start=first,
+        expected_end=last,
+        stops_before=seen.stops_before,
+        late=None if seen.late is None else w(seen.late),
         place=None if seen.place is None else Point(lat_deg=seen.place.lat_deg, lon_deg=seen.place.lon_deg),
         van=None if seen.van is None else Point(lat_deg=seen.van.lat_deg, lon_deg=seen.van.lon_deg),
         van_heading_deg=seen.van_heading_deg,
     )
-    return state, fleet["name"]
 
 
-def words(seen: CustomerView, zone: ZoneInfo) -> tuple[str, str]:
-    """Headline and one sentence, in the fleet's own time."""
-    brings = seen.kind == "delivery"
-    window = f"Planned for {_day(seen.window_start, zone)}, {_clock(seen.window_start, zone)} to {_clock(seen.window_end, zone)}."
-    done = f"At {_clock(seen.done_at, zone)}." if seen.done_at else ""
-    table: dict[Stage, tuple[str, str]] = {
-        "taken": ("We have your order" if brings else "We have your collection", window),
-        "planned": ("On its way today" if brings else "We come by today", _expected(seen, zone) or window),
-        "next": ("You are next", " ".join(part for part in (_expected(seen, zone) or window, _away(seen)) if part)),
-        "here": ("The van is at your door", "The driver is with you now."),
-        "done": ("Delivered" if brings else "Collected", done),
-        "failed": ("We could not deliver" if brings else "We could not collect", f"{seen.reason or 'No reason was given'}. {done}".strip()),
-        "cancelled": ("This order was cancelled", "Nothing will come. Ask the shop if you did not expect this."),
-    }
-    return table[seen.stage]
+@router.get(
+    "/{token}/events",
+    response_class=Response,
+    responses={200: {"content": {"text/event-stream": {"schema": {"type": "string"}}}}, **documented(404, 410, 503)},
+)
+def get_events(token: str, request: Request, desk: AtDesk) -> TrackStream:
+    """Server-sent events: `changed` says that the page should be read again, and nothing else."""
+    fleet = fleet_of(desk, token)
+    with desk.db.tenant(fleet) as cur:
+        reading = read(cur, desk, request, fleet, token)
+    doorbell: Doorbell = request.app.state.doorbell
+    return TrackStream(doorbell, reading.order["order_id"], reading.order["vehicle_id"], near=reading.seen.van is not None)
 
 
-def _expected(seen: CustomerView, zone: ZoneInfo) -> str:
-    if seen.eta_low is None or seen.eta_high is None:
-        return ""
-    return f"Expected between {_clock(seen.eta_low, zone)} and {_clock(seen.eta_high, zone)}."
+@router.get("/{token}/proof/{sha256}", response_class=FileResponse, responses=documented(404, 410, 503))
+def get_proof(token: str, sha256: str, request: Request, desk: AtDesk) -> FileResponse:
+    """A photo or signature of this order's own hand-over, once it is final."""
+    fleet = fleet_of(desk, token)
+    with desk.db.tenant(fleet) as cur:
+        reading = read(cur, desk, request, fleet, token)
+        own = order_store.proofs(cur, reading.order["order_id"]) if reading.seen.stage in ("done", "failed") else []
+        found = next((proof for proof in own if proof["sha256"] == sha256 and proof["whole"]), None)
+    folder: Path = request.app.state.blobs_dir
+    path = folder / sha256[:2] / sha256
+    if found is None or not path.is_file():
+        raise Problem(404, "unknown-proof", "there is no such picture of this order", next_step="load the order's page again")
+    ending = ENDINGS.get(found["media_type"], "bin")
+    return FileResponse(
+        path,
+        media_type=found["media_type"],
+        filename=f"proof.{ending}",
+        content_disposition_type="inline",
+        headers={**HEADERS, "Cache-Control": "private, max-age=3600"},
+    )
 
 
-def _away(seen: CustomerView) -> str:
-    if seen.van is None or seen.place is None:
-        return ""
-    away_m = distance_m(seen.van, seen.place)
-    return "The van is very near." if away_m < 250 else f"The van is about {away_m / 1000:.1f} km away."
+_SAYS: Final = {"LinkUnknown": (404, "unknown"), "LinkExpired": (410, "expired")}
 
 
-def _clock(at: datetime, zone: ZoneInfo) -> str:
-    return f"{at.astimezone(zone):%H:%M}"
-
-
-def _day(at: datetime, zone: ZoneInfo) -> str:
-    local = at.astimezone(zone)
-    return f"{local:%A} {local.day} {local:%B}"
-
-
-def _zone(name: str) -> ZoneInfo:
+@router.get("/{token}", response_class=HTMLResponse, responses=documented(503))
+def get_page(
+    token: str,
+    request: Request,
+    desk: AtDesk,
+    lang: Lang = "",
+    tz: Zone = "",
+    part: Annotated[str, Query(description="`live`: only the parts that change")] = "",
+    said: Annotated[str, Query(max_length=20)] = "",
+    no: Annotated[str, Query(max_length=40)] = "",
+) -> HTMLResponse:
+    """The page behind a link."""
     try:
-        return ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError):
-        return ZoneInfo("UTC")
+        fleet = fleet_of(desk, token)
+        with desk.db.tenant(fleet) as cur:
+            page = shown(cur, read(cur, desk, request, fleet, token, lang=lang, tz=tz), said=said, refused=no)
+    except (LinkUnknown, LinkExpired, DatabaseAway) as error:
+        status, kind = _SAYS.get(type(error).__name__, (503, "away"))
+        words = Words(lang or preferred(request.headers.get("accept-language", "")), ZoneInfo("UTC"))
+        return HTMLResponse(pages.plain(words, kind), status, PRIVATE)
+    return HTMLResponse(pages.parts(page) if part == "live" else pages.page(page), headers=PRIVATE)

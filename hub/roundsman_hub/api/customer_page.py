@@ -1,89 +1,166 @@
-"""The customer's page as HTML: one headline, one sentence, and a map where a script can draw it."""
+"""The customer's page as HTML: whole without a script. What changes stands in parts with an id, which a script fetches again alone."""
 
 from __future__ import annotations
 
+from datetime import datetime
 from html import escape
-from string import Template
 from typing import Final
 
-REFRESH_S: Final = 30
-"""Without a script the page loads itself again this often."""
+from roundsman_core.geo import distance_m
+from roundsman_hub.api.customer_forms import after, cases, choices, lines, prefs, talk
+from roundsman_hub.api.customer_look import PAGE
+from roundsman_hub.api.customer_shown import Shown
+from roundsman_hub.domain.customers import CustomerView
+from roundsman_hub.domain.words import NAMES, Words
 
-_PAGE: Final = Template("""<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="robots" content="noindex, nofollow">
-<title>$headline</title>
-<style>
-:root { color-scheme: light dark; --ground: #f6f7f5; --card: #ffffff; --ink: #16211c; --quiet: #4c5a53; --mark: #0b6b4a; --line: #d7ddd9; }
-@media (prefers-color-scheme: dark) {
-  :root { --ground: #101512; --card: #18201c; --ink: #edf2ef; --quiet: #a9b7af; --mark: #5fd3a5; --line: #2c3731; }
-}
-* { box-sizing: border-box; }
-body { margin: 0; background: var(--ground); color: var(--ink); font: 1.0625rem/1.5 system-ui, sans-serif; }
-main { max-width: 40rem; margin: 0 auto; padding: 1.25rem 1rem 2rem; }
-.fleet { margin: 0 0 .75rem; color: var(--quiet); }
-.card { background: var(--card); border: 1px solid var(--line); border-radius: .75rem; padding: 1.25rem; }
-h1 { margin: 0 0 .25rem; font-size: clamp(1.6rem, 7vw, 2.25rem); line-height: 1.15; color: var(--mark); overflow-wrap: anywhere; }
-#detail { margin: 0; font-size: 1.125rem; }
-ol { list-style: none; display: grid; grid-template-columns: repeat(4, 1fr); gap: .375rem; margin: 1.25rem 0 0; padding: 0; }
-ol li { font-size: .875rem; }
-ol li { border-top: .375rem solid var(--line); padding-top: .375rem; color: var(--quiet); }
-ol li.past { border-color: var(--mark); }
-ol li[aria-current] { color: var(--ink); font-weight: 600; }
-#map { height: 18rem; margin-top: 1rem; border-radius: .75rem; overflow: hidden; border: 1px solid var(--line); }
-#map[hidden] { display: none; }
-.note { margin: 1rem 0 0; color: var(--quiet); font-size: .9375rem; }
-</style>
-$head
-</head>
-<body>
-<main>
-$fleet
-<div class="card" data-stage="$stage">
-<div role="status"><h1 id="headline">$headline</h1><p id="detail">$detail</p></div>
-$steps
-</div>
-<div id="map" hidden role="img" aria-label="Map: the van, to about 100 metres, and your address"></div>
-$note
-</main>
-</body>
-</html>
-""")
-
-_STEPS: Final = (("taken", "Received"), ("planned", "On the way"), ("next", "You are next"), ("done", "Done"))
+REFRESH_S: Final = 60
+"""Without a script the page loads itself again this often, as long as something may change."""
+_STEPS: Final = ("taken", "planned", "next", "done")
 _REACHED: Final = {"taken": 0, "planned": 1, "next": 2, "here": 2, "done": 3}
 
 
-def render(*, fleet: str, headline: str, detail: str, updated: str = "", stage: str = "", script: str | None) -> str:
-    """The page. Every text is escaped here, and nowhere else."""
-    head = f'<noscript><meta http-equiv="refresh" content="{REFRESH_S}"></noscript>' if updated else ""
-    if script:
-        head += f'\n<script type="module" src="{escape(script)}"></script>'
-    note = ""
-    if updated:
-        note = f'<p class="note">As of <span id="updated">{escape(updated)}</span>. Whoever has this link can see this page.</p>'
-    return _PAGE.substitute(
-        headline=escape(headline),
-        detail=escape(detail),
-        stage=escape(stage),
-        fleet=f'<p class="fleet">{escape(fleet)}</p>' if fleet else "",
-        head=head,
-        steps=steps(stage),
-        note=note,
+def headline(w: Words, seen: CustomerView, now: datetime) -> tuple[str, str]:
+    """One headline and what there is to say under it."""
+    title = w(f"{seen.stage}_{seen.kind}", day=w.day(seen.eta or seen.window_start, now))
+    promised = w("promised", day=w.day(seen.window_start, now), start=w.clock(seen.window_start), end=w.clock(seen.window_end))
+    done = w("at_clock", day=w.day(seen.done_at, now), at=w.clock(seen.done_at)) if seen.done_at else ""
+    if seen.stage in ("planned", "next"):
+        parts = [w("expected", start=w.clock(seen.expected[0]), end=w.clock(seen.expected[1])) if seen.expected else promised]
+        if seen.van is not None and seen.place is not None:
+            away_m = distance_m(seen.van, seen.place)
+            parts.append(w("very_near") if away_m < 250 else w("away", distance=w.distance(away_m)))
+        return title, " ".join(parts)
+    detail = {
+        "taken": promised,
+        "here": w("here_detail"),
+        "done": done,
+        "failed": f"{seen.reason or w('no_reason')}. {done}".strip(),
+        "cancelled": w("cancelled_detail"),
+    }
+    return title, detail[seen.stage]
+
+
+def page(s: Shown) -> str:
+    """The whole page. Every text is escaped where it enters the HTML."""
+    body = "\n".join(
+        filter(
+            None,
+            (
+                _flash(s),
+                live(s),
+                f'<div id="map" hidden role="img" aria-label="{s.t("map_label")}"></div>',
+                _proof(s),
+                choices(s),
+                f'<div id="talk">{talk(s)}</div>',
+                after(s),
+                f'<div id="cases">{cases(s)}</div>',
+                prefs(s),
+            ),
+        )
+    )
+    title, _ = headline(s.words, s.seen, s.now)
+    moving = s.seen.stage in ("taken", "planned", "next", "here")
+    head = f'<noscript><meta http-equiv="refresh" content="{REFRESH_S}"></noscript>' if moving and not s.offers else ""
+    if s.script:
+        head += f'<script type="module" src="{escape(s.script)}"></script>'
+    foot = s.words("as_of", at=f'<span id="updated">{s.words.clock(s.now)}</span>', zone=escape(s.words.zone.key.replace("_", " ")))
+    return _whole(s.words, title, escape(s.fleet), body, f"<p>{foot}</p>{_languages(s)}", head)
+
+
+def parts(s: Shown) -> str:
+    """What a script fetches again: the parts that change."""
+    return f'{live(s)}<div id="thread">{lines(s)}</div><div id="cases">{cases(s)}</div><span id="updated">{s.words.clock(s.now)}</span>'
+
+
+def plain(w: Words, kind: str) -> str:
+    """A page for a link that leads nowhere: unknown, expired, or the database is away."""
+    card = f'<div class="card"><h1>{escape(w(f"{kind}_title"))}</h1><p id="detail">{escape(w(f"{kind}_detail"))}</p></div>'
+    return _whole(w, w(f"{kind}_title"), "", card, "", "")
+
+
+def live(s: Shown) -> str:
+    """The card at the top: what happens now."""
+    w, seen = s.words, s.seen
+    title, detail = headline(w, seen, s.now)
+    before = ""
+    if seen.stops_before is not None and seen.stage == "planned":
+        n = seen.stops_before
+        before = f'<p class="before">{escape(w("stops_n", n=n) if n > 1 else w(f"stops_{n}"))}</p>'
+    late = f'<p class="late">{escape(w(seen.late))}</p>' if seen.late else ""
+    where = ""
+    if seen.van is not None and seen.place is not None:
+        where = (
+            f'<span id="where" hidden data-home="{seen.place.lat_deg},{seen.place.lon_deg}"'
+            f' data-van="{seen.van.lat_deg},{seen.van.lon_deg}"></span>'
+        )
+    return (
+        f'<div id="live" class="card" data-stage="{seen.stage}" data-near="{int(seen.van is not None)}"'
+        f' data-planned="{int(seen.stops_before is not None)}">'
+        f'<div role="status"><h1 id="headline">{escape(title)}</h1><p id="detail">{escape(detail)}</p>{before}{late}</div>'
+        f"{_steps(s)}{where}</div>"
     )
 
 
-def steps(stage: str) -> str:
-    """How far it came, as a list; none for an order that ended otherwise."""
-    reached = _REACHED.get(stage)
+def _steps(s: Shown) -> str:
+    reached = _REACHED.get(s.seen.stage)
     if reached is None:
         return ""
     items = []
-    for at, (_, name) in enumerate(_STEPS):
+    for at, name in enumerate(_STEPS):
         past = ' class="past"' if at <= reached else ""
         current = ' aria-current="step"' if at == reached else ""
-        items.append(f"<li{past}{current}>{name}</li>")
-    return f'<ol id="steps" aria-label="Progress">{"".join(items)}</ol>'
+        items.append(f"<li{past}{current}>{s.t(f'step_{name}')}</li>")
+    return f'<ol id="steps" aria-label="{s.t("progress")}">{"".join(items)}</ol>'
+
+
+def _flash(s: Shown) -> str:
+    """What became of what was just sent."""
+    w = s.words
+    if s.refused:
+        key = s.refused if w.has(s.refused) else f"no_{s.refused}"
+        return f'<p class="flash no" role="alert" id="said">{escape(w(key if w.has(key) else "no_closed"))}</p>'
+    if s.said == "time":
+        start, end = w.clock(s.seen.window_start), w.clock(s.seen.window_end)
+        told = w("said_time", day=w.day(s.seen.window_start, s.now), start=start, end=end)
+        return f'<p class="flash" role="status" id="said">{escape(told)}</p>'
+    return f'<p class="flash" role="status" id="said">{escape(w(f"said_{s.said}"))}</p>' if w.has(f"said_{s.said}") else ""
+
+
+def _proof(s: Shown) -> str:
+    if s.seen.stage not in ("done", "failed") or not (s.proofs or s.handover):
+        return ""
+    w, inside = s.words, []
+    if s.handover and s.handover.get("received_by"):
+        inside.append(f"<p>{escape(w('proof_by', name=s.handover['received_by']))}</p>")
+    if s.handover and s.handover.get("code"):
+        inside.append(f"<p>{s.t('proof_code')}</p>")
+    for proof in s.proofs:
+        if proof["whole"]:
+            label = w(f"proof_{proof['kind']}")
+            image = f'<img src="{s.base}/proof/{proof["sha256"]}" alt="{escape(label)}" loading="lazy">'
+            inside.append(f"<figure>{image}<figcaption>{escape(label)}</figcaption></figure>")
+    if any(not proof["whole"] for proof in s.proofs):
+        inside.append(f"<p>{s.t('proof_pending')}</p>")
+    return f'<section class="card" id="proof"><h2>{s.t("proof_title")}</h2>{"".join(inside)}</section>' if inside else ""
+
+
+def _languages(s: Shown) -> str:
+    here = ' aria-current="true"'
+    zone = escape(s.words.zone.key)
+    links = " · ".join(
+        f'<a href="{s.base}?lang={code}&amp;tz={zone}" hreflang="{code}" lang="{code}"{here if code == s.words.language else ""}>{name}</a>'
+        for code, name in NAMES.items()
+    )
+    return f'<nav aria-label="{s.t("prefs_language")}">{links}</nav>' if s.base else ""
+
+
+def _whole(w: Words, title: str, fleet: str, body: str, foot: str, head: str) -> str:
+    return PAGE.substitute(
+        lang=w.language,
+        zone=escape(w.zone.key),
+        title=escape(title),
+        head=head,
+        fleet=f'<p class="fleet">{fleet}</p>' if fleet else "",
+        body=body,
+        foot=foot,
+    )

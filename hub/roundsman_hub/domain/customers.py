@@ -1,4 +1,5 @@
-"""What a customer may know of an order: their own window and arrival time, and the van's place once they are next. Nothing of others."""
+"""What a customer may know of an order: their own window and arrival time, how many stops are before theirs, and the van's place once
+it is their turn. Nothing of others."""
 
 from __future__ import annotations
 
@@ -17,6 +18,12 @@ FRESH: Final = timedelta(minutes=5)
 GRID_M: Final = 100.0
 """The van is shown to the nearest 100 m: near enough to walk to the door in time, too coarse to tell at whose door it stands."""
 METRES_PER_DEG: Final = 111_195.0
+SOON: Final = timedelta(minutes=10)
+"""The van is shown when it is one stop away, or so near in time: who waits wants to see it come, and nobody else is interested."""
+LATE_GRACE: Final = timedelta(minutes=5)
+"""A promise is to the quarter of an hour; less than this is not told as late."""
+STEPS: Final = ((timedelta(hours=3), 30), (timedelta(hours=1), 15), (timedelta(0), 5))
+"""(time left, minutes): what is far away is told coarsely, so that it need not be taken back."""
 
 Stage = Literal["taken", "planned", "next", "here", "done", "failed", "cancelled"]
 
@@ -37,6 +44,11 @@ class CustomerView:
     place: LatLon | None
     van: LatLon | None
     van_heading_deg: float | None
+    stops_before: int | None = None
+    expected: tuple[datetime, datetime] | None = None
+    """The window, narrowed to what the arrival time says; rounded outward."""
+    late: str | None = None
+    """Why it is late, as a word of the page; None: it is not."""
 
 
 _STAGES: Final[dict[str, Stage]] = {
@@ -52,7 +64,14 @@ _STAGES: Final[dict[str, Stage]] = {
 }
 
 
-def view(order: Mapping[str, Any], van: Mapping[str, Any] | None, now: datetime) -> CustomerView:
+def view(
+    order: Mapping[str, Any],
+    van: Mapping[str, Any] | None,
+    now: datetime,
+    *,
+    stops_before: int | None = None,
+    reported: str | None = None,
+) -> CustomerView:
     """What the customer of an order sees now.
 
     Parameters
@@ -63,20 +82,27 @@ def view(order: Mapping[str, Any], van: Mapping[str, Any] | None, now: datetime)
         Row of `vehicle_now` of the order's van.
     now : datetime
         Business time.
+    stops_before : int, optional
+        Stops that the van still makes before this one, where a plan has it.
+    reported : str, optional
+        Topic of what the van's driver last reported today.
     """
     stage = _STAGES[order["state"]]
     if stage in ("done", "failed") and order["done_at"] is not None and now - order["done_at"] < UNDO_WINDOW:
         stage = "here"
     on_the_way = stage in ("planned", "next")
-    near = _near(van, now) if stage == "next" and van is not None else None
+    eta, low, high = (order[name] if on_the_way else None for name in ("eta", "eta_low", "eta_high"))
+    soon = on_the_way and eta is not None and stops_before is not None and eta - now <= SOON
+    near = _near(van, now) if van is not None and (stage == "next" or soon) else None
+    promised = order["promise_end"] or order["window_end"]
     return CustomerView(
         stage=stage,
         kind=order["kind"],
         window_start=order["promise_start"] or order["window_start"],
-        window_end=order["promise_end"] or order["window_end"],
-        eta=order["eta"] if on_the_way else None,
-        eta_low=order["eta_low"] if on_the_way else None,
-        eta_high=order["eta_high"] if on_the_way else None,
+        window_end=promised,
+        eta=eta,
+        eta_low=low,
+        eta_high=high,
         done_at=order["done_at"] if stage in ("done", "failed") else None,
         reason=order["reason"] if stage == "failed" else None,
         place=None if order["lat_e6"] is None else LatLon.from_e6(order["lat_e6"], order["lon_e6"]),
@@ -84,7 +110,25 @@ def view(order: Mapping[str, Any], van: Mapping[str, Any] | None, now: datetime)
         van_heading_deg=None
         if near is None or van is None or van["heading_cdeg"] is None
         else round(van["heading_cdeg"] / 4500) % 8 * 45.0,
+        stops_before=stops_before if on_the_way else None,
+        expected=None if low is None or high is None else narrowed(low, high, now),
+        late=_late(reported) if low is not None and low > promised + LATE_GRACE else None,
     )
+
+
+def narrowed(low: datetime, high: datetime, now: datetime) -> tuple[datetime, datetime]:
+    """From when to when the van is expected: the arrival's range, rounded outward; the nearer, the finer.
+
+    It never begins in the past, and always holds what it was made from as far as that lies ahead.
+    """
+    minutes = next((step for left, step in STEPS if low - now >= left), STEPS[-1][1])
+    step_s = 60 * minutes
+    first, last = int(max(low, now).timestamp()) // step_s * step_s, -(-int(max(high, now).timestamp() + 1) // step_s) * step_s
+    return datetime.fromtimestamp(first, low.tzinfo), datetime.fromtimestamp(last, low.tzinfo)
+
+
+def _late(reported: str | None) -> str:
+    return {"breakdown": "late_breakdown", "accident": "late_accident", "road_closed": "late_road"}.get(reported or "", "late_round")
 
 
 def _near(van: Mapping[str, Any], now: datetime) -> LatLon | None:

@@ -13,7 +13,7 @@ from psycopg.types.json import Jsonb
 from roundsman_hub.store.db import Cursor
 from roundsman_hub.store.rows import Row, new_id, notify, row, rows
 
-_VIEW: LiteralString = """
+VIEW: LiteralString = """
 WITH newest AS (   -- each van's newest plan, and the newest that is in force there
     SELECT v.vehicle_id,
            (SELECT max(p.version) FROM plans p WHERE p.vehicle_id = v.vehicle_id) AS version,
@@ -62,15 +62,15 @@ MAY_CHANGE: Final = frozenset(
 def shown(cur: Cursor, *, order_id: str | None = None, token: str | None = None) -> Row | None:
     """One order with the state that is shown: a fold over what vans said, what was planned, and what people decided."""
     if token is not None:
-        return row(cur, _VIEW + "SELECT * FROM shown WHERE track_token = %s", (token,))
-    return row(cur, _VIEW + "SELECT * FROM shown WHERE order_id = %s", (order_id,))
+        return row(cur, VIEW + "SELECT * FROM shown WHERE track_token = %s", (token,))
+    return row(cur, VIEW + "SELECT * FROM shown WHERE order_id = %s", (order_id,))
 
 
 def page(cur: Cursor, *, states: Sequence[str], after: tuple[datetime, str] | None, limit: int) -> list[Row]:
     """Orders by window, then id. `after`: the last (window_start, order_id) of the page before."""
     return rows(
         cur,
-        _VIEW
+        VIEW
         + "SELECT * FROM shown WHERE (%(any)s OR state = ANY (%(states)s))"
         + " AND (%(at)s::timestamptz IS NULL OR (window_start, order_id) > (%(at)s, %(id)s::text))"
         + " ORDER BY window_start, order_id LIMIT %(limit)s",
@@ -88,7 +88,7 @@ def since(cur: Cursor, at: datetime) -> list[Row]:
     """Orders of the day, for the live view: windows that end after `at`, or done or cancelled after it."""
     return rows(
         cur,
-        _VIEW + "SELECT * FROM shown WHERE window_end >= %(at)s OR done_at >= %(at)s ORDER BY window_start, order_id",
+        VIEW + "SELECT * FROM shown WHERE window_end >= %(at)s OR done_at >= %(at)s ORDER BY window_start, order_id",
         {"at": at},
     )
 

@@ -1,0 +1,374 @@
+"""What a customer sends from their page: plain forms, each answered by the page itself, with what became of it.
+
+One table says what each form does. A form that was sent twice (a second tap, a page loaded again) happens once: it carries a number
+of its own.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Annotated, Any, Final
+
+from fastapi import APIRouter, Depends, Request
+from fastapi.responses import JSONResponse, RedirectResponse, Response
+from starlette.datastructures import FormData, UploadFile
+
+from roundsman_core.geo import LatLon
+from roundsman_hub.api.customer import PRIVATE, TALKS, LinkExpired, LinkUnknown, Reading, fleet_of, read
+from roundsman_hub.api.customer_forms import KINDS
+from roundsman_hub.api.desk import AtDesk, Desk
+from roundsman_hub.api.places import off_network_m
+from roundsman_hub.api.problems import Problem, documented
+from roundsman_hub.api.windows import depots_of
+from roundsman_hub.care import cases, wishes
+from roundsman_hub.domain.care import REASONS, NotAllowed
+from roundsman_hub.geocode import Found
+from roundsman_hub.offers import choosing
+from roundsman_hub.offers.choosing import Refused
+from roundsman_hub.offers.depot import Depots
+from roundsman_hub.store import care_store, customer_store as store, offer_store, talk_store
+from roundsman_hub.store.db import Cursor
+
+router = APIRouter(prefix="/t", tags=["customer"], responses=documented(404, 409, 410, 413, 422, 503))
+MOST_BYTES: Final = 10_000_000
+MOST_PHOTOS: Final = 4
+PHOTO_BYTES: Final = 4_000_000
+MAGIC: Final = {b"\xff\xd8\xff": "image/jpeg", b"\x89PNG\r\n\x1a\n": "image/png"}
+"""A picture is what its first bytes say, not what its sender says."""
+MOST_LINES: Final = 40
+"""Lines of one customer: more is no conversation."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sent:
+    """One form, and everything that carrying it out needs."""
+
+    cur: Cursor
+    desk: Desk
+    depots: Depots
+    reading: Reading
+    form: FormData
+    photos: tuple[bytes, ...]
+    place: tuple[LatLon, str] | None
+
+    def text(self, name: str, most: int = 400) -> str:
+        """A field's text; empty where it was not sent."""
+        value = self.form.get(name, "")
+        return "".join(c for c in str(value) if c == "\n" or c.isprintable()).strip()[:most] if isinstance(value, str) else ""
+
+    def needed(self, name: str, most: int = 400) -> str:
+        """A field that has to be there."""
+        if not (value := self.text(name, most)):
+            raise Refused("form", f"{name} is missing")
+        return value
+
+
+def times(sent: Sent) -> str:
+    """Windows that can be kept are looked for, and shown with the page that follows."""
+    order = sent.reading.order
+    wishes.still_open(order)
+    now = sent.desk.clock.now()
+    offer_store.release_others(sent.cur, order["order_id"], now)
+    choosing.offer(sent.cur, sent.depots, sent.reading.fleet, order["depot_id"], order=order["order_id"], now=now)
+    return "times"
+
+
+def hold(sent: Sent) -> str:
+    """One of them is kept for ten minutes."""
+    wishes.still_open(sent.reading.order)
+    choosing.hold(sent.cur, sent.depots, _offer(sent), sent.desk.clock.now())
+    return "held"
+
+
+def accept(sent: Sent) -> str:
+    """It is the promise from now on."""
+    wishes.still_open(sent.reading.order)
+    found = choosing.check(sent.cur, sent.depots, _offer(sent), sent.desk.clock.now())
+    choosing.accept_for(sent.cur, sent.reading.fleet, found, sent.reading.order, actor=wishes.BY, clock=sent.desk.clock)
+    return "time"
+
+
+def _offer(sent: Sent) -> Any:
+    found = offer_store.find(sent.cur, sent.needed("offer", 40), order=sent.reading.order["order_id"])
+    if found is None:
+        raise Refused("gone", "that offer is not this order's")
+    return found
+
+
+def day(sent: Sent) -> str:
+    """Another day, up to two weeks ahead."""
+    try:
+        chosen = date.fromisoformat(sent.needed("day", 10))
+    except ValueError:
+        raise Refused("form", "no such day") from None
+    zone = sent.reading.words.zone
+    wishes.another_day(sent.cur, sent.reading.fleet, sent.reading.order, chosen, zone, clock=sent.desk.clock)
+    return "day"
+
+
+def place(sent: Sent) -> str:
+    """Another address."""
+    if sent.place is None:
+        raise Refused("place", "the address is not known")
+    at, label = sent.place
+    wishes.elsewhere(sent.cur, sent.depots, sent.reading.fleet, sent.reading.order, at, label, clock=sent.desk.clock)
+    return "place"
+
+
+def wish(sent: Sent) -> str:
+    """What to do at the door."""
+    fields = {name: sent.text(name, 200) for name in ("safe_place", "neighbour", "note", "contact_free")}
+    wishes.at_the_door(sent.cur, sent.reading.fleet, sent.reading.order, fields, clock=sent.desk.clock)
+    return "wish"
+
+
+def cancel(sent: Sent) -> str:
+    """It is not wanted any more."""
+    wishes.cancel(sent.cur, sent.reading.fleet, sent.reading.order, clock=sent.desk.clock)
+    return "cancel"
+
+
+def say(sent: Sent) -> str:
+    """A line for the driver, where a van has the order, and for the office in any case."""
+    reading, now = sent.reading, sent.desk.clock.now()
+    order, words = reading.order, sent.needed("text")
+    if (
+        reading.seen.stage not in TALKS
+        or sum(line["said_by"] == "customer" for line in store.thread(sent.cur, order["root_id"])) >= MOST_LINES
+    ):
+        raise Refused("closed", "the talk is over")
+    message = None
+    if order["vehicle_id"] is not None:
+        text = f"Customer {order['name']}: {words}".strip()
+        message = talk_store.say(
+            sent.cur, reading.fleet, order["vehicle_id"], text=text[:500], order=order["order_id"], actor=wishes.BY, at=now
+        )
+    store.say(
+        sent.cur,
+        reading.fleet,
+        root=order["root_id"],
+        order=order["order_id"],
+        by="customer",
+        who=wishes.BY,
+        text=words,
+        at=now,
+        message=message,
+    )
+    return "talk"
+
+
+def call(sent: Sent) -> str:
+    """Asks whoever bridges calls for one, so that neither side learns the other's number."""
+    if not sent.reading.order["phone"] or sent.reading.seen.stage not in TALKS:
+        raise Refused("closed", "there is no number to call, or nothing to call about")
+    cases.open_case(sent.cur, sent.reading.fleet, sent.reading.order, "call", at=sent.desk.clock.now())
+    return "call"
+
+
+def send_back(sent: Sent) -> str:
+    """Asks for a collection of items."""
+    reason = sent.text("reason")
+    why = cases.ask_return(
+        sent.cur,
+        sent.depots,
+        sent.reading.fleet,
+        sent.reading.order,
+        items=[str(item) for item in sent.form.getlist("item")][:200],
+        reason=reason if reason in REASONS else "unwanted",
+        exchange=bool(sent.text("exchange")),
+        text=sent.text("text", 1000),
+        settings=sent.reading.settings,
+        clock=sent.desk.clock,
+    )
+    if why is not None:
+        raise Refused(why, "the rules for returns say no")
+    _keep_photos(sent, "return")
+    return "case"
+
+
+def wrong(sent: Sent) -> str:
+    """It did not come, it is damaged, or something else is wrong."""
+    kind, reading = sent.needed("kind", 20), sent.reading
+    if reading.seen.stage not in ("done", "failed") or kind not in ("dispute", "damage", "complaint"):
+        raise Refused("form", "what is wrong is not said")
+    words = sent.needed("text", 1000)
+    cases.open_case(sent.cur, reading.fleet, reading.order, kind, at=sent.desk.clock.now(), text=words)  # type: ignore[arg-type]
+    _keep_photos(sent, kind)
+    return "case"
+
+
+def rate(sent: Sent) -> str:
+    """One to five stars, once."""
+    stars = sent.needed("stars", 1)
+    rated = any(case["kind"] == "rating" for case in care_store.of_order(sent.cur, sent.reading.order["root_id"]))
+    if sent.reading.seen.stage != "done" or stars not in "12345" or rated:
+        raise Refused("form", "one to five stars, once it is done, and once")
+    cases.open_case(
+        sent.cur, sent.reading.fleet, sent.reading.order, "rating", at=sent.desk.clock.now(), stars=int(stars), text=sent.text("text", 1000)
+    )
+    return "case"
+
+
+def withdraw(sent: Sent) -> str:
+    """A case of one's own is taken back."""
+    case = sent.needed("case", 40)
+    if all(found["case_id"] != case for found in care_store.of_order(sent.cur, sent.reading.order["root_id"])):
+        raise Refused("form", "that is no case of this order")
+    cases.move(sent.cur, sent.depots, sent.reading.fleet, case, "withdraw", actor=cases.BY, note="", clock=sent.desk.clock)
+    return "case"
+
+
+def prefs(sent: Sent) -> str:
+    """How this customer wants to hear from us."""
+    wanted = {str(kind) for kind in sent.form.getlist("kind")}
+    language, units, email = sent.text("language", 2), sent.text("units", 2), sent.text("email", 200)
+    changes: dict[str, Any] = {
+        "muted": [kind for kind in KINDS if kind not in wanted],
+        "opted_out_at": sent.desk.clock.now() if sent.text("none") else None,
+        "language": language if language in ("en", "de", "es", "fr") else None,
+        "units": units if units in ("km", "mi") else None,
+        "timezone": sent.reading.words.zone.key,
+    }
+    if "email" in sent.form and ("@" in email or not email):
+        changes["email"] = email
+    store.change_recipient(sent.cur, sent.reading.fleet, sent.reading.order["root_id"], changes)
+    return "prefs"
+
+
+FORMS: Final[dict[str, Callable[[Sent], str]]] = {
+    "times": times,
+    "hold": hold,
+    "accept": accept,
+    "day": day,
+    "place": place,
+    "wish": wish,
+    "cancel": cancel,
+    "say": say,
+    "call": call,
+    "return": send_back,
+    "wrong": wrong,
+    "rate": rate,
+    "withdraw": withdraw,
+    "prefs": prefs,
+}
+
+
+async def form_of(request: Request) -> FormData:
+    """The form that was sent; too large a one is refused before it is read."""
+    size = request.headers.get("content-length", "")
+    if not size.isdigit() or int(size) > MOST_BYTES:
+        raise Problem(413, "too-large", "that is too much for one form", next_step="send fewer or smaller pictures")
+    return await request.form(max_files=MOST_PHOTOS, max_fields=300)
+
+
+@router.post("/{token}/{what}", response_class=Response)
+def post_choice(token: str, what: str, request: Request, desk: AtDesk, form: Annotated[FormData, Depends(form_of)]) -> Response:
+    """Carry out what a customer sent. A browser is led back to the page; a program (`Accept: application/json`) is told in one word."""
+    act = FORMS.get(what)
+    if act is None:
+        raise LinkUnknown
+    fleet, lang, tz = fleet_of(desk, token), _plain(form, "lang"), _plain(form, "tz")
+    photos = _photos(form)
+    where = _place(desk, _plain(form, "address")) if what == "place" else None
+    depots = depots_of(request)
+    said = refused = ""
+    try:
+        with desk.db.tenant(fleet) as cur:
+            reading = read(cur, desk, request, fleet, token, lang=lang, tz=tz)
+            if (again := _once(cur, desk.clock.now(), fleet, token, what, _plain(form, "once"))) is not None:
+                said = again
+            else:
+                said = act(Sent(cur=cur, desk=desk, depots=depots, reading=reading, form=form, photos=photos, place=where))
+                _remember(cur, fleet, token, what, _plain(form, "once"), said)
+    except Refused as error:
+        refused = {"window-gone": "gone", "offer-expired": "gone", "offer-settled": "gone"}.get(error.kind, error.kind)
+    except NotAllowed:
+        refused = "open" if what in ("return", "wrong", "call", "rate") else "closed"
+    if refused == "gone":
+        _offer_others(desk, depots, request, fleet, token)
+    return _answer(request, reading, said, refused)
+
+
+def _answer(request: Request, reading: Reading, said: str, refused: str) -> Response:
+    if request.headers.get("accept", "").startswith("application/json"):
+        if refused:
+            raise Problem(409, refused.replace("_", "-"), "that cannot be done", next_step="load the page: it shows what can")
+        return JSONResponse({"said": said}, headers=PRIVATE)
+    result = f"no={refused}" if refused else f"said={said}"
+    return RedirectResponse(f"{reading.base}?{reading.query}&{result}#said", 303, PRIVATE)
+
+
+def _offer_others(desk: Desk, depots: Depots, request: Request, fleet: str, token: str) -> None:
+    """A clear no, and the alternatives: in a transaction of their own, because the one before changed nothing."""
+    try:
+        with desk.db.tenant(fleet) as cur:
+            order = read(cur, desk, request, fleet, token).order
+            if order["state"] in wishes.OPEN:
+                choosing.offer(cur, depots, fleet, order["depot_id"], order=order["order_id"], now=desk.clock.now())
+    except (LinkUnknown, LinkExpired, Refused):
+        return
+
+
+def _place(desk: Desk, address: str) -> tuple[LatLon, str] | None:
+    """Where an address is, if it is one place that a van can come near. Asks outside any transaction."""
+    answer = desk.geocoder.find(address) if desk.geocoder is not None and address else None
+    if not isinstance(answer, Found) or off_network_m(desk, answer.position) is not None:
+        return None
+    return answer.position, address
+
+
+def _plain(form: FormData, name: str) -> str:
+    value = form.get(name, "")
+    return value[:200] if isinstance(value, str) else ""
+
+
+def _photos(form: FormData) -> tuple[bytes, ...]:
+    uploads = [upload for upload in form.getlist("photo") if isinstance(upload, UploadFile)]
+    try:
+        found = [data for upload in uploads[:MOST_PHOTOS] if (data := upload.file.read(PHOTO_BYTES + 1))]
+    finally:
+        for upload in uploads:
+            upload.file.close()
+    if any(len(data) > PHOTO_BYTES or _media_type(data) is None for data in found):
+        raise Problem(422, "no-picture", "a picture is too large, or no JPEG or PNG", next_step="send JPEG or PNG up to 4 MB")
+    return tuple(found)
+
+
+def _media_type(data: bytes) -> str | None:
+    return next((media for magic, media in MAGIC.items() if data.startswith(magic)), None)
+
+
+def _keep_photos(sent: Sent, kind: str) -> None:
+    case = next(found for found in reversed(care_store.of_order(sent.cur, sent.reading.order["root_id"])) if found["kind"] == kind)
+    for data in sent.photos:
+        digest, media = hashlib.sha256(data).hexdigest(), _media_type(data) or ""
+        care_store.add_photo(
+            sent.cur, sent.reading.fleet, case["case_id"], sha256=digest, media_type=media, data=data, at=sent.desk.clock.now()
+        )
+
+
+def _once(cur: Cursor, now: datetime, fleet: str, token: str, what: str, number: str) -> str | None:
+    """What the same form was answered before; None: it is new (and its twin waits from here on)."""
+    if not number:
+        return None
+    key = _key(token, what, number)
+    made = cur.execute(
+        "INSERT INTO idempotency (fleet_id, key, request_hash, status, body, at) VALUES (%s, %s, '', 0, '', %s) ON CONFLICT DO NOTHING",
+        (fleet, key, now),
+    )
+    if made.rowcount:
+        return None
+    kept = cur.execute("SELECT body FROM idempotency WHERE fleet_id = %s AND key = %s", (fleet, key)).fetchone()
+    return "" if kept is None else str(kept["body"])
+
+
+def _remember(cur: Cursor, fleet: str, token: str, what: str, number: str, said: str) -> None:
+    if number:
+        cur.execute("UPDATE idempotency SET body = %s WHERE fleet_id = %s AND key = %s", (said, fleet, _key(token, what, number)))
+
+
+def _key(token: str, what: str, number: str) -> str:
+    return "form " + hashlib.sha256(f"{token} {what} {number}".encode()).hexdigest()

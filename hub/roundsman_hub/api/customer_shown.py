@@ -1,0 +1,44 @@
+"""What one customer's page is made from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from html import escape
+from typing import Any
+
+from roundsman_hub.domain.customers import CustomerView
+from roundsman_hub.domain.words import Words
+from roundsman_hub.store.rows import Row
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shown:
+    """Everything that one customer's page is made from: of this order alone."""
+
+    words: Words
+    now: datetime
+    fleet: str
+    seen: CustomerView
+    base: str = ""
+    script: str | None = None
+    channels: tuple[str, ...] = ()
+    items: list[Row] = field(default_factory=list)
+    recipient: Mapping[str, Any] = field(default_factory=dict)
+    contact_free: bool = False
+    phone: bool = False
+    offers: list[Row] = field(default_factory=list)
+    proofs: list[Row] = field(default_factory=list)
+    handover: Mapping[str, Any] | None = None
+    thread: list[Row] = field(default_factory=list)
+    cases: list[Row] = field(default_factory=list)
+    links: Mapping[str, str] = field(default_factory=dict)
+    """Of pickups that belong to this customer's own returns."""
+    said: str = ""
+    refused: str = ""
+    may_talk: bool = False
+
+    def t(self, key: str) -> str:
+        """A phrase, ready for HTML."""
+        return escape(self.words(key))

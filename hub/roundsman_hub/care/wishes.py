@@ -1,0 +1,125 @@
+"""What a customer may change by themselves: time, day, place, what to do at the door. Each is checked before it is said."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import date, datetime, time
+from typing import Any, Final
+from zoneinfo import ZoneInfo
+
+from roundsman_core.geo import LatLon
+from roundsman_hub import afterlife
+from roundsman_hub.clock import Clock
+from roundsman_hub.domain.afterlife import NotAllowed
+from roundsman_hub.offers.choosing import Refused
+from roundsman_hub.offers.depot import Depots
+from roundsman_hub.offers.slots import slots
+from roundsman_hub.replan import revision
+from roundsman_hub.store import customer_store, offer_store, orders as order_store
+from roundsman_hub.store.db import Cursor
+from roundsman_hub.store.rows import Row, journal, row
+
+OPEN: Final = frozenset({"new", "waiting_for_place", "unassigned", "planned", "next"})
+"""States in which something can still be changed."""
+MOST_DAYS: Final = 14
+DAY: Final = (time(8), time(20))
+"""A day without a time yet: the hours in which people expect a van."""
+BY: Final = "customer"
+
+
+def still_open(order: Row) -> None:
+    """Refuse what comes too late."""
+    if order["state"] not in OPEN:
+        raise Refused("closed", f"the order is {order['state']}")
+
+
+def at_the_door(cur: Cursor, fleet: str, order: Row, wish: Mapping[str, Any], *, clock: Clock, actor: str = BY) -> None:
+    """Safe place, neighbour, instructions, without contact: on the driver's screen with the next plan."""
+    still_open(order)
+    recipient = customer_store.recipient(cur, order["root_id"])
+    own = recipient["shop_instructions"] if recipient["shop_instructions"] is not None else order["instructions"]
+    words = {name: str(wish.get(name, "")).strip()[:200] for name in ("safe_place", "neighbour", "note")}
+    customer_store.change_recipient(cur, fleet, order["root_id"], {**words, "shop_instructions": own})
+    lines = [
+        own,
+        f"Safe place: {words['safe_place']}" if words["safe_place"] else "",
+        f"Neighbour: {words['neighbour']}" if words["neighbour"] else "",
+        f"Customer: {words['note']}" if words["note"] else "",
+    ]
+    changes = {"instructions": ". ".join(filter(None, lines)), "contact_free": bool(wish.get("contact_free"))}
+    order_store.change(cur, fleet, order["order_id"], changes)
+    _note(cur, fleet, order, "order.wished", {"what": sorted(name for name, text in words.items() if text), **_free(changes)}, clock, actor)
+    revision.bump(cur, order["depot_id"], f"{_name(order)}: other instructions", clock=clock, kind="changed", subject=order["order_id"])
+
+
+def elsewhere(cur: Cursor, depots: Depots, fleet: str, order: Row, at: LatLon, address: str, *, clock: Clock, actor: str = BY) -> None:
+    """Another place, if the promised window can be kept there and nothing gets late for it.
+
+    Raises
+    ------
+    Refused
+        "closed", or "reach": not in that window.
+    """
+    still_open(order)
+    offer_store.take_turn(cur, order["depot_id"])
+    window = (order["promise_start"] or order["window_start"], order["promise_end"] or order["window_end"])
+    world = depots.world(order["depot_id"])
+    if order["order_id"] in world.orders:
+        moved = replace(world.orders[order["order_id"]], position=at)
+        world = replace(world, orders={**world.orders, order["order_id"]: moved})
+        problem = depots.problem(world, offer_store.held(cur, order["depot_id"], world.now, but=order["order_id"]))
+        if not slots(problem, order["order_id"], [window], margin_s=0):
+            raise Refused("reach", "not in the window that was promised")
+    changes = {"address": address, "lat_e6": at.lat_e6, "lon_e6": at.lon_e6, "placed": "geocoded"}
+    order_store.change(cur, fleet, order["order_id"], changes)
+    cur.execute("DELETE FROM geocode_queue WHERE order_id = %s", (order["order_id"],))
+    _note(cur, fleet, order, "order.redirected", {"address": address}, clock, actor)
+    revision.bump(cur, order["depot_id"], f"{_name(order)}: another address", clock=clock, kind="changed", subject=order["order_id"])
+
+
+def another_day(cur: Cursor, fleet: str, order: Row, day: date, zone: ZoneInfo, *, clock: Clock, actor: str = BY) -> None:
+    """Keep it until a day on which the depot drives (or may yet: a day for which nobody is planned).
+
+    Raises
+    ------
+    Refused
+        "closed", or "day".
+    """
+    today = clock.now().astimezone(zone).date()
+    if not 0 < (day - today).days <= MOST_DAYS:
+        raise Refused("day", "a day from tomorrow on, at most two weeks ahead")
+    window = (datetime.combine(day, DAY[0], zone), datetime.combine(day, DAY[1], zone))
+    known = row(
+        cur,
+        "SELECT count(*) FILTER (WHERE shift_start < %s AND shift_end > %s) AS that_day, count(*) FILTER (WHERE shift_end > %s) AS later"
+        " FROM vehicles WHERE depot_id = %s AND retired_at IS NULL",
+        (window[1], window[0], window[0], order["depot_id"]),
+    )
+    if known is not None and known["later"] and not known["that_day"]:
+        raise Refused("day", "shifts are planned beyond that day, and none on it")
+    try:
+        afterlife.decide(cur, fleet, order["order_id"], "tomorrow", actor=actor, clock=clock, window=window)
+    except NotAllowed as error:
+        raise Refused("closed", str(error)) from None
+
+
+def cancel(cur: Cursor, fleet: str, order: Row, *, clock: Clock, actor: str = BY) -> None:
+    """It is not wanted any more. What is on board comes back with the van."""
+    still_open(order)
+    try:
+        afterlife.decide(cur, fleet, order["order_id"], "cancel", actor=actor, clock=clock)
+    except NotAllowed as error:
+        raise Refused("closed", str(error)) from None
+
+
+def _free(changes: Mapping[str, Any]) -> dict[str, Any]:
+    return {"contact_free": True} if changes["contact_free"] else {}
+
+
+def _name(order: Row) -> str:
+    return str(order["reference"] or order["name"] or order["order_id"])
+
+
+def _note(cur: Cursor, fleet: str, order: Row, kind: str, body: Mapping[str, Any], clock: Clock, actor: str) -> None:
+    journal(cur, fleet_id=fleet, at=clock.now(), kind=kind, subject=order["order_id"], actor=actor, body=dict(body))

@@ -1,0 +1,69 @@
+"""What customers read, in their language: one table a language, with the same keys (a test compares them)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Final
+from zoneinfo import ZoneInfo
+
+from roundsman_hub.domain.words.de import DE
+from roundsman_hub.domain.words.en import EN
+from roundsman_hub.domain.words.es import ES
+from roundsman_hub.domain.words.fr import FR
+
+LANGUAGES: Final[Mapping[str, Mapping[str, str]]] = {"en": EN, "de": DE, "es": ES, "fr": FR}
+NAMES: Final = {"en": "English", "de": "Deutsch", "es": "Español", "fr": "Français"}
+M_PER_MILE: Final = 1609.344
+_ORDER: Final = {"en": "{d} {n} {m}", "de": "{d}, {n}. {m}", "es": "{d}, {n} de {m}", "fr": "{d} {n} {m}"}
+
+
+def preferred(header: str) -> str:
+    """The first language of an `Accept-Language` header that is there; English where none is."""
+    wanted = []
+    for at, part in enumerate(header.split(",")[:20]):
+        name, _, weight = part.strip().partition(";q=")
+        try:
+            wanted.append((-float(weight or 1), at, name[:2].lower()))
+        except ValueError:
+            continue
+    return next((name for _, _, name in sorted(wanted) if name in LANGUAGES), "en")
+
+
+def units_for(header: str) -> str:
+    """Miles where English of Britain or America is read first, kilometres elsewhere."""
+    return "mi" if header[:5].lower() in ("en-gb", "en-us") else "km"
+
+
+class Words:
+    """A reader's language, time zone and unit of distance."""
+
+    def __init__(self, language: str, zone: ZoneInfo, units: str = "km") -> None:
+        self.language, self.zone, self.units = language if language in LANGUAGES else "en", zone, units
+        self._table = LANGUAGES[self.language]
+
+    def __call__(self, key: str, **fields: object) -> str:
+        """A phrase, its gaps filled."""
+        return self._table[key].format(**fields)
+
+    def has(self, key: str) -> bool:
+        """Is there such a phrase?"""
+        return key in self._table
+
+    def clock(self, at: datetime) -> str:
+        """Hour and minute."""
+        return f"{at.astimezone(self.zone):%H:%M}"
+
+    def day(self, at: datetime, now: datetime) -> str:
+        """Today, tomorrow, or the day's name and date."""
+        local, today = at.astimezone(self.zone), now.astimezone(self.zone).date()
+        if local.date() == today:
+            return self("today")
+        if local.date() == today + timedelta(days=1):
+            return self("tomorrow")
+        day, month = self("days").split()[local.weekday()], self("months").split()[local.month - 1]
+        return _ORDER[self.language].format(d=day, n=local.day, m=month)
+
+    def distance(self, metres: float) -> str:
+        """Kilometres or miles, to a tenth."""
+        return f"{metres / M_PER_MILE:.1f} mi" if self.units == "mi" else f"{metres / 1000:.1f} km"

@@ -1,0 +1,173 @@
+"""Rings at open customers' pages: something about your order changed, read it again. The bell carries nothing, so it can leak nothing.
+
+Raw ASGI with one event a listener: ten thousand waiting pages are ten thousand idle tasks in one process.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import threading
+import time
+from collections import defaultdict
+from typing import Final
+
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+from roundsman_hub.store.db import AWAY, Database, Notice, listen, notices
+
+log = logging.getLogger(__name__)
+
+GATHER_S: Final = 0.25
+RETRY_S: Final = 1.0
+ENDS_WITHIN_S: Final = 3.0
+ALIVE_S: Final = 25.0
+"""A comment goes out this often: proxies close what is silent for half a minute."""
+LONGEST_S: Final = 900.0
+QUIET_S: Final[dict[str, float]] = {"eta": 5.0, "vehicle": 2.0}
+"""By topic: a page is not rung at again within so many seconds for the same kind of change."""
+RANG: Final = b"event: changed\ndata: {}\n\n"
+ALIVE: Final = b": alive\n\n"
+_HEADERS: Final = [
+    (b"content-type", b"text/event-stream; charset=utf-8"),
+    (b"cache-control", b"no-store"),
+    (b"x-accel-buffering", b"no"),
+]
+
+
+class Bell:
+    """One open page. `near`: it shows the van, so every move of the van is news."""
+
+    __slots__ = ("closed", "near", "quiet_until", "rung")
+
+    def __init__(self, *, near: bool) -> None:
+        self.near, self.closed, self.quiet_until = near, False, 0.0
+        self.rung = asyncio.Event()
+
+
+class Doorbell:
+    """Who waits for what: pages by order, and by the van that has the order. Rung on the event loop; one thread hears the database."""
+
+    def __init__(self, db: Database | None) -> None:
+        self._db = db
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._by: defaultdict[tuple[str, str], set[Bell]] = defaultdict(set)
+        self._stop = threading.Event()
+        self._thread: threading.Thread | None = None
+        self.listeners = 0
+
+    def start(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Begin to hear; rings on `loop`."""
+        self._loop = loop
+        if self._db is not None:
+            self._thread = threading.Thread(target=self._run, args=(self._db,), name="doorbell", daemon=True)
+            self._thread.start()
+
+    def stop(self) -> None:
+        """End every page's stream. On the event loop."""
+        self._stop.set()
+        for bells in list(self._by.values()):
+            for bell in bells:
+                bell.closed = True
+                bell.rung.set()
+
+    def wait(self) -> None:
+        """Until the thread has ended. Not on the event loop."""
+        if self._thread is not None:
+            self._thread.join(ENDS_WITHIN_S)
+
+    def join(self, bell: Bell, order: str, vehicle: str | None) -> None:
+        """A page opens."""
+        self._by["order", order].add(bell)
+        if vehicle is not None:
+            self._by["vehicle", vehicle].add(bell)
+        self.listeners += 1
+
+    def leave(self, bell: Bell, order: str, vehicle: str | None) -> None:
+        """A page is gone."""
+        for key in (("order", order), ("vehicle", vehicle or "")):
+            self._by[key].discard(bell)
+            if not self._by[key]:
+                del self._by[key]
+        self.listeners -= 1
+
+    def ring(self, notice: Notice, now: float) -> None:
+        """Ring at every page that a notice concerns. On the event loop."""
+        if notice.topic == "order":
+            self._ring(self._by.get(("order", notice.subject), ()), "order", now)
+        elif notice.topic in ("plan", "eta", "vehicle"):
+            self._ring(self._by.get(("vehicle", notice.subject), ()), notice.topic, now)
+
+    def ring_all(self) -> None:
+        """Ring everywhere: notices may have been missed. On the event loop."""
+        for bells in self._by.values():
+            for bell in bells:
+                bell.rung.set()
+
+    def _ring(self, bells: set[Bell] | tuple[()], topic: str, now: float) -> None:
+        pause = QUIET_S.get(topic, 0.0)
+        for bell in bells:
+            if (topic == "vehicle" and not bell.near) or (pause and now < bell.quiet_until):
+                continue
+            bell.quiet_until = now + pause
+            bell.rung.set()
+
+    def _run(self, db: Database) -> None:
+        while not self._stop.is_set():
+            try:
+                with db.dedicated() as connection:
+                    listen(connection)
+                    self._on_loop(self.ring_all)
+                    while not self._stop.is_set():
+                        for notice in notices(connection, GATHER_S):
+                            self._on_loop(self.ring, notice, time.monotonic())
+            except AWAY as error:
+                log.warning("doorbell: %s; trying again", error)
+                self._stop.wait(RETRY_S)
+
+    def _on_loop(self, *call: object) -> None:
+        assert self._loop is not None  # started
+        with contextlib.suppress(RuntimeError):  # the loop is closed: the app has ended
+            self._loop.call_soon_threadsafe(*call)  # type: ignore[arg-type]
+
+
+class TrackStream(Response):
+    """Server-sent events of one page until it is closed."""
+
+    def __init__(self, doorbell: Doorbell, order: str, vehicle: str | None, *, near: bool) -> None:
+        super().__init__(media_type="text/event-stream")
+        self._doorbell, self._order, self._vehicle, self._near = doorbell, order, vehicle, near
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Ring whenever something changed."""
+        bell = Bell(near=self._near)
+        self._doorbell.join(bell, self._order, self._vehicle)
+        gone = asyncio.create_task(_until_gone(receive, bell))
+        ends = time.monotonic() + LONGEST_S
+        try:
+            await send({"type": "http.response.start", "status": 200, "headers": _HEADERS})
+            await send({"type": "http.response.body", "body": ALIVE, "more_body": True})
+            while not bell.closed and time.monotonic() < ends:
+                try:
+                    async with asyncio.timeout(ALIVE_S):
+                        await bell.rung.wait()
+                except TimeoutError:
+                    data = ALIVE
+                else:
+                    bell.rung.clear()
+                    data = RANG
+                if not bell.closed:
+                    await send({"type": "http.response.body", "body": data, "more_body": True})
+            await send({"type": "http.response.body", "body": b"", "more_body": False})
+        finally:
+            gone.cancel()
+            self._doorbell.leave(bell, self._order, self._vehicle)
+
+
+async def _until_gone(receive: Receive, bell: Bell) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
+    bell.closed = True
+    bell.rung.set()

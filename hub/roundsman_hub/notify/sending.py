@@ -1,0 +1,115 @@
+"""Hands one notice over: to a mail, SMS, push or WhatsApp service through apprise, or to a shop's webhook, signed.
+
+A notice is claimed (committed as `sending`), handed over, and marked. What "never twice" means: two hubs never claim one notice; and
+a hub that dies between handing over and marking leaves it in doubt. A person's notice in doubt is not sent again by any program: it
+waits among the dead letters. A webhook in doubt is sent again under the same `webhook-id`, by which its receiver knows it.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+from urllib.parse import quote
+
+import apprise
+import httpx
+from standardwebhooks import Webhook
+
+from roundsman_core.backoff import pause_s
+from roundsman_hub import HubError
+from roundsman_hub.clock import Clock
+from roundsman_hub.store import customer_store, outbox_store as store
+from roundsman_hub.store.db import Database
+from roundsman_hub.store.rows import Row
+
+log = logging.getLogger(__name__)
+
+AT_ONCE: Final = 20
+TRIES: Final = 8
+"""With the pauses between them, about an hour and a half: then a person should look."""
+FIRST_PAUSE_S: Final = 20.0
+LONGEST_PAUSE_S: Final = 1800.0
+HOOK_WITHIN_S: Final = 10.0
+IN_DOUBT_AFTER: Final = timedelta(minutes=5)
+"""Nothing takes so long to hand over: whoever claimed it is dead."""
+Send = Callable[[Row, Mapping[str, Any]], None]
+
+
+class Refused(HubError):
+    """It was not taken; trying again may help."""
+
+
+def send(notice: Row, settings: Mapping[str, Any]) -> None:
+    """Hand a notice over.
+
+    Raises
+    ------
+    Refused
+        It was not taken.
+    """
+    if notice["channel"] == "webhook":
+        _hook(notice, settings)
+    else:
+        _person(notice, settings)
+
+
+def _person(notice: Row, settings: Mapping[str, Any]) -> None:
+    """Through apprise. The fleet's address of the service has a gap `{to}` for the recipient's."""
+    template = settings.get("channels", {}).get(notice["channel"])
+    if not template:
+        raise Refused(f"the fleet has no account for {notice['channel']} any more")
+    url = template.replace("{to}", quote(notice["address"], safe=""))
+    if notice["channel"] == "email":
+        url += ("&" if "?" in url else "?") + f"+X-Notice-Id={notice['notice_id']}"
+    service = apprise.Apprise()
+    if not service.add(url):
+        raise Refused(f"the fleet's address for {notice['channel']} is not one that apprise knows")
+    if not service.notify(body=notice["body"], title=notice["subject"], body_format=apprise.NotifyFormat.TEXT):
+        raise Refused(f"the {notice['channel']} service did not take it")
+
+
+def _hook(notice: Row, settings: Mapping[str, Any]) -> None:
+    secret = settings.get("webhook_secret", "")
+    body = notice["body"]
+    now = datetime.now(UTC)
+    headers = {
+        "content-type": "application/json",
+        "webhook-id": notice["notice_id"],
+        "webhook-timestamp": str(int(now.timestamp())),
+        "webhook-signature": Webhook(secret).sign(notice["notice_id"], now, body),
+    }
+    try:
+        answer = httpx.post(
+            notice["address"], content=body, headers=headers, timeout=HOOK_WITHIN_S, follow_redirects=False, trust_env=False
+        )
+    except httpx.HTTPError as error:
+        raise Refused(f"the webhook did not answer: {error}") from error
+    if not answer.is_success:
+        raise Refused(f"the webhook answered {answer.status_code}")
+
+
+def send_due(db: Database, clock: Clock, *, by: Send = send) -> int:
+    """Send what is due; gives how many notices were handled."""
+    with db.transaction() as cur:
+        webhooks, others = store.in_doubt(cur, clock.real_now(), older=IN_DOUBT_AFTER)
+        claimed = store.claim(cur, clock.now(), clock.real_now(), limit=AT_ONCE)
+        settings = {r["fleet_id"]: customer_store.settings(cur, r["fleet_id"]) for r in claimed}
+    if webhooks or others:
+        log.warning("notices in doubt after an end in the middle: %d webhooks sent again, %d wait for a person", webhooks, others)
+    for notice in claimed:
+        try:
+            by(notice, settings[notice["fleet_id"]])
+        except Refused as error:
+            with db.transaction() as cur:
+                if notice["tries"] >= TRIES:
+                    store.dead(cur, notice["notice_id"], str(error))
+                else:
+                    pause = pause_s(notice["tries"], FIRST_PAUSE_S, LONGEST_PAUSE_S, random.random())
+                    store.again(cur, notice["notice_id"], str(error), clock.real_now() + timedelta(seconds=pause))
+        else:
+            with db.transaction() as cur:
+                store.sent(cur, notice["notice_id"], clock.now())
+    return len(claimed)

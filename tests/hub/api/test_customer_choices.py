@@ -1,0 +1,295 @@
+"""What a customer does on their page by plain forms: chooses, talks, gives back, complains; each checked, answered and followed."""
+
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+from typing import Any
+
+import httpx
+import pytest
+
+from roundsman_hub.clock import Clock
+from roundsman_hub.store.rows import row
+
+PNG = b"\x89PNG\r\n\x1a\n" + b"0" * 40
+
+
+def send(order: dict[str, Any], what: str, **fields: Any) -> tuple[str, str]:
+    """Post a form as a browser does; gives (what was said, the page that follows)."""
+    files = fields.pop("files", None)
+    answer = httpx.post(f"{order['track_url']}/{what}", data=fields or {"x": ""}, files=files, trust_env=False, follow_redirects=False)
+    assert answer.status_code == 303, answer.text
+    where = answer.headers["location"]
+    assert where.startswith("/t/")
+    host = order["track_url"].split("/t/")[0]
+    page = httpx.get(host + where, trust_env=False, follow_redirects=True)
+    assert page.status_code == 200
+    found = re.search(r"[&?](said|no)=(\w+)", where)
+    assert found is not None
+    return f"{found[1]} {found[2]}", page.text
+
+
+def of(shop: Any, order: dict[str, Any]) -> dict[str, Any]:
+    answer: dict[str, Any] = shop.get(f"/v1/orders/{order['order']}").json()
+    return answer
+
+
+def delivered(shop: Any, **fields: Any) -> dict[str, Any]:
+    """An order that was handed over some minutes ago."""
+    van = shop.van(shop.depot())
+    order: dict[str, Any] = shop.order(**fields)
+    shop.resolve(van, order["order"], "delivered", ago_s=600)
+    return order
+
+
+def test_customer_picks_a_window_that_is_kept_for_them(shop: Any) -> None:
+    depot = shop.depot()
+    shop.van(depot)
+    order = shop.order()
+    before = shop.revision(depot)
+    said, page = send(order, "times")
+    assert said == "said times"
+    offers = re.findall(r'name="offer" value="(w_\w+)"', page)
+    assert len(offers) >= 5
+    said, page = send(order, "hold", offer=offers[-1])
+    assert said == "said held"
+    assert "kept for you until" in page
+    said, page = send(order, "accept", offer=offers[-1])
+    assert said == "said time"
+    assert "Done: we come" in page
+    now = of(shop, order)
+    assert now["promise_start"] != order["promise_start"]
+    assert (now["window_start"], now["window_end"]) == (now["promise_start"], now["promise_end"])
+    assert shop.revision(depot) == before + 1
+
+
+def test_an_offer_of_somebody_else_is_no_offer(shop: Any) -> None:
+    shop.van(shop.depot())
+    mine, other = shop.order(), shop.order()
+    _, page = send(other, "times")
+    offer = re.findall(r'name="offer" value="(w_\w+)"', page)[0]
+    assert send(mine, "hold", offer=offer)[0] == "no gone"
+    assert send(mine, "accept", offer=offer)[0] == "no gone"
+    assert of(shop, mine)["window_start"] == mine["window_start"]
+
+
+def test_wishes_at_the_door_are_on_the_drivers_screen(shop: Any) -> None:
+    depot = shop.depot()
+    shop.van(depot)
+    order = shop.order(instructions="Ring twice")
+    said, page = send(order, "wish", safe_place="garage", note="mind the dog", contact_free="1", once="n1")
+    assert said == "said wish"
+    assert 'value="garage"' in page
+    now = of(shop, order)
+    assert now["instructions"] == "Ring twice. Safe place: garage. Customer: mind the dog"
+    assert now["contact_free"] is True
+    send(order, "wish", neighbour="Flat 3", once="n2")
+    assert of(shop, order)["instructions"] == "Ring twice. Neighbour: Flat 3", "a wish replaces the one before, and keeps the shop's words"
+
+
+def test_a_form_sent_twice_happens_once(shop: Any) -> None:
+    shop.van(shop.depot())
+    order = shop.order()
+    for _ in range(3):
+        assert send(order, "say", text="Hello", once="same")[0] == "said talk"
+    lines = shop.get(f"/v1/orders/{order['order']}/chat").json()["items"]
+    assert [line["text"] for line in lines] == ["Hello"]
+
+
+def test_another_place_is_taken_only_where_the_promise_holds(shop: Any) -> None:
+    shop.van(shop.depot())
+    order = shop.order()
+    assert send(order, "place", address="Nowhere 9")[0] == "no place"
+    assert send(order, "place", address="Far Road 1")[0] == "no place", "no road leads there"
+    assert send(order, "place", address="Mill Street 7")[0] == "said place"
+    assert of(shop, order)["address"] == "Mill Street 7"
+    soon = shop.order(window_start=shop.at(minutes=-30), window_end=shop.at(seconds=20), address="Mill Street 4")
+    assert send(soon, "place", address="Mill Street 8")[0] == "no reach"
+    assert of(shop, soon)["address"] == "Mill Street 4"
+
+
+def test_another_day_and_cancelling(shop: Any) -> None:
+    shop.van(shop.depot())
+    order = shop.order()
+    today = shop.clock.now().date()
+    assert send(order, "day", day=str(today + timedelta(days=30)))[0] == "no day"
+    assert send(order, "day", day="soon")[0] == "no form"
+    assert send(order, "day", day=str(today + timedelta(days=2)))[0] == "said day"
+    assert of(shop, order)["window_start"].startswith(str(today + timedelta(days=2)))
+    said, page = send(order, "cancel")
+    assert said == "said cancel"
+    assert "was cancelled" in page
+    assert of(shop, order)["state"] == "cancelled"
+    assert send(order, "wish", note="too late")[0] == "no closed"
+
+
+def test_customer_driver_and_office_talk(shop: Any) -> None:
+    van = shop.van(shop.depot())
+    order = shop.order()
+    shop.in_force(van, [order["order"]])
+    send(order, "say", text="<b>Which</b> door?")
+    messages = shop.get(f"/v1/vehicles/{van}/messages").json()["items"]
+    assert messages[0]["text"] == "Customer Kit: <b>Which</b> door?"
+    with shop.db.transaction() as cur:  # the driver's tap on a canned answer, once the van stands
+        cur.execute("INSERT INTO log.sessions (vehicle_id, session, ordinal) VALUES (%s, %s, 1)", (van, f"{abs(hash(van)):016x}"[:16]))
+        cur.execute(
+            "INSERT INTO driver_words SELECT session_no, 1, vehicle_id, %s, 'd_1', 'The front one', %s, %s, NULL, %s FROM log.sessions"
+            " WHERE vehicle_id = %s",
+            (shop.fleet, messages[0]["message"], order["order"], shop.clock.now(), van),
+        )
+    joined = shop.post(f"/v1/orders/{order['order']}/chat", json={"text": "We told him"}).json()["items"]
+    assert [line["said_by"] for line in joined] == ["customer", "driver", "dispatch"]
+    agreed = shop.post(f"/v1/orders/{order['order']}/chat:agree", json={"safe_place": "porch"})
+    assert agreed.status_code == 200, agreed.text
+    assert agreed.json()["instructions"] == "Safe place: porch"
+    assert [line["text"] for line in agreed.json()["transcript"]] == ["<b>Which</b> door?", "The front one", "We told him"]
+    page = httpx.get(order["track_url"], trust_env=False).text
+    assert "&lt;b&gt;Which" in page
+    assert "The front one" in page
+
+
+def test_a_call_names_the_numbers_to_the_bridge_alone(shop: Any) -> None:
+    secret = "whsec_" + "MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+    chosen = shop.put("/v1/service", json={"webhook_url": "https://bridge.invalid/x", "webhook_secret": secret})
+    assert chosen.status_code == 200, chosen.text
+    assert secret not in chosen.text
+    shop.van(shop.depot())
+    order = shop.order(phone="+358 1")
+    assert send(order, "call")[0] == "said call"
+    assert send(order, "call")[0] == "no open", "one call at a time"
+    with shop.db.transaction() as cur:
+        hook = row(cur, "SELECT * FROM outbox WHERE order_id = %s AND kind = 'call.asked'", (order["order"],))
+    assert hook is not None
+    assert '"customer": "+358 1"' in hook["body"]
+
+
+def test_a_return_is_asked_approved_collected_and_refunded(shop: Any) -> None:
+    order = delivered(shop, items=[{"parcel": "P1", "name": "Boots"}, {"parcel": "P2", "name": "Hat"}], reference="R-1")
+    said, page = send(order, "return", item="P9", reason="wrong_size")
+    assert said == "no return_unknown_item"
+    assert "not part of this order" in page
+    said, page = send(order, "return", item="P1", reason="wrong_size", exchange="1", files=[("photo", ("a.png", PNG, "image/png"))])
+    assert said == "said case"
+    case = shop.get("/v1/cases").json()["items"][0]
+    assert (case["kind"], case["state"], case["items"]) == ("return", "approved", ["P1"])
+    code = re.search(r"Code for the hand-over: (\d{6})", page)
+    assert code is not None
+    pickup, replacement = of(shop, {"order": case["pickup"]}), of(shop, {"order": case["delivery"]})
+    assert (pickup["kind"], pickup["delivery_code"], pickup["proof"]) == ("pickup", code[1], ["code"])
+    assert pickup["needs"]["same_van"] == replacement["needs"]["same_van"], "one visit brings the one and takes the other"
+    assert case["evidence"]["state"] == "delivered"
+    shown = shop.get(f"/v1/cases/{case['case']}").json()
+    assert shop.get(shown["photos"][0]).content == PNG
+    assert shop.post(f"/v1/cases/{case['case']}/refund", json={}).status_code == 409, "first it has to come back"
+    van = shop.get("/v1/vehicles").json()["items"][0]["vehicle"]
+    shop.resolve(van, pickup["order"], "delivered", ago_s=100)
+    follow(shop)
+    for event in ("received", "inspected"):
+        assert shop.post(f"/v1/cases/{case['case']}/{event}", json={}).status_code == 200
+    done = shop.post(f"/v1/cases/{case['case']}/refund", json={"refund_cents": 4_900}).json()
+    assert (done["state"], done["refund_cents"], done["can"]) == ("refunded", 4_900, [])
+    steps = [step["state"] for step in shop.get(f"/v1/cases/{case['case']}").json()["steps"]]
+    assert steps == ["requested", "approved", "collected", "received", "inspected", "refunded"]
+    assert "Return: refunded" in httpx.get(order["track_url"], trust_env=False).text
+
+
+def follow(shop: Any) -> None:
+    """What the notify role does at its next look."""
+    from roundsman_hub.care import cases
+
+    with shop.db.tenant(shop.fleet) as cur:
+        assert cases.follow(cur, shop.fleet, shop.clock) == 1
+
+
+def test_a_return_is_withdrawn_and_its_pickup_with_it(shop: Any) -> None:
+    order = delivered(shop)
+    send(order, "return", reason="unwanted")
+    case = shop.get("/v1/cases").json()["items"][0]
+    assert send(order, "withdraw", case=case["case"])[0] == "said case"
+    assert of(shop, {"order": case["pickup"]})["state"] == "cancelled"
+
+
+def test_not_received_opens_with_the_proof_and_ends_with_a_decision(shop: Any) -> None:
+    order = delivered(shop)
+    assert send(order, "wrong", kind="dispute", text="Nothing here")[0] == "said case"
+    assert send(order, "wrong", kind="dispute", text="Still nothing")[0] == "no open"
+    case = shop.get("/v1/cases", params={"kind": "dispute"}).json()["items"][0]
+    assert {"said_at", "arrived_at", "proofs"} <= case["evidence"].keys()
+    shop.post(f"/v1/cases/{case['case']}/look_into", json={})
+    shop.post(f"/v1/cases/{case['case']}/uphold", json={"note": "wrong house"})
+    page = httpx.get(order["track_url"], trust_env=False).text
+    assert "Not received: you are right" in page
+    assert "wrong house" not in page, "notes are the fleet's own"
+    assert shop.post(f"/v1/cases/{case['case']}/replace", json={}).json()["state"] == "replaced"
+
+
+def test_rating_is_once(shop: Any) -> None:
+    order = delivered(shop)
+    assert send(order, "rate", stars="6")[0] == "no form"
+    assert send(order, "rate", stars="4")[0] == "said case"
+    assert send(order, "rate", stars="1")[0] == "no form"
+    assert [case["stars"] for case in shop.get("/v1/cases").json()["items"]] == [4]
+
+
+def test_only_pictures_are_taken(shop: Any) -> None:
+    order = delivered(shop)
+    files = [("photo", ("a.png", b"<svg onload=alert(1)>", "image/png"))]
+    fields = {"kind": "damage", "text": "broken"}
+    answer = httpx.post(order["track_url"] + "/wrong", data=fields, files=files, trust_env=False)
+    assert answer.status_code == 422
+    assert shop.get("/v1/cases").json()["items"] == []
+
+
+@pytest.mark.parametrize(
+    ("lang", "words"), [("de", "Ihre Bestellung ist da"), ("es", "Tenemos su pedido"), ("fr", "Nous avons votre commande")]
+)
+def test_page_speaks_the_readers_language_and_time(shop: Any, lang: str, words: str) -> None:
+    shop.van(shop.depot())
+    order = shop.order()
+    page = httpx.get(order["track_url"], headers={"accept-language": f"{lang}-XX,en;q=0.5"}, trust_env=False)
+    assert words in page.text
+    assert f'<html lang="{lang}"' in page.text
+    tokyo = httpx.get(order["track_url"] + "/state", params={"tz": "Asia/Tokyo"}, trust_env=False).json()
+    helsinki = httpx.get(order["track_url"] + "/state", trust_env=False).json()
+    assert int(tokyo["updated"][:2]) == (int(helsinki["updated"][:2]) + 7) % 24
+
+
+def test_preferences_are_kept(shop: Any) -> None:
+    shop.van(shop.depot())
+    order = shop.order()
+    send(order, "prefs", kind="next", language="de", units="mi", none="1")
+    page = httpx.get(order["track_url"], headers={"accept-language": "fr"}, trust_env=False).text
+    assert '<html lang="de"' in page
+    with shop.db.transaction() as cur:
+        kept = row(cur, "SELECT * FROM recipients WHERE root_id = %s", (order["order"],))
+    assert kept is not None
+    assert sorted(kept["muted"]) == ["case", "changed", "done", "on_the_way"]
+    assert kept["opted_out_at"] is not None
+
+
+def test_a_link_expires_long_after_the_end(shop: Any, clock: Clock) -> None:
+    order = delivered(shop)
+    with shop.db.transaction() as cur:
+        cur.execute("UPDATE order_states SET at = %s WHERE order_id = %s", (clock.now() - timedelta(days=91), order["order"]))
+    page = httpx.get(order["track_url"], trust_env=False)
+    assert page.status_code == 410
+    assert "has expired" in page.text
+
+
+def test_stops_before_and_lateness_are_told_in_plain_words(shop: Any) -> None:
+    van = shop.van(shop.depot())
+    orders = [shop.order() for _ in range(3)]
+    shop.in_force(van, [order["order"] for order in orders])
+    now = shop.clock.now()
+    with shop.db.transaction() as cur:
+        late = now + timedelta(hours=4)
+        cur.execute(
+            "INSERT INTO etas (order_id, fleet_id, vehicle_id, plan_version, position, eta, low, high, computed_at, basis)"
+            " VALUES (%s, %s, %s, 1, 3, %s, %s, %s, %s, 'osrm')",
+            (orders[2]["order"], shop.fleet, van, late, late - timedelta(minutes=10), late + timedelta(minutes=10), now),
+        )
+    page = httpx.get(orders[2]["track_url"], trust_env=False).text
+    assert "2 stops before you." in page
+    assert "Later than we said: traffic" in page
+    assert "One stop before you." in httpx.get(orders[1]["track_url"], trust_env=False).text
