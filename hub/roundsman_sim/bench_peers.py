@@ -58,7 +58,7 @@ class Peers:
 async def measure(made: World) -> Peers:
     """Measure all of them, on a broker of their own that is set up like the hub's."""
     sentences = _sentences()
-    wire_bytes, way_s = await _broker(made)
+    wire_bytes, way_s = await ways(made)
     return Peers(
         way_s=round(way_s, 4),
         parse_us=round(await asyncio.to_thread(_parse_us, sentences), 1),
@@ -122,7 +122,7 @@ def row_a_commit_bytes(directory: Path) -> float:
     return float(written) / FIXES
 
 
-async def _broker(made: World) -> tuple[float, float]:
+async def ways(made: World) -> tuple[float, float]:
     """(wire bytes of a JSON fix, seconds of an order's bare way)."""
     pki = open_pki(made.directory / "hub" / "pki")
     own = broker.prepare(

@@ -71,6 +71,19 @@ async def world(settings: DemoSettings, directory: Path, say: Say) -> AsyncItera
         yield made
 
 
+@contextlib.asynccontextmanager
+async def hub_alone(settings: DemoSettings, directory: Path, say: Say) -> AsyncIterator[World]:
+    """Streets, a hub and a depot while the block runs; vans are the caller's."""
+    async with contextlib.AsyncExitStack() as stack:
+        streets = settings.osm or await _invent_town(settings, directory, say)
+        base = TimeBase(origin_real_ms=round(time.time() * 1000), origin_utc_ms=_this_morning_ms(), factor=settings.factor)
+        made = await _start_hub(stack, settings, directory, streets, base, say)
+        place = made.depot_address.position
+        body = {"name": "Depot", "lat_deg": place.lat_deg, "lon_deg": place.lon_deg}
+        made.depot = (await made.desk.post("/v1/depots", body))["depot"]
+        yield made
+
+
 def _this_morning_ms() -> int:
     midnight = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
     return round((midnight + DAY_STARTS_AT).timestamp() * 1000)
