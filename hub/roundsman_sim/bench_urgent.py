@@ -31,6 +31,8 @@ from roundsman_sim.world import Say, World, until
 
 VANS: Final = 50
 TASKS: Final = 600
+ROOM: Final = 14
+"""Parcels in a van: fifty with just enough room for six hundred, so that all of them are out."""
 URGENT: Final = 100
 QUICK_URGENT: Final = 30
 EVERY_S: Final = (0.5, 2.0)
@@ -122,7 +124,7 @@ async def _crew(made: World, store: ThreadPoolExecutor) -> list[WireVan]:
     broker = Endpoint(host=made.hub_file["broker"]["host"], port=made.hub_file["broker"]["port"])
     crew = []
     for number in range(1, VANS + 1):
-        body = {"name": f"Van {number}", "depot": made.depot, "capacity": 40, **shift}
+        body = {"name": f"Van {number}", "depot": made.depot, "capacity": ROOM, **shift}
         vehicle = (await made.desk.post("/v1/vehicles", body))["vehicle"]
         folder = made.directory / f"wire-{number}"
         unit = Unit(vehicle_id=vehicle, broker=broker, time_base=str(made.clock.base))

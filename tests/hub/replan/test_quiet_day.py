@@ -36,14 +36,14 @@ class Ruin:
 class Hands(Clock):
     """A clock that stands until it is moved."""
 
-    __slots__ = ("at_ms",)
+    at_ms: int
 
     def __init__(self, at: datetime) -> None:
         object.__setattr__(self, "base", Clock().base)
         object.__setattr__(self, "at_ms", to_ms(at))
 
     def utc_ms(self) -> int:
-        return int(self.at_ms)
+        return self.at_ms
 
     def set(self, at: datetime) -> None:
         object.__setattr__(self, "at_ms", to_ms(at))
