@@ -176,7 +176,7 @@ class OsrmRoads:
         """Both tables, put together from blocks; a place that has no segment; None: the server is away."""
         durations = np.zeros((len(rows), len(columns)), dtype=np.int32)
         distances = np.zeros((len(rows), len(columns)), dtype=np.int32)
-        whole = whole and len(rows) <= self._table_size
+        whole = whole and 1 < len(rows) <= self._table_size  # OSRM refuses a table of one place
         row_step = len(rows) if whole else max(1, min(len(rows), self._table_size // 2))
         column_step = len(columns) if whole else self._table_size - row_step
         blocks = [
