@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Final, Literal, NamedTuple
 
 RuleName = Literal["none", "eu_561", "us_395"]
@@ -145,7 +146,7 @@ def spells(
     marks.update(at for at, _ in duties)
     marks.update(edge for stand in stands for edge in stand if edge is not None)
     edges = sorted(edge for edge in marks if since_ms <= edge <= until_ms)
-    for start, end in zip(edges, edges[1:], strict=False):
+    for start, end in pairwise(edges):
         word = next((word for at, word in reversed(duties) if at <= start), "off")
         standing = any(a <= start and (b is None or b >= end) for a, b in stands)
         activity: Activity = "rest" if word != "on" else "work" if standing else "drive"

@@ -41,9 +41,11 @@ LATE_S: Final = BY_KIND["promise"].level
 AWAY_S: Final = BY_KIND["off_route"].level
 
 _VEHICLES: LiteralString = """
-    SELECT v.vehicle_id, v.name, v.fleet_id, v.depot_id, v.shift_start, p.plan, n.lat_e6, n.lon_e6, coalesce(n.duty, 'off') AS duty
+    SELECT v.vehicle_id, v.name, v.fleet_id, v.depot_id, v.shift_start, p.version,
+           CASE WHEN p.version = k.version THEN NULL ELSE p.plan END AS plan, n.lat_e6, n.lon_e6, coalesce(n.duty, 'off') AS duty
     FROM vehicles v LEFT JOIN vehicle_now n USING (vehicle_id)
-    LEFT JOIN LATERAL (SELECT plan FROM plans q WHERE q.vehicle_id = v.vehicle_id ORDER BY version DESC LIMIT 1) p ON true
+    LEFT JOIN LATERAL (SELECT version, plan FROM plans q WHERE q.vehicle_id = v.vehicle_id ORDER BY version DESC LIMIT 1) p ON true
+    LEFT JOIN unnest(%s::text[], %s::bigint[]) AS k (vehicle_id, version) ON k.vehicle_id = v.vehicle_id
     WHERE v.retired_at IS NULL AND (v.vehicle_id = ANY(%s) OR %s) ORDER BY v.vehicle_id
 """
 _ORDERS: LiteralString = """
@@ -81,8 +83,12 @@ class EtaWorker:
     def __init__(self, db: Database, roads: RoadNetwork, clock: Clock) -> None:
         self._db, self._roads, self._clock = db, roads, clock
         self._told: dict[str, tuple[int, list[Eta]]] = {}
+        self._plans: dict[str, Plan] = {}
+        """The newest plan of each vehicle: read once, for positions come every second."""
         self._asked: set[tuple[str, str]] = set()
         """(kind, vehicle) of which help was asked for, and that is not over yet."""
+        self._legs_s: dict[str, int] = {}
+        """Seconds to its next stop, of each vehicle on duty, as last computed."""
         self._nearest: dict[str, tuple[str, int]] = {}
         """Of each vehicle: the stop it drives to, and the fewest seconds that it was away from it."""
         self._said: dict[str, tuple[str, Eta, int]] = {}
@@ -161,7 +167,13 @@ class EtaWorker:
             self._told[van.vehicle["vehicle_id"]] = (van.plan.version, times)
 
     def _left(self, cur: Cursor[Any], vehicles: list[str], *, everyone: bool) -> list[_Left]:
-        found = [(r, msgspec.convert(r["plan"], Plan)) for r in rows(cur, _VEHICLES, (vehicles, everyone)) if r["plan"] is not None]
+        known = {vehicle: plan.version for vehicle, plan in self._plans.items()}
+        found = []
+        for r in rows(cur, _VEHICLES, (list(known), list(known.values()), vehicles, everyone)):
+            if r["plan"] is not None:
+                self._plans[r["vehicle_id"]] = msgspec.convert(r["plan"], Plan)
+            if r["version"] is not None:
+                found.append((r, self._plans[r["vehicle_id"]]))
         own = told_store.own_orders(cur, {r["vehicle_id"]: plan.version for r, plan in found})
         orders = {r["order_id"]: r for r in rows(cur, _ORDERS, ([stop.stop for _, plan in found for stop in plan.stops],))}
         out = []
@@ -189,10 +201,12 @@ class EtaWorker:
         first = van.stops[0]
         vehicle = van.vehicle
         starts_utc_ms, leg_s = now_utc_ms, first.leg_s
+        self._legs_s.pop(vehicle["vehicle_id"], None)
         if vehicle["duty"] == "off":
             starts_utc_ms = max(now_utc_ms, to_ms(vehicle["shift_start"]))
         elif vehicle["lat_e6"] is not None:
             leg_s = self._leg_s(LatLon.from_e6(vehicle["lat_e6"], vehicle["lon_e6"]), first)
+            self._legs_s[vehicle["vehicle_id"]] = leg_s
         return etas(
             van.stops,
             now_utc_ms=now_utc_ms,
@@ -264,11 +278,11 @@ class EtaWorker:
     def _away(self, van: _Left) -> tuple[str, int]:
         """How many seconds farther the van is from its next stop than it has been."""
         vehicle = van.vehicle
-        if vehicle["duty"] != "on" or van.arrived_utc_ms is not None or not van.stops or vehicle["lat_e6"] is None:
+        if vehicle["duty"] != "on" or van.arrived_utc_ms is not None or not van.stops or vehicle["vehicle_id"] not in self._legs_s:
             self._nearest.pop(vehicle["vehicle_id"], None)
             return "", 0
         stop = van.stops[0]
-        leg_s = self._leg_s(LatLon.from_e6(vehicle["lat_e6"], vehicle["lon_e6"]), stop)
+        leg_s = self._legs_s[vehicle["vehicle_id"]]
         before, least_s = self._nearest.get(vehicle["vehicle_id"], ("", leg_s))
         least_s = min(least_s, leg_s) if before == stop.stop else leg_s
         self._nearest[vehicle["vehicle_id"]] = (stop.stop, least_s)

@@ -47,13 +47,13 @@ def insert(problem: Problem, plan: Plan, tasks: Iterable[TaskId] | None = None) 
     return _insert(Ground(problem), plan.routes, tasks, plan.unassigned)
 
 
-def repair(problem: Problem) -> Plan:
+def repair(problem: Problem, ground: Ground | None = None) -> Plan:
     """The plan that the vans hold now, made to fit the problem: what a search has to beat.
 
     Work that is gone is dropped, frozen stops come first, what overruns the shift, the van's size or its rights is taken out
-    (cheapest first), and everything without a place is inserted.
+    (cheapest first), and everything without a place is inserted. `ground`: of this problem, where the caller has it.
     """
-    ground = Ground(problem)
+    ground = ground or Ground(problem)
     routes: dict[VehicleId, list[Step]] = {}
     for van in problem.vans:
         frozen = [task for task in van.frozen if task in ground.tasks]

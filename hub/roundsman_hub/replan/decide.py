@@ -43,7 +43,7 @@ class Answer:
     """The judge's word on what is issued: work that waits for a receipt is in no route yet."""
 
 
-def answer(world: World, problem: Problem, plan: Plan, *, travel_times: str, why: str = "") -> Answer:
+def answer(world: World, problem: Problem, plan: Plan, *, travel_times: str, why: str = "", ground: Ground | None = None) -> Answer:
     """Turn a plan without violations into drafts for the vans it changes.
 
     Parameters
@@ -57,6 +57,8 @@ def answer(world: World, problem: Problem, plan: Plan, *, travel_times: str, why
         Name of the road network that the legs come from.
     why : str
         Reason to tell where the world has none of its own (a search's gain).
+    ground : Ground, optional
+        Of the problem, where the caller has it.
     """
     holders = may_hold(world.issued, world.in_force)
     routes, waiting = permitted(plan.routes, holders)
@@ -66,7 +68,7 @@ def answer(world: World, problem: Problem, plan: Plan, *, travel_times: str, why
         unassigned[task] = _waits(names, vans)
     for task, vans in between_vans(world, holders).items():
         unassigned[task] = _waits(names, vans)
-    verdict = judge(Ground(problem), Plan(routes=routes, unassigned=unassigned))
+    verdict = judge(ground or Ground(problem), Plan(routes=routes, unassigned=unassigned))
     drafts = []
     for van in world.vans.values():
         stops = tuple(_told_stop(world, visit, problem) for visit in verdict.routes.get(van.vehicle_id, ()))

@@ -19,7 +19,7 @@ from roundsman_hub.planning.walk import Ground
 from roundsman_hub.replan import consent
 from roundsman_hub.replan.build import WAITS, anew, build
 from roundsman_hub.replan.consent import Turn
-from roundsman_hub.replan.decide import altered, answer
+from roundsman_hub.replan.decide import Answer, altered, answer
 from roundsman_hub.replan.load import load_world
 from roundsman_hub.replan.matrix import MatrixCache, Ways
 from roundsman_hub.replan.reasons import URGENT_PRIORITY, least_gain_cents
@@ -96,25 +96,26 @@ class Planner:
             cur.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
             return load_world(cur, depot_id, self._clock)
 
-    def plan(self, depot_id: str) -> Search | None:
+    def plan(self, depot_id: str, *, search: bool = True) -> Search | None:
         """Mend a depot's plans now, by insertion alone; gives what a search could look at afterwards.
 
         The first plan of a shift is searched before it is told, unless something urgent is in it. Where a dispatcher decides
         first (the depot's mode), only what leaves no choice is told; the rest becomes a proposal, or nothing.
+        `search` False: nobody would look further now, so nothing is made ready for it.
         """
         for _ in range(TRIES):
             world = self.look(depot_id)
             if world is None:
                 return None
             began = time.monotonic()
-            done, search = self._plan(world)
+            done, found = self._plan(world, search=search)
             if done:
                 why = "; ".join(dict.fromkeys(reason.text for reason in world.reasons))
                 log.info("depot %s revision %d planned in %.0f ms: %s", depot_id, world.revision, 1000 * (time.monotonic() - began), why)
-                return search
+                return found
         raise Stale(f"depot {depot_id} changed {TRIES} times while it was planned")
 
-    def _plan(self, world: World) -> tuple[bool, Search | None]:
+    def _plan(self, world: World, *, search: bool) -> tuple[bool, Search | None]:
         """(it holds, what a search could look at); false: somebody was quicker."""
         tables = self._matrix(world.depot_id).of(world)
         if said := [reason for reason in world.reasons if reason.subject in world.named]:
@@ -123,13 +124,14 @@ class Planner:
         if turn.how == "hold":
             return self._tell(world, None, None, turn=turn), None
         first = all(van.newest is None for van in world.vans.values())
-        if turn.whole and first and world.urgency < URGENT_PRIORITY and (search := self._search(world, tables)):
+        if turn.whole and first and world.urgency < URGENT_PRIORITY and (wish := self._search(world, tables)):
             low, high = FIRST_SEARCH_S
-            return True, replace(search, budget_s=min(max(low, FIRST_SEARCH_S_PER_ORDER * len(search.problem.tasks)), high))
+            return True, replace(wish, budget_s=min(max(low, FIRST_SEARCH_S_PER_ORDER * len(wish.problem.tasks)), high))
         mended = build(world, *tables, may_move=False, without=turn.without)
-        if not self._tell(world, mended, _mended(world, mended), turn=turn):
+        ground = Ground(mended)
+        if not self._tell(world, mended, _mended(world, mended, ground), turn=turn, ground=ground):
             return False, None
-        return True, self._search(world, tables) if turn.whole else None
+        return True, self._search(world, tables) if turn.whole and search else None
 
     def _decided(self, world: World, tables: Ways, reasons: list[Reason]) -> bool:
         """Do what a dispatcher said of proposals: the routes of an approved one, or those from before the one that was taken back."""
@@ -145,11 +147,11 @@ class Planner:
         routes = {
             vehicle: route if vehicle in wish else tuple(step for step in route if step not in taken) for vehicle, route in routes.items()
         }
-        plan = repair(replace(problem, current=routes))
-        if judge(Ground(problem), plan).violations:
-            plan = repair(problem)
+        plan, ground = repair(replace(problem, current=routes)), Ground(problem)
+        if judge(ground, plan).violations:
+            plan = repair(problem, ground)
         approved = next((reason.subject for reason in reasons if reason.kind == "approved"), None)
-        return self._tell(world, problem, plan, turn=turn, approved=approved)
+        return self._tell(world, problem, plan, turn=turn, approved=approved, ground=ground)
 
     def adopt(self, search: Search, found: Plan) -> None:
         """Use what a search found, if it still is worth it in the world as it is by now, and nobody has to be asked first."""
@@ -162,22 +164,23 @@ class Planner:
                 return
             first = all(van.newest is None for van in world.vans.values())
             problem = build(world, *self._matrix(search.depot_id).of(world), may_move=True)
+            ground = Ground(problem)
             routes = consent.not_again(world, problem.current, _known(problem, found.routes))
             for van in world.vans.values():
                 kept = problem.current.get(van.vehicle_id, ())
                 if van.declined_version and set(kept) == set(routes.get(van.vehicle_id, ())):
                     routes[van.vehicle_id] = kept  # its driver said no to another order of these stops
             fresh = repair(replace(problem, current=routes))
-            verdict = judge(Ground(problem), fresh)
+            verdict = judge(ground, fresh)
             why = ""
             if first and verdict.violations:
-                fresh = repair(problem)  # somebody has to go: the first plan is told in any case
+                fresh = repair(problem, ground)  # somebody has to go: the first plan is told in any case
             elif not first:
-                gain_cents = judge(Ground(problem), repair(problem)).cost_cents - verdict.cost_cents
+                gain_cents = judge(ground, repair(problem, ground)).cost_cents - verdict.cost_cents
                 if verdict.violations or gain_cents < least_gain_cents(list(search.kinds)):
                     return
                 why = f"a better order of stops (saves {gain_cents / 100:.2f})"
-            if self._tell(world, problem, fresh, why=why, turn=turn, searched=search.reasons):
+            if self._tell(world, problem, fresh, why=why, turn=turn, searched=search.reasons, ground=ground):
                 return
         log.info("depot %s changes faster than a search can be told; the repaired plan stands", search.depot_id)
 
@@ -209,12 +212,14 @@ class Planner:
         why: str = "",
         searched: tuple[Reason, ...] = (),
         approved: str | None = None,
+        ground: Ground | None = None,
     ) -> bool:
         """Issue a plan, or write it down as a proposal, with its story; without one, only take note. False: somebody was quicker."""
         self._could_be_told[world.depot_id] = _online(world)
         if problem is None or plan is None:
             return self._commit(world, None, consent.unassigned_while(world), (), turn=turn)
-        told = answer(world, problem, plan, travel_times=self._matrix(world.depot_id).network, why=why)
+        ground = ground or Ground(problem)
+        told = answer(world, problem, plan, travel_times=self._matrix(world.depot_id).network, why=why, ground=ground)
         told = replace(told, unassigned=self._off_the_map(world, told.unassigned))
         unassigned = told.unassigned | {task: world.unassigned.get(task, consent.waits_for(world)) for task in turn.without}
         drafts = told.drafts
@@ -222,6 +227,24 @@ class Planner:
             drafts = tuple(replace(draft, route_e6=self._road(world, draft)) for draft in drafts)
         if not drafts and unassigned == world.unassigned and world.planned == world.revision:
             return True
+        story = self._story(world, plan, ground, told, unassigned, why=why, searched=searched) if drafts else None
+        if turn.how == "ask":
+            unassigned = consent.unassigned_while(world)
+        return self._commit(world, story, unassigned, drafts, turn=turn, approved=approved)
+
+    def _story(
+        self,
+        world: World,
+        plan: Plan,
+        ground: Ground,
+        told: Answer,
+        unassigned: Mapping[str, str],
+        *,
+        why: str,
+        searched: tuple[Reason, ...],
+    ) -> Story:
+        """What these drafts change, for whom, why, and what it saves."""
+        problem, drafts = ground.problem, told.drafts
         reasons = consent.distinct((*world.reasons, *searched))
         because = "; ".join(filter(None, (why, *(reason.text for reason in reasons[-KEPT_REASONS:]))))
         changed = {draft.vehicle_id for draft in drafts}
@@ -229,7 +252,7 @@ class Planner:
         diff = tell(
             world,
             problem,
-            before=judge(Ground(problem), Plan(routes=problem.current, unassigned={})),
+            before=judge(ground, Plan(routes=problem.current, unassigned={})),
             after=told.verdict,
             routes_before=before,
             unassigned=unassigned,
@@ -237,15 +260,12 @@ class Planner:
             news={reason.subject: reason.text for reason in reasons if reason.subject in world.orders},
             altered=frozenset().union(*(altered(world, draft) for draft in drafts)),
         )
-        story = Story(
+        return Story(
             reasons=reasons,
             diff=diff,
             before={vehicle: before[vehicle] for vehicle in changed},
             after={vehicle: tuple(plan.routes.get(vehicle, ())) for vehicle in {*changed, *_moved_to(plan, before)}},
         )
-        if turn.how == "ask":
-            unassigned = consent.unassigned_while(world)
-        return self._commit(world, story, unassigned, drafts, turn=turn, approved=approved)
 
     def _commit(
         self,
@@ -261,7 +281,7 @@ class Planner:
         try:
             with self._db.transaction() as cur:
                 plans = issue(cur, world, () if asks else drafts, unassigned, signer=self._signer, clock=self._clock)
-                self._write(cur, world, story if drafts else None, plans, asks=asks, approved=approved)
+                self._write(cur, world, story, plans, asks=asks, approved=approved)
                 for reason in turn.later:
                     bump(
                         cur,
@@ -331,12 +351,12 @@ class Planner:
         return self._matrices.setdefault(depot_id, MatrixCache(self._roads))
 
 
-def _mended(world: World, problem: Problem) -> Plan:
+def _mended(world: World, problem: Problem, ground: Ground) -> Plan:
     """The plan that stands, mended: what was moved is put where it fits now; where it fits nowhere it stays, late, where it was."""
     sought = anew(world, problem)
-    plan = repair(sought)
+    plan = repair(sought, ground if sought is problem else None)
     planned = {step for route in problem.current.values() for step in route}
-    return repair(problem) if sought is not problem and planned & plan.unassigned.keys() else plan
+    return repair(problem, ground) if sought is not problem and planned & plan.unassigned.keys() else plan
 
 
 def packed(geometry: Sequence[LatLon]) -> tuple[int, ...]:

@@ -33,6 +33,8 @@ WAITS_AT_MOST_S: Final = 1.0
 LOOKS_EVERY_S: Final = 0.5
 """How often the vans' facts are compared with their plans, while they change."""
 LOOKS_ANYWAY_S: Final = 10.0
+LOOK_SHARE: Final = 0.2
+"""Of the planner's time, for looking at facts: something urgent would have to wait for a look's end."""
 AGAIN_AFTER_S: Final = 1.0
 MOST_NEWS: Final = 3
 """A storm of news is one revision more: so many of them are named."""
@@ -138,6 +140,7 @@ class PlanWorker:
 
     def _plan(self) -> None:
         looked_at = looked_everywhere_at = 0.0
+        pause_s = LOOKS_EVERY_S
         while True:
             now = time.monotonic()
             with self._changed:
@@ -145,10 +148,10 @@ class PlanWorker:
                     return
                 found, self._found = self._found, []
                 rang = self._rang_at is not None
-                look = (bool(self._unsettled) and now >= looked_at + LOOKS_EVERY_S) or self._look_everywhere
+                look = (bool(self._unsettled) and now >= looked_at + pause_s) or self._look_everywhere
                 everywhere = self._look_everywhere or now >= looked_everywhere_at + LOOKS_ANYWAY_S
                 if not (found or rang or look or everywhere):
-                    self._changed.wait(self._pause_s(now, looked_at, looked_everywhere_at))
+                    self._changed.wait(self._pause_s(now, looked_at + pause_s, looked_everywhere_at))
                     continue
                 fleets = self._unsettled
                 if look or everywhere:
@@ -161,8 +164,10 @@ class PlanWorker:
                     self._searching.discard(search.depot_id)
                     self._ring()  # what changed during the search
                 if look or everywhere:
+                    began = time.monotonic()
                     self._settle(fleets, everywhere=everywhere)
                     looked_at = time.monotonic()
+                    pause_s = max(LOOKS_EVERY_S, (looked_at - began) / LOOK_SHARE)
                     looked_everywhere_at = looked_at if everywhere else looked_everywhere_at
             except Exception as error:
                 if not is_away(error) and not isinstance(error, Stale):
@@ -173,10 +178,10 @@ class PlanWorker:
                     self._changed.wait_for(lambda: self._stopping, AGAIN_AFTER_S)
                 self._ring(everywhere=True)
 
-    def _pause_s(self, now: float, looked_at: float, looked_everywhere_at: float) -> float:
+    def _pause_s(self, now: float, look_at: float, looked_everywhere_at: float) -> float:
         until = looked_everywhere_at + LOOKS_ANYWAY_S
         if self._unsettled:
-            until = min(until, looked_at + LOOKS_EVERY_S)
+            until = min(until, look_at)
         return max(0.001, until - now)
 
     def _plan_due(self) -> None:
@@ -203,7 +208,7 @@ class PlanWorker:
 
     def _plan_depot(self, depot_id: str) -> None:
         began = time.monotonic()
-        search = self._planner.plan(depot_id)
+        search = self._planner.plan(depot_id, search=depot_id not in self._searching)
         FIGURES.observe("roundsman_plan_seconds", time.monotonic() - began, step="insertion")
         if search is not None and self._engine is not None and depot_id not in self._searching:
             self._searching.add(depot_id)
