@@ -13,7 +13,7 @@ import random
 import ssl
 import time
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import closing, suppress
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -27,7 +27,8 @@ from roundsman_core.backoff import pause_s
 
 log = logging.getLogger(__name__)
 
-LOOKS_EVERY_S: Final = 5.0
+LOOKS_EVERY_S: Final = 60.0
+"""Somebody says so when there is something to carry; this is for what was left from before, and for a hub that has just said where to."""
 PART_BYTES: Final = 131_072
 """Ten seconds of a poor mobile network: what a break costs at most."""
 TIMEOUT_S: Final = 30.0
@@ -69,11 +70,18 @@ class Courier:
         self._url, self._now_utc_ms, self._on_change = url, now_utc_ms, on_change
         self._failures = 0
         self._map_due_s = 0.0
+        self._called = asyncio.Event()
+
+    def call(self) -> None:
+        """There may be something to carry."""
+        self._called.set()
 
     async def run(self) -> None:
-        """Look now and then for something to carry, until cancelled."""
+        """Carry what there is to carry, until cancelled."""
         while True:
-            await asyncio.sleep(LOOKS_EVERY_S)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._called.wait(), LOOKS_EVERY_S)
+            self._called.clear()
             try:
                 while self._url() and (blob := self._blobs.oldest()) is not None:
                     await asyncio.to_thread(self.send, blob)

@@ -27,7 +27,7 @@ from roundsman_agent.pipeline import Position
 from roundsman_agent.screen.port import listen
 from roundsman_agent.screen.state import View, moved, screen
 from roundsman_agent.screen.stream import Changes
-from roundsman_agent.unit import Unit
+from roundsman_agent.unit import TICK_MS, Unit
 from roundsman_agent.uplink import NOW_S, Uplink
 from roundsman_agent.vigil import Vigil
 from roundsman_wire.messages import FACTS, TRACK, Now
@@ -37,8 +37,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-TICK_S: Final = 5.0
-"""Most of what happens, happens with a fix; what only time brings may come five seconds late. Business seconds, at least one real one."""
+TICK_S: Final = TICK_MS / 1000
+QUIET_TICKS: Final = 3
+"""While fixes bring the ticks, the daemon looks so much more rarely. Two looks are at least a real second apart."""
 PAINT_WHOLE_S: Final = 10.0
 """Business seconds. Expected times are painted in minutes; what happens is painted at once."""
 DRAIN_LOOK_S: Final = 0.1
@@ -197,7 +198,9 @@ class Daemon:
         due = {"look": 0.0, "save": SAVE_S, "purge": 0.0}
         loop = asyncio.get_running_loop()
         while True:
-            self.unit.tick()
+            fixes_tick = self.unit.unticked_ms < TICK_MS
+            if not fixes_tick:
+                self.unit.tick()
             passed_s = time.monotonic() - self._started_s
             if passed_s >= due["look"]:
                 self.unit.look(await asyncio.to_thread(vitals.read, self.config.store_dir))
@@ -208,7 +211,7 @@ class Daemon:
             if passed_s >= due["purge"]:
                 await loop.run_in_executor(self._store, self.outbox.purge)
                 due["purge"] = passed_s + PURGE_S
-            await asyncio.sleep(max(self.config.time_base.real_s(TICK_S), 1.0))
+            await asyncio.sleep(max(self.config.time_base.real_s(TICK_S * (QUIET_TICKS if fixes_tick else 1)), 1.0))
 
     def _serve_screen(self, group: asyncio.TaskGroup) -> ScreenServer | None:
         if self._listener is None:
@@ -238,7 +241,10 @@ class Daemon:
 
     def _changed(self, more_than_position: bool) -> None:
         self._changes.tell(more_than_position)
-        self._listening.heed_duty()
+        if more_than_position:
+            self._listening.heed_duty()
+            if self.courier is not None:
+                self.courier.call()
         at = self.unit.position
         if self.uplink is not None and at is not None and not more_than_position and sampling.tells(self.unit.policy, self._told, at):
             self.uplink.moved()

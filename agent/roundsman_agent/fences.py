@@ -10,11 +10,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any, Final, Literal
 
+import msgspec
 import shapely
+from msgspec.structs import replace
 
 from roundsman_agent.sites import CORE_M, NO_SITES as NO_SITES, Sites as Sites, Spot, index as index
 from roundsman_core.geo import LatLon, LocalFrame
@@ -49,8 +50,7 @@ PATH_M: Final = 5.0
 Event = Literal["enter", "exit", "dwell", "speeding"]
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class At:
+class At(msgspec.Struct, frozen=True, kw_only=True):
     """One believed fix, as this room needs it. `unbroken`: nothing is missing between it and the fix before."""
 
     mono_ms: int
@@ -60,8 +60,7 @@ class At:
     unbroken: bool = True
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Inside:
+class Inside(msgspec.Struct, frozen=True, kw_only=True):
     """The van is behind a fence's line since `since`; `sure`: and has been told to be, after `deep` fixes in the core.
 
     `outside` counts fixes in a row beyond the exit band, the first at `left`; `fast` those above the limit. `driven_m`: by Doppler, since
@@ -83,14 +82,13 @@ class Inside:
 _NOWHERE: Final[Mapping[str, Inside]] = MappingProxyType({})
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Membership:
+class Membership(msgspec.Struct, frozen=True, kw_only=True):
     """Which fences the van is in (by id), and the fix that said so.
 
     `quiet`: (east_m, north_m, radius_m) of a disc that no line, core or band crosses: no question needs asking inside it.
     """
 
-    inside: Mapping[str, Inside] = field(default_factory=lambda: _NOWHERE)
+    inside: Mapping[str, Inside] = msgspec.field(default_factory=lambda: _NOWHERE)
     newest: At | None = None
     quiet: tuple[float, float, float] | None = None
 

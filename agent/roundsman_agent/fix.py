@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from typing import Final, Literal
+
+import msgspec
+from msgspec.structs import replace
 
 from roundsman_agent.times import GnssMs, MonoMs
 from roundsman_core.geo import LatLon
@@ -11,8 +13,7 @@ from roundsman_wire.frames import quantise
 from roundsman_wire.messages import FixRow
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Fix:
+class Fix(msgspec.Struct, frozen=True, kw_only=True):
     """One position from a receiver.
 
     `mono_ms`: when it arrived, on the session's clock; after `align` when it was taken. `accuracy_m`: one sigma, horizontal,
@@ -37,8 +38,7 @@ class Fix:
 SourceState = Literal["open", "lost", "silent", "searching", "garbage"]
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class SourceEvent:
+class SourceEvent(msgspec.Struct, frozen=True, kw_only=True):
     """What is said about the receiver itself, once for each change.
 
     `open`: connected. `lost`: unplugged, refused or closed; it will be tried again. `silent`: connected, and nothing comes.
@@ -79,8 +79,7 @@ LATE_FIXES: Final = 10
 """A busy unit delivers late for seconds; ten in a row mean that one of the clocks has moved."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Timing:
+class Timing(msgspec.Struct, frozen=True, kw_only=True):
     """How the session's clock and UTC lie to each other: `utc_ms = mono_ms + offset_ms`, constant over a run of fixes.
 
     One offset for many fixes keeps packed rows tight (a changed one starts a new run) and takes the jitter of delivery out of

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import Final
+
+import msgspec
 
 from roundsman_agent.fix import Fix
 from roundsman_core.geo import distance_m
@@ -31,16 +32,14 @@ LEAP_MS: Final = 60_000
 """The receiver's date may not run ahead of the session's clock by more between two fixes, unless it stays there."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Gate:
+class Gate(msgspec.Struct, frozen=True, kw_only=True):
     """`last`: the newest believed fix. `odd`: refused ones since then that agree with each other, oldest first."""
 
     last: Fix | None = None
     odd: tuple[Fix, ...] = ()
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Judgement:
+class Judgement(msgspec.Struct, frozen=True, kw_only=True):
     """`refused`: the reason, or None where the fix is believed. `anew`: believed against the fixes before it."""
 
     refused: str | None = None

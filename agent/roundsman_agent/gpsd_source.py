@@ -16,6 +16,7 @@ import socket
 import threading
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from typing import Final
 
 import gpsd
@@ -197,14 +198,10 @@ class GpsdStream:
 
     def _tell(self, tpv: Tpv) -> Epoch:
         self.waiting, self.told = None, tpv.time
-        position = None
-        if tpv.mode >= 2 and tpv.lat is not None and tpv.lon is not None:
-            with contextlib.suppress(ValueError):
-                position = LatLon(tpv.lat, tpv.lon)
         doubt: Doubt = "estimated" if tpv.status in ESTIMATED else ""
         return Epoch(
             utc_ms=_utc_ms(tpv.time),
-            position=position,
+            position=_position(tpv),
             speed_mps=tpv.speed if tpv.speed is not None and 0 <= tpv.speed < MAX_MPS else None,
             heading_deg=tpv.track % 360.0 if tpv.track is not None and 0 <= tpv.track <= 360 else None,
             accuracy_m=tpv.eph / SIGMA_OF_EPH if tpv.eph is not None and 0 <= tpv.eph < math.inf else None,
@@ -221,7 +218,18 @@ def _merged(first: Tpv, second: Tpv) -> Tpv:
     return msgspec.structs.replace(first, **{**said, "mode": max(first.mode, second.mode)})
 
 
+def _position(tpv: Tpv) -> LatLon | None:
+    if tpv.mode < 2 or tpv.lat is None or tpv.lon is None:
+        return None
+    try:
+        return LatLon(tpv.lat, tpv.lon)
+    except ValueError:
+        return None
+
+
+@lru_cache(4)
 def _utc_ms(text: str | None) -> GnssMs | None:
+    """Asked more than once of the same report."""
     if text is None:
         return None
     try:

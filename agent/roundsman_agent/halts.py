@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from typing import Final
+
+import msgspec
+from msgspec.structs import replace
 
 from roundsman_agent.standstill import STILL_MPS
 from roundsman_core.geo import LatLon, distance_m
@@ -28,8 +30,7 @@ SHUNT_MS: Final = 20_000
 """Standing again after so little way by Doppler, and so soon (a shunt): one halt. A queue moves on by a car's length and more."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Moment:
+class Moment(msgspec.Struct, frozen=True, kw_only=True):
     """An instant on both clocks, and where the van was."""
 
     mono_ms: int
@@ -37,8 +38,7 @@ class Moment:
     position: LatLon
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Halt:
+class Halt(msgspec.Struct, frozen=True, kw_only=True):
     """The van stands, since its first slow fix. `at`: the newest place (the anchor's, once there is one).
 
     `fast`: the first fast fix of a run that may be the end of the halt (`ended`: it is), `run_m` its Doppler distance. `crept_m`: Doppler

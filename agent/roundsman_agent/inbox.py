@@ -13,10 +13,9 @@ from pathlib import Path
 from typing import Final, Literal, TypeVar
 
 import msgspec
-from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from roundsman_agent.log_file import sync_folder, write_whole
+from roundsman_agent.signature import is_genuine
 from roundsman_agent.work import Message
 from roundsman_wire import WireError, envelopes
 from roundsman_wire.envelopes import Envelope
@@ -215,13 +214,7 @@ class Inbox:
 
     def _verify(self, key_id: str, signature: bytes, signed: bytes) -> bool:
         key = self._keys.get(key_id)
-        if key is None:
-            return False
-        try:
-            Ed25519PublicKey.from_public_bytes(key).verify(signature, signed)
-        except (InvalidSignature, ValueError):
-            return False
-        return True
+        return key is not None and is_genuine(key, signature, signed)
 
     def _add_keys(self, config: Config) -> None:
         """Keep new keys before the config that brought them: the next config may be signed by one of them alone."""

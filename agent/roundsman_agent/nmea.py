@@ -9,9 +9,10 @@ of a modern receiver).
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final, Literal, NamedTuple
+
+import msgspec
 
 from roundsman_agent import sentences
 from roundsman_agent.sentences import MAX_SENTENCE, Motion, Place, Quality, Sentence
@@ -45,8 +46,7 @@ _MODE_DIGIT: Final = MappingProxyType({2: b"2", 3: b"3"})
 Doubt = Literal["", "contradiction", "estimated", "partial"]
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Epoch:
+class Epoch(msgspec.Struct, frozen=True, kw_only=True):
     """What the receiver said of one instant. `position` None: it says that it has no fix. `doubt`: why not to believe the one it gives."""
 
     utc_ms: GnssMs | None

@@ -55,7 +55,7 @@ class Appended:
 
 class Outbox:
     """One writer, one file. Every method may be called from any thread. Those that touch the disk work one at a time; the others
-    (`release`, `lanes`, `told`, `backlog`) only read and set numbers in memory and never wait for the disk.
+    (`release`, `lanes`, `told`, `backlog`, `fresh_frame`) only read and set numbers in memory and never wait for the disk.
 
     Parameters
     ----------
@@ -83,6 +83,7 @@ class Outbox:
         self.salvaged = 0 if self.set_aside is None else salvage(self.set_aside, self._db)
         """Rows of a damaged store that could still be read, and are here now."""
         self._ballast = Ballast(path.with_name("ballast"))
+        self._fresh: Chunk | None = None
         self._lanes: dict[tuple[SessionId, int], Lane] = {}
         self._previous: dict[SessionId, SessionId | None] = {}
         self._unsaved: set[tuple[SessionId, int]] = set()
@@ -162,14 +163,15 @@ class Outbox:
                 "INSERT INTO facts (id, kind, body) VALUES (?, ?, ?)",
                 [(on_facts.base + on_facts.last + 1 + index, kind, body) for index, (kind, body) in enumerate(encoded)],
             )
+            fresh = None
             for start in range(0, len(rows), ROWS_A_CHUNK):
                 part = rows[start : start + ROWS_A_CHUNK]
                 first = on_track.last + 1 + start
-                room.put_chunk(
-                    self._db, on_track, Chunk(first=first, last=first + len(part) - 1, thinned=0, gone=(), body=frames.pack_rows(part))
-                )
+                fresh = Chunk(first=first, last=first + len(part) - 1, thinned=0, gone=(), body=frames.pack_rows(part))
+                room.put_chunk(self._db, on_track, fresh)
         on_facts.last += len(encoded)
         on_track.last += len(rows)
+        self._fresh = fresh
 
     def _try(self, write: Callable[[], None], max_pages: int) -> bool:
         """Write, making room for as long as that helps. False: it does not fit."""
@@ -296,6 +298,16 @@ class Outbox:
     def sessions(self) -> list[SessionId]:
         """Sessions that are kept, oldest first."""
         return list(self._previous)
+
+    def fresh_frame(self, session: SessionId, lane: int, first: int, last: int) -> tuple[bytes, int] | None:
+        """The frame of exactly those fixes that the newest commit wrote, without the disk; None: `frame` has to read them.
+
+        A van that keeps up sends every fix this way: nothing is read back that has just been written.
+        """
+        fresh = self._fresh
+        if fresh is None or (session, lane, first, last) != (self.session, TRACK, fresh.first, fresh.last):
+            return None
+        return frames.encode_frame(session, lane, first, last, fresh.body), last
 
     def frame(self, session: SessionId, lane: int, first: int, last: int) -> tuple[bytes, int]:
         """A frame from `first` on, and the last number it claims: `last`, or less when it would grow too large.

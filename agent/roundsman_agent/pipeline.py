@@ -6,9 +6,11 @@ Off shift nothing is collected: a fix that comes in then leaves no trace, not ev
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Final, Literal
+
+import msgspec
+from msgspec.structs import replace
 
 from roundsman_agent import evidence, fences, gate, places, sampling, standstill, times, visits
 from roundsman_agent.evidence import DEFAULT_RULES, Engine, Rules
@@ -48,16 +50,14 @@ USUAL_OF: Final = 5
 # ── what comes in ───────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Tick:
+class Tick(msgspec.Struct, frozen=True, kw_only=True):
     """Time passes without a fix: by the session's clock, and by the system's date."""
 
     mono_ms: int
     utc_ms: int
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class PlanChanged:
+class PlanChanged(msgspec.Struct, frozen=True, kw_only=True):
     """The plan's stops in driving order; those that are done say so. Sent again when one is done."""
 
     stops: tuple[PlannedStop, ...]
@@ -73,8 +73,7 @@ class PlanChanged:
         )
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class SitesChanged:
+class SitesChanged(msgspec.Struct, frozen=True, kw_only=True):
     """Another set of standing fences (see `fences.index`)."""
 
     sites: fences.Sites
@@ -86,8 +85,7 @@ class SitesChanged:
         return cls(sites=sites), wrong
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class DutyChanged:
+class DutyChanged(msgspec.Struct, frozen=True, kw_only=True):
     """The driver's shift began, paused or ended."""
 
     duty: DutyState
@@ -95,8 +93,7 @@ class DutyChanged:
     utc_ms: int | None
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class EngineChanged:
+class EngineChanged(msgspec.Struct, frozen=True, kw_only=True):
     """The ignition's line changed: on, off, or (`engine` None) nothing tells it any more."""
 
     engine: Engine | None
@@ -111,8 +108,7 @@ Input = Fix | SourceEvent | Tick | PlanChanged | SitesChanged | DutyChanged | En
 # ── what comes out ──────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Position:
+class Position(msgspec.Struct, frozen=True, kw_only=True):
     """Where the van is this second, for the live marker and the driver's screen. Every believed fix gives one."""
 
     mono_ms: int
@@ -128,8 +124,7 @@ Output = FixRow | AnyEntry | Position
 """`FixRow` goes to the track lane, entries to the facts lane, `Position` to whoever looks now."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class PipelineConfig:
+class PipelineConfig(msgspec.Struct, frozen=True, kw_only=True):
     """`drift_ms`, `late_fixes`: see `fix.align`; a pretend world whose time runs fast needs more of both (`of`). `built_utc_ms`: no date
     is believed before it."""
 
@@ -156,8 +151,7 @@ class PipelineConfig:
         )
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class PipelineState:
+class PipelineState(msgspec.Struct, frozen=True, kw_only=True):
     """Everything that is remembered between two fixes. `accepted` and `rejected` count since the session began."""
 
     duty: DutyState = "off"
@@ -165,18 +159,18 @@ class PipelineState:
     places: Places = places.NOWHERE
     engine: Engine | None = None
     sites: fences.Sites = fences.NO_SITES
-    timing: Timing = field(default_factory=Timing)
-    gate: Gate = field(default_factory=Gate)
+    timing: Timing = msgspec.field(default_factory=Timing)
+    gate: Gate = msgspec.field(default_factory=Gate)
     standstill: Standstill = standstill.MOVING
-    visits: Visits = field(default_factory=Visits)
-    membership: fences.Membership = field(default_factory=fences.Membership)
+    visits: Visits = msgspec.field(default_factory=Visits)
+    membership: fences.Membership = msgspec.field(default_factory=fences.Membership)
     newest: Fix | None = None
     intervals_ms: tuple[int, ...] = ()
     trouble: str = ""
     kept: Sample | None = None
     nearness: Nearness | None = None
     accepted: int = 0
-    rejected: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
+    rejected: Mapping[str, int] = msgspec.field(default_factory=lambda: MappingProxyType({}))
 
 
 def step(state: PipelineState, item: Input, config: PipelineConfig) -> tuple[PipelineState, list[Output]]:

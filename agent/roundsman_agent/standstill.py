@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import Final
+
+import msgspec
 
 from roundsman_core.geo import LatLon, distance_m
 
@@ -36,8 +37,7 @@ CREEP_ALONG: Final = 0.7
 DEGREE_M: Final = 111_195.0
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Standstill:
+class Standstill(msgspec.Struct, frozen=True, kw_only=True):
     """Moving (`count` 0), slowing down (`anchor` None, a running mean), or standing at `anchor`."""
 
     since_ms: int = 0

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from typing import Final
+
+import msgspec
+from msgspec.structs import replace
 
 from roundsman_agent.places import SAME_DOOR_M, Places, PlannedStop
 from roundsman_core.geo import distance_m
@@ -12,8 +14,7 @@ SOON: Final = 2
 """Drivers change the order of neighbours, seldom more."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Turns:
+class Turns(msgspec.Struct, frozen=True, kw_only=True):
     """`seen`: stops visited in this shift. `passed`: stops that the driver has left out so far."""
 
     seen: frozenset[str] = frozenset()

@@ -49,7 +49,8 @@ log = logging.getLogger(__name__)
 
 AT_ONCE: Final = (Visit, Crossing, Receipt, Reordered, Risk, Note)
 
-
+TICK_MS: Final = 5_000
+"""Business time. Most of what happens, happens with a fix; what only time brings may come five seconds late."""
 AGREE_DRIFTS: Final = 8
 """The system's date is taken while it lies within two seconds (at life's speed) of the receiver's; else the receiver's own."""
 
@@ -94,6 +95,7 @@ class Unit:
         self.pipeline = PipelineState()
         self._file_sampling = sampling
         self._caught_up_mono_ms = clock.mono_ms()
+        self._ticked_mono_ms = 0
         self._on_change = on_change
         self._inputs = asyncio.Lock()
         self._ending = False
@@ -297,13 +299,16 @@ class Unit:
         elif isinstance(item, Fix):
             self.receiver = "ok"
         self._step(item)
+        if self.unticked_ms >= TICK_MS or (self.inbox.held is not None and isinstance(item, Fix)):  # a plan may wait for the van to stand
+            self.tick()
 
     def engine(self, engine: Engine | None, source: str) -> None:
         """The key was turned, or (None) nothing tells of it any more."""
         self._step(EngineChanged(engine=engine, source=source, **self.instant()))
 
     def tick(self) -> None:
-        """Time passes."""
+        """Time passes: what it alone brings. With a receiver that speaks this goes along with a fix, while the processor is awake."""
+        self._ticked_mono_ms = self.clock.mono_ms()
         if not any(self.outbox.backlog().values()):
             self._caught_up_mono_ms = self.clock.mono_ms()
         self._step(Tick(mono_ms=self.clock.mono_ms(), utc_ms=self.clock.utc_ms()))
@@ -327,12 +332,15 @@ class Unit:
                 facts.append(thing)
         if facts or rows:
             self._record(facts, rows)
-        if any(isinstance(fact, Visit) for fact in facts):
+        if facts and any(isinstance(fact, Visit) for fact in facts):
             self._settle()
         elif moved:
             self._on_change(False)
 
     def _record(self, facts: Sequence[AnyEntry], rows: Sequence[FixRow] = ()) -> None:
+        if not facts:  # most fixes
+            self.journal.add((), rows)
+            return
         self.board = board.fold(facts, self.board)
         self.journal.add(facts, rows, at_once=any(isinstance(fact, AT_ONCE) for fact in facts))
 
@@ -373,6 +381,11 @@ class Unit:
             config_version=versions["config"],
             sessions=self.outbox.told(),
         )
+
+    @property
+    def unticked_ms(self) -> int:
+        """Business time since the last tick."""
+        return self.clock.mono_ms() - self._ticked_mono_ms
 
     @property
     def policy(self) -> Policy:

@@ -243,10 +243,13 @@ class Uplink:
             wanted = lanes.next_range(state, MOST_ENTRIES[state.lane], len(flight.frames))
             if wanted is None:
                 return
-            loop = asyncio.get_running_loop()
-            data, through = await loop.run_in_executor(self._store, self._outbox.frame, state.session, state.lane, *wanted)
-            if flight.state.sent != state.sent:
-                continue  # an ack moved the lane while the disk was read
+            asked = state.session, state.lane, *wanted
+            found = self._outbox.fresh_frame(*asked)
+            if found is None:
+                found = await asyncio.get_running_loop().run_in_executor(self._store, self._outbox.frame, *asked)
+                if flight.state.sent != state.sent:
+                    continue  # an ack moved the lane while the disk was read
+            data, through = found
             if not link.publish(LANE_NAMES[state.lane], data):
                 return
             self.frames_sent += 1

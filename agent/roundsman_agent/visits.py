@@ -7,8 +7,10 @@ planned stop behind its door: `serving` names each of them.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
 from typing import Final, Literal
+
+import msgspec
+from msgspec.structs import replace
 
 from roundsman_agent import evidence, halts
 from roundsman_agent.evidence import DEFAULT_RULES, OFF_PLANNED_MS, SERVING_MS, Door, Engine, Rules
@@ -40,8 +42,7 @@ PASSED_M: Final = 100.0
 """So much further off than it has been, once in the fence: the van has driven by."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Visiting:
+class Visiting(msgspec.Struct, frozen=True, kw_only=True):
     """A visit that has been told and goes on.
 
     `serves`: planned stops that it was told for, its own first; `behind`: others behind the same door. `sure`: told that it is a stop;
@@ -62,8 +63,7 @@ class Visiting:
     outside: int = 0
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Approach:
+class Approach(msgspec.Struct, frozen=True, kw_only=True):
     """The stop being approached, the number of its visit to be, and how near the van has been."""
 
     stop: str
@@ -71,8 +71,7 @@ class Approach:
     nearest_m: float
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Visits:
+class Visits(msgspec.Struct, frozen=True, kw_only=True):
     """`told`: numbers given so far. `door`: what there is where the van halts."""
 
     told: int = 0
@@ -80,7 +79,7 @@ class Visits:
     door: Door | None = None
     current: Visiting | None = None
     approach: Approach | None = None
-    turns: Turns = field(default_factory=Turns)
+    turns: Turns = msgspec.field(default_factory=Turns)
 
 
 def step(

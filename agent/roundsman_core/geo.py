@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
+
+import msgspec
 
 EARTH_RADIUS_M: Final = 6_371_008.8
 """IUGG mean radius. Great-circle distances on it are within 0.56 % of the ellipsoid's."""
@@ -12,8 +14,7 @@ _A: Final = 6_378_137.0
 _E2: Final = 0.006_694_379_990_14
 
 
-@dataclass(frozen=True, slots=True)
-class LatLon:
+class LatLon(msgspec.Struct, frozen=True):
     """A WGS84 position in degrees; latitude −90 to 90, longitude −180 to 180."""
 
     lat_deg: float
@@ -52,8 +53,15 @@ def bearing_deg(a: LatLon, b: LatLon) -> float:
     return math.degrees(math.atan2(y, x)) % 360.0
 
 
-@dataclass(frozen=True, slots=True)
-class LocalFrame:
+@lru_cache(256)
+def _degree_m(lat_deg: float) -> tuple[float, float]:
+    """Metres of a degree northwards and eastwards there."""
+    lat = math.radians(lat_deg)
+    w = 1 - _E2 * math.sin(lat) ** 2
+    return math.radians(1) * _A * (1 - _E2) / w**1.5, math.radians(1) * _A * math.cos(lat) / math.sqrt(w)
+
+
+class LocalFrame(msgspec.Struct, frozen=True):
     """East and north in metres around `origin`, on the ellipsoid's own radii there.
 
     Within 20 km of the origin the error stays under 0.1 % of the distance.
@@ -61,19 +69,14 @@ class LocalFrame:
 
     origin: LatLon
 
-    def _scale(self) -> tuple[float, float]:
-        lat = math.radians(self.origin.lat_deg)
-        w = 1 - _E2 * math.sin(lat) ** 2
-        return math.radians(1) * _A * (1 - _E2) / w**1.5, math.radians(1) * _A * math.cos(lat) / math.sqrt(w)
-
     def to_m(self, at: LatLon) -> tuple[float, float]:
         """(east_m, north_m) of a position."""
-        north, east = self._scale()
+        north, east = _degree_m(self.origin.lat_deg)
         d_lon = (at.lon_deg - self.origin.lon_deg + 180.0) % 360.0 - 180.0
         return d_lon * east, (at.lat_deg - self.origin.lat_deg) * north
 
     def to_latlon(self, east_m: float, north_m: float) -> LatLon:
         """Position at (east_m, north_m)."""
-        north, east = self._scale()
+        north, east = _degree_m(self.origin.lat_deg)
         lon = (self.origin.lon_deg + east_m / east + 180.0) % 360.0 - 180.0
         return LatLon(self.origin.lat_deg + north_m / north, lon)
