@@ -110,6 +110,34 @@ def get_plans(vehicle: str, desk: AtDesk, caller: LiveReader, limit: Annotated[i
     return out
 
 
+class HoursLeft(BaseModel):
+    """A driver's hours of service by now, from motion and duty. Advisory: no tachograph, no proof of having kept the law."""
+
+    vehicle: str
+    rule: str = Field(description="`none`; `eu_561`: Regulation (EC) 561/2006; `us_395`: 49 CFR 395. Daily rules alone.")
+    to_break_min: int | None = Field(description="driving before a break")
+    driving_min: int | None = Field(description="driving left today")
+    duty_min: int | None = Field(description="until the driver may drive no more")
+    as_of: datetime
+
+
+@router.get("/vehicles/{vehicle}/hours")
+def get_hours(vehicle: str, desk: AtDesk, caller: LiveReader) -> HoursLeft:
+    """What is left of the driver's day. Set the rule and what is left at the shift's start in the vehicle's `terms.hours`."""
+    with desk.db.tenant(caller.fleet) as cur:
+        depot = known_vehicle(cur, vehicle)["depot_id"]
+    world = world_of(desk, depot)
+    clocks = world.vans[vehicle].clocks
+    return HoursLeft(
+        vehicle=vehicle,
+        rule="none" if clocks is None else clocks.rule,
+        to_break_min=None if clocks is None else clocks.to_break_s // 60,
+        driving_min=None if clocks is None else clocks.driving_s // 60,
+        duty_min=None if clocks is None else clocks.duty_s // 60,
+        as_of=world.now,
+    )
+
+
 @router.get("/depots/{depot}/unanswered")
 def get_unanswered(depot: str, desk: AtDesk, caller: LiveReader) -> list[Unanswered]:
     """Plans that nobody answered for half a minute, each with the moves that a dispatcher can make."""

@@ -105,7 +105,8 @@ class BreakTerms:
 class HoursTerms:
     """A driver's clocks under a rule set, as minutes left at `as_of` (the shift's start, if left out).
 
-    The time since then counts as driving until the clocks are set anew, so a plan never relies on rest that nobody reported.
+    From then on they run with the van's log (`replan.clocks`): what it drives, where it stands, when its driver pauses. Advisory: no
+    tachograph.
     """
 
     __pydantic_config__: ClassVar[dict[str, Any]] = _CONFIG

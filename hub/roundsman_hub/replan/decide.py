@@ -147,6 +147,11 @@ def _of_van(world: World, van: VanFacts, aboard: Mapping[str, str]) -> list[Reas
         for kind, alert in van.alerts
         if left
     ]
+    if van.clocks is not None and van.newest is not None and left and van.left_with is not None:
+        ahead_s = sum(stop.leg_s for stop in van.newest.stops if stop.stop in left[1:])
+        if van.clocks.driving_s < ahead_s or van.clocks.duty_s < ahead_s:
+            shift = f"{van.shift_start:%Y-%m-%d}"
+            out.append(Reason(text=f"the hours of {van.name} end before its round", kind="hours", subject=f"{about}:{shift}", level=1))
     if van.duty == "on" and not van.in_progress and van.driving_to in left[1:]:
         passed = left[: left.index(van.driving_to)]
         names = " and ".join(world.orders[stop].name or stop for stop in passed[:2])

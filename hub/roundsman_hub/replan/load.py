@@ -12,8 +12,10 @@ from psycopg import Cursor
 
 from roundsman_core import reorder
 from roundsman_core.geo import LatLon
+from roundsman_core.hours import Clocks
 from roundsman_hub.clock import Clock, to_ms
 from roundsman_hub.domain.terms import DepotTerms, DriverTerms, FleetPlanning, OrderNeeds, VehicleTerms
+from roundsman_hub.replan.clocks import clocks_of
 from roundsman_hub.replan.holds import IssuedTasks
 from roundsman_hub.replan.world import OrderFacts, OtherDepot, VanFacts, World
 from roundsman_hub.store import hand_store, proposal_store, told_store
@@ -102,6 +104,11 @@ _STANDING: LiteralString = """
     JOIN log.sessions s USING (session_no)
     WHERE v.depot_id = %s ORDER BY t.vehicle_id, s.ordinal DESC, s.session_no DESC, t.visit DESC
 """
+_STANDS: LiteralString = """
+    SELECT t.vehicle_id, t.arrived_at, t.left_at FROM visits t JOIN vehicles v USING (vehicle_id)
+    WHERE v.depot_id = %(depot)s AND coalesce(v.terms -> 'hours' ->> 'rule', 'none') <> 'none'
+      AND t.arrived_at IS NOT NULL AND coalesce(t.left_at, t.arrived_at) >= v.shift_start - %(before)s ORDER BY t.arrived_at
+"""
 _TASKS: LiteralString = """
     SELECT vehicle_id, version, array_agg(order_id ORDER BY position) AS tasks FROM plan_tasks JOIN orders USING (order_id)
     WHERE vehicle_id = ANY(%(vehicles)s) AND window_end > %(open)s
@@ -120,6 +127,9 @@ def load_world(cur: Cursor[Any], depot_id: str, clock: Clock) -> World | None:
     duties: dict[str, list[Row]] = defaultdict(list)
     for r in rows(cur, _DUTIES, {"depot": depot_id, "before": BEFORE_SHIFT}):
         duties[r["vehicle_id"]].append(r)
+    stands: dict[str, list[tuple[int, int | None]]] = defaultdict(list)
+    for r in rows(cur, _STANDS, {"depot": depot_id, "before": BEFORE_SHIFT}):
+        stands[r["vehicle_id"]].append((to_ms(r["arrived_at"]), to_ms(r["left_at"]) if r["left_at"] else None))
     in_force: dict[str, list[Row]] = defaultdict(list)
     refused: set[tuple[str, int]] = set()
     for r in rows(cur, _RECEIPTS, (depot_id, to_ms(now - RECEIPTS_FOR))):
@@ -168,6 +178,13 @@ def load_world(cur: Cursor[Any], depot_id: str, clock: Clock) -> World | None:
             declined_version=declined.get(vehicle, 0),
             breaks_taken=sum(r["duty"] == "break" for r in said),
             hand=hand,
+            clocks=clocks_of(
+                msgspec.convert(v["terms"], VehicleTerms).hours,
+                shift_start=v["shift_start"],
+                duties=[(r["at"], r["duty"]) for r in said if r["at"] is not None],
+                stands=stands[vehicle],
+                now=now,
+            ),
         )
     reasons = tuple(reason_of(r) for r in depot["reasons"])
     return World(
@@ -286,6 +303,7 @@ def _van(
     declined_version: int,
     breaks_taken: int,
     hand: hand_store.HandOnDepot,
+    clocks: Clocks | None,
 ) -> VanFacts:
     return VanFacts(
         vehicle_id=v["vehicle_id"],
@@ -316,4 +334,5 @@ def _van(
         locked=v["vehicle_id"] in hand.locked,
         out=hand.out.get(v["vehicle_id"], ""),
         alerts=hand.alerts.get(v["vehicle_id"], ()),
+        clocks=clocks,
     )

@@ -128,21 +128,24 @@ def terms_of(van: Van, facts: VanFacts, world: World, roads: Collection[str] = (
         end_depot=None if terms.open_end else terms.end_depot or world.depot_id,
         reloads=frozenset(depot for depot in terms.reload_depots if depot in place),
         breaks=tuple(pause for pause in breaks if pause.latest_s >= van.start_s),
-        hours=_hours(facts, world),
+        hours=_hours(facts),
         energy=None if terms.range_m is None else Energy(range_m=terms.range_m, full_m=terms.full_range_m or terms.range_m),
         familiar=tuple(sorted(facts.driver.strange.items())),
         **costs,
     )
 
 
-def _hours(facts: VanFacts, world: World) -> Hours | None:
-    clocks = facts.terms.hours
+def _hours(facts: VanFacts) -> Hours | None:
+    clocks = facts.clocks
     if clocks is None or clocks.rule == "none":
         return None
-    since = clocks.as_of or facts.shift_start
-    gone_s = max(0, round((world.now - since).total_seconds())) if facts.left_with is not None else 0
-    left = [max(0, 60 * minutes - gone_s) for minutes in (clocks.to_break_min, clocks.driving_min, clocks.duty_min)]
-    return Hours(rule=clocks.rule, to_break_s=left[0], driving_s=left[1], duty_s=left[2], rested_15=clocks.rested_15)
+    return Hours(
+        rule=clocks.rule,
+        to_break_s=clocks.to_break_s,
+        driving_s=clocks.driving_s,
+        duty_s=clocks.duty_s,
+        rested_15=clocks.rested_15,
+    )
 
 
 def ruled(problem: Problem, world: World, roads: Mapping[str, Profile]) -> Problem:

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Literal
 
 from roundsman_core.geo import LatLon
+from roundsman_core.hours import Clocks
 from roundsman_hub.domain.terms import DepotTerms, DriverTerms, FleetPlanning, OrderNeeds, VehicleTerms
 from roundsman_hub.replan.holds import IssuedTasks
 from roundsman_hub.replan.reasons import Kind
@@ -139,6 +140,8 @@ class VanFacts:
     """Why it is out of the day ("broken down", "its driver is sick"); empty: it is not."""
     alerts: tuple[tuple[str, str], ...] = ()
     """(kind, name) of what somebody should look at, and lasts."""
+    clocks: Clocks | None = None
+    """The driver's hours of service, by now; None where no rule is set."""
 
     @property
     def declined(self) -> bool:
