@@ -71,11 +71,16 @@ def issue(
     }
     if any(last.get(van.vehicle_id, 0) != (van.newest.version if van.newest else 0) for van in world.vans.values()):
         raise Stale(f"a van of depot {world.depot_id} has a newer plan than the one that was read")
-    plans = [_plan(world, draft, next_version(last.get(draft.vehicle_id, 0), clock.utc_ms())) for draft in drafts]
+    plans = [_plan(world, draft, next_version(_newest_known(world, draft.vehicle_id, last), clock.utc_ms())) for draft in drafts]
     for plan in plans:
         _store(cur, world, plan, signer=signer, clock=clock)
     _tell_unassigned(cur, world, unassigned, clock)
     return plans
+
+
+def _newest_known(world: World, vehicle: str, last: Mapping[str, int]) -> int:
+    """The newest version that the van can have: of a plan here, or of one that only its receipts tell of."""
+    return max(last.get(vehicle, 0), world.vans[vehicle].strange_version)
 
 
 def _plan(world: World, draft: Draft, version: int) -> Plan:

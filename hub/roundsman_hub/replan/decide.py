@@ -129,6 +129,8 @@ def _of_van(world: World, van: VanFacts, aboard: Mapping[str, str]) -> list[Reas
     if van.out and left:
         kind: Kind = "breakdown" if van.out == "broken down" else "sick"
         return [Reason(text=f"{van.name} is out: {van.out}", kind=kind, subject=about)]
+    if van.strange:
+        return [Reason(text=f"{van.name} has a plan that this database does not know", kind="refused", subject=about)]
     if van.refused:
         return [Reason(text=f"{van.name} refused its plan", kind="refused", subject=about)]
     if van.declined:
@@ -280,6 +282,8 @@ def _told(stop: PlanStop) -> tuple[object, ...]:
 
 def _same(world: World, van: VanFacts, stops: tuple[PlanStop, ...]) -> bool:
     """Does the van's newest plan, without the work that is done, already say this?"""
+    if van.strange:
+        return False
     if van.newest is None:
         return not stops
     if van.refused or van.declined:

@@ -91,6 +91,11 @@ _RECEIPTS: LiteralString = """
     SELECT r.vehicle_id, r.version, r.state, r.at FROM plan_receipts r JOIN vehicles v USING (vehicle_id)
     WHERE v.depot_id = %s AND r.state IN ('in_force', 'refused') AND r.version >= %s ORDER BY r.version
 """
+_STRANGE: LiteralString = """
+    SELECT r.vehicle_id, max(r.version) AS version FROM plan_receipts r JOIN vehicles v USING (vehicle_id)
+    WHERE v.depot_id = %s AND r.state IN ('held', 'in_force') AND r.version >= %s
+      AND NOT EXISTS (SELECT FROM plans p WHERE p.vehicle_id = r.vehicle_id AND p.version = r.version) GROUP BY 1
+"""
 _DECLINED: LiteralString = """
     SELECT r.vehicle_id, max(r.version) AS version FROM plan_receipts r JOIN vehicles v USING (vehicle_id)
     WHERE v.depot_id = %s AND r.state = 'declined' AND r.version >= %s GROUP BY 1
@@ -162,6 +167,13 @@ def load_world(cur: Cursor[Any], depot_id: str, clock: Clock) -> World | None:
         )
     )
     loaded = {plan.vehicle_id: frozenset(plan.tasks) for plan in issued if plan.version == left_version.get(plan.vehicle_id)}
+    # A restored database does not know every plan that a van has: such a van may hold anything, until a newer plan is in force.
+    strange = {
+        r["vehicle_id"]: r["version"]
+        for r in rows(cur, _STRANGE, (depot_id, to_ms(now - RECEIPTS_FOR)))
+        if r["version"] >= newest_in_force.get(r["vehicle_id"], 0)
+    }
+    issued += tuple(IssuedTasks(vehicle_id=vehicle, version=version, tasks=tuple(orders)) for vehicle, version in strange.items())
     vans = {}
     for v in vehicles:
         vehicle = v["vehicle_id"]
@@ -178,6 +190,7 @@ def load_world(cur: Cursor[Any], depot_id: str, clock: Clock) -> World | None:
             declined_version=declined.get(vehicle, 0),
             breaks_taken=sum(r["duty"] == "break" for r in said),
             hand=hand,
+            strange_version=strange.get(vehicle, 0),
             clocks=clocks_of(
                 msgspec.convert(v["terms"], VehicleTerms).hours,
                 shift_start=v["shift_start"],
@@ -304,6 +317,7 @@ def _van(
     breaks_taken: int,
     hand: hand_store.HandOnDepot,
     clocks: Clocks | None,
+    strange_version: int,
 ) -> VanFacts:
     return VanFacts(
         vehicle_id=v["vehicle_id"],
@@ -335,4 +349,5 @@ def _van(
         out=hand.out.get(v["vehicle_id"], ""),
         alerts=hand.alerts.get(v["vehicle_id"], ()),
         clocks=clocks,
+        strange_version=strange_version,
     )

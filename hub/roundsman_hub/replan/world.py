@@ -140,8 +140,15 @@ class VanFacts:
     """Why it is out of the day ("broken down", "its driver is sick"); empty: it is not."""
     alerts: tuple[tuple[str, str], ...] = ()
     """(kind, name) of what somebody should look at, and lasts."""
+    strange_version: int = 0
+    """The newest plan that it has and this (restored) database does not know, if no newer one is in force; 0: none."""
     clocks: Clocks | None = None
     """The driver's hours of service, by now; None where no rule is set."""
+
+    @property
+    def strange(self) -> bool:
+        """It follows a plan that nobody here knows: it has to be told a newer one, whatever that says."""
+        return self.strange_version > (self.newest.version if self.newest else 0)
 
     @property
     def declined(self) -> bool:

@@ -1,0 +1,288 @@
+"""Invariants 4 to 8 and `may_hold`, with the van's real inbox on a disk and the hub's real rules, under everything that goes wrong:
+plans lost, doubled, reordered or late; receipts late; vans restarted or put back to an older image; the hub restored from a backup.
+"""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Mapping
+from copy import deepcopy
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from hypothesis import settings, strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+
+from roundsman_agent.inbox import Inbox
+from roundsman_hub.dispatch.delivery import delivery
+from roundsman_hub.dispatch.issue import next_version
+from roundsman_hub.replan.holds import IssuedTasks, may_hold, permitted
+from roundsman_wire.envelopes import seal
+from roundsman_wire.messages import BasedOn, EnvelopeHeader, Plan, PlanStop
+
+VANS = ("a", "b", "c")
+TASKS = ("1", "2", "3", "4", "5")
+KEY = Ed25519PrivateKey.generate()
+PUBLIC = KEY.public_key().public_bytes(serialization.Encoding.Raw, serialization.PublicFormat.Raw)
+TEN = datetime(2026, 3, 2, 10, tzinfo=UTC)
+vans, tasks = st.sampled_from(VANS), st.sampled_from(TASKS)
+wishes = st.fixed_dictionaries({task: st.sampled_from([*VANS, None]) for task in TASKS})
+pick = st.integers(0, 1_000)
+
+
+def stop(task: str) -> PlanStop:
+    return PlanStop(
+        stop=task, tasks=(task,), kind="pickup", lat_e6=0, lon_e6=0, fence_radius_m=60, leg_s=60, leg_m=500, service_s=60, arrival_utc_ms=0
+    )  # fmt: skip
+
+
+@dataclass
+class Hub:
+    """What its database holds: a backup is a copy of it."""
+
+    plans: dict[str, dict[int, tuple[str, ...]]] = field(default_factory=lambda: {van: {} for van in VANS})
+    in_force: dict[str, int] = field(default_factory=dict)
+    told: dict[str, set[int]] = field(default_factory=lambda: {van: set() for van in VANS})
+    done: set[str] = field(default_factory=set)
+
+    def holders(self) -> dict[str, frozenset[str]]:
+        """As `replan.load` reads it: a van with a plan that is not here may hold anything, until a newer one is in force."""
+        issued = [
+            IssuedTasks(vehicle_id=van, version=version, tasks=held) for van, plans in self.plans.items() for version, held in plans.items()
+        ]
+        for van in VANS:
+            strange = max((version for version in self.told[van] if version not in self.plans[van]), default=0)
+            if strange and strange >= self.in_force.get(van, 0):
+                issued.append(IssuedTasks(vehicle_id=van, version=strange, tasks=TASKS))
+        return may_hold(issued, self.in_force)
+
+
+@dataclass
+class Log:
+    """The van's own log, which survives with its disk: (version, in force), and what was done."""
+
+    receipts: list[int] = field(default_factory=list)
+    done: list[str] = field(default_factory=list)
+
+
+class PlansOnTheirWay(RuleBasedStateMachine):
+    """Three vans, five tasks. The network may do anything with a plan but change it: envelopes are signed."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.home = Path(tempfile.mkdtemp(prefix="roundsman-inbox-"))
+        self.now_ms = 1_000_000
+        self.hub, self.backups = Hub(), [Hub()]
+        self.sent: dict[str, list[bytes]] = {van: [] for van in VANS}
+        self.retained: dict[str, bytes] = {}
+        self.inboxes = {van: self._inbox(van) for van in VANS}
+        self.logs = {van: Log() for van in VANS}
+        self.at: dict[str, str | None] = dict.fromkeys(VANS)
+        self.shown: dict[str, int] = dict.fromkeys(VANS, 0)
+        self.served: dict[str, list[str]] = {task: [] for task in TASKS}
+        self.images: dict[str, tuple[Path, Log]] = {}
+
+    def teardown(self) -> None:
+        shutil.rmtree(self.home, ignore_errors=True)
+
+    def _inbox(self, van: str) -> Inbox:
+        return Inbox(self.home / van, vehicle=van, keys={"k": PUBLIC})
+
+    def _left(self, van: str) -> list[str]:
+        plan = self.inboxes[van].plan
+        return [one.stop for one in (plan.stops if plan else ()) if one.stop not in self.logs[van].done]
+
+    # ── the hub ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    @rule(wish=wishes)
+    def plan(self, wish: Mapping[str, str | None]) -> None:
+        """Any wish; what is permitted of it is committed, numbered, signed and published."""
+        self.now_ms += 10
+        routes = {van: tuple(task for task in TASKS if wish[task] == van and task not in self.hub.done) for van in VANS}
+        allowed, _ = permitted(routes, self.hub.holders())
+        for van, held in allowed.items():
+            last = max([0, *self.hub.plans[van], *self.hub.told[van]])
+            version = next_version(last, self.now_ms)
+            self.hub.plans[van][version] = held
+            header = EnvelopeHeader(vehicle=van, kind="plan", epoch=1, version=version, key_id="k")
+            body = Plan(
+                plan=f"{van}.{version}",
+                vehicle=van,
+                version=version,
+                issued_utc_ms=self.now_ms,
+                based_on=BasedOn(session=None, facts_seq=0),
+                stops=tuple(stop(task) for task in held),
+            )
+            self.retained[van] = seal(header, body, KEY.sign)
+            self.sent[van].append(self.retained[van])
+
+    @rule(van=vans)
+    def receipts_arrive(self, van: str) -> None:
+        """The van's log, in order, as often as it comes: the hub follows it."""
+        for _ in range(2):  # invariant 8: twice is once
+            self.hub.told[van].update(self.logs[van].receipts)
+            self.hub.in_force[van] = max([self.hub.in_force.get(van, 0), *self.logs[van].receipts])
+            self.hub.done.update(self.logs[van].done)
+
+    @rule()
+    def back_up(self) -> None:
+        self.backups.append(deepcopy(self.hub))
+
+    @rule(which=pick)
+    def restore_the_hub(self, which: int) -> None:
+        """An older database; every van sends again what it misses, before anything is planned."""
+        self.hub = deepcopy(self.backups[which % len(self.backups)])
+        for van in VANS:
+            self.receipts_arrive(van)
+
+    # ── the network ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+    @rule(van=vans, which=pick, keep=st.booleans())
+    def deliver(self, van: str, which: int, keep: bool) -> None:
+        """Some plan that was ever sent to this van reaches it: late, out of order, again."""
+        if self.sent[van]:
+            at = which % len(self.sent[van])
+            self._receive(van, self.sent[van][at])
+            if not keep:
+                self.sent[van].pop(at)
+
+    @rule(van=vans, other=vans, which=pick)
+    def misroute(self, van: str, other: str, which: int) -> None:
+        """Another van's plan, or a broken one, comes on this van's topic: refused."""
+        if self.sent[other]:
+            data = self.sent[other][which % len(self.sent[other])]
+            before = self.inboxes[van].versions
+            damaged = data[:-1] + bytes([data[-1] ^ 1])
+            assert self.inboxes[van].receive("plan", damaged).verdict == "refused"
+            if van != other:
+                assert self.inboxes[van].receive("plan", data).verdict == "refused"
+            assert self.inboxes[van].versions == before
+
+    @rule(van=vans)
+    def lose(self, van: str) -> None:
+        self.sent[van].clear()
+
+    def _receive(self, van: str, data: bytes) -> None:
+        inbox = self.inboxes[van]
+        newest = inbox.versions["plan"]
+        received = inbox.receive("plan", data)
+        if received.verdict == "new":
+            assert received.envelope is not None
+            assert received.envelope.header.version > newest
+        self._put_in_force(van)
+
+    def _put_in_force(self, van: str) -> None:
+        """As the unit does: a plan that takes the stop in progress away is held until the van has left it (invariant 7)."""
+        inbox = self.inboxes[van]
+        if inbox.held is None or not isinstance(inbox.held.payload, Plan):
+            return
+        standing = self.at[van]
+        if standing is not None and standing not in [one.stop for one in inbox.held.payload.stops]:
+            return
+        inbox.put_in_force()
+        assert inbox.plan is not None
+        self.logs[van].receipts.append(inbox.plan.version)
+
+    # ── the vans ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    @rule(van=vans)
+    def arrive(self, van: str) -> None:
+        left = self._left(van)
+        if self.at[van] is None and left:
+            self.at[van] = left[0]
+
+    @precondition(lambda self: any(self.at.values()))
+    @rule(van=vans)
+    def serve(self, van: str) -> None:
+        task = self.at[van]
+        if task is not None:
+            self.logs[van].done.append(task)
+            self.served[task].append(van)
+            self.at[van] = None
+            self._put_in_force(van)
+
+    @rule(van=vans)
+    def restart_the_van(self, van: str) -> None:
+        """Power cut: what the inbox took is on its disk, and nothing else is remembered."""
+        self.inboxes[van] = self._inbox(van)
+        assert not self.inboxes[van].damaged
+        self._put_in_force(van)
+
+    @rule(van=vans)
+    def take_an_image(self, van: str) -> None:
+        folder = self.home / f"{van}.image"
+        shutil.rmtree(folder, ignore_errors=True)
+        shutil.copytree(self.home / van, folder)
+        self.images[van] = folder, deepcopy(self.logs[van])
+
+    @rule(van=vans)
+    def put_an_older_image_back(self, van: str) -> None:
+        """It forgets newer plans; before it drives, it has connected, and the broker had the newest retained."""
+        if van not in self.images or self.at[van] is not None or self.logs[van].done != self.images[van][1].done:
+            return
+        folder, log = self.images[van]
+        shutil.rmtree(self.home / van)
+        shutil.copytree(folder, self.home / van)
+        self.inboxes[van], self.logs[van], self.shown[van] = self._inbox(van), deepcopy(log), 0
+        if van in self.retained:
+            self._receive(van, self.retained[van])
+
+    # ── what holds ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+    @invariant()
+    def the_shown_version_never_decreases(self) -> None:
+        """Invariant 4 (an older image begins anew)."""
+        for van, inbox in self.inboxes.items():
+            version = inbox.plan.version if inbox.plan else 0
+            assert version >= self.shown[van]
+            self.shown[van] = version
+
+    @invariant()
+    def work_done_is_in_no_route(self) -> None:
+        """Invariant 5: plan ∩ completed = ∅ at the van, whatever the newest plan says."""
+        for van in VANS:
+            assert not set(self._left(van)) & set(self.logs[van].done)
+
+    @invariant()
+    def no_task_is_served_twice_or_held_by_two(self) -> None:
+        """Invariant 6, counting what each van really follows or has taken beside it, and what the hub believes."""
+        for task in TASKS:
+            assert len(self.served[task]) <= 1, f"{task} was served by {self.served[task]}"
+            really = set()
+            for van, inbox in self.inboxes.items():
+                plans = [inbox.plan, inbox.held.payload if inbox.held else None]
+                if any(isinstance(plan, Plan) and task in [s.stop for s in plan.stops] for plan in plans) and not self.served[task]:
+                    really.add(van)
+            assert len(really) <= 1, f"{task} is with {really}"
+
+    @invariant()
+    def the_stop_in_progress_is_locked(self) -> None:
+        """Invariant 7."""
+        for van, task in self.at.items():
+            assert task is None or task in self._left(van)
+
+    @invariant()
+    def a_plans_state_is_what_its_receipts_say(self) -> None:
+        """Item 6: committed, sent, in force, superseded: never back."""
+        for van in VANS:
+            for version in list(self.hub.plans[van])[-2:]:
+                heard = version in self.hub.told[van]
+                state = delivery(
+                    version=version,
+                    issued_at=TEN,
+                    published_at=TEN,
+                    receipts={"in_force": (TEN, None)} if heard else {},
+                    expires_at=TEN + timedelta(hours=1),
+                    newest_in_force=self.hub.in_force.get(van, 0),
+                    now=TEN,
+                ).state
+                newer = self.hub.in_force.get(van, 0) > version
+                assert state == ("superseded" if newer else "in_force" if heard else "sent")
+
+
+PlansOnTheirWay.TestCase.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+TestPlansOnTheirWay = PlansOnTheirWay.TestCase
