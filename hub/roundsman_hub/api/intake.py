@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
+from typing import Final
+from zoneinfo import ZoneInfo
 
+import msgspec
 from psycopg.types.json import Jsonb
 
 from roundsman_hub.api.desk import Desk
@@ -13,10 +16,14 @@ from roundsman_hub.api.models import NewOrder
 from roundsman_hub.api.places import Place
 from roundsman_hub.api.problems import Problem, not_found
 from roundsman_hub.api.terms import stored
+from roundsman_hub.domain.calendar import WorkingDays, day_of, why_free
 from roundsman_hub.domain.shifts import Shift, why_outside
-from roundsman_hub.store import fleet as fleet_store, orders as store
+from roundsman_hub.store import fleet as fleet_store, order_book_store, orders as store
 from roundsman_hub.store.db import Cursor
-from roundsman_hub.store.rows import journal, rows
+from roundsman_hub.store.rows import journal, row, rows
+
+BOOKED_AHEAD_DAYS: Final = 60
+"""Orders are taken so many days ahead."""
 
 
 def depot_for(cur: Cursor, named: str | None) -> str:
@@ -39,6 +46,20 @@ def depot_for(cur: Cursor, named: str | None) -> str:
     raise Problem(
         422, "depot-missing", "this fleet has several depots, and the order names none", next_step="add `depot`; GET /v1/depots lists them"
     )
+
+
+def shifts_of(cur: Cursor, desk: Desk, depot: str) -> list[Shift]:
+    """Shifts of the depot's vehicles; and, for a fleet with a calendar, working days to come that have no roster yet, as a whole."""
+    found = fleet_store.shifts(cur, depot)
+    fleet = row(cur, "SELECT f.fleet_id, f.timezone FROM depots d JOIN fleets f USING (fleet_id) WHERE d.depot_id = %s", (depot,))
+    assert fleet is not None  # the depot is known
+    if not (spec := order_book_store.calendar(cur, fleet["fleet_id"])):
+        return found
+    zone, days = ZoneInfo(fleet["timezone"]), msgspec.convert(spec, WorkingDays)
+    today = desk.clock.now().astimezone(zone).date()
+    ahead = (today + timedelta(days=n) for n in range(1, BOOKED_AHEAD_DAYS + 1))
+    open_days = [day_of(zone, day) for day in ahead if why_free(days, day) is None]
+    return found + [(start, end) for start, end in open_days if not any(s < end and e > start for s, e in found)]
 
 
 def refuse_outside(window_start: datetime, window_end: datetime, shifts: Sequence[Shift]) -> None:

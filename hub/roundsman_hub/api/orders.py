@@ -14,7 +14,7 @@ from roundsman_hub import afterlife
 from roundsman_hub.api import models as m, orders_csv
 from roundsman_hub.api.desk import AtDesk, Desk, OrdersReader, OrdersWriter, PlacesWriter
 from roundsman_hub.api.fleet import Limit
-from roundsman_hub.api.intake import accept, depot_for, refuse_outside
+from roundsman_hub.api.intake import accept, depot_for, refuse_outside, shifts_of
 from roundsman_hub.api.keys import Caller
 from roundsman_hub.api.once import OnlyOnce
 from roundsman_hub.api.places import off_network_m, place_of
@@ -23,7 +23,7 @@ from roundsman_hub.api.proof_models import Handover, ProofShown
 from roundsman_hub.api.terms import stored
 from roundsman_hub.geocode import address_key
 from roundsman_hub.replan import revision
-from roundsman_hub.store import fleet as fleet_store, orders as store
+from roundsman_hub.store import orders as store
 from roundsman_hub.store.db import Cursor
 from roundsman_hub.store.rows import Row, journal
 
@@ -75,7 +75,7 @@ def post_order(new: m.NewOrder, request: Request, desk: AtDesk, once: OnlyOnce, 
 
     def work(cur: Cursor) -> m.Order:
         depot = depot_for(cur, new.depot)
-        refuse_outside(new.window_start, new.window_end, fleet_store.shifts(cur, depot))
+        refuse_outside(new.window_start, new.window_end, shifts_of(cur, desk, depot))
         order = accept(cur, desk, caller, new, depot, place)
         if place.at is not None:
             what = f"{new.kind} {new.reference or new.name or order} ordered"
@@ -133,7 +133,7 @@ def patch_order(order: str, change: m.OrderChange, request: Request, desk: AtDes
         if after["window_end"] < after["window_start"]:
             raise Problem(422, "window-backwards", "window_end is before window_start", next_step="send both ends of the window")
         if changes.keys() & {"window_start", "window_end"}:
-            refuse_outside(after["window_start"], after["window_end"], fleet_store.shifts(cur, before["depot_id"]))
+            refuse_outside(after["window_start"], after["window_end"], shifts_of(cur, desk, before["depot_id"]))
         store.change(cur, caller.fleet, order, changes)
         told = change.model_dump(mode="json", exclude_unset=True)
         secret = {name: "changed" for name in told if name in ("phone", "delivery_code")}  # the journal is for ever

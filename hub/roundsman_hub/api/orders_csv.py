@@ -15,7 +15,7 @@ from pydantic import ValidationError
 
 from roundsman_hub.api.cells import read as read_cell
 from roundsman_hub.api.desk import Desk
-from roundsman_hub.api.intake import accept, depot_for, refuse_outside
+from roundsman_hub.api.intake import accept, depot_for, refuse_outside, shifts_of
 from roundsman_hub.api.keys import Caller
 from roundsman_hub.api.models import BadLine, ImportReport, NewOrder
 from roundsman_hub.api.places import Place, place_of
@@ -121,7 +121,7 @@ def write(cur: Cursor, desk: Desk, caller: Caller, draft: Draft) -> ImportReport
         try:
             depot = depot_for(cur, good.order.depot)
             if depot not in shifts:
-                shifts[depot] = fleet_store.shifts(cur, depot)
+                shifts[depot] = shifts_of(cur, desk, depot)
             refuse_outside(good.order.window_start, good.order.window_end, shifts[depot])
             made.append(accept(cur, desk, caller, good.order, depot, good.place))
         except Problem as problem:

@@ -100,8 +100,14 @@ def add_vehicle(
 
 
 def shifts(cur: Cursor, depot_id: str) -> list[tuple[datetime, datetime]]:
-    """Shifts of the depot's vehicles."""
-    found = rows(cur, "SELECT shift_start, shift_end FROM vehicles WHERE depot_id = %s AND retired_at IS NULL", (depot_id,))
+    """Shifts of the depot's vehicles: those they have, and those that rosters give them."""
+    found = rows(
+        cur,
+        "SELECT shift_start, shift_end FROM vehicles WHERE depot_id = %(depot)s AND retired_at IS NULL UNION"
+        " SELECT r.shift_start, r.shift_end FROM roster r JOIN vehicles v USING (vehicle_id)"
+        " WHERE v.depot_id = %(depot)s AND v.retired_at IS NULL",
+        {"depot": depot_id},
+    )
     return [(r["shift_start"], r["shift_end"]) for r in found]
 
 
