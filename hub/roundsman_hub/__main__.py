@@ -78,6 +78,7 @@ def _parser() -> argparse.ArgumentParser:
         ("gateway", "let phones and trackers stand in for vans"),
         ("notify", "write to customers and shops what is worth telling"),
         ("upkeep", "count days, let go what is old, compress"),
+        ("traffic", "keep learned speeds, closures and traffic in service"),
     ):
         role = _command(commands, name, _role, f"run one role alone: {words}")
         role.set_defaults(role=name)

@@ -5,6 +5,7 @@ Each imports its own rooms when it starts: a role's process carries, and waits f
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import signal
 import threading
@@ -17,6 +18,7 @@ import uvicorn
 from roundsman_hub import HubError
 from roundsman_hub.clock import Clock
 from roundsman_hub.roads import GreatCircle, OsrmRoads, RoadNetwork
+from roundsman_hub.roads.addresses import SERVED_FILE, Served
 from roundsman_hub.settings import Endpoint, Settings
 from roundsman_hub.telemetry.door import watched
 from roundsman_hub.telemetry.figures import FIGURES
@@ -59,10 +61,10 @@ def run_plan(settings: Settings, stop: threading.Event) -> None:
 
     clock = Clock(settings.time_base)
     signer = open_pki(settings.pki_dir).signer()
-    roads, eta_roads = open_settings_roads(settings), open_settings_roads(settings)
-    try:
+    with contextlib.ExitStack() as opened:
+        db = opened.enter_context(Database.connect(settings.database_url))
+        roads, eta_roads = (opened.enter_context(contextlib.closing(open_settings_roads(settings, db))) for _ in range(2))
         with (
-            Database.connect(settings.database_url) as db,
             EngineProcess("pyvrp") as pyvrp,
             EngineProcess("ortools") as ortools,  # these three are started with the first plan that needs what they know
             EngineProcess("vroom") as vroom,
@@ -81,9 +83,6 @@ def run_plan(settings: Settings, stop: threading.Event) -> None:
             eta.start()
             PlanWorker(db, planner, clock, (pyvrp, ortools, vroom, ruin), publisher.wake).run(stop)
             eta.join(1.0)
-    finally:
-        roads.close()
-        eta_roads.close()
 
 
 def run_api(settings: Settings, stop: threading.Event) -> None:
@@ -92,27 +91,25 @@ def run_api(settings: Settings, stop: threading.Event) -> None:
     from roundsman_hub.geocode import open_geocoder
     from roundsman_hub.store.db import Database
 
-    roads = open_settings_roads(settings)
-    try:
-        with Database.connect(settings.database_url, max_size=16) as db:
-            _stands_on(settings, db, osrm=True)
-            geocoder = open_geocoder(settings.osm, settings.nominatim_url, settings.photon_url)
-            app = create_app(settings, db, Clock(settings.time_base), geocoder, roads)
-            server = uvicorn.Server(
-                uvicorn.Config(
-                    app,
-                    host=settings.api.host,
-                    port=settings.api.port,
-                    log_level="warning",
-                    access_log=False,
-                    timeout_graceful_shutdown=API_ENDS_WITHIN_S,
-                )
+    with contextlib.ExitStack() as opened:
+        db = opened.enter_context(Database.connect(settings.database_url, max_size=16))
+        roads = opened.enter_context(contextlib.closing(open_settings_roads(settings, db)))
+        _stands_on(settings, db, osrm=True)
+        geocoder = open_geocoder(settings.osm, settings.nominatim_url, settings.photon_url)
+        app = create_app(settings, db, Clock(settings.time_base), geocoder, roads)
+        server = uvicorn.Server(
+            uvicorn.Config(
+                app,
+                host=settings.api.host,
+                port=settings.api.port,
+                log_level="warning",
+                access_log=False,
+                timeout_graceful_shutdown=API_ENDS_WITHIN_S,
             )
-            _serve_until(server, stop)
-            if not server.started:
-                raise HubError(f"the API did not start on {settings.api}")
-    finally:
-        roads.close()
+        )
+        _serve_until(server, stop)
+        if not server.started:
+            raise HubError(f"the API did not start on {settings.api}")
 
 
 def run_upkeep(settings: Settings, stop: threading.Event) -> None:
@@ -165,6 +162,13 @@ def run_gateway(settings: Settings, stop: threading.Event) -> None:
     worker.run(settings, Clock(settings.time_base), stop)
 
 
+def run_traffic(settings: Settings, stop: threading.Event) -> None:
+    """Keep every kind's and every hour's pace in service, with what closes or slows streets now."""
+    from roundsman_hub.roads import role
+
+    role.run(settings, Clock(settings.time_base), stop)
+
+
 def _stands_on(settings: Settings, db: Database, *, osrm: bool) -> None:
     """From now on the role is ready when its database answers, and its roads, where it uses them."""
     VITALS.must("database", database_answers(settings.database_url))
@@ -184,11 +188,19 @@ def _serve_until(server: uvicorn.Server, stop: threading.Event) -> None:
     server.run()
 
 
-def open_settings_roads(settings: Settings) -> RoadNetwork:
-    """The roads that the settings name. `serve` owns the side process; roles share its address."""
-    if settings.osrm_url is None:
-        return GreatCircle()
-    return OsrmRoads(settings.osrm_url, table_size=settings.osrm_table) if settings.osrm_table else OsrmRoads(settings.osrm_url)
+def open_settings_roads(settings: Settings, db: Database | None = None) -> RoadNetwork:
+    """The roads that the settings name. `serve` owns the side process for cars, the role `traffic` all others; everybody shares their
+    addresses. Streets that are not ours to close (none, or a server that somebody else runs) are passed by, with a database to ask."""
+    if settings.osrm_url is not None and settings.osrm_table:
+        served = Served(settings.data_dir / SERVED_FILE, settings.osrm_url)
+        return OsrmRoads(settings.osrm_url, table_size=settings.osrm_table, addresses=served)
+    roads: RoadNetwork = GreatCircle() if settings.osrm_url is None else OsrmRoads(settings.osrm_url)
+    if db is None:
+        return roads
+    from roundsman_hub.roads.closed import ClosedRoads
+    from roundsman_hub.roads.held import Held
+
+    return ClosedRoads(roads, Held(db, Clock(settings.time_base)))
 
 
 ROLES: Final[dict[str, Callable[[Settings, threading.Event], None]]] = {
@@ -200,6 +212,7 @@ ROLES: Final[dict[str, Callable[[Settings, threading.Event], None]]] = {
     "notify": run_notify,
     "upkeep": run_upkeep,
     "gateway": run_gateway,
+    "traffic": run_traffic,
 }
 
 

@@ -97,9 +97,14 @@ def needs_of(task: Task, order: OrderFacts, world: World) -> Task:
 
 def kind_of(terms: VehicleTerms) -> str:
     """Which kind of vehicle it is on the roads: its profile, else its type where somebody chose one, else a car."""
-    if terms.profile in PROFILES:
-        return terms.profile
-    return terms.type if terms.type in PROFILES and terms.type != VehicleTerms().type else CAR
+    return kind_of_words(terms.profile, terms.type)
+
+
+def kind_of_words(profile: str, type_: str = "") -> str:
+    """The same from the words alone. Every vehicle is of the type van until somebody says otherwise, so that type says nothing."""
+    if profile in PROFILES:
+        return profile
+    return type_ if type_ in PROFILES and type_ != VehicleTerms().type else CAR
 
 
 def terms_of(van: Van, facts: VanFacts, world: World, roads: Collection[str] = ()) -> Van:

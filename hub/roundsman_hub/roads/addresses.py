@@ -1,4 +1,4 @@
-"""Which OSRM server answers for a kind of vehicle and a band: those of one URL, or those that the role `roads` has in service."""
+"""Which OSRM server answers for a kind of vehicle and a band: those of one URL, or those that the role `traffic` has in service."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Final, Protocol
 from roundsman_hub.roads.profiles import CAR
 
 SERVED_FILE: Final = "roads.json"
-"""In the hub's folder: what the role `roads` has in service, for all other roles."""
+"""In the hub's folder: what the role `traffic` has in service, for all other roles."""
 PLACEHOLDER: Final = "{profile}"
 
 
@@ -57,7 +57,7 @@ class OneUrl:
 
 
 class Served:
-    """What is in service by the file that the role `roads` writes; where it has nothing, the hub's own server for cars."""
+    """What is in service by the file that the role `traffic` writes; where it has nothing, the hub's own server for cars."""
 
     def __init__(self, file: Path, base_url: str) -> None:
         self._file, self._base = file, Address(url=base_url.rstrip("/"), version="base")

@@ -34,8 +34,6 @@ PROCESS_TABLE: Final = min(MAX_TABLE, 500)
 """Places in one table of our own: keeps a request's address under 8 kB and each answer under two seconds."""
 OFF_ROAD_M: Final = 2_000.0
 """A place further from any road is off the map. OSRM would snap it to the map's edge, be that a hundred kilometres away."""
-NO_WAY_S: Final = 500_000.0
-"""A closed street has a speed of zero, which OSRM makes a very long time of: longer than six days is no way."""
 AT_ONCE: Final = 2
 """Tables asked for at a time: our servers have two threads."""
 
@@ -266,4 +264,4 @@ def _numbers(first: int, end: int) -> str:
 
 def _whole_numbers(rows: list[list[float | None]]) -> Table:
     values = np.array(rows, dtype=np.float64)  # None becomes NaN
-    return np.where(np.isnan(values) | (values > NO_WAY_S), -1, np.rint(np.nan_to_num(values))).astype(np.int32)
+    return np.where(np.isnan(values), -1, np.rint(np.nan_to_num(values))).astype(np.int32)

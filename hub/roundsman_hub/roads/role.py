@@ -1,0 +1,168 @@
+"""The role `traffic`: what is learned, closed, imported or slow just now reaches matrix, ETA and plan, and ends by itself."""
+
+from __future__ import annotations
+
+import json
+import logging
+import threading
+import time
+from datetime import timedelta
+from typing import Final
+
+from roundsman_hub.clock import Clock
+from roundsman_hub.learn.drives import drives_of, moving
+from roundsman_hub.learn.speeds import Drive, Now, SpeedTable, learn_now
+from roundsman_hub.replan.revision import bump
+from roundsman_hub.replan.terms import kind_of_words
+from roundsman_hub.roads.addresses import SERVED_FILE
+from roundsman_hub.roads.extract import dataset, osrm_folder
+from roundsman_hub.roads.keeper import Keeper
+from roundsman_hub.roads.network import RoadNetwork
+from roundsman_hub.roads.osrm import PROCESS_TABLE, OsrmRoads
+from roundsman_hub.roads.osrm_process import OsrmProcess
+from roundsman_hub.roads.profiles import CAR, PROFILES
+from roundsman_hub.roads.streets import Streets
+from roundsman_hub.roads.wanted import Traffic, told, wanted
+from roundsman_hub.settings import Settings
+from roundsman_hub.store import road_store, track_store
+from roundsman_hub.store.db import Database, is_away
+from roundsman_hub.telemetry.vitals import VITALS, database_answers
+
+log = logging.getLogger(__name__)
+
+EVERY_S: Final = 1.0
+"""A closure counts within a second or two of its beginning."""
+NOW_EVERY_S: Final = 60.0
+NOW_SPAN: Final = timedelta(minutes=15)
+SLOWER: Final = 0.15
+"""The last minutes ask for another plan when all streets are this much slower or faster than when the plan was last asked for."""
+TRAFFIC_PRIORITY: Final = 4
+
+
+class TrafficRole:
+    """Looks every second at what holds, and brings it into service."""
+
+    def __init__(self, settings: Settings, db: Database, clock: Clock) -> None:
+        self._settings, self._db, self._clock = settings, db, clock
+        self._ours = settings.osm is not None and settings.osrm_table is not None and osrm_folder() is not None
+        self._keeper: Keeper | None = None
+        if self._ours and settings.osm is not None:
+            self._keeper = Keeper(settings.osm, settings.cache_dir, settings.data_dir / SERVED_FILE, log.info)
+        self._streets: Streets | None = None
+        self._plain: dict[str, RoadNetwork] = {}
+        self._table, self._version = SpeedTable(), 0
+        self._now: dict[str, Now] = {}
+        self._now_at = 0.0
+
+    def run(self, stop: threading.Event) -> None:
+        """Work until `stop`."""
+        try:
+            while not stop.is_set():
+                try:
+                    self.step()
+                except Exception as error:
+                    if not is_away(error):
+                        raise
+                    log.warning("%s; trying again", error)
+                stop.wait(EVERY_S)
+        finally:
+            self.close()
+
+    def step(self) -> None:
+        """One look."""
+        at = self._clock.now()
+        with self._db.transaction() as cur:
+            closed, imported = road_store.closed(cur, at), road_store.imported(cur, at)
+            kinds = {kind_of_words(*words) for words in road_store.words_in_use(cur)} if self._ours else set()
+            if (version := road_store.speeds_version(cur)) != self._version:
+                self._table, self._version = road_store.speeds(cur), version
+            fleets = road_store.fleets(cur)
+        timezone = fleets[0][1] if fleets else "UTC"
+        if self._keeper is not None:
+            if time.monotonic() >= self._now_at:
+                self._now = self._look_at_traffic()
+                self._now_at = time.monotonic() + NOW_EVERY_S
+            traffic = Traffic(table=self._table, closed=closed, imported=imported, now=self._now)
+            self._keeper.mend()
+            if self._keeper.serve(wanted(traffic, kinds, at, timezone, lambda ring: self._known_streets().within(ring))):
+                log.info("roads: the paces in service have changed")
+        self._ask({kind: holds.names for kind, holds in told(closed, imported, PROFILES, at).items()})
+
+    def close(self) -> None:
+        """End everything that was started."""
+        if self._keeper is not None:
+            self._keeper.close()
+        for roads in self._plain.values():
+            roads.close()
+
+    def _ask(self, holds: dict[str, tuple[str, ...]]) -> None:
+        """Ask for another plan when something began or ended, or the streets are slower than they were: once, however many hubs look."""
+        slow = {kind: round(last.factor / SLOWER) for kind, last in self._now.items() if round(last.factor / SLOWER) != round(1 / SLOWER)}
+        now = json.dumps(
+            {"holds": {kind: sorted(names) for kind, names in holds.items()}, "learned": self._version, "slow": slow}, sort_keys=True
+        )
+        with self._db.transaction() as cur:
+            row = cur.execute("SELECT told FROM road_state").fetchone()
+            if row is not None and row["told"] == now:
+                return
+            before = road_store.swap_told(cur, now)
+            if before is None and not any(holds.values()) and not self._version:
+                return
+            reason = _reason(json.loads(before) if before else {}, json.loads(now))
+            for depot in road_store.depots(cur):
+                bump(cur, depot, reason, TRAFFIC_PRIORITY, clock=self._clock, kind="traffic")
+        log.info("roads: %s", reason)
+
+    def _look_at_traffic(self) -> dict[str, Now]:
+        """The fleet's own last minutes, by kind of vehicle."""
+        until = self._clock.now()
+        drives: dict[str, list[Drive]] = {}
+        with self._db.transaction() as cur:
+            for vehicle in road_store.moving(cur, until - NOW_SPAN):
+                stands = road_store.stands(cur, vehicle["vehicle_id"], until - NOW_SPAN, until)
+                points = track_store.points(cur, vehicle["vehicle_id"], until - NOW_SPAN, until)
+                kind = kind_of_words(vehicle["terms"].get("profile", ""), vehicle["terms"].get("type", ""))
+                for trace in moving(points, stands):
+                    drives.setdefault(kind, []).extend(drives_of(trace, self._network_of(kind), kind, vehicle["timezone"]))
+        return {kind: learn_now(found, self._table) for kind, found in drives.items() if found}
+
+    def _network_of(self, kind: str) -> RoadNetwork:
+        """The network's own pace of a kind, which everything learned is times of."""
+        if kind not in self._plain:
+            assert self._settings.osm is not None
+            if kind == CAR and self._settings.osrm_url is not None:
+                self._plain[kind] = OsrmRoads(self._settings.osrm_url, table_size=PROCESS_TABLE)
+            else:
+                process = OsrmProcess(dataset(self._settings.osm, self._settings.cache_dir, log.info, kind), mapped=True)
+                self._plain[kind] = OsrmRoads(process.url, process=process, table_size=PROCESS_TABLE)
+        return self._plain[kind]
+
+    def _known_streets(self) -> Streets:
+        if self._streets is None:
+            assert self._settings.osm is not None
+            self._streets = Streets(self._settings.osm)
+        return self._streets
+
+
+def run(settings: Settings, clock: Clock, stop: threading.Event) -> None:
+    """The role."""
+    VITALS.must("database", database_answers(settings.database_url))
+    with Database.connect(settings.database_url, max_size=2) as db:
+        TrafficRole(settings, db, clock).run(stop)
+
+
+def _reason(before: dict[str, object], now: dict[str, object]) -> str:
+    """For people: what began and what ended."""
+
+    def names(state: dict[str, object]) -> set[str]:
+        holds = state.get("holds", {})
+        return {name for listed in holds.values() for name in listed} if isinstance(holds, dict) else set()
+
+    begun, ended = sorted(names(now) - names(before)), sorted(names(before) - names(now))
+    said = [f"closed or slow from now on: {', '.join(begun)}"] if begun else []
+    said += [f"over: {', '.join(ended)}"] if ended else []
+    if now.get("learned") != before.get("learned", 0):
+        said.append("newly learned speeds of streets")
+    if now.get("slow") != before.get("slow", {}):
+        said.append("traffic has changed")
+    return "; ".join(said) or "the roads have changed"

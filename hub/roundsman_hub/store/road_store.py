@@ -1,0 +1,185 @@
+"""What was learned, and what closes or slows streets: SQL beside its function."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from datetime import datetime
+from typing import Any, Final
+
+from psycopg.types.json import Jsonb
+
+from roundsman_core.geo import LatLon
+from roundsman_hub.learn.keep import Numbers, service_from_bytes, service_to_bytes, speeds_from_bytes, speeds_to_bytes
+from roundsman_hub.learn.service import ServiceTable
+from roundsman_hub.learn.speeds import SpeedTable
+from roundsman_hub.roads.restrictions import AccessZone, Closure, Imported, ZoneHours
+from roundsman_hub.store.db import Cursor
+
+KEPT_VERSIONS: Final = 5
+"""Older tables are let go: the newest is in force, and a few are there to go back to."""
+
+
+def speeds_version(cur: Cursor) -> int:
+    """Of the table in force; 0: nothing was learned yet."""
+    row = cur.execute("SELECT coalesce(max(version), 0) AS version FROM learned_speeds").fetchone()
+    return int(row["version"]) if row else 0
+
+
+def speeds(cur: Cursor) -> SpeedTable:
+    """The table in force; an empty one before the first."""
+    row = cur.execute("SELECT body FROM learned_speeds ORDER BY version DESC LIMIT 1").fetchone()
+    return speeds_from_bytes(row["body"]) if row else SpeedTable()
+
+
+def publish_speeds(cur: Cursor, table: SpeedTable, numbers: Numbers, at: datetime) -> int:
+    """Put a table in force."""
+    version = speeds_version(cur) + 1
+    cur.execute(
+        "INSERT INTO learned_speeds (version, made_at, numbers, body) VALUES (%s, %s, %s, %s)",
+        (version, at, Jsonb(asdict(numbers)), speeds_to_bytes(table)),
+    )
+    cur.execute("DELETE FROM learned_speeds WHERE version <= %s", (version - KEPT_VERSIONS,))
+    return version
+
+
+def service(cur: Cursor, fleet: str) -> ServiceTable | None:
+    """A fleet's table in force; None before the first."""
+    row = cur.execute("SELECT body FROM learned_service WHERE fleet_id = %s ORDER BY version DESC LIMIT 1", (fleet,)).fetchone()
+    return service_from_bytes(row["body"]) if row else None
+
+
+def publish_service(cur: Cursor, fleet: str, table: ServiceTable, numbers: Numbers, at: datetime) -> int:
+    """Put a fleet's table in force."""
+    row = cur.execute(
+        "INSERT INTO learned_service (fleet_id, version, made_at, numbers, body) "
+        "SELECT %(fleet)s, coalesce(max(version), 0) + 1, %(at)s, %(numbers)s, %(body)s FROM learned_service WHERE fleet_id = %(fleet)s "
+        "RETURNING version",
+        {"fleet": fleet, "at": at, "numbers": Jsonb(asdict(numbers)), "body": service_to_bytes(table)},
+    ).fetchone()
+    assert row is not None
+    version = int(row["version"])
+    cur.execute("DELETE FROM learned_service WHERE fleet_id = %s AND version <= %s", (fleet, version - KEPT_VERSIONS))
+    return version
+
+
+def closed(cur: Cursor, now: datetime) -> list[Closure | AccessZone]:
+    """Closures that have not ended, and all access zones."""
+    out: list[Closure | AccessZone] = [
+        Closure(
+            name=row["name"], ring=_ring(row["ring_e6"]), kinds=frozenset(row["kinds"]), from_at=row["from_at"], until_at=row["until_at"]
+        )
+        for row in cur.execute("SELECT * FROM closures WHERE until_at > %s ORDER BY closure_id", (now,))
+    ]
+    out += [zone_of(row) for row in cur.execute("SELECT * FROM access_zones ORDER BY zone_id")]
+    return out
+
+
+def zone_of(row: dict[str, Any]) -> AccessZone:
+    """A row of `access_zones`."""
+    hours = (ZoneHours(days=frozenset(one["days"]), start_min=minutes(one["start"]), end_min=minutes(one["end"])) for one in row["hours"])
+    return AccessZone(
+        name=row["name"], ring=_ring(row["ring_e6"]), kinds=frozenset(row["kinds"]), hours=tuple(hours), timezone=row["timezone"]
+    )
+
+
+def imported(cur: Cursor, now: datetime) -> list[Imported]:
+    """Imported speeds that have not ended, the newest last."""
+    return [
+        Imported(name=f"speeds {row['import_id']}", kmh=speed_lines(row["body"]), from_at=row["from_at"], until_at=row["until_at"])
+        for row in cur.execute("SELECT * FROM speed_imports WHERE until_at > %s ORDER BY made_at, import_id", (now,))
+    ]
+
+
+def speed_lines(body: str) -> tuple[tuple[tuple[int, int], float], ...]:
+    """Lines of `from,to,kmh`; more columns are passed over, as OSRM does.
+
+    Raises
+    ------
+    ValueError
+        A line is something else; it is named.
+    """
+    out = []
+    for number, line in enumerate(body.splitlines(), start=1):
+        if not line.strip():
+            continue
+        cells = line.split(",")
+        try:
+            a, b, kmh = int(cells[0]), int(cells[1]), float(cells[2])
+        except (ValueError, IndexError):
+            raise ValueError(f"line {number}: {line[:60]!r} is not from,to,kmh") from None
+        if not (a > 0 and b > 0 and 0 <= kmh <= 200):
+            raise ValueError(f"line {number}: nodes are positive, and a speed is from 0 (closed) to 200 km/h")
+        out.append(((a, b), kmh))
+    return tuple(out)
+
+
+def minutes(clock: str) -> int:
+    """Of the day, from HH:MM."""
+    hour, minute = clock.split(":")
+    return 60 * int(hour) + int(minute)
+
+
+def words_in_use(cur: Cursor) -> set[tuple[str, str]]:
+    """(profile, type) that vehicles name."""
+    found = cur.execute("SELECT DISTINCT terms ->> 'profile' AS profile, terms ->> 'type' AS type FROM vehicles WHERE retired_at IS NULL")
+    return {(row["profile"] or "", row["type"] or "") for row in found}
+
+
+def swap_told(cur: Cursor, told: str) -> str | None:
+    """Note what the planner knows of the roads from now on; gives what it knew before, None at the first time."""
+    before = cur.execute("SELECT told FROM road_state FOR UPDATE").fetchone()
+    cur.execute("INSERT INTO road_state (told) VALUES (%s) ON CONFLICT (one) DO UPDATE SET told = excluded.told", (told,))
+    return None if before is None else str(before["told"])
+
+
+def depots(cur: Cursor) -> list[str]:
+    """Of every fleet."""
+    return [str(row["depot_id"]) for row in cur.execute("SELECT depot_id FROM depots ORDER BY depot_id")]
+
+
+def fleets(cur: Cursor) -> list[tuple[str, str]]:
+    """(fleet, time zone)."""
+    return [(str(row["fleet_id"]), str(row["timezone"])) for row in cur.execute("SELECT fleet_id, timezone FROM fleets ORDER BY fleet_id")]
+
+
+def moving(cur: Cursor, since: datetime) -> list[dict[str, Any]]:
+    """Vehicles that said where they were since then: vehicle_id, fleet, time zone, terms."""
+    return list(
+        cur.execute(
+            "SELECT v.vehicle_id, v.fleet_id, f.timezone, v.terms FROM vehicles v JOIN fleets f USING (fleet_id) "
+            "WHERE v.retired_at IS NULL AND EXISTS (SELECT 1 FROM log.fixes x WHERE x.vehicle_id = v.vehicle_id AND x.time >= %s) "
+            "ORDER BY v.vehicle_id",
+            (since,),
+        )
+    )
+
+
+def served_stops(cur: Cursor, fleet: str, since: datetime, until: datetime) -> Sequence[dict[str, Any]]:
+    """Visits at orders' places that ended: where, how many parcels, who, when, how long, and what was planned."""
+    return list(
+        cur.execute(
+            "SELECT v.session_no, v.visit, min(o.lat_e6) AS lat_e6, min(o.lon_e6) AS lon_e6, sum(o.parcels) AS parcels, "
+            "max(coalesce(s.driver_id, c.driver_id, v.vehicle_id)) AS driver, v.arrived_at, "
+            "min(o.window_start) AS window_start, v.left_at, sum(o.service_s) AS service_s "
+            "FROM order_visits v JOIN orders o USING (order_id) JOIN order_states s USING (order_id) "
+            "JOIN vehicles c ON c.vehicle_id = v.vehicle_id "
+            "WHERE v.fleet_id = %s AND v.arrived_at >= %s AND v.arrived_at < %s AND v.left_at > v.arrived_at AND o.lat_e6 IS NOT NULL "
+            "AND s.state IN ('delivered', 'failed') GROUP BY v.session_no, v.visit, v.arrived_at, v.left_at ORDER BY v.arrived_at",
+            (fleet, since, until),
+        )
+    )
+
+
+def stands(cur: Cursor, vehicle: str, since: datetime, until: datetime) -> list[tuple[datetime, datetime]]:
+    """When a vehicle stood: driving is what lies between."""
+    found = cur.execute(
+        "SELECT arrived_at, left_at FROM visits WHERE vehicle_id = %s AND arrived_at < %s AND coalesce(left_at, arrived_at) >= %s "
+        "AND arrived_at IS NOT NULL ORDER BY arrived_at",
+        (vehicle, until, since),
+    )
+    return [(row["arrived_at"], row["left_at"] or until) for row in found]
+
+
+def _ring(ring_e6: list[list[int]]) -> tuple[LatLon, ...]:
+    return tuple(LatLon.from_e6(lat, lon) for lat, lon in ring_e6)

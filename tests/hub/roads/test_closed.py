@@ -1,0 +1,135 @@
+"""What closes streets for a while: when it holds, and what it does where there are streets and where there are none."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+from hypothesis import given, strategies as st
+
+from roundsman_core.geo import LatLon
+from roundsman_hub.learn.speeds import Now, SpeedTable
+from roundsman_hub.roads import GreatCircle, OsrmRoads
+from roundsman_hub.roads.addresses import Served
+from roundsman_hub.roads.closed import ClosedRoads
+from roundsman_hub.roads.keeper import Keeper
+from roundsman_hub.roads.restrictions import AccessZone, Closure, Imported, InForce, ZoneHours, in_force
+from roundsman_hub.roads.streets import Streets
+from roundsman_hub.roads.wanted import Traffic, Wanted, wanted
+
+Crossing = Callable[[int, int], LatLon]
+NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
+
+
+def closure(ring: tuple[LatLon, ...], *, kinds: frozenset[str] = frozenset(), hours: float = 1) -> Closure:
+    return Closure(name="works", ring=ring, kinds=kinds, from_at=NOON, until_at=NOON + timedelta(hours=hours))
+
+
+def square(at: LatLon, half_deg: float) -> tuple[LatLon, ...]:
+    return tuple(LatLon(at.lat_deg + y * half_deg, at.lon_deg + x * half_deg) for y, x in ((-1, -1), (-1, 1), (1, 1), (1, -1)))
+
+
+def test_a_closure_begins_and_ends_by_itself() -> None:
+    one = closure(square(LatLon(50, 8), 0.01), kinds=frozenset({"truck"}))
+    holds = [in_force([one], [], "truck", NOON + timedelta(minutes=m)).version != "" for m in (-1, 0, 59, 60)]
+    assert holds == [False, True, True, False]
+    assert in_force([one], [], "car", NOON).version == ""
+
+
+@given(st.integers(0, 7 * 24 * 60 - 1))
+def test_a_zone_holds_over_midnight_and_only_on_its_days(minute: int) -> None:
+    """Friday 22:00 to 6:00 is one night: it ends on Saturday, and Friday's early morning is open."""
+    hours = ZoneHours(days=frozenset({"fri"}), start_min=22 * 60, end_min=6 * 60)
+    zone = AccessZone(name="night", ring=(), kinds=frozenset(), hours=(hours,), timezone="UTC")
+    at = datetime(2026, 3, 2, tzinfo=UTC) + timedelta(minutes=minute)  # a Monday
+    friday_22 = datetime(2026, 3, 6, 22, tzinfo=UTC)
+    assert zone.holds(at) == (friday_22 <= at < friday_22 + timedelta(hours=8))
+
+
+def test_straight_ways_go_round_what_is_closed_and_none_leads_into_it() -> None:
+    west, east, inside, north = LatLon(50, 8.0), LatLon(50, 8.1), LatLon(50, 8.05), LatLon(50.1, 8.0)
+    holds = [InForce()]
+    roads = ClosedRoads(GreatCircle(), lambda kind: holds[0])
+    before, version = roads.matrix([west, east, inside, north]), roads.version()
+    holds[0] = InForce(closed=(closure(square(inside, 0.01)),))
+    after = roads.matrix([west, east, inside, north])
+    assert roads.version() != version
+    assert after.network == "great_circle"
+    assert after.durations_s[0, 1] == after.durations_s[1, 0]
+    assert 1.02 < after.distances_m[0, 1] / before.distances_m[0, 1] < 1.3
+    assert (after.durations_s[2, [0, 1, 3]] == -1).all()
+    assert (after.durations_s[[0, 1, 3], 2] == -1).all()
+    assert after.durations_s[0, 3] == before.durations_s[0, 3]
+    holds[0] = InForce()
+    assert (roads.matrix([west, east, inside, north]).durations_s == before.durations_s).all()
+    assert roads.version() == version
+
+
+@pytest.fixture(scope="module")
+def keeper(village: Path, cache: Path, osrm: OsrmRoads, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Keeper, OsrmRoads]]:
+    """Servers beside the village's own, and roads that ask whoever is in service."""
+    served = tmp_path_factory.mktemp("served") / "roads.json"
+    keeper = Keeper(village, cache, served, lambda line: None)
+    roads = OsrmRoads(osrm.url, table_size=500, addresses=Served(served, osrm.url))
+    yield keeper, roads
+    roads.close()
+    keeper.close()
+
+
+def test_a_closed_street_is_driven_round_until_it_opens(
+    keeper: tuple[Keeper, OsrmRoads], village: Path, osrm: OsrmRoads, at_crossing: Crossing
+) -> None:
+    """From the table of what holds to the matrix; and the dataset underneath is as it was."""
+    servers, roads = keeper
+    places = [at_crossing(5, 0), at_crossing(5, 11)]
+    middle = LatLon(at_crossing(5, 5).lat_deg, at_crossing(5, 5).lon_deg + 0.0005)
+    traffic = Traffic(closed=[closure(square(middle, 0.0002))])
+    streets = Streets(village)
+    before = roads.matrix(places)
+    assert servers.serve(wanted(traffic, [], NOON, "UTC", streets.within))
+    during = roads.matrix(places)
+    assert during.distances_m[0, 1] > before.distances_m[0, 1] + 200
+    assert roads.version() != "base"
+    assert not servers.serve(wanted(traffic, [], NOON + timedelta(minutes=30), "UTC", streets.within))
+    assert servers.serve(wanted(traffic, [], NOON + timedelta(hours=1), "UTC", streets.within))
+    assert (roads.matrix(places).durations_s == before.durations_s).all()
+    assert (osrm.matrix(places).durations_s == before.durations_s).all()
+
+
+def test_kinds_bands_and_imported_speeds_have_servers_of_their_own(
+    keeper: tuple[Keeper, OsrmRoads], village: Path, osrm: OsrmRoads, at_crossing: Crossing
+) -> None:
+    servers, roads = keeper
+    row = [1 + 5 * 12 + column for column in range(12)]
+    both = [pair for a, b in pairwise(row) for pair in ((a, b), (b, a))]
+    table = SpeedTable(
+        factors={("car", ""): 1.0, ("car", "morning"): 1.2},
+        segments={"car": {(pair, "morning"): 2.0 for pair in both}},
+        network_kmh={"car": dict.fromkeys(both, 25.0)},
+    )
+    slow = Imported(name="feed", kmh=tuple((pair, 5.0) for pair in both), from_at=NOON, until_at=NOON + timedelta(hours=1))
+    servers.serve(wanted(Traffic(table=table), ["truck"], NOON, "UTC", Streets(village).within))
+    places = [at_crossing(5, 1), at_crossing(5, 4)]
+    usual, morning = roads.matrix(places), roads.matrix(places, band="morning")
+    assert roads.bands() == {"morning"}
+    assert (usual.band, morning.band) == ("", "morning")
+    assert morning.durations_s[0, 1] > 1.6 * usual.durations_s[0, 1]
+    assert roads.matrix(places, profile="truck").profile == "truck"
+    servers.serve(wanted(Traffic(table=table, imported=[slow]), [], NOON, "UTC", Streets(village).within))
+    assert roads.matrix(places).durations_s[0, 1] > 1.5 * usual.durations_s[0, 1]
+    assert roads.matrix(places, band="morning").durations_s[0, 1] == morning.durations_s[0, 1]  # by then the feed has ended
+    servers.serve({})
+    assert roads.version() == "base"
+
+
+def test_the_last_minutes_count_in_this_hours_band_alone() -> None:
+    table = SpeedTable(factors={("car", ""): 1.0, ("car", "midday"): 1.1, ("car", "afternoon"): 1.3})
+    made = wanted(Traffic(table=table, now={"car": Now(factor=2.0)}), [], NOON, "UTC", lambda ring: [])
+    assert made["car", "midday"].factor == pytest.approx(2.2)
+    assert made["car", "afternoon"].factor == 1.3
+    assert ("car", "") not in made
+    alone = wanted(Traffic(now={"car": Now(factor=2.0)}), [], NOON, "UTC", lambda ring: [])
+    assert alone == {("car", ""): Wanted(factor=2.0)}
