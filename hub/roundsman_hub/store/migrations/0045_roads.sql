@@ -27,6 +27,8 @@ CREATE TABLE road_state (                     -- what the planner was last told 
     one boolean PRIMARY KEY DEFAULT true CHECK (one), told text NOT NULL
 );
 
+ALTER TABLE learned_speeds ENABLE ROW LEVEL SECURITY;  -- the hub's own: no fleet has a policy for them
+ALTER TABLE road_state ENABLE ROW LEVEL SECURITY;
 GRANT SELECT ON learned_service, closures, access_zones, speed_imports TO roundsman_tenant;
 GRANT INSERT, UPDATE, DELETE ON closures, access_zones, speed_imports TO roundsman_tenant;
 DO $$ DECLARE t text; BEGIN
