@@ -1,6 +1,6 @@
 # Two commands on a fresh machine, each doing all its own set-up: `make demo` and `make test`.
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-test demo test test-deep lint bench bench-loop bench-agent bench-plan bench-planner bench-ingest bench-living soak lock web
+.PHONY: help setup setup-test demo test test-deep lint bench bench-loop bench-agent bench-plan bench-planner bench-ingest bench-living bench-people soak lock web
 PY := .venv/bin/python
 
 help:  ## what there is
@@ -39,6 +39,9 @@ bench-ingest: setup  ## ingest against \copy of the same rows, its cost, its lag
 
 bench-living: setup  ## living against static plans on pretend days, the truth of arrival times, roads, urgent orders (QUICK=1)
 	@$(PY) -m roundsman_sim.bench_living
+
+bench-people: setup  ## customers' pages: bytes, open connections, windows at 300 tasks, privacy; the dispatcher's map (QUICK=1)
+	@$(PY) -m roundsman_sim.bench_people
 
 soak: setup  ## faults of every kind, then every fix looked for at generator, van and hub (FIXES=100000 FAULTS=40 SEED=1)
 	@$(PY) -m roundsman_sim.soak

@@ -48,7 +48,7 @@ from roundsman_hub.api.desk import AtDesk, Desk
 from roundsman_hub.api.problems import ProblemDocument, documented
 from roundsman_hub.domain.roles import PERMISSIONS, ROLES
 from roundsman_hub.live.broadcast import Broadcaster
-from roundsman_hub.live.doorbell import Doorbell
+from roundsman_hub.live.doorbell import Doorbell, Doorway
 from roundsman_hub.live.drawn_plans import DrawnPlans
 from roundsman_hub.offers.depot import Depots
 from roundsman_hub.telemetry.figures import FIGURES
@@ -181,6 +181,7 @@ def create_app(settings: Settings, db: Database, clock: Clock, geocoder: Geocode
 
     app.add_middleware(SecurityHeaders)
     app.add_middleware(Timed)
+    app.add_middleware(Doorway, doorbell=doorbell, whose=customer.whose(db, clock))
 
     @app.get("/healthz", tags=["health"])
     def healthz() -> Health:

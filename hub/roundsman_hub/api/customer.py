@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -18,11 +19,11 @@ from roundsman_hub.api.desk import AtDesk, Desk
 from roundsman_hub.api.pages import built
 from roundsman_hub.api.problems import Problem, documented
 from roundsman_hub.api.proofs import ENDINGS, HEADERS
-from roundsman_hub.domain.customers import CustomerView, Stage, view
+from roundsman_hub.clock import Clock
+from roundsman_hub.domain.customers import SOON, CustomerView, Stage, view
 from roundsman_hub.domain.words import Words, preferred, units_for
-from roundsman_hub.live.doorbell import Doorbell, TrackStream
 from roundsman_hub.store import care_store, customer_store as store, fleet as fleet_store, orders as order_store
-from roundsman_hub.store.db import Cursor, DatabaseAway
+from roundsman_hub.store.db import Cursor, Database, DatabaseAway
 from roundsman_hub.store.rows import Row, row
 
 router = APIRouter(prefix="/t", tags=["customer"])
@@ -110,6 +111,20 @@ def fleet_of(desk: Desk, token: str) -> str:
     if fleet is None:
         raise LinkUnknown
     return fleet
+
+
+def whose(db: Database, clock: Clock) -> Callable[[str], tuple[str, str | None, bool] | None]:
+    """For the doorbell: what a page waits for, by its link."""
+
+    def find(token: str) -> tuple[str, str | None, bool] | None:
+        with db.transaction() as cur:
+            found = store.waits_for(cur, token)
+        if found is None:
+            return None
+        near = found["eta"] is not None and found["eta"] - clock.now() <= 2 * SOON
+        return found["order_id"], found["vehicle_id"], near
+
+    return find
 
 
 def read(cur: Cursor, desk: Desk, request: Request, fleet: str, token: str, *, lang: str = "", tz: str = "") -> Reading:
@@ -229,20 +244,6 @@ def state_of(reading: Reading) -> CustomerState:
         van=None if seen.van is None else Point(lat_deg=seen.van.lat_deg, lon_deg=seen.van.lon_deg),
         van_heading_deg=seen.van_heading_deg,
     )
-
-
-@router.get(
-    "/{token}/events",
-    response_class=Response,
-    responses={200: {"content": {"text/event-stream": {"schema": {"type": "string"}}}}, **documented(404, 410, 503)},
-)
-def get_events(token: str, request: Request, desk: AtDesk) -> TrackStream:
-    """Server-sent events: `changed` says that the page should be read again, and nothing else."""
-    fleet = fleet_of(desk, token)
-    with desk.db.tenant(fleet) as cur:
-        reading = read(cur, desk, request, fleet, token)
-    doorbell: Doorbell = request.app.state.doorbell
-    return TrackStream(doorbell, reading.order["order_id"], reading.order["vehicle_id"], near=reading.seen.van is not None)
 
 
 @router.get("/{token}/proof/{sha256}", response_class=FileResponse, responses=documented(404, 410, 503))

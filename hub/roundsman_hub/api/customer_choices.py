@@ -71,7 +71,7 @@ def times(sent: Sent) -> str:
     order = sent.reading.order
     wishes.still_open(order)
     now = sent.desk.clock.now()
-    offer_store.release_others(sent.cur, order["order_id"], now)
+    offer_store.release_others(sent.cur, order["order_id"], now, offered=True)
     choosing.offer(sent.cur, sent.depots, sent.reading.fleet, order["depot_id"], order=order["order_id"], now=now)
     return "times"
 

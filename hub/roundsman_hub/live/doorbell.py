@@ -8,15 +8,16 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import re
 import threading
 import time
 from collections import defaultdict
+from collections.abc import Callable
 from typing import Final
 
-from starlette.responses import Response
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
-from roundsman_hub.store.db import AWAY, Database, Notice, listen, notices
+from roundsman_hub.store.db import AWAY, Database, DatabaseAway, Notice, listen, notices
 
 log = logging.getLogger(__name__)
 
@@ -30,7 +31,9 @@ QUIET_S: Final[dict[str, float]] = {"eta": 5.0, "vehicle": 2.0}
 """By topic: a page is not rung at again within so many seconds for the same kind of change."""
 RANG: Final = b"event: changed\ndata: {}\n\n"
 ALIVE: Final = b": alive\n\n"
+_PATH: Final = re.compile(r"/t/([A-Za-z0-9_-]{16,64})/events")
 _HEADERS: Final = [
+    (b"x-content-type-options", b"nosniff"),
     (b"content-type", b"text/event-stream; charset=utf-8"),
     (b"cache-control", b"no-store"),
     (b"x-accel-buffering", b"no"),
@@ -38,13 +41,18 @@ _HEADERS: Final = [
 
 
 class Bell:
-    """One open page. `near`: it shows the van, so every move of the van is news."""
+    """One open page. `near`: it shows the van, so every move of the van is news. `changed`: it was rung at; else it is only woken."""
 
-    __slots__ = ("closed", "near", "quiet_until", "rung")
+    __slots__ = ("changed", "closed", "near", "quiet_until", "woken")
 
     def __init__(self, *, near: bool) -> None:
-        self.near, self.closed, self.quiet_until = near, False, 0.0
-        self.rung = asyncio.Event()
+        self.near, self.changed, self.closed, self.quiet_until = near, False, False, 0.0
+        self.woken = asyncio.Event()
+
+    def ring(self) -> None:
+        """Something changed."""
+        self.changed = True
+        self.woken.set()
 
 
 class Doorbell:
@@ -61,6 +69,7 @@ class Doorbell:
     def start(self, loop: asyncio.AbstractEventLoop) -> None:
         """Begin to hear; rings on `loop`."""
         self._loop = loop
+        self._breath = loop.create_task(self._breathe())
         if self._db is not None:
             self._thread = threading.Thread(target=self._run, args=(self._db,), name="doorbell", daemon=True)
             self._thread.start()
@@ -68,10 +77,19 @@ class Doorbell:
     def stop(self) -> None:
         """End every page's stream. On the event loop."""
         self._stop.set()
+        self._breath.cancel()
         for bells in list(self._by.values()):
             for bell in bells:
                 bell.closed = True
-                bell.rung.set()
+                bell.woken.set()
+
+    async def _breathe(self) -> None:
+        """Wake every page now and then: one timer for all, where one each would cost a kilobyte and a half."""
+        while True:
+            await asyncio.sleep(ALIVE_S)
+            for bells in list(self._by.values()):
+                for bell in bells:
+                    bell.woken.set()
 
     def wait(self) -> None:
         """Until the thread has ended. Not on the event loop."""
@@ -104,7 +122,7 @@ class Doorbell:
         """Ring everywhere: notices may have been missed. On the event loop."""
         for bells in self._by.values():
             for bell in bells:
-                bell.rung.set()
+                bell.ring()
 
     def _ring(self, bells: set[Bell] | tuple[()], topic: str, now: float) -> None:
         pause = QUIET_S.get(topic, 0.0)
@@ -112,7 +130,7 @@ class Doorbell:
             if (topic == "vehicle" and not bell.near) or (pause and now < bell.quiet_until):
                 continue
             bell.quiet_until = now + pause
-            bell.rung.set()
+            bell.ring()
 
     def _run(self, db: Database) -> None:
         while not self._stop.is_set():
@@ -133,41 +151,59 @@ class Doorbell:
             self._loop.call_soon_threadsafe(*call)  # type: ignore[arg-type]
 
 
-class TrackStream(Response):
-    """Server-sent events of one page until it is closed."""
+class Doorway:
+    """Serves `/t/{token}/events` in front of the app: server-sent events that say `changed`, and nothing else.
 
-    def __init__(self, doorbell: Doorbell, order: str, vehicle: str | None, *, near: bool) -> None:
-        super().__init__(media_type="text/event-stream")
-        self._doorbell, self._order, self._vehicle, self._near = doorbell, order, vehicle, near
+    In front, because each layer of the app would keep a frame of its own for every waiting page. And without a task that waits for the
+    page to leave: whether it has left is looked at whenever the page is woken.
+
+    Parameters
+    ----------
+    whose : callable
+        Token to (order, van or None, whether the van may be near), read from the database in a thread; None: nobody's link.
+    """
+
+    def __init__(self, app: ASGIApp, doorbell: Doorbell, whose: Callable[[str], tuple[str, str | None, bool] | None]) -> None:
+        self._app, self._doorbell, self._whose = app, doorbell, whose
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Ring whenever something changed."""
-        bell = Bell(near=self._near)
-        self._doorbell.join(bell, self._order, self._vehicle)
-        gone = asyncio.create_task(_until_gone(receive, bell))
+        """Ring whenever something changed, until the page is closed."""
+        found = _PATH.fullmatch(scope["path"]) if scope["type"] == "http" and scope["method"] == "GET" else None
+        try:
+            page = await asyncio.to_thread(self._whose, found[1]) if found else None
+        except DatabaseAway:
+            page = None  # the app says so, in its own words
+        if page is None:
+            await self._app(scope, receive, send)
+            return
+        order, vehicle, near = page
+        bell = Bell(near=near)
+        self._doorbell.join(bell, order, vehicle)
         ends = time.monotonic() + LONGEST_S
         try:
             await send({"type": "http.response.start", "status": 200, "headers": _HEADERS})
             await send({"type": "http.response.body", "body": ALIVE, "more_body": True})
             while not bell.closed and time.monotonic() < ends:
-                try:
-                    async with asyncio.timeout(ALIVE_S):
-                        await bell.rung.wait()
-                except TimeoutError:
-                    data = ALIVE
-                else:
-                    bell.rung.clear()
-                    data = RANG
-                if not bell.closed:
-                    await send({"type": "http.response.body", "body": data, "more_body": True})
+                await bell.woken.wait()
+                bell.woken.clear()
+                data = RANG if bell.changed else ALIVE
+                bell.changed = False
+                if bell.closed or (data is ALIVE and await _has_left(receive)):
+                    break
+                await send({"type": "http.response.body", "body": data, "more_body": True})
             await send({"type": "http.response.body", "body": b"", "more_body": False})
+        except asyncio.CancelledError:
+            pass  # the server ends, and so does this task: nobody waits for what it would say
         finally:
-            gone.cancel()
-            self._doorbell.leave(bell, self._order, self._vehicle)
+            self._doorbell.leave(bell, order, vehicle)
 
 
-async def _until_gone(receive: Receive, bell: Bell) -> None:
-    while (await receive())["type"] != "http.disconnect":
-        pass
-    bell.closed = True
-    bell.rung.set()
+async def _has_left(receive: Receive) -> bool:
+    """Whether the page has closed its line: nothing else is to be heard of it once its request is read."""
+    try:
+        async with asyncio.timeout(0):
+            while (await receive())["type"] != "http.disconnect":
+                pass
+    except TimeoutError:
+        return False
+    return True

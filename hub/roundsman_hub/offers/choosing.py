@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from roundsman_hub import HubError
 from roundsman_hub.clock import Clock
-from roundsman_hub.offers.depot import Ask, Depots
+from roundsman_hub.offers.depot import Ask, Depots, span
 from roundsman_hub.offers.slots import MARGIN_S, Slot, grid
 from roundsman_hub.replan import revision
 from roundsman_hub.store import offer_store as store, orders as order_store
@@ -55,11 +55,12 @@ def offer(
     since, until : datetime, optional
         Where the windows may lie; by default while the depot's vans are at work.
     """
-    span = depots.span(depot)
-    if span is None:
+    world = depots.world(depot)
+    at_work = span(world)
+    if at_work is None:
         return []
-    windows = grid(max(span[0], since or span[0]), min(span[1], until or span[1]), width=width, step=step)
-    found = depots.ask(cur, depot, windows, order=order, ask=ask)[:MOST]
+    windows = grid(max(at_work[0], since or at_work[0]), min(at_work[1], until or at_work[1]), width=width, step=step)
+    found = depots.ask(cur, world, windows, order=order, ask=ask)[:MOST]
     return _written(cur, fleet, depot, found, order=order, ask=ask, now=now)
 
 
@@ -136,7 +137,7 @@ def accept_for(cur: Cursor, fleet: str, found: Row, order: Row, *, actor: str, c
     order_store.change(
         cur, fleet, order["order_id"], {**window, "promise_start": found["window_start"], "promise_end": found["window_end"]}
     )
-    store.release_others(cur, order["order_id"], now)
+    store.release_others(cur, order["order_id"], now, offered=True)
     store.settle(cur, found["offer_id"], "accepted", now, order=order["order_id"])
     body = {"offer": found["offer_id"], **{end: at.isoformat() for end, at in window.items()}}
     journal(cur, fleet_id=fleet, at=now, kind="order.window_chosen", subject=order["order_id"], actor=actor, body=body)
@@ -160,7 +161,7 @@ def _still_good(found: Row, now: datetime) -> None:
 
 def _fits(cur: Cursor, depots: Depots, found: Row, *, margin_s: int) -> bool:
     window = (found["window_start"], found["window_end"])
-    return bool(depots.ask(cur, found["depot_id"], [window], but=found["offer_id"], margin_s=margin_s, **what_for(found)))
+    return bool(depots.ask(cur, depots.world(found["depot_id"]), [window], but=found["offer_id"], margin_s=margin_s, **what_for(found)))
 
 
 def what_for(found: Row) -> dict[str, Any]:

@@ -68,7 +68,7 @@ class Depots:
 
     def world(self, depot: str) -> World:
         """The planner's own view of a depot: it reads the vans' logs, and so not as a tenant."""
-        with self._db.transaction() as cur:
+        with self._turns, self._db.transaction() as cur:
             cur.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
             world = load_world(cur, depot, self._clock)
         assert world is not None  # callers have looked it up
@@ -95,7 +95,7 @@ class Depots:
     def ask(
         self,
         cur: Cursor,
-        depot: str,
+        world: World,
         windows: Sequence[Window],
         *,
         order: str | None = None,
@@ -104,32 +104,24 @@ class Depots:
         margin_s: int = MARGIN_S,
     ) -> list[Slot]:
         """Windows that can be kept for an order, or for work that is none yet. `but`: an offer whose own hold does not count."""
-        with self._turns:
-            return self._ask(cur, depot, windows, order=order, ask=ask, but=but, margin_s=margin_s)
-
-    def _ask(
-        self, cur: Cursor, depot: str, windows: Sequence[Window], *, order: str | None, ask: Ask | None, but: str | None, margin_s: int
-    ) -> list[Slot]:
-        world = self.world(depot)
-        holds = store.held(cur, depot, world.now, but=order or but)
+        holds = store.held(cur, world.depot_id, world.now, but=order or but)
         problem = self.problem(world, holds, ask if order is None or order not in world.orders else None)
         asked = order if order is not None and order in world.orders else ASKED
         if not problem.vans or all(task.task != asked for task in problem.tasks):
             return []
         return slots(problem, asked, windows, margin_s=margin_s)
 
-    def span(self, depot: str) -> Window | None:
-        """From when to when the depot's vans are at work, from now on; None: no more."""
-        world = self.world(depot)
-        ends = [van.shift_end for van in world.vans.values() if van.shift_end > world.now and not van.ended]
-        if not ends:
-            return None
-        starts = [van.shift_start for van in world.vans.values() if van.shift_end > world.now and not van.ended]
-        return max(world.now + LEAD, min(starts)), max(ends)
-
     def _lock(self, depot: str) -> threading.Lock:
         with self._guard:
             return self._locks.setdefault(depot, threading.Lock())
+
+
+def span(world: World) -> Window | None:
+    """From when to when the depot's vans are at work, from now on; None: no more."""
+    shifts = [(van.shift_start, van.shift_end) for van in world.vans.values() if van.shift_end > world.now and not van.ended]
+    if not shifts:
+        return None
+    return max(world.now + LEAD, min(start for start, _ in shifts)), max(end for _, end in shifts)
 
 
 def _as_order(name: str, ask: Ask, window: tuple[datetime, datetime]) -> OrderFacts:

@@ -34,6 +34,15 @@ def owner(cur: Cursor, token: str) -> str | None:
     return None if found is None else str(found["fleet_id"])
 
 
+def waits_for(cur: Cursor, token: str) -> Row | None:
+    """The order behind a link, its van and its arrival time. Not as a tenant."""
+    return row(
+        cur,
+        "SELECT o.order_id, e.vehicle_id, e.eta FROM orders o LEFT JOIN etas e USING (order_id) WHERE o.track_token = %s",
+        (token,),
+    )
+
+
 def root_of(cur: Cursor, order: str) -> str:
     """The order as it was first placed."""
     found = row(cur, "SELECT " + _ROOT + " AS root", {"order": order})

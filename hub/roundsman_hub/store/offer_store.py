@@ -61,9 +61,12 @@ def settle(cur: Cursor, offer: str, state: str, at: datetime, *, order: str | No
     )
 
 
-def release_others(cur: Cursor, order: str, at: datetime) -> None:
-    """Whatever else an order had held is free again."""
-    cur.execute("UPDATE offers SET state = 'released', settled_at = %s WHERE order_id = %s AND state = 'held'", (at, order))
+def release_others(cur: Cursor, order: str, at: datetime, *, offered: bool = False) -> None:
+    """Whatever else an order had held is free again. `offered`: what it was offered is over, too."""
+    cur.execute(
+        "UPDATE offers SET state = 'released', settled_at = %s WHERE order_id = %s AND (state = 'held' OR (%s AND state = 'offered'))",
+        (at, order, offered),
+    )
 
 
 def forget(cur: Cursor, before: datetime) -> int:

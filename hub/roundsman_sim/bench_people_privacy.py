@@ -1,0 +1,139 @@
+"""The privacy property, on the real database and the code that really answers: what one customer gets holds no word of another's.
+
+Every customer's data bears a mark of their own. A random thing happens in the fleet (a van moves, a stop is done, undone, cancelled,
+talked about), then a random customer's page, parts and state are built, and every mark in them must be theirs. The van's place must be
+there only by the rule, and only on the grid.
+"""
+
+from __future__ import annotations
+
+import random
+import re
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from starlette.requests import Request
+
+from roundsman_core.geo import LatLon
+from roundsman_hub.api import customer, customer_page
+from roundsman_hub.api.desk import Desk
+from roundsman_hub.clock import Clock
+from roundsman_hub.domain.customers import FRESH, SOON, UNDO_WINDOW, coarse
+from roundsman_hub.roads import GreatCircle
+from roundsman_hub.store import care_store, customer_store
+from roundsman_hub.store.db import Database
+from roundsman_hub.store.rows import row
+from roundsman_sim.bench_people_fleet import Fleet, marker
+
+MARK: Final = re.compile(r"mk(\d{5})x")
+LANGUAGES: Final = ("en", "de", "es", "fr")
+
+
+@dataclass(kw_only=True)
+class Leaks:
+    """What was found."""
+
+    cases: int = 0
+    words: int = 0
+    positions: int = 0
+    seen_vans: int = 0
+
+    @property
+    def all(self) -> int:
+        """Leaks of any kind."""
+        return self.words + self.positions
+
+
+def look(db: Database, clock: Clock, made: Fleet, cases: int, seed: int) -> Leaks:
+    """So many times: let something happen, and read somebody's page."""
+    rng, leaks = random.Random(seed), Leaks()
+    desk = Desk(db=db, clock=clock, geocoder=None, roads=GreatCircle())
+    inside = re.compile("|".join([*made.vans, *made.orders, made.fleet, made.depot, "vehiclename"]))
+    for _ in range(cases):
+        with db.transaction() as cur:
+            _happen(cur, rng, clock, made)
+        number = rng.randrange(len(made.orders))
+        lang = rng.choice(LANGUAGES)
+        request = Request({"type": "http", "headers": [(b"accept-language", lang.encode())], "method": "GET", "path": "/"})
+        with db.tenant(made.fleet) as cur:
+            reading = customer.read(cur, desk, request, made.fleet, made.tokens[number])
+            shown = customer.shown(cur, reading)
+            van = row(cur, "SELECT * FROM vehicle_now WHERE vehicle_id = %s", (reading.order["vehicle_id"],))
+        state = customer.state_of(reading)
+        text = customer_page.page(shown) + customer_page.parts(shown) + state.model_dump_json()
+        leaks.cases += 1
+        leaks.words += any(int(found) != number for found in MARK.findall(text)) or inside.search(text) is not None
+        leaks.positions += not _position_holds(reading.order, van, state, text, reading.now)
+        leaks.seen_vans += state.van is not None
+    return leaks
+
+
+def _position_holds(order: dict[str, Any], van: dict[str, Any] | None, state: customer.CustomerState, text: str, now: datetime) -> bool:
+    """The rule in other words than the code's: next, or at most ten minutes away; fresh; on the grid; nowhere else in the text."""
+    true = None if van is None or van["lat_e6"] is None else LatLon.from_e6(van["lat_e6"], van["lon_e6"])
+    if true is not None and (f"{true.lat_deg:.6f}" in text or f"{true.lon_deg:.6f}" in text) and coarse(true) != true:
+        return False
+    if state.van is None:
+        return "data-van" not in text
+    mine = order["state"] == "next" or (order["state"] == "planned" and order["eta"] is not None and order["eta"] - now <= SOON)
+    fresh = van is not None and van["time"] is not None and now - van["time"] <= FRESH
+    grid = true is not None and coarse(true)
+    return bool(mine and fresh and grid and (grid.lat_deg, grid.lon_deg) == (state.van.lat_deg, state.van.lon_deg))
+
+
+def _happen(cur: Any, rng: random.Random, clock: Clock, made: Fleet) -> None:
+    now, number = clock.now(), rng.randrange(len(made.orders))
+    order, word = made.orders[number], marker(number)
+    vehicle = made.vans[number % len(made.vans)]
+    what = rng.randrange(7)
+    if what <= 1:
+        cur.execute(
+            "UPDATE vehicle_now SET lat_e6 = %s, lon_e6 = %s, time = %s, duty = %s WHERE vehicle_id = %s",
+            (
+                50_000_000 + rng.randrange(-60_000, 60_000),
+                10_000_000 + rng.randrange(-90_000, 90_000),
+                now - timedelta(seconds=rng.choice([0, 10, 200, 400])),
+                rng.choice(["on", "on", "on", "off", "break"]),
+                vehicle,
+            ),
+        )
+    elif what == 2:
+        eta = now + timedelta(minutes=rng.uniform(-5, 90))
+        cur.execute(
+            "UPDATE etas SET eta = %s, low = %s, high = %s WHERE order_id = %s",
+            (eta, eta - timedelta(minutes=5), eta + timedelta(minutes=5), order),
+        )
+    elif what == 3:
+        at = now - timedelta(seconds=rng.choice([5, UNDO_WINDOW.total_seconds() + 10, 4_000]))
+        cur.execute(
+            "INSERT INTO order_states (order_id, fleet_id, state, vehicle_id, at, arrived_at, reason, action)"
+            " VALUES (%(o)s, %(f)s, %(s)s, %(v)s, %(at)s, %(at)s, %(r)s, 'a')"
+            " ON CONFLICT (order_id) DO UPDATE SET state = %(s)s, at = %(at)s",
+            {
+                "o": order,
+                "f": made.fleet,
+                "s": rng.choice(["arrived", "delivered", "failed"]),
+                "v": vehicle,
+                "at": at,
+                "r": f"reason{word}",
+            },
+        )
+    elif what == 4:
+        cur.execute("DELETE FROM order_states WHERE order_id = %s", (order,))
+        cur.execute("UPDATE orders SET cancelled_at = %s WHERE order_id = %s", (rng.choice([None, None, None, now]), order))
+    elif what == 5 and rng.random() < 0.3:
+        customer_store.say(
+            cur,
+            made.fleet,
+            root=order,
+            order=order,
+            by=rng.choice(["customer", "dispatch"]),
+            who="x",
+            text=f"said{word}",
+            at=now,
+            message=None,
+        )
+    elif what == 6 and rng.random() < 0.2:
+        values = {"root_id": order, "order_id": order, "kind": "complaint", "state": "opened", "text": f"text{word}"}
+        care_store.add(cur, made.fleet, values, actor="customer", at=now)

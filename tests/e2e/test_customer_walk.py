@@ -1,0 +1,217 @@
+"""A customer's way in a real browser: picks a window, moves it, changes the place, gets the parcel, gives it back, complains.
+
+On a running hub; what drivers and vans would tell is written as the hub derives it. Every state is looked at by axe.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from roundsman_core.geo import LatLon
+from roundsman_hub.store.rows import row
+
+AXE = Path(__file__).parents[2] / "dashboards" / "web" / "node_modules" / "axe-core" / "axe.min.js"
+SIZES = {"telephone": (320, 640), "desk": (1440, 900)}
+WAITS_MS = 60_000
+expect.set_options(timeout=WAITS_MS)
+
+
+@pytest.fixture(params=sorted(SIZES))
+def page(request: pytest.FixtureRequest, browser: Browser) -> Iterator[Page]:
+    """A page of each size, of a reader in London. Whatever it complains of in its console fails the test."""
+    width, height = SIZES[request.param]
+    context = browser.new_context(viewport={"width": width, "height": height}, timezone_id="Europe/London", locale="en-GB", bypass_csp=True)
+    page = context.new_page()
+    page.set_default_timeout(WAITS_MS)
+    complaints: list[str] = []
+    page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    yield page
+    context.close()
+    assert not [text for text in complaints if "404" not in text and "410" not in text]
+
+
+def sound(page: Page, name: str) -> None:
+    """No violation that axe knows, nothing that sticks out sideways; a picture where `ROUNDSMAN_PICTURES` says."""
+    page.evaluate(AXE.read_text(encoding="utf-8"))
+    found = page.evaluate("axe.run(document, {resultTypes: ['violations']}).then(r => r.violations.map(v => [v.id, v.nodes[0].html]))")
+    assert found == [], name
+    assert page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth"), name
+    if folder := os.environ.get("ROUNDSMAN_PICTURES"):
+        width = page.viewport_size["width"] if page.viewport_size else 0
+        page.screenshot(path=str(Path(folder) / f"track-{name}-{width}.png"), full_page=True)
+
+
+def unfold(page: Page, name: str) -> None:
+    """Open a part, if it is not open."""
+    part = page.locator(f"#{name}")
+    if part.get_attribute("open") is None:
+        part.locator("summary").click()
+
+
+def placed(hub: Any, number: int, **fields: Any) -> dict[str, Any]:
+    """A fresh order at one of the town's doors."""
+    now, like = hub.clock.now(), hub.orders[number]
+    window = {"window_start": (now + timedelta(hours=1)).isoformat(), "window_end": (now + timedelta(hours=5)).isoformat()}
+    body = {"name": "Kit", "phone": "+44 1", "address": like["address"], "items": [{"parcel": f"P{number}-1", "name": "Boots"}]}
+    made = hub.client.post("/v1/orders", json=body | window | fields)
+    assert made.status_code == 201, made.text
+    order: dict[str, Any] = made.json()
+    return order
+
+
+def drive_freely(hub: Any) -> None:
+    """The fixture's plans are sketches: the planner that answers customers reads whole ones, and so finds vans without a plan."""
+    with hub.db.transaction() as cur:
+        for table in ("etas", "plan_tasks", "plan_receipts", "plans"):
+            cur.execute(f"DELETE FROM {table} WHERE fleet_id = %s", (hub.fleet,))
+
+
+@pytest.fixture
+def freely(hub: Any) -> Any:
+    """The hub, its vans at the depot and unplanned."""
+    drive_freely(hub)
+    hub.client.put("/v1/service", json={"brand": "Brackwater parcels", "channels": {"email": "mailto://127.0.0.1:9/{to}?mode=insecure"}})
+    return hub
+
+
+def test_customer_picks_moves_redirects_receives_returns_and_complains(page: Page, freely: Any) -> None:
+    hub = freely
+    number = 38 if page.viewport_size and page.viewport_size["width"] < 600 else 39
+    order = placed(hub, number)
+    page.goto(order["track_url"])
+    expect(page.get_by_role("heading", level=1)).to_have_text("We have your order")
+    sound(page, "taken")
+
+    unfold(page, "time_title")
+    page.get_by_role("button", name="Show times that we can keep").click()
+    expect(page.locator("#time_title input[type=radio]").nth(4)).to_be_visible()
+    sound(page, "times")
+    page.locator("#time_title input[type=radio]").nth(1).check()
+    page.get_by_role("button", name="Take this time").click()
+    expect(page.locator("#time_title")).to_contain_text("kept for you until")
+    sound(page, "held")
+    page.get_by_role("button", name="Confirm this time").click()
+    expect(page.locator("#said")).to_contain_text("Done: we come")
+    now = hub.client.get(f"/v1/orders/{order['order']}").json()
+    assert now["promise_start"] != order["promise_start"]
+
+    unfold(page, "time_title")  # and moves it once more
+    page.get_by_role("button", name="Show times that we can keep").click()
+    page.locator("#time_title input[type=radio]").nth(2).check()
+    page.get_by_role("button", name="Take this time").click()
+    page.get_by_role("button", name="Confirm this time").click()
+    expect(page.locator("#said")).to_contain_text("Done: we come")
+
+    unfold(page, "place_title")
+    page.get_by_label("Street and number").fill("Nowhere Lane 99")
+    page.get_by_role("button", name="Bring it there").click()
+    expect(page.get_by_role("alert")).to_contain_text("do not find that address")
+    sound(page, "no-place")
+    elsewhere = hub.orders[5]["address"]
+    unfold(page, "place_title")
+    page.get_by_label("Street and number").fill(elsewhere)
+    page.get_by_role("button", name="Bring it there").click()
+    expect(page.locator("#said")).to_contain_text("new address")
+    assert hub.client.get(f"/v1/orders/{order['order']}").json()["address"] == elsewhere
+
+    unfold(page, "wish_title")
+    page.get_by_label("Safe place").fill("porch")
+    page.get_by_label("Without contact").check()
+    page.get_by_role("button", name="Tell the driver").click()
+    expect(page.locator("#said")).to_contain_text("the driver sees it")
+    unfold(page, "talk_title")
+    page.get_by_label("Your message").fill("The bell is broken")
+    page.get_by_role("button", name="Send", exact=True).click()
+    expect(page.locator("#thread")).to_contain_text("The bell is broken")
+    sound(page, "talk")
+
+    vehicle = hub.vehicles[0]
+    hub.heard(vehicle, LatLon(order["lat_deg"] + 0.004, order["lon_deg"]))
+    hub.plan(vehicle, [hub.client.get(f"/v1/orders/{order['order']}").json()], reason="the round")
+    expect(page.get_by_role("heading", level=1)).to_have_text("You are next")  # without loading the page again
+    expect(page.locator("#detail")).to_contain_text("mi away")
+    page.wait_for_selector(".near-marker")
+    sound(page, "next")
+    hub.resolve(vehicle, order, "delivered", ago=timedelta(minutes=2))
+    page.goto(order["track_url"])
+    expect(page.get_by_role("heading", level=1)).to_have_text("Delivered")
+    sound(page, "done")
+    drive_freely(hub)
+
+    unfold(page, "return_title")
+    page.get_by_label("Boots").check()
+    page.get_by_label("Why").select_option("wrong_size")
+    page.get_by_role("button", name="Ask for a collection").click()
+    expect(page.locator("#cases")).to_contain_text("Return: approved")
+    expect(page.locator("#cases")).to_contain_text("Code for the hand-over")
+    sound(page, "return")
+    unfold(page, "wrong_title")
+    page.get_by_label("I want to complain").check()
+    page.get_by_label("What happened").fill("It was thrown over the gate")
+    page.get_by_role("button", name="Tell us").click()
+    expect(page.locator("#cases")).to_contain_text("Complaint: opened")
+    unfold(page, "rate_title")
+    page.get_by_label("3", exact=True).check()
+    page.get_by_role("button", name="Rate", exact=True).click()
+    expect(page.locator("#cases")).to_contain_text("Rating: noted")
+    with hub.db.transaction() as cur:
+        case = row(cur, "SELECT case_id FROM cases WHERE order_id = %s AND kind = 'complaint'", (order["order"],))
+    assert case is not None
+    for event in ("look_into", "uphold", "resolve"):
+        assert hub.client.post(f"/v1/cases/{case['case_id']}/{event}", json={}).status_code == 200
+    expect(page.locator("#cases")).to_contain_text("Complaint: settled")  # it follows by itself
+    sound(page, "cases")
+    page.get_by_role("link", name="See and change when we collect it").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("We have your collection")
+
+
+def test_every_other_state_is_sound(page: Page, freely: Any) -> None:
+    hub = freely
+    vehicle = hub.vehicles[1]
+    first, second = placed(hub, 30), placed(hub, 31)
+    hub.heard(vehicle, LatLon(first["lat_deg"], first["lon_deg"]))
+    hub.plan(vehicle, [first, second], reason="the round")
+    page.goto(second["track_url"] + "?lang=de")
+    expect(page.get_by_role("heading", level=1)).to_have_text("Unterwegs: heute")
+    sound(page, "planned")
+    hub.resolve(vehicle, first, "failed", ago=timedelta(minutes=2), reason="nobody at home")
+    page.goto(first["track_url"])
+    expect(page.get_by_role("heading", level=1)).to_have_text("We could not deliver")
+    expect(page.get_by_label("Day")).to_be_visible()
+    sound(page, "failed")
+    drive_freely(hub)
+    unwanted = placed(hub, 32)
+    page.goto(unwanted["track_url"])
+    unfold(page, "cancel_title")
+    page.get_by_role("button", name="Cancel this order").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("This order was cancelled")
+    sound(page, "cancelled")
+    page.goto(f"{hub.url}/t/nothing-of-ours?lang=fr")
+    expect(page.get_by_role("heading", level=1)).to_have_text("Ce lien ne mène à aucune commande")
+    sound(page, "unknown")
+
+
+def test_the_essentials_work_without_a_script(browser: Browser, freely: Any) -> None:
+    hub = freely
+    context = browser.new_context(java_script_enabled=False, viewport={"width": 320, "height": 640})
+    page = context.new_page()
+    order = placed(hub, 33)
+    page.goto(order["track_url"])
+    page.locator("#wish_title summary").click()
+    page.get_by_label("Instructions").fill("mind the dog")
+    page.get_by_role("button", name="Tell the driver").click()
+    expect(page.locator("#said")).to_contain_text("the driver sees it")
+    page.locator("#time_title summary").click()
+    page.get_by_role("button", name="Show times that we can keep").click()
+    page.get_by_role("button", name="Take this time").click()
+    page.get_by_role("button", name="Confirm this time").click()
+    expect(page.locator("#said")).to_contain_text("Done: we come")
+    context.close()
