@@ -69,6 +69,7 @@ button { font: inherit; font-weight: 650; background: var(--mark); color: var(--
   border-radius: .625rem; padding: .625rem 1rem; min-height: 2.75rem; cursor: pointer; }
 button.quiet { background: transparent; color: var(--mark); }
 :focus-visible { outline: 3px solid var(--mark); outline-offset: 2px; }
+form + form { margin-top: .75rem; }
 .green { display: block; color: var(--mark); font-size: .9375rem; }
 .hide { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); }
 figure { margin: .5rem 0; } figure img { max-width: 100%; max-height: 20rem; border-radius: .5rem; background: #fff; display: block; }
