@@ -24,9 +24,10 @@ from typing import Any, Final
 
 import psycopg
 
-from roundsman_hub import bench_ingest_db as stage
+from roundsman_hub import bench_ingest_db as stage, bench_ingest_watch as watch
 from roundsman_hub.bench_ingest_db import Server, Wires
 from roundsman_hub.bench_ingest_questions import questions
+from roundsman_hub.bench_ingest_watch import Seen
 from roundsman_hub.settings import Endpoint, Settings
 from roundsman_hub.store.db import Database
 
@@ -50,7 +51,7 @@ class Size:
     table_rows: int
 
 
-FULL: Final = Size(rounds=3, fixes={10: 400_000, 60: 900_000}, lag_s=12.0, table_rows=20_160_000)
+FULL: Final = Size(rounds=3, fixes={10: 1_200_000, 60: 1_800_000}, lag_s=12.0, table_rows=20_160_000)
 QUICK: Final = Size(rounds=1, fixes={10: 200_000, 60: 480_000}, lag_s=8.0, table_rows=2_016_000)
 
 
@@ -79,16 +80,20 @@ class Program:
         self.process = subprocess.Popen(
             [sys.executable, "-m", module, json.dumps(options)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )
-        self._answer()
+        self.answer()
 
     def ask(self, **command: Any) -> dict[str, Any]:
         """Tell it what to do; its answer."""
+        self.tell(**command)
+        return self.answer()
+
+    def tell(self, **command: Any) -> None:
+        """Tell it what to do, or without a command that it is enough."""
         assert self.process.stdin is not None
         self.process.stdin.write(json.dumps(command) + "\n")
         self.process.stdin.flush()
-        return self._answer()
 
-    def _answer(self) -> dict[str, Any]:
+    def answer(self) -> dict[str, Any]:
         assert self.process.stdout is not None
         line = self.process.stdout.readline()
         if not line:
@@ -186,11 +191,11 @@ class Bench:
             for _ in range(self._size.rounds):
                 copies.append(self._copy(path, fixes))
                 with ingest(self._settings, "wire") as pid:
-                    floods.append(self._flood(vans, pid, per))
+                    floods.append(self._flood(vans, pid, per, fixes))
             others = {}
             for line in ("raw", "paho"):
                 with ingest(self._settings, line) as pid:
-                    others[line] = self._flood(vans, pid, per)
+                    others[line] = self._flood(vans, pid, per, fixes)
         path.unlink()
         limit = statistics.median(flood.fixes_s for flood in floods)
         if per == 10:
@@ -212,21 +217,24 @@ class Bench:
         say(f"  \\copy            {fixes / seconds:>9,.0f} fixes/s   µs a fix: database {used:.2f}")
         return fixes / seconds
 
-    def _flood(self, vans: Program, pid: int, per: int) -> Flood:
+    def _flood(self, vans: Program, pid: int, per: int, fixes: int) -> Flood:
         self._empty()
         pids = {"hub": pid, "mosquitto": self._wires.pid, "vans": vans.process.pid}
         before = {name: stage.cpu_s(number) for name, number in pids.items()} | {"database": self._server.cpu_s()}
         busy, idle = stage.machine_s()
-        told = vans.ask(do="flood")
+        vans.tell(do="flood")
+        done = watch.stored_at(self._server.dsn, fixes)
         busy, idle = (after - before for after, before in zip(stage.machine_s(), (busy, idle), strict=True))
         after = {name: stage.cpu_s(number) for name, number in pids.items()} | {"database": self._server.cpu_s()}
+        vans.tell()
+        told = vans.answer()
         cpu = {name: (after[name] - before[name]) / told["fixes"] * 1e6 for name in before}
         with psycopg.connect(self._server.dsn) as connection:
             row = connection.execute("SELECT count(*) FROM log.fixes").fetchone()
             if row is None or row[0] != told["fixes"]:
                 raise SystemExit(f"{row} fixes are stored of {told['fixes']}")
         words = ", ".join(f"{name} {value:.2f}" for name, value in cpu.items())
-        rate = told["fixes"] / told["seconds"]
+        rate = told["fixes"] / (done - told["began"])
         strangers = busy - sum(cpu.values()) * told["fixes"] / 1e6
         words += f"; machine: {idle / (busy + idle):.0%} idle, {strangers / (busy + idle):.0%} other programs and the kernel's own"
         say(f"  {per} a frame       {rate:>9,.0f} fixes/s   µs a fix: {words}   (sent again: {told['resent_frames']} frames)")
@@ -238,20 +246,24 @@ class Bench:
             connection.execute("CHECKPOINT")
 
     def _lags(self) -> list[Row]:
-        """From a frame's leaving to its ack, which follows COMMIT: whoever asks the API in between sees it no later than that."""
+        """From a frame's leaving to its fixes being seen by who asks all the time."""
         found = []
         with ingest(self._settings, "wire"):
             for name, rate, goal in (("lag_light_p99_s", LIGHT_FIXES_S, 0.5), ("lag_half_p99_s", self._half_of / 2, 2.0)):
                 self._empty()
                 frames = int(rate / 10 * self._size.lag_s / VANS) + 2
-                with load(self._wires, vans=VANS, first=0, frames=frames, per=10) as vans:
-                    told = vans.ask(do="pace", frames_s=rate / 10, seconds=self._size.lag_s)
-                lag = f"lag p50 {told['p50_s']:.3f}, p99 {told['p99_s']:.3f}, worst {told['worst_s']:.3f} s"
-                say(f"  {rate:,.0f} fixes/s for {self._size.lag_s:g} s: {lag}")
-                found.append(Row(name=name, value=told["p99_s"] if told["frames"] == told["wanted"] else None, unit="s", goal=goal))
+                with load(self._wires, vans=VANS, first=0, frames=frames, per=10) as vans, Seen(self._server.dsn).watching() as seen:
+                    lags = self._paced(vans, seen, rate / 10)
+                say(f"  {rate:,.0f} fixes/s for {self._size.lag_s:g} s: {_lag_text(lags)}")
+                found.append(Row(name=name, value=lags["p99"], unit="s", goal=goal))
             self._empty()
             found += self._backlog()
         return found
+
+    def _paced(self, vans: Program, seen: Seen, frames_s: float) -> dict[str, float]:
+        seen.wait(vans.ask(do="pace", frames_s=frames_s, seconds=self._size.lag_s)["sent"])
+        vans.tell()
+        return seen.lags(vans.answer()["left"], 10)
 
     def _backlog(self) -> list[Row]:
         """A van comes home with its whole day while the others drive on."""
@@ -259,17 +271,25 @@ class Bench:
         with (
             load(self._wires, vans=VANS, first=0, frames=int(rate * self._size.lag_s / VANS) + 2, per=10) as others,
             load(self._wires, vans=1, first=VANS, frames=DAY_FIXES // DAY_PER_FRAME, per=DAY_PER_FRAME) as late,
+            Seen(self._server.dsn).watching() as seen,
         ):
-            drained: list[float] = []
-            thread = threading.Timer(1.0, lambda: drained.append(late.ask(do="flood")["seconds"]))
+            thread = threading.Timer(1.0, late.tell, kwargs={"do": "flood"})
             thread.start()
-            told = others.ask(do="pace", frames_s=rate, seconds=self._size.lag_s)
+            lags = self._paced(others, seen, rate)
             thread.join()
-        say(f"  a day of {DAY_FIXES:,} fixes: {drained[0]:.2f} s; the others' lag meanwhile: p99 {told['p99_s']:.3f} s")
+            home = f"{VANS:016x}"
+            seen.wait({home: DAY_FIXES})
+            late.tell()
+            drained = (seen.at(home, DAY_FIXES) or 0.0) - late.answer()["began"]
+        say(f"  a day of {DAY_FIXES:,} fixes: {drained:.2f} s; the others meanwhile: {_lag_text(lags)}")
         return [
-            Row(name="backlog_day_s", value=drained[0], unit="s", goal=20.0),
-            Row(name="backlog_others_p99_s", value=told["p99_s"], unit="s", goal=0.5),
+            Row(name="backlog_day_s", value=drained, unit="s", goal=20.0),
+            Row(name="backlog_others_p99_s", value=lags["p99"], unit="s", goal=0.5),
         ]
+
+
+def _lag_text(lags: dict[str, float]) -> str:
+    return "lag " + ", ".join(f"{name} {value:.3f}" for name, value in lags.items()) + " s"
 
 
 def say(text: str) -> None:

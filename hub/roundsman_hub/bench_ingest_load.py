@@ -1,7 +1,8 @@
 """The vans of `make bench-ingest`: one program that publishes frames made beforehand, over one connection, by the log protocol's rules.
 
 Reads one JSON command a line on stdin and answers each with one JSON line: `copy` writes the rows as `\\copy` wants them, `flood` sends
-everything as fast as it is acknowledged, `pace` sends at a rate and tells the time from each frame's leaving to its ack.
+everything as fast as it is acknowledged, `pace` sends at a rate, says when all is sent, and tells when each frame left. Both listen for
+acks until the next line, which says that it is enough: whoever commands knows when all is stored.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import struct
 import sys
 import time
 from collections import deque
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
@@ -30,7 +31,6 @@ from roundsman_wire.messages import TRACK, Ack, FixRow
 
 STALLED_S: Final = 3.0
 """Without any ack: send again from what is acknowledged."""
-SHARES: Final = {"p50_s": 0.5, "p99_s": 0.99, "worst_s": 1.0}
 AHEAD_BYTES: Final = 100_000
 """Handed to the socket at once."""
 ROWS_A_COPY: Final = 2_000
@@ -41,12 +41,12 @@ class Lane:
     """One van's track lane."""
 
     vehicle: str
+    session: str
     packets: list[bytes]
     sent: int = 0
     acked: int = 0
     """Frames, not fixes."""
     queued: bool = False
-    left_at: deque[tuple[int, float]] = field(default_factory=deque)
 
 
 class Load:
@@ -65,18 +65,19 @@ class Load:
         self._socket.recv(1_000)
         self._socket.setblocking(False)
         self._rest = b""
+        self._enough = False
         self._acks = msgspec.json.Decoder(Ack)
         self._out = bytearray()
 
     def _lane(self, number: int, count: int) -> Lane:
-        vehicle = f"v_{number:012x}"
+        vehicle, session = f"v_{number:012x}", f"{number:016x}"
         packets = []
         for frame in range(count):
             first, last = frame * self._per + 1, (frame + 1) * self._per
             fixes = [self._fix(number, seq) for seq in range(first, last + 1)]
-            data = frames.encode_frame(f"{number:016x}", TRACK, first, last, frames.pack_rows(fixes))
+            data = frames.encode_frame(session, TRACK, first, last, frames.pack_rows(fixes))
             packets.append(publish(topic(vehicle, "track"), data))
-        return Lane(vehicle, packets)
+        return Lane(vehicle, session, packets)
 
     def _fix(self, number: int, seq: int) -> FixRow:
         """A van that drives a slow zigzag; every field known, as on a road."""
@@ -108,14 +109,14 @@ class Load:
         return {"fixes": len(order) * self._per}
 
     def flood(self) -> dict[str, Any]:
-        """Send all, at most `MAX_WINDOW` frames of each van unacknowledged."""
+        """Send all, at most `MAX_WINDOW` frames of each van unacknowledged, until told that it is enough."""
         for lane in self._lanes.values():
             lane.sent, lane.acked, lane.queued = 0, 0, True
         ready = deque(self._lanes.values())
-        left, fixes = len(self._lanes), sum(len(lane.packets) for lane in self._lanes.values()) * self._per
+        fixes = sum(len(lane.packets) for lane in self._lanes.values()) * self._per
         began = moved = time.monotonic()
         resent = 0
-        while left:
+        while not self._enough:
             while ready and len(self._out) < AHEAD_BYTES:
                 lane = ready.popleft()
                 lane.queued = False
@@ -127,9 +128,7 @@ class Load:
             for lane, rewound in self._turn(1.0):
                 moved = time.monotonic()
                 resent += rewound
-                if lane.acked == len(lane.packets):
-                    left -= 1
-                elif not lane.queued:
+                if lane.acked < len(lane.packets) and not lane.queued:
                     lane.queued = True
                     ready.append(lane)
             if time.monotonic() - moved > STALLED_S:
@@ -138,18 +137,20 @@ class Load:
                     resent += lane.sent - lane.acked
                     lane.sent, lane.queued = lane.acked, lane.acked < len(lane.packets)
                 ready = deque(lane for lane in self._lanes.values() if lane.queued)
-        return {"fixes": fixes, "seconds": time.monotonic() - began, "resent_frames": resent}
+        return {"fixes": fixes, "began": began, "resent_frames": resent}
 
-    def pace(self, frames_s: float, seconds: float, burst: int = 1) -> dict[str, Any]:
-        """Send `frames_s` frames a second, the vans in turn, `burst` frames of a van at once; seconds from a frame's leaving to its ack."""
+    def pace(self, frames_s: float, seconds: float) -> dict[str, Any]:
+        """Send `frames_s` frames a second, the vans in turn, and go on listening until told that it is enough.
+
+        Gives when each frame of each session left.
+        """
         turn = deque(self._lanes.values())
+        left: dict[str, list[float]] = {lane.session: [] for lane in turn}
         for lane in turn:
             lane.sent = lane.acked = 0
-            lane.left_at.clear()
-        lags: list[float] = []
         began, sent, resent = time.monotonic(), 0, 0
         wanted = int(frames_s * seconds)
-        while len(lags) < wanted and time.monotonic() - began < 3 * seconds + 30:
+        while not self._enough:
             now = time.monotonic()
             due = min(int((now - began) * frames_s) + 1, wanted)
             while sent < due:
@@ -157,30 +158,42 @@ class Load:
                 turn.rotate(-1)
                 if lane.sent == len(lane.packets):
                     raise SystemExit("too few frames were made for this pace")
-                lane.left_at.append((lane.sent, now))
+                left[lane.session].append(now)
                 self._out += lane.packets[lane.sent]
                 lane.sent += 1
                 sent += 1
-            pause = max(0.0, began + sent / frames_s - time.monotonic()) if sent < wanted else 0.2
+            if sent == wanted:
+                self.say({"sent": {session: len(instants) * self._per for session, instants in left.items() if instants}})
+                wanted += 1  # said once; `frames_s` of nothing is not due
+                frames_s = 0.0
+            pause = 0.2 if frames_s == 0.0 else max(0.0, began + sent / frames_s - time.monotonic())
             for lane, rewound in self._turn(min(pause, 0.2)):
-                heard = time.monotonic()
-                while lane.left_at and lane.left_at[0][0] < lane.acked:
-                    lags.append(heard - lane.left_at.popleft()[1])
                 if rewound:
                     resent += rewound
                     self._out += b"".join(lane.packets[lane.acked : lane.acked + rewound])
                     lane.sent = lane.acked + rewound
-        lags.sort()
-        shares = {name: lags[min(int(part * len(lags)), len(lags) - 1)] for name, part in SHARES.items()} if lags else {}
-        return {"frames": len(lags), "wanted": wanted, "resent_frames": resent, **shares}
+        return {"left": left, "resent_frames": resent}
+
+    def obey(self, what: str, arguments: dict[str, Any]) -> None:
+        """One command, and its answer."""
+        self._enough = False
+        self.say(getattr(self, what)(**arguments))
+
+    @staticmethod
+    def say(answer: dict[str, Any]) -> None:
+        """One line to who commands."""
+        print(json.dumps(answer), flush=True)
 
     def _turn(self, wait_s: float) -> list[tuple[Lane, int]]:
         """Write what is to be written, read what came: lanes whose ack moved, and how many frames a `rewind` asks for again."""
-        readable, writable, _ = select.select([self._socket], [self._socket] if self._out else [], [], wait_s)
+        readable, writable, _ = select.select([self._socket, sys.stdin], [self._socket] if self._out else [], [], wait_s)
         if writable:
             del self._out[: self._socket.send(self._out)]
+        if sys.stdin in readable:
+            sys.stdin.readline()
+            self._enough = True
         moved: dict[str, tuple[Lane, int]] = {}
-        if readable:
+        if self._socket in readable:
             data = self._socket.recv(262_144)
             if not data:
                 raise SystemExit("the broker ended the connection")
@@ -204,10 +217,10 @@ def main() -> None:
     """Make the frames that argv tells, then obey."""
     options = json.loads(sys.argv[1])
     load = Load(options["port"], vans=options["vans"], first=options["first"], count=options["frames"], per=options["per"])
-    print(json.dumps({"ready": True}), flush=True)
-    for line in sys.stdin:
+    load.say({"ready": True})
+    while line := sys.stdin.readline():  # no iteration: it would read ahead of `select`
         command = json.loads(line)
-        print(json.dumps(getattr(load, command.pop("do"))(**command)), flush=True)
+        load.obey(command.pop("do"), command)
 
 
 if __name__ == "__main__":
