@@ -17,6 +17,7 @@ import msgspec
 from roundsman_agent.log_file import sync_folder, write_whole
 from roundsman_agent.signature import is_genuine
 from roundsman_agent.work import Message
+from roundsman_core.hours import Clocks
 from roundsman_wire import WireError, envelopes
 from roundsman_wire.envelopes import Envelope
 from roundsman_wire.messages import Config, Plan, Sites
@@ -31,6 +32,15 @@ class Desk(msgspec.Struct, frozen=True, kw_only=True):
 
     seen_version: int = 0
     messages: tuple[Message, ...] = ()
+    clocks: RunningClocks | None = None
+
+
+class RunningClocks(msgspec.Struct, frozen=True, kw_only=True):
+    """The driver's hours of service at `utc_ms`, counted on from what plan `version` said."""
+
+    clocks: Clocks
+    utc_ms: int
+    version: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -155,13 +165,22 @@ class Inbox:
         """Keep a message; after True it survives a power cut. False: it is here already."""
         if any(kept.command.command == message.command.command for kept in self.messages):
             return False
-        self._keep_desk(Desk(seen_version=self.seen_version, messages=(*self.messages, message)[-MESSAGES_KEPT:]))
+        self._keep_desk(msgspec.structs.replace(self._desk, messages=(*self.messages, message)[-MESSAGES_KEPT:]))
         return True
 
     def seen(self, version: int) -> None:
         """The driver has seen what this plan changed."""
         if version > self.seen_version:
-            self._keep_desk(Desk(seen_version=version, messages=self.messages))
+            self._keep_desk(msgspec.structs.replace(self._desk, seen_version=version))
+
+    @property
+    def clocks(self) -> RunningClocks | None:
+        """The driver's hours of service as they were last kept."""
+        return self._desk.clocks
+
+    def keep_clocks(self, clocks: RunningClocks) -> None:
+        """Keep the hours of service: after a restart they run on from here."""
+        self._keep_desk(msgspec.structs.replace(self._desk, clocks=clocks))
 
     def _keep_desk(self, desk: Desk) -> None:
         write_whole(self._folder / "desk.json", msgspec.json.encode(desk))

@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING, Final
 
 from roundsman_agent import offers, risks
 from roundsman_agent.board import Board
+from roundsman_agent.inbox import RunningClocks
 from roundsman_agent.offers import Verdict
 from roundsman_agent.work import Message, Notice, Offer, Work
 from roundsman_core import reorder, timeline
 from roundsman_core.geo import LatLon, distance_m
+from roundsman_core.hours import Activity, Clocks, step
 from roundsman_core.reorder import Situation, Suggestion
 from roundsman_core.timeline import Arrival
 from roundsman_wire.messages import BasedOn, Plan, PlanStop, Reordered, Risk
@@ -26,6 +28,8 @@ LOOK_MS: Final = 15_000
 MOVING_MPS: Final = 1.5
 """Faster than a receiver's noise in a standing van, slower than a van that rolls."""
 FRESH_MS: Final = 5_000
+KEPT_EVERY_MS: Final = 120_000
+"""Hours of service are written down so often: a restart may cost the driver's clock two minutes, and the card hardly wears."""
 LOST_MS: Final = 600_000
 """A receiver that was silent for so long says nothing of whether the van drives."""
 AT_DEPOT_M: Final = 500.0
@@ -42,6 +46,7 @@ class Rounds:
         self._looked_mono_ms = -LOOK_MS
         self._suggestion: Suggestion | None = None
         self._left: tuple[Plan, Board, list[PlanStop]] | None = None
+        self._running: RunningClocks | None = None
         self._suggested_for: tuple[int, tuple[str, ...], bool] | None = None
 
     # ── what holds ──────────────────────────────────────────────────────────────────────────────────────────────────
@@ -99,6 +104,7 @@ class Rounds:
         if unit.plan is None or unit.board.duty == "off" or now_mono_ms - self._looked_mono_ms < LOOK_MS:
             return []
         self._looked_mono_ms = now_mono_ms
+        self._keep_hours()
         stops = self.remaining()
         times = self.times(stops)
         self._suggest(unit.plan, tuple(stop.stop for stop in stops), any(time.late_s for time in times))
@@ -132,6 +138,31 @@ class Rounds:
             place=unit.here(),
             in_progress_since_utc_ms=unit.board.arrived_utc_ms(stops[0].stop),
         )
+
+    def hours(self) -> RunningClocks | None:
+        """The driver's hours of service by now: what the plan said, counted on with duty and motion. None: no rule is set."""
+        unit = self._unit
+        told, now_ms = unit.plan.hours if unit.plan else None, unit.clock.utc_ms()
+        if unit.plan is None or told is None:
+            return None
+        kept = self._running or unit.inbox.clocks
+        if kept is None or kept.version != unit.plan.version:
+            start = Clocks(
+                rule=told.rule, to_break_s=told.to_break_s, driving_s=told.driving_s, duty_s=told.duty_s, rested_15=told.rested_15
+            )
+            kept = RunningClocks(clocks=start, utc_ms=told.at_utc_ms, version=unit.plan.version)
+        activity: Activity = "rest" if unit.board.duty != "on" else "drive" if self.moving() else "work"
+        seconds = (now_ms - kept.utc_ms) // 1000
+        if seconds <= 0:
+            return kept
+        return RunningClocks(clocks=step(kept.clocks, activity, seconds), utc_ms=kept.utc_ms + 1000 * seconds, version=kept.version)
+
+    def _keep_hours(self) -> None:
+        """Every look is a spell of the one activity that is seen; a quarter of a minute is finer than any rule."""
+        self._running = running = self.hours()
+        kept = self._unit.inbox.clocks
+        if running is not None and (kept is None or kept.version != running.version or running.utc_ms - kept.utc_ms >= KEPT_EVERY_MS):
+            self._unit.inbox.keep_clocks(running)
 
     def refusal(self, order: Sequence[str]) -> str:
         """Why the driver may not drive in this order; empty: they may."""
@@ -184,6 +215,7 @@ class Rounds:
                 Message(command=m.command, utc_ms=m.utc_ms, answered=m.command.command in unit.board.answered) for m in unit.inbox.messages
             ),
             blobs_waiting=unit.blobs_waiting(),
+            clocks=None if (running := self.hours()) is None else running.clocks,
             time_zone=(config.time_zone if config else None) or "",
             distance_unit=(config.distance_unit if config else None) or "km",
             language=(config.language if config else None) or "",

@@ -7,6 +7,7 @@ import msgspec
 
 from roundsman_agent.offers import Change
 from roundsman_core.geo import LatLon
+from roundsman_core.hours import Clocks
 from roundsman_core.reorder import Suggestion
 from roundsman_core.timeline import Arrival
 from roundsman_wire.messages import Command, Plan, PlanStop
@@ -55,6 +56,8 @@ class Work(msgspec.Struct, frozen=True, kw_only=True):
     suggestion: Suggestion | None = None
     messages: tuple[Message, ...] = ()
     blobs_waiting: int = 0
+    clocks: Clocks | None = None
+    """The driver's hours of service by now; None: no rule is set."""
     time_zone: str = ""
     distance_unit: str = "km"
     language: str = ""

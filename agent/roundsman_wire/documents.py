@@ -84,6 +84,17 @@ class Break(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     reason: str = ""
 
 
+class HoursLeft(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The driver's hours of service at `at_utc_ms`, as the hub counts them; the van runs them on. Advisory: no tachograph."""
+
+    rule: Literal["eu_561", "us_395"]
+    to_break_s: int
+    driving_s: int
+    duty_s: int
+    at_utc_ms: Ms
+    rested_15: bool = False
+
+
 class Plan(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The whole current plan of one van. A plan without stops ends the shift.
 
@@ -111,6 +122,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     changes: tuple[str, ...] = ()
     reorder: Reorder | None = None
     breaks: tuple[Break, ...] = ()
+    hours: HoursLeft | None = None
     may_decline: bool = False
 
 

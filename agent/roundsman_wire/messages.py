@@ -22,6 +22,7 @@ from roundsman_wire.documents import (
     Config as Config,
     EnvelopeHeader as EnvelopeHeader,
     Fence as Fence,
+    HoursLeft as HoursLeft,
     Parcel as Parcel,
     Plan as Plan,
     PlanStop as PlanStop,

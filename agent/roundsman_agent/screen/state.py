@@ -87,6 +87,15 @@ def screen(view: View) -> dict[str, Any]:
             for m in work.messages
         ],
         "blobs_waiting": work.blobs_waiting,
+        "hours": None
+        if work.clocks is None
+        else {
+            "rule": work.clocks.rule,
+            "to_break_s": work.clocks.to_break_s,
+            "driving_s": work.clocks.driving_s,
+            "duty_s": work.clocks.duty_s,
+            "drivable_s": work.clocks.drivable_s,
+        },
         "last_action": _last_action(view),
         "backlog": view.backlog,
     }

@@ -13,10 +13,10 @@ from psycopg.types.json import Jsonb
 from roundsman_hub import HubError
 from roundsman_hub.clock import Clock, from_ms, to_ms
 from roundsman_hub.pki import Signer
-from roundsman_hub.replan.world import Draft, World
+from roundsman_hub.replan.world import Draft, VanFacts, World
 from roundsman_hub.store.rows import journal, notify, rows
 from roundsman_wire.envelopes import hash_of, seal
-from roundsman_wire.messages import BasedOn, EnvelopeHeader, Plan, Reorder
+from roundsman_wire.messages import BasedOn, EnvelopeHeader, HoursLeft, Plan, Reorder
 
 VALID_AFTER_SHIFT = timedelta(hours=2)
 """A plan is the current one until the shift ended and a late van had time to finish; then the screen marks it as expired."""
@@ -105,6 +105,21 @@ def _plan(world: World, draft: Draft, version: int) -> Plan:
         reorder=OWN_ORDER,
         may_decline=draft.may_decline,
         breaks=draft.breaks,
+        hours=_hours(van, to_ms(world.now)),
+    )
+
+
+def _hours(van: VanFacts, utc_ms: int) -> HoursLeft | None:
+    clocks = van.clocks
+    if clocks is None or clocks.rule == "none":
+        return None
+    return HoursLeft(
+        rule=clocks.rule,
+        to_break_s=clocks.to_break_s,
+        driving_s=clocks.driving_s,
+        duty_s=clocks.duty_s,
+        at_utc_ms=utc_ms,
+        rested_15=clocks.rested_15,
     )
 
 

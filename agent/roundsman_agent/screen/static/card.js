@@ -49,7 +49,9 @@ function paintStop(stop) {
   const places = [...new Set(stop.items.map((item) => item.place).filter(Boolean))];
   text(el.places, places.length ? say("inVan", places.join(", ")) : "");
   const following = state.following[0];
-  text(el.then, following && !arrived ? say("then", format.clock(following.eta_utc_ms), title(following)) : "");
+  const then = following && !arrived ? say("then", format.clock(following.eta_utc_ms), title(following)) : "";
+  const hours = state.hours ? say("driveLeft", format.span(state.hours.drivable_s)) : ""; // first: a name may be cut off, this not
+  text(el.then, [hours, then].filter(Boolean).join(" · "));
   text(el.details, say("details"));
   el.details.hidden = moving();
 }
