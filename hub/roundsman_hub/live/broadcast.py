@@ -25,6 +25,8 @@ GATHER_S: Final = 0.25
 """Notices are gathered this long: a burst of orders is one read. A person does not see a quarter of a second."""
 TICK_S: Final = 1.0
 """Business time goes out this often; it also shows that the line is alive."""
+VANS_EVERY_S: Final = 1.0
+"""Vans are read again at most this often: with thousands of them some move at every look, and once a second is what a map can show."""
 REREAD_S: Final = 15.0
 """Everything watched is read again this often, so that a notice that got lost is not missed for long."""
 RETRY_S: Final = 1.0
@@ -113,7 +115,8 @@ class Broadcaster:
         """Until the connection is gone: gather notices, read, hand over. Views begin anew, since notices were missed before."""
         views: dict[str, FleetView] = {}
         dirty: dict[str, set[str]] = defaultdict(set)
-        ticked = reread = 0.0
+        ticked = reread = vans_read = 0.0
+        moved: set[str] = set()
         while not self._stop.is_set():
             for notice in notices(connection, GATHER_S):
                 dirty[notice.fleet_id] |= self._parts(notice)
@@ -125,6 +128,15 @@ class Broadcaster:
             if now - reread >= REREAD_S:
                 reread = now
                 dirty[_ALL] |= EVERYTHING
+            moved |= {fleet for fleet, parts in dirty.items() if "vehicles" in parts}
+            if now - vans_read >= VANS_EVERY_S:
+                vans_read = now
+                for fleet in moved:
+                    dirty[fleet].add("vehicles")
+                moved.clear()
+            else:
+                for fleet in moved:
+                    dirty[fleet].discard("vehicles")
             self._refresh(views, dirty)
             dirty.clear()
             if now - ticked >= TICK_S:

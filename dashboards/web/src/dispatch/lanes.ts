@@ -20,10 +20,11 @@ export function barsOf(orders: Iterable<Order>, serviceS: (order: Order) => numb
   const bars: Bar[] = [];
   for (const order of orders) {
     if (order.state === "cancelled") continue;
-    const from = order.arrived_at ?? order.eta ?? (order.done_at === null ? null : order.done_at - serviceS(order) * 1000);
+    const first = planned.get(order.order) ?? null;
+    const from = order.arrived_at ?? order.eta ?? (order.done_at === null ? first : order.done_at - serviceS(order) * 1000);
     if (from === null) continue;
     const to = Math.max(order.done_at ?? from + serviceS(order) * 1000, from + SHORTEST_MS);
-    bars.push({ order, from, to, planned: planned.get(order.order) ?? null, open: OPEN_STATES.includes(order.state) });
+    bars.push({ order, from, to, planned: first, open: OPEN_STATES.includes(order.state) });
   }
   return bars.sort((a, b) => a.from - b.from || a.order.order.localeCompare(b.order.order));
 }

@@ -81,12 +81,10 @@ export function useLift(lanes: Lanes) {
     if (event.button !== 0) return;
     const bar = event.currentTarget as HTMLElement;
     const [x, y] = [event.clientX, event.clientY];
+    bar.setPointerCapture(event.pointerId); // at once: a quick hand is off the bar before its first move is told
     const move = (to: PointerEvent): void => {
       if (!now.current && Math.hypot(to.clientX - x, to.clientY - y) < DRAG_PX) return;
-      if (!now.current) {
-        bar.setPointerCapture(event.pointerId);
-        set({ order, vehicle: null, position: null, at: null, effect: null });
-      }
+      if (!now.current) set({ order, vehicle: null, position: null, at: null, effect: null });
       const lane = lanes.laneAt(to.clientX, to.clientY);
       hover(lane?.vehicle ?? null, lane ? lanes.placeAt(lane.vehicle, lane.at, order) : null, { x: to.clientX, y: to.clientY });
     };

@@ -1,0 +1,246 @@
+"""Walks of a dispatcher through a working day: the hub's API, stream and planner are real, the vans agree to whatever they are told."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from roundsman_hub.store.db import Database
+from roundsman_sim.board_hub import BoardHub, board_hub
+
+WAITS_MS = 30_000
+"""A browser that draws by the processor shares it with everything else."""
+expect.set_options(timeout=WAITS_MS)
+NAMES_OF = [("Van 1", "Alma"), ("Van 2", "Björn"), ("Van 3", "Chidi"), ("Van 4", "Dana")]
+
+
+@pytest.fixture(scope="module")
+def day(plain_database: Database, tmp_path_factory: pytest.TempPathFactory) -> Iterator[BoardHub]:
+    if not (Path(__file__).parents[2] / "hub" / "roundsman_hub" / "web" / "dispatch.html").exists():
+        pytest.skip("the pages are not built: run .ci/web")
+    with board_hub(plain_database, tmp_path_factory.mktemp("board")) as hub:
+        yield hub
+
+
+@pytest.fixture
+def desk(browser: Browser, day: BoardHub) -> Iterator[Page]:
+    """The board, entered, on a desk. What it complains of in its console fails the test."""
+    context = browser.new_context(viewport={"width": 1440, "height": 900}, locale="en-IE")
+    page = context.new_page()
+    page.set_default_timeout(WAITS_MS)
+    complaints: list[str] = []
+    page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.goto(day.url)
+    page.get_by_label("API key").fill(day.key)
+    page.keyboard.press("Enter")
+    expect(page.locator(".link")).to_have_text("live")
+    yield page
+    context.close()
+    assert not complaints
+
+
+def until(day: BoardHub, holds: Callable[[], bool], what: str) -> None:
+    """Wait for something; meanwhile the vans agree to their plans."""
+    ends = time.monotonic() + WAITS_MS / 1000
+    while not holds():
+        assert time.monotonic() < ends, f"not in time: {what}"
+        day.agree()
+        time.sleep(0.1)
+
+
+def picture(page: Page, name: str) -> None:
+    folder = os.environ.get("ROUNDSMAN_PICTURES")
+    if folder:
+        page.screenshot(path=str(Path(folder) / f"{name}.png"))
+
+
+def go(page: Page, view: str) -> None:
+    page.evaluate("view => location.hash = `#/${view}`", view)
+
+
+def test_urgent_order_and_a_breakdown(desk: Page, day: BoardHub) -> None:
+    desk.get_by_role("link", name="Orders").click()
+    desk.get_by_role("button", name="New order").click()
+    form = desk.get_by_role("dialog", name="New order")
+    form.get_by_label("Reference").fill("U-1")
+    form.get_by_label("Kind").select_option("pickup")
+    form.get_by_label("Address").fill(day.place.houses[7].address)
+    form.get_by_label("Urgent: planned at once").check()
+    form.get_by_role("button", name="Take the order").click()
+    expect(desk.get_by_role("heading", name="U-1")).to_be_visible()
+    story = desk.get_by_role("region", name="The whole story")
+    expect(story).to_contain_text("Order taken")
+    expect(story).to_contain_text("In the plan of")
+    picture(desk, "walk-story")
+
+    broken = busiest(day)
+    name, driver = NAMES_OF[day.vehicles.index(broken)]
+    mine = [order["order"] for order in day.orders if day.in_plan(order["order"]) == broken]
+    go(desk, "now")
+    day.reported(broken, "breakdown", "the gearbox")
+    row = desk.locator(".exception", has_text="Breakdown: the gearbox")
+    expect(row).to_be_visible(timeout=WAITS_MS)
+    picture(desk, "walk-breakdown")
+    row.get_by_role("link", name="Open the van").click()
+    sheet = desk.get_by_role("region", name=name)
+    sheet.get_by_role("button", name="Out: broken down").click()
+    expect(sheet).to_contain_text("out: broken down")
+    until(day, lambda: all(day.in_plan(order) != broken for order in mine), "the broken van's work goes to others")
+    sheet.get_by_role("textbox", name=f"Message to {driver}").fill("Help is on its way")
+    sheet.get_by_role("button", name="Send").click()
+    expect(sheet.locator(".lines")).to_contain_text("Help is on its way")
+    go(desk, "now")
+    row.get_by_role("button", name="Seen to").click()
+    expect(row).to_have_count(0)
+    go(desk, f"vans/{broken}")
+    sheet.get_by_role("button", name="Back in the day").click()
+    expect(sheet.get_by_role("button", name="Out: broken down")).to_be_visible()
+
+
+def loads(day: BoardHub) -> dict[str, list[dict[str, Any]]]:
+    """What each van has to do, in its order."""
+    found: dict[str, list[dict[str, Any]]] = {vehicle: [] for vehicle in day.vehicles}
+    for order in day.client.get("/v1/orders", params={"state": ["planned", "next"], "limit": 100}).json()["items"]:
+        found[order["vehicle"]].append(order)
+    return {vehicle: sorted(mine, key=lambda one: one["position"]) for vehicle, mine in found.items()}
+
+
+def busiest(day: BoardHub) -> str:
+    found = loads(day)
+    return max(found, key=lambda vehicle: len(found[vehicle]))
+
+
+def movable(day: BoardHub) -> tuple[str, str, str]:
+    """The last task of the van with the most, that van, and the van with the fewest."""
+    found = loads(day)
+    taker = min(found, key=lambda vehicle: len(found[vehicle]))
+    giver = busiest(day)
+    return found[giver][-1]["order"], giver, taker
+
+
+def test_task_is_dragged_to_another_van_with_its_effect_shown_first(desk: Page, day: BoardHub) -> None:
+    go(desk, "board")
+    order, giver, taker = movable(day)
+    name, row = NAMES_OF[day.vehicles.index(taker)][0], day.vehicles.index(taker)
+    bar = desk.locator(f'[data-order="{order}"]')
+    bar.scroll_into_view_if_needed()
+    box = bar.bounding_box()
+    lane = desk.locator(".lane").nth(row).bounding_box()
+    assert box is not None
+    assert lane is not None
+    desk.mouse.move(box["x"] + 7, box["y"] + 12)
+    desk.mouse.down()
+    desk.mouse.move(box["x"] + 20, lane["y"] + 20, steps=4)
+    tip = desk.locator(".tip")
+    expect(tip).to_contain_text(name)
+    expect(tip).to_contain_text("€")  # what it costs
+    assert day.in_plan(order) == giver, "nothing is done before it is let go"
+    picture(desk, "walk-drag")
+    desk.mouse.up()
+    until(day, lambda: day.in_plan(order) == taker, "the task is the other van's")
+    expect(desk.locator(".lane-row", has_text=name).locator(f'[data-order="{order}"]')).to_be_visible()
+
+
+def test_whole_way_by_keys_alone(desk: Page, day: BoardHub) -> None:
+    """WCAG 2.1.1: from the door to a moved task without a pointer."""
+    keys = desk.keyboard
+    desk.evaluate("document.activeElement.blur()")
+    keys.press("Tab")
+    expect(desk.get_by_role("link", name="Skip to the content")).to_be_focused()
+    keys.press("Enter")
+    expect(desk.locator("main")).to_be_focused()
+    link = desk.get_by_role("link", name="Time board")
+    for _ in range(12):
+        keys.press("Shift+Tab")
+        if link.evaluate("node => node === document.activeElement"):
+            break
+    keys.press("Enter")
+    expect(desk.locator("main")).to_be_focused()
+    expect(desk).to_have_title("Time board · Roundsman")
+    order, giver, taker = movable(day)
+    steps = day.vehicles.index(taker) - day.vehicles.index(giver)
+    for _ in range(12):
+        keys.press("Tab")
+        if desk.evaluate("document.activeElement.matches('.task')"):
+            break
+    for _ in range(60):
+        at = desk.evaluate("[document.activeElement.dataset.order, document.activeElement.getAttribute('aria-label')]")
+        if at[0] == order:
+            break
+        lane = next(row for row, (name, _) in enumerate(NAMES_OF) if f", {name}," in at[1])
+        goal = day.vehicles.index(giver)
+        keys.press("ArrowRight" if lane == goal else "ArrowDown" if lane < goal else "ArrowUp")
+    assert at[0] == order, f"it cannot be reached by arrows: {at}"
+    tip = desk.locator(".tip")
+
+    def carry() -> None:
+        keys.press("Enter")
+        for _ in range(abs(steps)):
+            keys.press("ArrowDown" if steps > 0 else "ArrowUp")
+        expect(tip).to_contain_text(NAMES_OF[day.vehicles.index(taker)][0])
+        expect(tip).to_contain_text("€")
+
+    carry()
+    keys.press("Escape")
+    expect(tip).to_have_count(0)
+    assert day.in_plan(order) == giver
+    carry()
+    keys.press("Enter")
+    until(day, lambda: day.in_plan(order) == taker, "the task is the other van's")
+
+
+def test_file_of_orders_with_a_bad_line(desk: Page, day: BoardHub) -> None:
+    go(desk, "orders")
+    desk.get_by_role("button", name="Import CSV").click()
+    window = "2026-03-02 13:00,2026-03-02 15:00"
+    lines = [
+        "reference,name,address,window_start,window_end,parcels",
+        f'C-1,Ann,"{day.place.houses[3].address}",{window},2',
+        f"C-2,Bo,Mill 1,{window},no",
+    ]
+    desk.get_by_label("File", exact=True).set_input_files({"name": "o.csv", "mimeType": "text/csv", "buffer": "\n".join(lines).encode()})
+    dialog = desk.get_by_role("dialog", name="Orders from a CSV file")
+    expect(dialog).to_contain_text("1 order taken")
+    expect(dialog.locator("tbody tr")).to_contain_text(["parcels"])
+    desk.keyboard.press("Escape")
+    expect(desk.get_by_role("link", name="C-1 Ann")).to_be_visible(timeout=WAITS_MS)
+    desk.get_by_label("Choose C-1 Ann").check()
+    desk.get_by_role("group", name="With the chosen orders").get_by_role("button", name="Cancel").click()
+    expect(desk.locator("tr", has_text="C-1 Ann")).to_contain_text("cancelled")
+
+
+def test_fence_is_drawn_and_taken_down(desk: Page, day: BoardHub) -> None:
+    go(desk, "fences")
+    desk.wait_for_selector("[data-map=ready]")
+    desk.get_by_label("Name").fill("Market square")
+    box = desk.locator(".map").bounding_box()
+    assert box is not None
+    for x, y in ((0.4, 0.4), (0.6, 0.4), (0.6, 0.6)):
+        desk.mouse.click(box["x"] + box["width"] * x, box["y"] + box["height"] * y)
+    expect(desk.get_by_text("3 corners")).to_be_visible()
+    desk.get_by_role("button", name="Corner at the middle").click()
+    desk.get_by_role("button", name="Save the fence").click()
+    fence = desk.locator("li", has_text="Market square")
+    expect(fence).to_contain_text("4 corners")
+    [made] = day.client.get("/v1/fences").json()["items"]
+    assert len(made["rings_deg"][0]) == 4
+    fence.get_by_role("button", name="Remove").click()
+    expect(fence).to_have_count(0)
+
+
+def test_reader_has_their_language_zone_and_miles(desk: Page, day: BoardHub) -> None:
+    go(desk, "settings")
+    desk.get_by_label("Language").select_option("de")
+    expect(desk.locator("html")).to_have_attribute("lang", "de")
+    expect(desk.get_by_role("link", name="Aufträge")).to_be_visible()
+    desk.get_by_label("Zeitzone").first.select_option("Asia/Tokyo")
+    expect(desk.locator(".clock")).to_contain_text("19:")  # 10:00 in London
+    desk.reload()
+    expect(desk.get_by_role("link", name="Aufträge")).to_be_visible()
