@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Annotated, Final
 
 import msgspec
-from fastapi import APIRouter
+from fastapi import APIRouter, Query
 from pydantic import AwareDatetime, BaseModel, Field
 
 from roundsman_core.geo import LatLon
@@ -21,6 +21,7 @@ from roundsman_hub.planning.answering import Answer, answer
 from roundsman_hub.planning.costing import costs
 from roundsman_hub.planning.evaluate import evaluate
 from roundsman_hub.planning.insertion import repair
+from roundsman_hub.planning.portfolio import search_part
 from roundsman_hub.planning.problem import Plan, Problem
 from roundsman_hub.planning.soundness import sound
 from roundsman_hub.planning.why import why
@@ -35,6 +36,8 @@ from roundsman_wire.messages import Plan as ToldPlan
 router = APIRouter(prefix="/v1", tags=["planning"], responses=documented(401, 403, 404, 422, 503))
 LONGEST_S: Final = 20.0
 MOST_VANS: Final = 20
+LONGEST_WHY_S: Final = 2.0
+"""For each of up to twenty sets of constraints."""
 
 
 class OtherWindow(Said):
@@ -141,7 +144,14 @@ def post_whatif(change: WhatIf, desk: AtDesk, caller: LiveReader) -> WhatIfAnswe
 
 
 @router.get("/orders/{order}/why")
-def get_why(order: str, desk: AtDesk, caller: OrdersReader) -> OrderWhy:
+def get_why(
+    order: str,
+    desk: AtDesk,
+    caller: OrdersReader,
+    seconds: Annotated[
+        float, Query(ge=0, le=LONGEST_WHY_S, allow_inf_nan=False, description="of search for each set: prices by planning all anew")
+    ] = 0.0,
+) -> OrderWhy:
     """Why an order has no van or is late: what would have to give way for it, at what price; where its delay came from; what it costs."""
     with desk.db.tenant(caller.fleet) as cur:
         shown = order_store.shown(cur, order_id=order)
@@ -154,7 +164,7 @@ def get_why(order: str, desk: AtDesk, caller: OrdersReader) -> OrderWhy:
     if order in whole.tasks:
         reason = whole.tasks[order]
     elif any(task.task == order for task in whole.problem.tasks):
-        told = why(whole.problem, plan, order)
+        told = why(whole.problem, plan, order, resolve=(lambda p, start: search_part(p, start, seconds, 0).plan) if seconds else None)
         reason = told.reason
         relaxations = [
             GiveWay(constraints=list(one.constraints), price_cents=one.price_cents, vehicle=one.vehicle, start=_at(world, one.start_s))

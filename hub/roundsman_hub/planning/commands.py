@@ -18,7 +18,7 @@ from roundsman_hub.planning.evaluate import evaluate
 from roundsman_hub.planning.instances import BadInstance, parse
 from roundsman_hub.planning.picture import layout, page
 from roundsman_hub.planning.portable import BadProblem, plan_from_json, plan_to_json, problem_from_json
-from roundsman_hub.planning.portfolio import cluster
+from roundsman_hub.planning.portfolio import cluster, search_part
 from roundsman_hub.planning.problem import Plan, Problem, Verdict
 from roundsman_hub.planning.soundness import sound
 from roundsman_hub.planning.why import why
@@ -134,6 +134,7 @@ def run_explain(arguments: Sequence[str], _: Path) -> int:
     parser.add_argument("problem", type=Path)
     parser.add_argument("--plan", type=Path, required=True)
     parser.add_argument("--task", action="append", help="only these (may be repeated)")
+    parser.add_argument("--seconds", type=float, default=0.0, help="of search for each set that gives way: prices by planning all anew")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args(arguments)
     whole = sound(_problem(options.problem, "distance"))
@@ -145,6 +146,10 @@ def run_explain(arguments: Sequence[str], _: Path) -> int:
     late = [visit.task for route in verdict.routes.values() for visit in route if visit.lateness_s or visit.promise_late_s]
     asked = options.task or [*plan.unassigned, *late]
     known = {task.task for task in whole.problem.tasks}
+
+    def resolve(problem: Problem, start: Plan) -> Plan:
+        return search_part(problem, start, options.seconds, 0).plan
+
     answers: list[dict[str, Any]] = []
     for task in asked:
         if task in whole.tasks:
@@ -152,7 +157,7 @@ def run_explain(arguments: Sequence[str], _: Path) -> int:
         elif task not in known:
             raise CannotRead(f"no task {task!r} in {options.problem}")
         else:
-            answers.append(msgspec.to_builtins(why(whole.problem, plan, task)))
+            answers.append(msgspec.to_builtins(why(whole.problem, plan, task, resolve=resolve if options.seconds > 0 else None)))
     if options.json:
         print(json.dumps(answers))
         return 0

@@ -23,6 +23,9 @@ not needed: none of it can be spared, but there may be a smaller other one."""
 Replan = Callable[[Problem, Plan, frozenset[TaskId]], Plan]
 """Plans again from a plan that lacks some tasks, with these put in; what else was left out stays out, so that the price is theirs alone."""
 
+Resolve = Callable[[Problem, Plan], Plan]
+"""Searches for a better plan, from one without violations."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Relaxation:
@@ -44,7 +47,7 @@ class Why:
     relaxations: tuple[Relaxation, ...]
 
 
-def why(problem: Problem, plan: Plan, task_id: TaskId, replan: Replan = insert) -> Why:
+def why(problem: Problem, plan: Plan, task_id: TaskId, replan: Replan = insert, resolve: Resolve | None = None) -> Why:
     """Explain a task that the plan leaves out or serves late.
 
     Parameters
@@ -57,15 +60,21 @@ def why(problem: Problem, plan: Plan, task_id: TaskId, replan: Replan = insert) 
         The task, which the problem has.
     replan : callable
         How to plan again with a constraint relaxed; by default by cheapest insertion into the plan as it is.
+    resolve : callable, optional
+        A search that goes on from there: the whole plan is made anew, with and without what is relaxed, so that a price is the difference
+        of two plans that were searched alike. Without one the rest of the plan stays as it is, and prices are those of a hurried day.
     """
+    ends = _ends(problem, next(task for task in problem.tasks if task.task == task_id))
+    others = plan.unassigned.keys() - ends
+    if resolve is not None and others:  # what else was left out stays out
+        problem = replace(problem, tasks=tuple(task for task in problem.tasks if task.task not in others))
+        plan = replace(plan, unassigned={name: words for name, words in plan.unassigned.items() if name in ends})
     ground = Ground(problem)
     task = ground.tasks[task_id]
     before = judge(ground, plan)
-    ends = _ends(problem, task)
     served = {visit.task: visit for route in before.routes.values() for visit in route}
     late = served.get(task_id)
-    routes = {vehicle: tuple(step for step in route if step not in ends) for vehicle, route in plan.routes.items()}
-    without = Plan(routes=routes, unassigned={**plan.unassigned, **dict.fromkeys(ends, "asked about")})
+    without = _without(plan, ends)
     if late is None:
         reason = plan.unassigned.get(task_id) or reason_unassigned(ground, plan.routes, task)
         paid = before.cost_cents - sum(ground.tasks[end].left_out_cents for end in ends)
@@ -76,8 +85,14 @@ def why(problem: Problem, plan: Plan, task_id: TaskId, replan: Replan = insert) 
     can = {name: relax for name, relax in CONSTRAINTS.items() if relax(problem, task) is not None}
 
     def tried(names: tuple[str, ...]) -> Relaxation | None:
-        return _tried(problem, without, task, ends, names, paid, replan)
+        return _tried(problem, without, task, ends, names, paid, replan, resolve)
 
+    if resolve is not None:
+        if one := tried(()):
+            return Why(task=task_id, reason=reason, relaxations=(one,))
+        searched = resolve(problem, plan)
+        paid += min(0, judge(ground, searched).cost_cents - before.cost_cents)
+        without = _without(searched, ends)
     for size in range(TRIED_ALL + 1):
         found = [one for names in combinations(can, size) if (one := tried(names))]
         if found:
@@ -91,6 +106,11 @@ def why(problem: Problem, plan: Plan, task_id: TaskId, replan: Replan = insert) 
     return Why(task=task_id, reason=reason, relaxations=() if enough is None else (enough,))
 
 
+def _without(plan: Plan, ends: frozenset[TaskId]) -> Plan:
+    routes = {vehicle: tuple(step for step in route if step not in ends) for vehicle, route in plan.routes.items()}
+    return Plan(routes=routes, unassigned={**plan.unassigned, **dict.fromkeys(ends, "asked about")})
+
+
 def _ends(problem: Problem, task: Task) -> frozenset[TaskId]:
     """The task, with the other end of its shipment."""
     if task.shipment is None or task.on_board is not None:
@@ -99,7 +119,14 @@ def _ends(problem: Problem, task: Task) -> frozenset[TaskId]:
 
 
 def _tried(
-    problem: Problem, without: Plan, task: Task, ends: frozenset[TaskId], names: tuple[str, ...], paid: int, replan: Replan
+    problem: Problem,
+    without: Plan,
+    task: Task,
+    ends: frozenset[TaskId],
+    names: tuple[str, ...],
+    paid: int,
+    replan: Replan,
+    resolve: Resolve | None,
 ) -> Relaxation | None:
     """What it would cost with these relaxed; None if the task still has no place in time."""
     relaxed = problem
@@ -108,6 +135,8 @@ def _tried(
         relaxed = CONSTRAINTS[name](relaxed, now) or relaxed
     ground = Ground(relaxed)
     found = replan(relaxed, without, ends)
+    if resolve is not None and (len(names) < TRIED_ALL or not ends & found.unassigned.keys()):
+        found = resolve(relaxed, found)
     after = judge(ground, found)
     at = next(((van, visit) for van, route in after.routes.items() for visit in route if visit.task == task.task), None)
     if after.violations or at is None or at[1].lateness_s or at[1].promise_late_s:
