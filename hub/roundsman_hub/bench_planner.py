@@ -47,14 +47,24 @@ class Size:
 
 
 ALL: Final = ("C101", "R112", "RC204", "r1_2_5", "c2_2_1", "rc1_4_5", "lc101", "lr104", "lrc201", "LC1_2_4", "LR2_2_1")
-FULL: Final = Size(gaps=tuple((name, s) for name in ALL for s in (1, 10, 60)), seeds=5, long_s=60, replans=(250, 320, 400), huge=True)
+TENS: Final = ("R112", "RC204", "r1_2_5", "rc1_4_5", "lr104", "LC1_2_4")
+MINUTES: Final = ("R112", "r1_2_5", "LC1_2_4")
+FULL: Final = Size(
+    gaps=tuple((name, s) for names, s in ((ALL, 1), (TENS, 10), (MINUTES, 60)) for name in names),
+    seeds=5,
+    long_s=60,
+    replans=(250, 320, 400),
+    huge=True,
+)
+"""Some 70 minutes of a quiet core: every instance for a second, the smaller sets for longer."""
 QUICK: Final = Size(
     gaps=(("R112", 1), ("r1_2_5", 1), ("rc1_4_5", 1), ("lr104", 1), ("LC1_2_4", 1), ("R112", 10), ("lr104", 10)),
     seeds=2,
-    long_s=30,
+    long_s=20,
     replans=(250,),
     huge=False,
 )
+"""Some 7 minutes of a quiet core."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -20,7 +20,7 @@ from roundsman_hub.planning.problem import Plan, Problem, Profile, Relation, is_
 from roundsman_hub.planning.walk import Ground
 from roundsman_hub.planning.work import TaskId, VehicleId
 
-PART_STOPS: Final = 150
+PART_STOPS: Final = 200
 SAMPLES: Final = 8
 """Stops by which a route's nearness to another is judged."""
 SPARE_VANS: Final = 2

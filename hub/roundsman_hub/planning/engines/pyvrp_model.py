@@ -11,6 +11,8 @@ How a fleet on the road becomes PyVRP's problem:
 - an end anywhere is a place that is next to all others; a most of tasks is one more dimension of load;
 - a kind of vehicle that is slower at the door has longer ways from it; traffic is the mean of the bands that a shift meets;
 - prices are the judge's own, brought to the size that PyVRP's penalties are made for (`COST_PER_S`);
+- a plan that is told already is kept where another is not cheaper by the price of changing it: ways between stops that are not
+  neighbours in it are that much longer (`Translation._steady`); the judge prices the drivers' next stops alone;
 - what is late in the warm plan may stay as late, and no later: PyVRP has no soft windows.
 """
 
@@ -18,6 +20,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, Final
 
 import numpy as np
@@ -34,9 +37,8 @@ FAR: Final = 10_000_000
 """Seconds and metres to a place that a van may not go to: past every shift's end, and dearer than leaving any order out."""
 COST_PER_S: Final = 200
 """Largest price of a second or metre that PyVRP is given; the judge's own units (15,000 a second) are past what its penalties reach."""
-LATE_SECONDS: Final = 20
-"""The search begins with a second past a window priced as so many seconds of work. Measured with the load penalty below: on 40 and
-120 stops a second and a half then saves what PyVRP's own start (the middle of its range) missed altogether or in part."""
+FEW_LEFT_OUT: Final = 0.1
+"""Up to this share of the work is squeezed in."""
 Matrix = npt.NDArray[np.int64]
 
 
@@ -132,12 +134,18 @@ class Translation:
         exact = math.gcd(*per_s, *per_m, UNITS_PER_CENT) or 1
         return exact * max(1, max([*per_s, *per_m], default=0) // (exact * COST_PER_S))
 
-    def penalties(self) -> tuple[float, float] | None:
-        """Prices of breaking a rule to begin with: a unit of load too many must cost what another van would, or the search fills one
-        van with everything and never comes back. None where vans and time cost nothing: PyVRP's own choice serves."""
+    def squeeze(self, seconds: tuple[int, int]) -> tuple[float, float] | None:
+        """Prices of a unit of load and of a second too many, worth so many seconds of work; None where time costs nothing."""
         per_s = max(van.cents_per_hour for van in self.vans) * UNITS_PER_SECOND / self.unit
-        fixed = max(van.fixed_cents for van in self.vans) * UNITS_PER_CENT / self.unit
-        return (fixed + 3600 * per_s, LATE_SECONDS * per_s) if per_s else None
+        return (seconds[0] * per_s, seconds[1] * per_s) if per_s else None
+
+    def leaves_out(self, plan: Plan) -> bool:
+        """Whether the plan serves most, but not all of what may be planned here: what is left has to be squeezed in."""
+        served = {step for route in plan.routes.values() for step in route}
+        asked = [client.task.task for client in self.clients if client.task is not None]
+        asked += [pickup.task for pickup, _ in self.shipments]
+        missing = sum(task not in served for task in asked)
+        return 0 < missing <= len(asked) * FEW_LEFT_OUT
 
     # ── to PyVRP ────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -183,10 +191,33 @@ class Translation:
             if client.task is not None and client.task.service_by_type:
                 longer = self._service_s(client.task, van.type) - self._service_s(client.task)
                 seconds[self.base + at, :] += longer
+        self._steady(metres)
         for table in (metres, seconds):
             table[:, len(self.depots)] = 0
             np.fill_diagonal(table, 0)
         return metres, seconds
+
+    def _steady(self, metres: Matrix) -> None:
+        """Two stops of the plan in hand that are not neighbours in it are farther apart, by what a change is to be worth (churn).
+
+        PyVRP knows no price of changing a plan: so it keeps to the stops as they are told, where another way is not cheaper by that.
+        """
+        problem = self.ground.problem
+        dearest = max((van.cents_per_km for van in self.vans), default=0)
+        if not (problem.churn_cents and dearest and problem.current) or any(van.max_distance_m is not None for van in self.vans):
+            return
+        at: dict[Step, list[int]] = {}
+        for index, client in enumerate(self.clients):
+            if client.task is not None:
+                at.setdefault(client.task.task, []).append(self.base + index)
+        told = [[step for step in route if step in at] for route in problem.current.values()]
+        inside = [index for route in told for step in route for index in at[step]]
+        more = np.zeros_like(metres)
+        more[np.ix_(inside, inside)] = 1000 * problem.churn_cents // dearest
+        for route in told:
+            for before, after in pairwise(route):
+                more[np.ix_(at[before], at[after])] = 0
+        metres += more
 
     @staticmethod
     def _service_s(task: Task, kind: str | None = None) -> int:

@@ -85,7 +85,7 @@ class Ready:
             until = max(closes, late_until) if closes == last else closes
             if task.deadline_s is not None:
                 until = min(until, task.deadline_s)
-            if until >= max(opens, task.release_s, opens_at):
+            if until >= max(opens, 0 if self.aboard(task) else task.release_s, opens_at):
                 openings.append((max(opens, opens_at), until))
         return openings
 
