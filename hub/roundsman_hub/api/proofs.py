@@ -7,10 +7,14 @@ from typing import Final
 
 from fastapi import APIRouter, Request
 from fastapi.responses import FileResponse
+from pydantic import BaseModel, Field
 
-from roundsman_hub.api.desk import AtDesk, OrdersReader
+from roundsman_hub.api.desk import AtDesk, FleetWriter, OrdersReader
+from roundsman_hub.api.fleet import known_vehicle
 from roundsman_hub.api.problems import documented, not_found
-from roundsman_hub.store.rows import row
+from roundsman_hub.api.proof_models import Said
+from roundsman_hub.store import proof_chain, retention
+from roundsman_hub.store.rows import journal, row
 
 router = APIRouter(prefix="/v1", tags=["orders"], responses=documented(401, 403, 404, 503))
 HEADERS: Final = {
@@ -32,3 +36,47 @@ def get_proof(sha256: str, request: Request, desk: AtDesk, caller: OrdersReader)
         raise not_found("proof", sha256, see="/v1/orders/{order}")
     name = f"{sha256[:12]}.{ENDINGS.get(found['media_type'], 'bin')}"
     return FileResponse(path, media_type=found["media_type"], filename=name, content_disposition_type="inline", headers=HEADERS)
+
+
+class ChainShown(BaseModel):
+    """Whether a van's hand-overs are as they were told: computed anew from its log."""
+
+    vehicle: str
+    intact: bool
+    links: int = Field(description="hand-overs in the chain")
+    broken: list[str] = Field(description="the first first; every link after a broken one stands on it")
+    pictures_whole: int
+    pictures_not_here: int = Field(description="still on their way, or let go after their time: their hashes stay in the chain")
+    pictures_spoilt: list[str] = Field(description="hashes whose files are not what they were")
+
+
+class Keeping(Said):
+    days: int = Field(ge=1, le=36_500, description="so long photos and signatures are kept")
+
+
+@router.get("/vehicles/{vehicle}/proof-chain")
+def get_chain(vehicle: str, request: Request, desk: AtDesk, caller: OrdersReader) -> ChainShown:
+    """Verify a van's proof of delivery: every hand-over's log entry, link and picture."""
+    with desk.db.tenant(caller.fleet) as cur:
+        known_vehicle(cur, vehicle)
+    with desk.db.transaction() as cur:
+        found = proof_chain.verify(cur, vehicle, request.app.state.blobs_dir)
+    return ChainShown(
+        vehicle=vehicle,
+        intact=not (found.broken or found.spoilt),
+        links=found.links,
+        broken=[f"link {n}: {what}" for n, what in found.broken],
+        pictures_whole=found.whole,
+        pictures_not_here=found.not_here,
+        pictures_spoilt=found.spoilt,
+    )
+
+
+@router.put("/proofs:keep")
+def put_keeping(keeping: Keeping, desk: AtDesk, caller: FleetWriter) -> Keeping:
+    """How long photos and signatures are kept; a year, unless a fleet says otherwise. What they proved stays in the chain."""
+    with desk.db.transaction() as cur:
+        retention.keep_proofs(cur, caller.fleet, keeping.days)
+        at, body = desk.clock.now(), {"proof_days": keeping.days}
+        journal(cur, fleet_id=caller.fleet, at=at, kind="retention.changed", subject=caller.fleet, actor=caller.key_id, body=body)
+    return keeping

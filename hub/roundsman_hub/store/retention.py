@@ -26,6 +26,8 @@ RAW_DAYS: Final = 90
 """A quarter: complaints and claims are settled on raw fixes."""
 TRACK_DAYS: Final = 730
 """Two years: last year's same week can be compared. A row a vehicle and day is kept for good."""
+PROOF_DAYS: Final = 365
+"""A year: what is disputed is disputed by then."""
 LEAST_RAW_DAYS: Final = 2
 """A UTC day goes as a whole, and its last hours may be another local day: with less, today's might go."""
 MOST_RAW_DAYS: Final = 3_650
@@ -93,7 +95,8 @@ def choose(cur: Cursor, fleet_id: str, *, raw_days: int, track_days: int, at: da
         raise HubError(f"no fleet {fleet_id!r}")
     try:
         cur.execute(
-            "INSERT INTO retention VALUES (%s, %s, %s) ON CONFLICT (fleet_id) DO UPDATE SET raw_days = excluded.raw_days, "
+            "INSERT INTO retention (fleet_id, raw_days, track_days) VALUES (%s, %s, %s) "
+            "ON CONFLICT (fleet_id) DO UPDATE SET raw_days = excluded.raw_days, "
             "track_days = excluded.track_days",
             (fleet_id, raw_days, track_days),
         )
@@ -253,3 +256,27 @@ def forget_quarantined(cur: Cursor, rule: Rule) -> int:
         (rule.fleet_id, rule.raw_before),
     )
     return cur.rowcount
+
+
+def proofs_over(cur: Cursor, now: datetime) -> list[str]:
+    """Let go of photos and signatures whose time is over in every fleet that has them; gives the hashes whose files may go.
+
+    Their hashes stay in the facts and in the chain of proof, so that what is left can still be verified.
+    """
+    cur.execute(
+        "DELETE FROM blobs b USING fleets f LEFT JOIN retention r USING (fleet_id) WHERE f.fleet_id = b.fleet_id "
+        "AND b.whole_at < %s - make_interval(days => coalesce(r.proof_days, %s)) RETURNING b.sha256",
+        (now, PROOF_DAYS),
+    )
+    gone = sorted({str(row["sha256"]) for row in cur})
+    cur.execute("SELECT sha256 FROM blobs WHERE sha256 = ANY(%s)", (gone,))
+    return sorted(set(gone) - {str(row["sha256"]) for row in cur})
+
+
+def keep_proofs(cur: Cursor, fleet_id: str, days: int) -> None:
+    """A fleet keeps photos and signatures for so many days from now on."""
+    cur.execute(
+        "INSERT INTO retention (fleet_id, raw_days, track_days, proof_days) VALUES (%s, %s, %s, %s) "
+        "ON CONFLICT (fleet_id) DO UPDATE SET proof_days = excluded.proof_days",
+        (fleet_id, RAW_DAYS, TRACK_DAYS, days),
+    )

@@ -6,12 +6,14 @@ import logging
 import random
 import threading
 import time
+from datetime import datetime
+from pathlib import Path
 from typing import Final
 
 from roundsman_core.backoff import pause_s
 from roundsman_hub.clock import Clock
 from roundsman_hub.settings import Settings
-from roundsman_hub.store import compression
+from roundsman_hub.store import compression, proof_chain, retention
 from roundsman_hub.store.db import AWAY, Database, is_away
 from roundsman_hub.telemetry.figures import FIGURES
 from roundsman_hub.telemetry.vitals import VITALS, database_answers
@@ -28,7 +30,7 @@ TURN: Final = 0x726D_0004
 """Advisory lock: who holds it works."""
 
 
-def work(db: Database, clock: Clock, stop: threading.Event) -> None:
+def work(db: Database, clock: Clock, stop: threading.Event, blobs: Path | None = None) -> None:
     """Keep house until `stop`. A database that is away is waited for."""
     failures = 0
     while not stop.is_set():
@@ -38,7 +40,7 @@ def work(db: Database, clock: Clock, stop: threading.Event) -> None:
                 while not stop.is_set():
                     row = turn.execute("SELECT pg_try_advisory_lock(%s) AS mine", (TURN,)).fetchone()
                     if row is not None and row["mine"]:
-                        aged_at = _look(db, clock, stop, aged_at)
+                        aged_at = _look(db, clock, stop, aged_at, blobs)
                         turn.execute("SELECT pg_advisory_unlock(%s)", (TURN,))
                     failures = 0
                     stop.wait(LOOKS_EVERY_S)
@@ -51,7 +53,7 @@ def work(db: Database, clock: Clock, stop: threading.Event) -> None:
             stop.wait(pause_s(failures, 1.0, LONGEST_WAIT_S, random.random()))
 
 
-def _look(db: Database, clock: Clock, stop: threading.Event, aged_at: float) -> float:
+def _look(db: Database, clock: Clock, stop: threading.Event, aged_at: float, blobs: Path | None) -> float:
     """One round. Gives the (monotonic) instant at which old things were last let go."""
 
     def going() -> bool:
@@ -60,8 +62,12 @@ def _look(db: Database, clock: Clock, stop: threading.Event, aged_at: float) -> 
     now = clock.now()
     if written := count_days(db, now, going):
         log.info("%d days of vehicles counted", written)
+    with db.transaction() as cur:
+        proof_chain.extend(cur, now)
     if not going() or time.monotonic() - aged_at < AGES_EVERY_S:
         return aged_at
+    if blobs is not None and (gone := let_proofs_go(db, blobs, now)):
+        log.info("let go: %d photos and signatures", gone)
     did = age(db, now, going)
     if did.let_go or did.tracks_let_go or did.busy_days:
         log.info("let go: %s", did)
@@ -74,9 +80,18 @@ def _look(db: Database, clock: Clock, stop: threading.Event, aged_at: float) -> 
     return time.monotonic()
 
 
+def let_proofs_go(db: Database, blobs: Path, now: datetime) -> int:
+    """Photos and signatures whose time is over: first their rows, then their files. Gives how many files went."""
+    with db.transaction() as cur:
+        gone = retention.proofs_over(cur, now)
+    for sha256 in gone:
+        (blobs / sha256[:2] / sha256).unlink(missing_ok=True)
+    return len(gone)
+
+
 def run(settings: Settings, clock: Clock, stop: threading.Event | None = None) -> None:
     """Run an upkeep worker until `stop` is set."""
     with Database.connect(settings.database_url, max_size=1) as db:
         VITALS.must("database", database_answers(settings.database_url))
         FIGURES.source(db.tell)
-        work(db, clock, stop or threading.Event())
+        work(db, clock, stop or threading.Event(), settings.blobs_dir)

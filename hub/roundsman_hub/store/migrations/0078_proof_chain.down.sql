@@ -1,0 +1,2 @@
+ALTER TABLE retention DROP COLUMN proof_days;
+DROP TABLE proof_chain;
