@@ -95,6 +95,7 @@ class Taps:
         stop = next((stop for stop in (unit.plan.stops if unit.plan else ()) if stop.stop == said.stop), None)
         if stop is None:
             raise Refused(404, "No such stop in the plan in force", "Read /api/screen: the plan may have changed.")
+        self._check_expired(stop, begun=before is not None and before.outcome == "arrived")
         proofs = self._proofs(said.proofs)
         _check_parcels(stop, said)
         _check_code(stop, said)
@@ -116,6 +117,15 @@ class Taps:
             code=said.code,
             received_by=said.received_by,
             note="; ".join(word for word in words if word) or None,
+        )
+
+    def _check_expired(self, stop: PlanStop, *, begun: bool) -> None:
+        """Work of an expired plan is not begun: the hub has given it to another van by now. What is on board, or begun, is ended."""
+        until = self._unit.inbox.plan_valid_until_utc_ms
+        if begun or stop.kind == "delivery" or until is None or self._unit.clock.utc_ms() <= until:
+            return
+        raise Refused(
+            409, "The plan has expired", "Call the dispatcher: another van may have this stop. Parcels on board can be delivered."
         )
 
     def _proofs(self, said: Sequence[ProofRequest]) -> tuple[Proof, ...]:
