@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
+import socket
 import sqlite3
 import ssl
 import statistics
@@ -84,7 +86,35 @@ def _parse_us(epochs: list[str]) -> float:
     return (time.process_time() - started_s) / len(epochs) * 1e6
 
 
-AGENTS_LIBRARIES: Final = "msgspec, paho.mqtt.client, pynmea2, serial, shapely, sqlite3, cryptography.hazmat.primitives.asymmetric.ed25519"
+AGENTS_LIBRARIES: Final = "msgspec, paho.mqtt.client, pynmea2, serial, shapely, sqlite3"
+LISTENS_S: Final = 20
+LISTENER: Final = f"""
+import asyncio, socket, sys, time
+class Line(asyncio.Protocol):
+    def data_received(self, data):
+        pass
+async def listen():
+    await asyncio.get_running_loop().create_connection(Line, sock=socket.socket(fileno=int(sys.argv[1])))
+    await asyncio.sleep(3)
+    before_s = time.process_time()
+    await asyncio.sleep({LISTENS_S})
+    print((time.process_time() - before_s) * 1e6 / {LISTENS_S})
+asyncio.run(listen())
+"""
+
+
+def bare_listener_us() -> float:
+    """CPU a second of an asyncio program that is sent 490 bytes a second and throws them away: what waking up alone costs here."""
+    ours, its = socket.socketpair()
+    its.set_inheritable(True)
+    process = subprocess.Popen([sys.executable, "-c", LISTENER, str(its.fileno())], stdout=subprocess.PIPE, pass_fds=[its.fileno()])
+    its.close()
+    with ours:
+        while process.poll() is None:
+            with contextlib.suppress(OSError):
+                ours.send(bytes(490))
+            time.sleep(1)
+        return float(process.communicate()[0])
 
 
 def bare_python_mb() -> float:
