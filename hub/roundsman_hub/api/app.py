@@ -41,6 +41,7 @@ from roundsman_hub.api import (
     talk,
     term_list,
     tracks,
+    unit_health,
     vehicles_csv,
     windows,
 )
@@ -221,6 +222,7 @@ def create_app(settings: Settings, db: Database, clock: Clock, geocoder: Geocode
         etas,
         talk,
         tracks,
+        unit_health,
         history,
         numbers,
         keys_doors,

@@ -54,6 +54,8 @@ METRICS: Final = (
     Metric(name="roundsman_alarms", kind="gauge", labels=("kind",), says="How often each alarm rang, over all subjects"),
     Metric(name="roundsman_vans_online", kind="gauge", says="Vans on line"),
     Metric(name="roundsman_vans_backlog_entries", kind="gauge", says="What vans on line said they have unacknowledged, in all"),
+    Metric(name="roundsman_vans_unwell", kind="gauge", labels=("what",), says="Vans on line whose unit says so: hot, throttled, disk, …"),
+    Metric(name="roundsman_vans_oldest_unsent_seconds", kind="gauge", says="For how long a van on line has had something to send, at most"),
     # ── plan, API ──
     Metric(name="roundsman_plan_seconds", kind="histogram", labels=("step",), buckets=SECONDS, says="A depot planned: insertion or search"),
     Metric(name="roundsman_http_request_seconds", kind="histogram", labels=("route", "status"), buckets=SECONDS, says="API requests"),
