@@ -12,6 +12,7 @@ from psycopg.types.json import Jsonb
 
 from roundsman_hub import HubError
 from roundsman_hub.clock import Clock, from_ms, to_ms
+from roundsman_hub.dispatch.loading import placed
 from roundsman_hub.pki import Signer
 from roundsman_hub.replan.world import Draft, VanFacts, World
 from roundsman_hub.store.rows import journal, notify, rows
@@ -91,7 +92,7 @@ def _plan(world: World, draft: Draft, version: int) -> Plan:
         version=version,
         issued_utc_ms=to_ms(world.now),
         based_on=BasedOn(session=van.session, facts_seq=van.facts_seq),
-        stops=draft.stops,
+        stops=placed(draft.stops, van.newest, gone=van.left_with is not None),
         driver=van.driver_id,
         shift_start_utc_ms=to_ms(van.shift_start),
         shift_end_utc_ms=to_ms(van.shift_end),

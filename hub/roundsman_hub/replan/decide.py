@@ -273,7 +273,7 @@ def _told(stop: PlanStop) -> tuple[object, ...]:
         stop.phone,
         stop.parcels,
         stop.priority,
-        stop.items,
+        tuple((item.parcel, item.name, item.weight_g) for item in stop.items),  # where they lie follows from the order (`dispatch.loading`)
         stop.proof,
         stop.code_sha256,
         stop.contact_free,
