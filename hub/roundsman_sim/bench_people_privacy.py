@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import random
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -19,10 +19,12 @@ from roundsman_core.geo import LatLon
 from roundsman_hub.api import customer, customer_page
 from roundsman_hub.api.desk import Desk
 from roundsman_hub.clock import Clock
-from roundsman_hub.domain.customers import FRESH, SOON, UNDO_WINDOW, coarse
+from roundsman_hub.domain.customers import FRESH, SOON, UNDO_WINDOW, coarse, view
+from roundsman_hub.domain.words import Words
 from roundsman_hub.roads import GreatCircle
 from roundsman_hub.store import care_store, customer_store
 from roundsman_hub.store.db import Database
+from roundsman_hub.store.orders import STATES
 from roundsman_hub.store.rows import row
 from roundsman_sim.bench_people_fleet import Fleet, marker
 
@@ -69,6 +71,57 @@ def look(db: Database, clock: Clock, made: Fleet, cases: int, seed: int) -> Leak
     return leaks
 
 
+def draw(db: Database, clock: Clock, made: Fleet, cases: int, seed: int) -> Leaks:
+    """The same property without the database in between: every customer is read once, and then states, times and vans are drawn.
+
+    What differs from case to case is what the code decides by: state, arrival time, age and place of the van, stops before, language.
+    """
+    rng, leaks = random.Random(seed), Leaks()
+    desk = Desk(db=db, clock=clock, geocoder=None, roads=GreatCircle())
+    request = Request({"type": "http", "headers": [], "method": "GET", "path": "/"})
+    readings = []
+    for token in made.tokens:
+        with db.tenant(made.fleet) as cur:
+            reading = customer.read(cur, desk, request, made.fleet, token)
+            readings.append((reading, customer.shown(cur, reading)))
+    inside = re.compile("|".join([*made.vans, *made.orders, made.fleet, made.depot, "vehiclename"]))
+    now = clock.now()
+    for _ in range(cases):
+        number = rng.randrange(len(readings))
+        reading, page = readings[number]
+        order, van = _drawn(rng, reading.order, now), _drawn_van(rng, now)
+        words = Words(rng.choice(LANGUAGES), reading.words.zone, rng.choice(["km", "mi"]))
+        seen = view(order, van, now, stops_before=order["stops_before"], reported=rng.choice([None, "breakdown", "help"]))
+        told = replace(reading, order=order, seen=seen, words=words, now=now)
+        state = customer.state_of(told)
+        text = customer_page.page(replace(page, seen=seen, words=words, now=now)) + state.model_dump_json()
+        leaks.cases += 1
+        leaks.words += any(int(found) != number for found in MARK.findall(text)) or inside.search(text) is not None
+        leaks.positions += not _position_holds(order, van, state, text, now)
+        leaks.seen_vans += state.van is not None
+    return leaks
+
+
+def _drawn(rng: random.Random, order: dict[str, Any], now: datetime) -> dict[str, Any]:
+    state = rng.choice((*STATES, "planned", "planned", "next", "next"))
+    eta = None if rng.random() < 0.2 else now + timedelta(minutes=rng.uniform(-10, 120))
+    done = now - timedelta(seconds=rng.uniform(0, 200)) if state in ("delivered", "failed") else None
+    spread = timedelta(minutes=rng.uniform(1, 20))
+    times = {"eta": eta, "eta_low": None if eta is None else eta - spread, "eta_high": None if eta is None else eta + spread}
+    return {**order, **times, "state": state, "done_at": done, "stops_before": rng.choice([None, 0, 1, 2, 7])}
+
+
+def _drawn_van(rng: random.Random, now: datetime) -> dict[str, Any] | None:
+    if rng.random() < 0.1:
+        return None
+    return {
+        "lat_e6": 50_000_000 + rng.randrange(-60_000, 60_000),
+        "lon_e6": 10_000_000 + rng.randrange(-90_000, 90_000),
+        "time": now - timedelta(seconds=rng.choice([0, 30, 299, 301, 4_000])),
+        "heading_cdeg": rng.choice([None, rng.randrange(36_000)]),
+    }
+
+
 def _position_holds(order: dict[str, Any], van: dict[str, Any] | None, state: customer.CustomerState, text: str, now: datetime) -> bool:
     """The rule in other words than the code's: next, or at most ten minutes away; fresh; on the grid; nowhere else in the text."""
     true = None if van is None or van["lat_e6"] is None else LatLon.from_e6(van["lat_e6"], van["lon_e6"])
@@ -76,7 +129,7 @@ def _position_holds(order: dict[str, Any], van: dict[str, Any] | None, state: cu
         return False
     if state.van is None:
         return "data-van" not in text
-    mine = order["state"] == "next" or (order["state"] == "planned" and order["eta"] is not None and order["eta"] - now <= SOON)
+    mine = order["state"] == "next" or (order["state"] in ("planned", "next") and order["eta"] is not None and order["eta"] - now <= SOON)
     fresh = van is not None and van["time"] is not None and now - van["time"] <= FRESH
     grid = true is not None and coarse(true)
     return bool(mine and fresh and grid and (grid.lat_deg, grid.lon_deg) == (state.van.lat_deg, state.van.lon_deg))

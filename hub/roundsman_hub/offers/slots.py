@@ -119,5 +119,8 @@ def _best(ground: Ground, stands: Plan, tried: dict[TaskId, tuple[Window, Task]]
 def _ranked(found: list[Slot]) -> list[Slot]:
     detours = sorted(slot.added_m for slot in found)
     middle = detours[len(detours) // 2] if detours else 0
-    marked = [replace(slot, green=slot.added_m <= GREEN_M or slot.added_m <= GREEN_SHARE * middle) for slot in found]
+    limit = max(GREEN_M, GREEN_SHARE * middle)
+    if detours and detours[-1] <= limit:  # where every window is near, only those that are much nearer say something
+        limit = GREEN_SHARE * detours[-1]
+    marked = [replace(slot, green=slot.added_m <= limit) for slot in found]
     return sorted(marked, key=lambda slot: (slot.added_cents, slot.window[0]))
