@@ -7,13 +7,14 @@ import os
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from roundsman_core.timebase import TimeBase
 from roundsman_hub import HubError
 from roundsman_hub.clock import REAL_TIME
 
-HUB_FILE = "hub.json"
+HUB_FILE: Final = "hub.json"
+BLOBS: Final = "blobs"
 ADMIN_KEY_FILE = "admin.key"
 
 
@@ -108,7 +109,7 @@ class Settings:
     @property
     def blobs_dir(self) -> Path:
         """Photos and signatures that vans sent."""
-        return self.data_dir / "blobs"
+        return self.data_dir / BLOBS
 
     def save(self, **also: Any) -> None:
         """Write DIR/hub.json (0600: it holds the hub's own broker password). `also`: what people and tests look up, such as pids."""

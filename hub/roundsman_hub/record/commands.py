@@ -18,7 +18,8 @@ from roundsman_hub.clock import Clock
 from roundsman_hub.planning.engines.process import EngineProcess
 from roundsman_hub.record import observed, record, replay, simulate
 from roundsman_hub.roads import GreatCircle, OsrmRoads, RoadNetwork
-from roundsman_hub.settings import load
+from roundsman_hub.settings import BLOBS, load
+from roundsman_hub.store import photos
 from roundsman_hub.store.db import Database
 from roundsman_hub.store.migrate import migrate
 
@@ -31,15 +32,24 @@ def run_record(arguments: Sequence[str], data: Path) -> int:
     parser.add_argument("--day", type=date.fromisoformat, required=True, help="such as 2026-03-02, in the fleet's own time zone")
     parser.add_argument("--out", type=Path, required=True, help="file to write")
     parser.add_argument("--fleet", help="where there are several")
+    parser.add_argument("--photos", action="store_true", help="copy the day's photos and signatures to photos/ beside the file, too")
     options = parser.parse_args(arguments)
     settings = load(data)
     with Database.connect(settings.database_url, max_size=2) as db:
         fleet, timezone = record.fleet_of(db, options.fleet)
         counts = record.record(db, fleet, timezone, options.day, Clock(settings.time_base).now(), options.out)
+        if options.photos:
+            with db.transaction() as cur:
+                names = photos.of_day(cur, fleet, *record.bounds(timezone, options.day))
+            counts["photos"] = len(names) - len(photos.carry(settings.blobs_dir, _beside(options.out), names).spoilt)
     print(
         f"{options.out}: {options.out.stat().st_size:,} bytes; {', '.join(f'{count:,} {name}' for name, count in counts.items() if count)}"
     )
     return 0
+
+
+def _beside(file: Path) -> Path:
+    return file.absolute().parent / photos.FOLDER
 
 
 def run_replay(arguments: Sequence[str], data: Path) -> int:
@@ -51,12 +61,18 @@ def run_replay(arguments: Sequence[str], data: Path) -> int:
     parser.add_argument("file", type=Path)
     parser.add_argument("--database-url", help="an empty database; without it, that of the hub in --data")
     parser.add_argument("--speed", type=float, help="business seconds a real second; without it, as fast as it goes")
+    parser.add_argument("--photos", action="store_true", help="take the photos of photos/ beside the file into the hub in --data")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args(arguments)
     dsn = options.database_url or load(data).database_url
     migrate(dsn)
     with Database.connect(dsn, max_size=4) as db:
         done = replay.replay(db, options.file, speed=options.speed)
+        if options.photos:
+            names = [path.name for path in photos.whole(_beside(options.file))]
+            with db.transaction() as cur:
+                photos.carry(_beside(options.file), data / BLOBS, names)
+                photos.adopt(cur, done.head.fleet, names, done.head.until)
         differs = done.differs
         key = keys.create(db, done.head.fleet, "admin", f"replay of {done.head.day}")
         if options.json:

@@ -13,8 +13,8 @@ Instants of the log are microseconds since 1970; those of tables are RFC 3339, a
 `sha256` is of all lines before the last. `derived` is what the recording hub derived of the day (see `store.derived_dump`), for a replay to
 be held against.
 
-The file holds addresses and names of customers, what was written to drivers, and where they were. It holds no keys and no photos, and its
-customers' links are not those of the hub.
+The file holds addresses and names of customers, what was written to drivers, and where they were. It holds no keys, and its customers'
+links are not those of the hub. Photos, where they are wanted, are files beside it, named by their content (`store.photos`).
 """
 
 from __future__ import annotations

@@ -41,11 +41,15 @@ def fleet_of(db: Database, wanted: str | None) -> tuple[str, str]:
     return found[0]
 
 
+def bounds(timezone: str, day: date) -> tuple[datetime, datetime]:
+    """A day's midnights in a time zone."""
+    zone = ZoneInfo(timezone)
+    return datetime.combine(day, time(), zone), datetime.combine(day + timedelta(days=1), time(), zone)
+
+
 def record(db: Database, fleet: str, timezone: str, day: date, now: datetime, path: Path) -> dict[str, int]:
     """Write a fleet's day, midnight to midnight in its own time zone. Returns how much that was."""
-    zone = ZoneInfo(timezone)
-    since = datetime.combine(day, time(), zone)
-    until = datetime.combine(day + timedelta(days=1), time(), zone)
+    since, until = bounds(timezone, day)
     head = Head(fleet=fleet, day=day, timezone=timezone, since=since, until=until, horizon=min(now, until + SETTLES), rules=RULES)
     counts: dict[str, int] = {}
     with Writer(path, head) as writer:

@@ -15,8 +15,8 @@ from typing import Any, Final
 
 from roundsman_hub import HubError
 from roundsman_hub.clock import Clock
-from roundsman_hub.settings import Settings, load
-from roundsman_hub.store import backup, retention
+from roundsman_hub.settings import BLOBS, Settings, load
+from roundsman_hub.store import backup, photos, retention
 from roundsman_hub.store.check import Progress, check
 from roundsman_hub.store.db import Database
 from roundsman_hub.store.prune import prune
@@ -55,6 +55,7 @@ def _parser(data_dir: Path) -> argparse.ArgumentParser:
     keep.add_argument("--track-days", type=int, help=f"keep simplified tracks so long (default {retention.TRACK_DAYS})")
     out = command("backup", _backup, "write a backup: a dump (portable), or a base for point-in-time recovery")
     out.add_argument("--out", type=Path, required=True, help="a file (dump), or with --base a folder; must not exist")
+    out.add_argument("--no-photos", action="store_true", help="leave photos and signatures out; else they are copied to photos/ beside it")
     out.add_argument("--base", action="store_true", help="a physical copy that archived WAL can be replayed onto (serve --wal-archive)")
     old = command("prune-backups", _prune, "delete backups, and archived WAL, that the last so-many days need no longer")
     old.add_argument("folder", type=Path, help="where the bases and dumps that `backup` wrote are")
@@ -194,22 +195,36 @@ def _choose(db: Database, options: argparse.Namespace, now: datetime) -> None:
 def _backup(options: argparse.Namespace) -> int:
     dsn, _ = _settings(options)
     made = backup.base(dsn, options.out) if options.base else backup.dump(dsn, options.out)
-    print(
-        json.dumps(asdict(made), default=str)
-        if options.json
-        else f"{made.path}: {human(made.total_bytes)} in {made.took_s:.1f} s, {made.text}"
-    )
+    folder = None if options.no_photos else _blobs_dir(options.data)
+    copied = None if folder is None else photos.keep(folder, options.out.absolute().parent)
+    if options.json:
+        print(json.dumps({**asdict(made), "photos": copied and asdict(copied)}, default=str))
+        return 0
+    print(f"{made.path}: {human(made.total_bytes)} in {made.took_s:.1f} s, {made.text}")
+    if copied is not None:
+        print(f"photos/ beside it: {copied.files:,} new ({human(copied.total_bytes)}), {copied.there:,} were there")
+    elif not options.no_photos:
+        print(f"photos are not in it: no hub's folder at {options.data}")
     return 0
 
 
+def _blobs_dir(data_dir: Path) -> Path | None:
+    """Where the photos of a hub on this machine are; None: there is no such hub."""
+    folder = data_dir / BLOBS
+    return folder if folder.is_dir() else None
+
+
 def _prune(options: argparse.Namespace) -> int:
-    told = prune(options.folder, timedelta(days=options.keep_days), datetime.now(UTC), wal=options.wal, dry_run=options.dry_run)
+    keep = timedelta(days=options.keep_days)
+    told = prune(options.folder, keep, datetime.now(UTC), wal=options.wal, dry_run=options.dry_run)
+    old_photos, photo_bytes = photos.forget(options.folder, time.time() - keep.total_seconds(), dry_run=options.dry_run)
     if options.json:
-        print(json.dumps(asdict(told), default=str))
+        print(json.dumps({**asdict(told), "photos": old_photos, "photo_bytes": photo_bytes}, default=str))
         return 0
     for path in told.gone:
         print(f"{'would go' if options.dry_run else 'deleted'}: {path}")
     print(f"{told.wal_files} files of WAL, {human(told.total_bytes)} in all; kept: {', '.join(map(str, told.kept)) or 'nothing'}")
+    print(f"{old_photos:,} photos that the hub deleted before that, {human(photo_bytes)}")
     if told.reaches is not None and options.wal is not None:
         print(f"the way back reaches to {told.reaches:%Y-%m-%d %H:%M:%S} UTC")
     return 0
@@ -225,5 +240,14 @@ def _restore(options: argparse.Namespace) -> int:
         done = backup.restore_into(options.source, options.database_url)
     else:
         done = backup.restore_dump(options.source, options.data)
-    print(json.dumps(asdict(done), default=str) if options.json else done.text)
+    # A hub that is only a database has its photos elsewhere.
+    there = options.source.absolute().parent
+    copied = photos.put_back(there, options.data / BLOBS) if not options.database_url and (there / photos.FOLDER).is_dir() else None
+    if options.json:
+        print(json.dumps({**asdict(done), "photos": copied and asdict(copied)}, default=str))
+        return 0
+    print(done.text)
+    if copied is not None:
+        print(f"photos: {copied.files:,} put back ({human(copied.total_bytes)}), {copied.there:,} were there", end="")
+        print(f"; SPOILT and left out: {', '.join(copied.spoilt)}" if copied.spoilt else "")
     return 0
