@@ -127,7 +127,7 @@ function Grid({ lanes, now, pxPerHour }: { lanes: readonly Lane[]; now: number; 
       {lift.effect && <p class={`tip ${lift.effect.tone}`} style={lift.at ? { left: `${Math.min(lift.at.x + 14, innerWidth - 260)}px`, top: `${Math.min(lift.at.y + 18, innerHeight - 90)}px` } : {}}>{lift.where}<b>{lift.effect.text}</b></p>}
       <p class="unseen" role="status" aria-live="polite">{lift.effect ? `${lift.where}: ${lift.effect.text}` : ""}</p>
       {chosen && (
-        <div class="chosen">
+        <div class="picked">
           <span class="grow"><b>{orderName(chosen)}</b> <VanChip vehicle={chosen.vehicle} /> <span class="quiet">{t("board.times", { planned: f.clock(lanes.flatMap((lane) => lane.bars).find((bar) => bar.order.order === chosen.order)?.planned ?? null), expected: f.clock(chosen.arrived_at ?? chosen.eta), due: f.clock(chosen.promise_end ?? chosen.window_end) })}</span></span>
           <button type="button" class="button" onClick={() => setDialog(chosen)}>{t("act.move")}</button><a class="button" href={to("orders", chosen.order)}>{t("order.story")}</a>
         </div>

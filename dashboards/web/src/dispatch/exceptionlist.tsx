@@ -2,8 +2,9 @@
 
 import { useState } from "preact/hooks";
 import type { Order } from "./documents";
-import { EXCEPTION_KINDS, type Exception, type ExceptionKind } from "./exceptions";
+import { EXCEPTION_KINDS, type Exception, type ExceptionKind, type Unanswered } from "./exceptions";
 import { fleet, orderName } from "./fleet";
+import { HandoverDialog } from "./handover";
 import { MoveDialog } from "./move";
 import { Act, Badge, Empty, useMore, VanChip } from "./parts";
 import { PlaceDialog } from "./place";
@@ -12,7 +13,7 @@ import { to } from "./route";
 import { api } from "./session";
 import { TalkDialog } from "./talk";
 
-type Opened = { what: "move" | "place"; order: Order } | { what: "talk"; vehicle: string; order: string | null } | null;
+type Opened = { what: "move" | "place"; order: Order } | { what: "talk"; vehicle: string; order: string | null } | { what: "handover"; vehicle: string; orders: readonly string[] } | null;
 
 export function ExceptionList({ found }: { found: readonly Exception[] }) {
   const [kind, setKind] = useState<ExceptionKind | null>(null);
@@ -33,6 +34,7 @@ export function ExceptionList({ found }: { found: readonly Exception[] }) {
       {more}
       {opened?.what === "move" && <MoveDialog order={opened.order} close={() => open(null)} />}
       {opened?.what === "place" && <PlaceDialog order={opened.order} close={() => open(null)} />}
+      {opened?.what === "handover" && <HandoverDialog vehicle={opened.vehicle} orders={opened.orders} close={() => open(null)} />}
       {opened?.what === "talk" && <TalkDialog vehicle={opened.vehicle} order={opened.order} close={() => open(null)} />}
     </>
   );
@@ -51,6 +53,7 @@ function Row({ exception, open }: { exception: Exception; open: (opened: Opened)
     late: <>{move}{talk}{story}</>,
     predicted_late: <>{move}{talk}{story}</>,
     silent: <>{call}{talk}{van && <a class="button" href={to("now", van.vehicle)}>{t("act.last_seen")}</a>}</>,
+    unanswered: <>{call}{talk}{exception.unanswered && held(exception.unanswered).length > 0 && <button type="button" class="button primary" onClick={() => open({ what: "handover", vehicle: vehicle!, orders: held(exception.unanswered!) })}>{t("handover.title")}</button>}</>,
     declined: <>{replan}{talk}{van && <a class="button" href={to("vans", van.vehicle)}>{t("act.open_van")}</a>}</>,
     unassigned: <>{move}{story}</>,
     place: <>{order && <button type="button" class="button primary" onClick={() => open({ what: "place", order })}>{t("act.place")}</button>}{story}</>,
@@ -68,6 +71,8 @@ function Row({ exception, open }: { exception: Exception; open: (opened: Opened)
   );
 }
 
+const held = (one: Unanswered): string[] => [...one.on_board, ...one.offers.map(({ order }) => order)];
+
 /** The exception in a sentence. */
 function said({ kind, size, text, order, at, report }: Exception): string {
   const late = f.span(size / 1000);
@@ -76,6 +81,7 @@ function said({ kind, size, text, order, at, report }: Exception): string {
     case "late": return t("said.late", { late, due: f.clock(order!.promise_end ?? order!.window_end), at: f.clock(at) });
     case "predicted_late": return t("said.predicted_late", { late, due: f.clock(order!.promise_end ?? order!.window_end), at: f.clock(at) });
     case "silent": return Number.isFinite(size) ? t("said.silent", { late }) : t("said.silent_ever");
+    case "unanswered": return t("van.unanswered");
     case "declined": return t(text === "refused" ? "said.refused" : "said.declined");
     case "unassigned": return t("said.unassigned", { reason: text || "–" });
     case "place": return t("said.place", { address: order!.address || text });

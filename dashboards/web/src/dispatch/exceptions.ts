@@ -4,7 +4,7 @@ import type { Message, Order, Report, Vehicle } from "./documents";
 import { type Fleet, lateMs } from "./fleet";
 import type { Tone } from "./parts";
 
-export const EXCEPTION_KINDS = ["report", "late", "silent", "declined", "unassigned", "place", "predicted_late", "off_route", "fence", "word", "failed"] as const;
+export const EXCEPTION_KINDS = ["report", "late", "silent", "unanswered", "declined", "unassigned", "place", "predicted_late", "off_route", "fence", "word", "failed"] as const;
 export type ExceptionKind = (typeof EXCEPTION_KINDS)[number];
 
 export interface Exception {
@@ -19,6 +19,15 @@ export interface Exception {
   size: number;
   text: string;
   report?: Report;
+  unanswered?: Unanswered;
+}
+
+/** A plan that its van says nothing about: what it held stays with it until it is recorded that the driver will not serve it. */
+export interface Unanswered {
+  vehicle: string;
+  since_utc: string;
+  on_board: string[];
+  offers: { order: string }[];
 }
 
 /** An alert that the record knows (`GET /v1/alerts`). */
@@ -35,13 +44,13 @@ export interface Alert {
 /** Expected lateness below this is noise of the estimate. */
 export const PREDICTED_MS = 5 * 60_000;
 const TONES: Record<ExceptionKind, Tone> = {
-  report: "bad", late: "bad", silent: "bad", declined: "bad", unassigned: "bad", place: "warn", predicted_late: "warn", off_route: "warn", fence: "warn", word: "info", failed: "plain",
+  report: "bad", late: "bad", silent: "bad", unanswered: "bad", declined: "bad", unassigned: "bad", place: "warn", predicted_late: "warn", off_route: "warn", fence: "warn", word: "info", failed: "plain",
 };
 const FENCE_KINDS = new Set(["fence_enter", "fence_dwell", "fence_speeding", "long_dwell"]);
 /** A crossing that is over needs nobody after this long. */
 const FRESH_MS = 30 * 60_000;
 
-export function exceptions(fleet: Fleet, alerts: readonly Alert[]): Exception[] {
+export function exceptions(fleet: Fleet, { alerts, unanswered }: { alerts: readonly Alert[]; unanswered: readonly Unanswered[] }): Exception[] {
   const found: Exception[] = [];
   const add = (kind: ExceptionKind, id: string, more: Partial<Exception>): void =>
     void found.push({ key: `${kind} ${id}`, kind, tone: TONES[kind], vehicle: null, order: null, at: null, size: 0, text: "", ...more });
@@ -49,7 +58,8 @@ export function exceptions(fleet: Fleet, alerts: readonly Alert[]): Exception[] 
     add("report", report.report, { vehicle: report.vehicle, order: (report.order && fleet.orders.get(report.order)) || null, at: report.at, text: report.text, report });
   }
   for (const van of fleet.vehicles.values()) ofVan(fleet, van, add);
-  for (const line of unanswered(fleet)) add("word", line.message, { vehicle: line.vehicle, at: line.at, text: line.text });
+  for (const one of unanswered) add("unanswered", one.vehicle, { vehicle: one.vehicle, at: Date.parse(one.since_utc), unanswered: one });
+  for (const line of openWords(fleet)) add("word", line.message, { vehicle: line.vehicle, at: line.at, text: line.text });
   for (const order of fleet.orders.values()) ofOrder(fleet, order, add);
   for (const alert of alerts) {
     const at = Date.parse(alert.to_at ?? alert.from_at);
@@ -82,7 +92,7 @@ function ofOrder(fleet: Fleet, order: Order, add: Add): void {
 }
 
 /** Drivers' newest words that nobody answered. */
-function unanswered(fleet: Fleet): Message[] {
+function openWords(fleet: Fleet): Message[] {
   const newest = new Map<string, Message>();
   for (const line of fleet.messages.values()) {
     const before = newest.get(line.vehicle);

@@ -16,8 +16,7 @@ import en from "./words/en.json";
 export function NowPage({ route }: { route: Route }) {
   useReader();
   const fleet = useFleet("vehicle", "order", "plan", "report", "message", "tick", "link");
-  const alerts = useAlerts();
-  const found = exceptions(fleet, alerts);
+  const found = exceptions(fleet, useAlerts());
   const { late, alarmed } = useMarks(found);
   return (
     <>

@@ -62,7 +62,7 @@ export function StoryPage({ order }: { order: string }) {
             {open && live && (found.state === "waiting_for_place" ? <button type="button" class="button primary" onClick={() => setDialog("place")}>{t("act.place")}</button> : <button type="button" class="button primary" onClick={() => setDialog("move")}>{t(found.vehicle ? "act.move" : "act.find_van")}</button>)}
             {found.vehicle && <button type="button" class="button" onClick={() => setDialog("talk")}>{t("act.message")}</button>}
             <a class="button" href={new URL(found.track_url).pathname} target="_blank" rel="noreferrer">{t("order.customer_page")}</a>
-            {open && <Act act={() => api.patch(door, { priority: 9 })} done={t("order.urgent")}>{t("bulk.urgent")}</Act>}
+            {open && found.priority < 8 && <Act act={() => api.patch(door, { priority: 9 })} done={t("order.urgent")}>{t("bulk.urgent")}</Act>}
             {open && <Act act={() => api.post(`${door}/cancel`)} done={t("state.cancelled")} tone="danger">{t("bulk.cancel")}</Act>}
           </div>
           {found.proofs.length > 0 && <><h3>{t("order.proofs")}</h3><ul class="plainlist">{found.proofs.map((proof) => <li key={proof.sha256}>{t(`proof.${proof.kind as "photo" | "signature" | "code"}`)} · {f.clock(proof.at)} · {t(proof.state === "whole" ? "proof.whole" : "proof.pending")} <code>{proof.sha256.slice(0, 12)}</code></li>)}</ul></>}
