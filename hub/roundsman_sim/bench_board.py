@@ -174,6 +174,8 @@ def _looked_at(browser: Browser, hub: BoardHub, look: tuple[int, int, Any]) -> l
     found: list[str] = []
 
     def check(what: str) -> None:
+        page.wait_for_timeout(300)
+        page.get_by_text("Asking the hub").first.wait_for(state="detached")
         page.evaluate(f"window.axe || (() => {{ {source} }})()")
         answer = page.evaluate("tags => axe.run(document, {runOnly: {type: 'tag', values: tags}, resultTypes: ['violations']})", list(WCAG))
         found.extend(f"{what} at {width} px, {scheme}: {v['id']}: {n['html'][:120]}" for v in answer["violations"] for n in v["nodes"])
@@ -188,7 +190,6 @@ def _looked_at(browser: Browser, hub: BoardHub, look: tuple[int, int, Any]) -> l
     _enter(page, hub.url, hub.key)
     for view in VIEWS:
         page.evaluate("view => location.hash = `#/${view}`", view)
-        page.wait_for_timeout(700)
         check(view)
     for what, where in (
         ("an order", f"orders/{hub.orders[0]['order']}"),
@@ -196,7 +197,6 @@ def _looked_at(browser: Browser, hub: BoardHub, look: tuple[int, int, Any]) -> l
         ("a van by the map", f"now/{hub.vehicles[0]}"),
     ):
         page.evaluate("where => location.hash = `#/${where}`", where)
-        page.wait_for_timeout(700)
         check(what)
     page.evaluate("location.hash = '#/orders'")
     for name in ("New order", "Import CSV"):

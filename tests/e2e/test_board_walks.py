@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -244,3 +245,22 @@ def test_reader_has_their_language_zone_and_miles(desk: Page, day: BoardHub) -> 
     expect(desk.locator(".clock")).to_contain_text("19:")  # 10:00 in London
     desk.reload()
     expect(desk.get_by_role("link", name="Aufträge")).to_be_visible()
+
+
+def test_planner_asks_first_and_is_told_yes(desk: Page, day: BoardHub) -> None:
+    go(desk, "proposals")
+    desk.get_by_role("button", name="Ask first").click()
+    expect(desk.get_by_role("button", name="Ask first")).to_have_attribute("aria-pressed", "true")
+    door = day.place.houses[11].address
+    now = day.clock.now()
+    window = {"window_start": (now + timedelta(hours=1)).isoformat(), "window_end": (now + timedelta(hours=5)).isoformat()}
+    made = day.client.post("/v1/orders", json={"reference": "P-1", "address": door, **window}).json()
+    waiting = desk.locator(".proposal").first
+    expect(waiting).to_contain_text("P-1")
+    assert day.in_plan(made["order"]) is None, "nothing is told before the answer"
+    waiting.locator("summary").click()
+    expect(waiting.locator("tbody")).to_contain_text("P-1")
+    waiting.get_by_role("button", name="Approve").click()
+    until(day, lambda: day.in_plan(made["order"]) is not None, "the approved plan is told")
+    desk.get_by_role("button", name="Automatic").click()
+    expect(desk.get_by_role("button", name="Automatic")).to_have_attribute("aria-pressed", "true")

@@ -90,8 +90,8 @@ function OrderRow({ order, chosen, choose }: { order: Order; chosen: boolean; ch
       <td class="pick"><input type="checkbox" aria-label={t("orders.choose", { order: name })} checked={chosen} onChange={(event) => choose(order.order, event.currentTarget.checked)} /></td>
       <th scope="row"><a href={to("orders", order.order)}>{name}</a>{order.priority >= 8 && <Badge tone="bad">{t("order.urgent")}</Badge>}{order.kind === "pickup" && <Badge tone="info">{t("order.pickup")}</Badge>}<small>{order.address}</small></th>
       <td><Badge tone={STATE_TONES[order.state]}>{t(`state.${order.state}`)}</Badge>{order.reason && <small lang="en">{order.reason}</small>}</td>
-      <td>{f.clock(order.promise_start ?? order.window_start)}–{f.clock(order.promise_end ?? order.window_end)}</td>
-      <td>{f.clock(order.done_at ?? order.eta)}{late >= 60_000 && <Badge tone="bad">{t("late_by", { late: f.span(late / 1000) })}</Badge>}</td>
+      <td data-label={t("order.promised")}>{f.clock(order.promise_start ?? order.window_start)}–{f.clock(order.promise_end ?? order.window_end)}</td>
+      <td data-label={t(order.done_at === null ? "order.expected" : "order.done_at")}>{f.clock(order.done_at ?? order.eta)}{late >= 60_000 && <Badge tone="bad">{t("late_by", { late: f.span(late / 1000) })}</Badge>}</td>
       <td>{order.vehicle ? <VanChip vehicle={order.vehicle} /> : "–"}</td>
     </tr>
   );

@@ -23,7 +23,7 @@ const unitOf = (term: Term): string => (timesOf(term) === 100 ? choices.currency
 
 export function PlanningTerms() {
   const [turn, setTurn] = useState(0);
-  const { answer, error } = useAsked<{ planning: Record<string, unknown> }>("/v1/fleets/me", turn);
+  const { answer, error, loading } = useAsked<{ planning: Record<string, unknown> }>("/v1/fleets/me", turn);
   const listed = useAsked<{ terms: Term[] }>("/v1/terms");
   const [values, set] = useState<Record<string, string>>({});
   const terms = (listed.answer?.terms ?? []).filter((term) => term.owner === "fleet" && (term.type === "integer" || term.type === "number"));
@@ -37,6 +37,7 @@ export function PlanningTerms() {
   return (
     <div class="form wide">
       <Trouble>{error || listed.error}</Trouble>
+      {(loading || listed.loading) && <p role="status">{t("loading")}</p>}
       {terms.map((term) => {
         const key = `term.${term.name}`;
         const label = key in en ? t(key as Key) : term.label;

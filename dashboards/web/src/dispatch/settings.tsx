@@ -64,7 +64,7 @@ interface Retention {
 
 function Kept() {
   const [turn, setTurn] = useState(0);
-  const { answer, error } = useAsked<Retention>("/v1/retention", turn);
+  const { answer, error, loading } = useAsked<Retention>("/v1/retention", turn);
   const [days, setDays] = useState({ raw_days: 90, track_days: 730 });
   useEffect(() => {
     if (answer) setDays({ raw_days: answer.raw_days, track_days: answer.track_days });
@@ -72,6 +72,7 @@ function Kept() {
   return (
     <div class="form wide">
       <Trouble>{error}</Trouble>
+      {loading && !answer && <p role="status">{t("loading")}</p>}
       <Field label={t("settings.raw_days")}>{(id) => <input id={id} type="number" min={1} value={days.raw_days} onInput={(event) => setDays({ ...days, raw_days: Number(event.currentTarget.value) })} />}</Field>
       <Field label={t("settings.track_days")}>{(id) => <input id={id} type="number" min={1} value={days.track_days} onInput={(event) => setDays({ ...days, track_days: Number(event.currentTarget.value) })} />}</Field>
       <p class="quiet">{t("settings.retention_help")}{answer?.aged_through && ` ${t("settings.aged", { at: f.dayClock(answer.aged_through) })}`}</p>
@@ -92,7 +93,7 @@ const ROLES = ["dispatcher", "viewer", "shop", "admin"] as const;
 
 function Keys() {
   const [turn, setTurn] = useState(0);
-  const { answer, error } = useAsked<{ items: ApiKey[] }>("/v1/keys", turn);
+  const { answer, error, loading } = useAsked<{ items: ApiKey[] }>("/v1/keys", turn);
   const [name, setName] = useState("");
   const [role, setRole] = useState<ApiKey["role"]>("dispatcher");
   const [made, setMade] = useState<ApiKey | null>(null);
@@ -112,6 +113,7 @@ function Keys() {
       </form>
       <Trouble>{trouble}</Trouble>
       {made?.secret && <p class="secret" role="status">{t("keys.secret")} <code>{made.secret}</code></p>}
+      {loading && !answer && <p class="pad" role="status">{t("loading")}</p>}
       {answer?.items.length === 0 && <Empty>{t("keys.none")}</Empty>}
       {answer && answer.items.length > 0 && (
         <div class="scroll" tabIndex={0} role="region" aria-label={t("keys.name")}>

@@ -34,11 +34,11 @@ export function VansPage({ route }: { route: Route }) {
                   return (
                     <tr key={van.vehicle} class={route.id === van.vehicle ? "chosen" : ""}>
                       <th scope="row"><VanChip vehicle={van.vehicle} /></th>
-                      <td>{van.driver ?? t("van.nobody")}</td>
-                      <td><Badge tone={link.tone}>{link.text}</Badge></td>
+                      <td data-label={t("van.driver")}>{van.driver ?? t("van.nobody")}</td>
+                      <td data-label={t("van.link")}><Badge tone={link.tone}>{link.text}</Badge></td>
                       <td>{tn("stops", left.length)}{late > 0 && <> <Badge tone="bad">{t("vans.late", { n: late })}</Badge></>}</td>
-                      <td>{left[0] ? `${f.clock(left[0].eta)} · ${left[0].reference || left[0].name || left[0].address}` : "–"}</td>
-                      <td>{van.plan_version === null ? "–" : <Badge tone={PLAN_TONES[van.plan_state]}>{t(`plan.${van.plan_state}`)}</Badge>}</td>
+                      <td data-label={t("van.next")}>{left[0] ? `${f.clock(left[0].eta)} · ${left[0].reference || left[0].name || left[0].address}` : "–"}</td>
+                      <td data-label={t("van.plan_state")}>{van.plan_version === null ? "–" : <Badge tone={PLAN_TONES[van.plan_state]}>{t(`plan.${van.plan_state}`)}</Badge>}</td>
                     </tr>
                   );
                 })}
