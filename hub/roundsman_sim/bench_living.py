@@ -21,14 +21,14 @@ from typing import Any, Final
 from roundsman_sim import day_report
 from roundsman_sim.bench_table import Row, last_line, table
 from roundsman_sim.day_box import POLICIES, Result
-from roundsman_sim.day_command import FIRST_DAY, Setting, setting
+from roundsman_sim.day_command import FIRST_DAY, LESSONS, Setting, setting
 
 VANS: Final = 8
 ORDERS: Final = 150
 DAYS: Final = 20
-LEARNS_FROM: Final = 5
+LEARNS_FROM: Final = 6
 QUICK_DAYS: Final = 2
-QUICK_LEARNS_FROM: Final = 2
+QUICK_LEARNS_FROM: Final = 3
 SEARCH_S: Final = 0.3
 """A hub searches for 1.5 s on a machine of its own; here each day waits for some sixty searches."""
 BETTER_SHARE: Final = 0.9
@@ -43,7 +43,7 @@ def days(made: Setting, many: int, learns_from: int) -> list[list[Result]]:
         print(f"{time.monotonic() - began:7.1f} s  {text}", flush=True)
 
     workdays = [day for n in range(2 * (many + learns_from)) if (day := FIRST_DAY + timedelta(days=n)).weekday() < 5]
-    made.learn([made.script(1_000 + n, workdays[n]) for n in range(learns_from)], search_s=SEARCH_S, say=say)
+    made.learn([made.script(LESSONS + n, workdays[n]) for n in range(learns_from)], search_s=SEARCH_S, say=say)
     found = []
     for n in range(many):
         results = made.compare(made.script(1 + n, workdays[learns_from + n]), list(POLICIES), search_s=SEARCH_S)

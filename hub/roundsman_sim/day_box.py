@@ -52,7 +52,7 @@ ENDS_AFTER: Final = timedelta(hours=2)
 CAPACITY: Final = 2.05
 """Parcels of room for each order that falls to a van."""
 POLICIES: Final = {
-    "static": "the morning's plan, driven to its end; what is ordered later is not served",
+    "static": "the morning's plan, driven to its end; what is ordered later is appended to the round that ends nearest",
     "greedy": "every change by cheapest insertion, without a search and without moving anything that is planned",
     "living": "the product: insertion at once, a search after, adopted where it pays; arrival times that ask for help",
 }
@@ -200,7 +200,10 @@ class Box:
             self.clock.move(self._now)
             news = False
             while urgent_known and urgent_known[0].known_at <= self._now:
-                self._place([urgent_known.pop(0)])
+                ask = urgent_known.pop(0)
+                self._place([ask])
+                if self._policy == "static" and (out := [van for van in self.vans if van.plan is not None and van.plan.stops]):
+                    min(out, key=lambda van: self._town.way(van.ends_at, ask.home)[1]).append(ask)
                 news = True
             while off and off[0].cancelled_at is not None and off[0].cancelled_at <= self._now:
                 news |= self._call_off(off.pop(0))
@@ -426,8 +429,18 @@ class Box:
         return round(3_000 * (there_s + back_s + ask.service_s) / 3600 + 40 * (there_m + back_m) / 1000)
 
 
-def make_town(db: Database, depot_at: LatLon, vans: int, orders: int, roads: RoadNetwork, signer: Signer) -> Town:
-    """A fleet with one depot and its vans in an empty database."""
+def make_town(
+    db: Database, depot_at: LatLon, vans: int, orders: int, roads: RoadNetwork, signer: Signer, *, believed: RoadNetwork | None = None
+) -> Town:
+    """A fleet with one depot and its vans in an empty database.
+
+    Parameters
+    ----------
+    roads : RoadNetwork
+        What the truth is so many times of: nothing that was learned is in it.
+    believed : RoadNetwork, optional
+        What the hub plans with; the same, if left out.
+    """
     fleet = new_id("fl")
     start = datetime.fromisoformat("2026-03-01T08:00:00+02:00")
     with db.transaction() as cur:
@@ -451,7 +464,7 @@ def make_town(db: Database, depot_at: LatLon, vans: int, orders: int, roads: Roa
         depot=depot,
         depot_at=depot_at,
         vehicles=tuple(vehicles),
-        roads=roads,
+        roads=believed or roads,
         way=ways(roads),
         signer=signer,
     )

@@ -6,19 +6,28 @@ import argparse
 import contextlib
 import json
 import logging
+import math
 import shutil
+import subprocess
+import sys
 import tempfile
+import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Final
 
 from roundsman_core.geo import LatLon, distance_m
+from roundsman_core.timebase import TimeBase
+from roundsman_hub.clock import Clock, to_ms
 from roundsman_hub.pki import open_pki
 from roundsman_hub.planning.engines import Engine
 from roundsman_hub.planning.engines.process import EngineProcess
-from roundsman_hub.roads import RoadNetwork, open_roads
+from roundsman_hub.roads import PROCESS_TABLE, OsrmRoads, RoadNetwork, open_roads
+from roundsman_hub.roads.role import TrafficRole
+from roundsman_hub.roles import open_settings_roads
+from roundsman_hub.settings import BrokerLogin, Endpoint, Settings
 from roundsman_hub.store import embedded
 from roundsman_hub.store.db import Database
 from roundsman_hub.store.migrate import migrate
@@ -28,6 +37,9 @@ from roundsman_sim.day_world import Script
 
 FIRST_DAY: Final = date(2026, 3, 2)
 FAR_M: Final = 6_000.0
+TEACHES: Final = 2 / 3
+LESSONS: Final = 1_000
+"""Seeds from here on are of days to learn from: none of them is measured."""
 QUICK: Final = {"fsync": "off", "full_page_writes": "off", "synchronous_commit": "off", "shared_buffers": "64MB"}
 """Nobody needs this database after the run."""
 
@@ -42,6 +54,8 @@ class Setting:
     engine: Sequence[Engine]
     vans: int
     orders: int
+    hub: Settings
+    ends: contextlib.ExitStack
 
     def script(self, seed: int, day: date) -> Script:
         """A day of this town."""
@@ -60,11 +74,51 @@ class Setting:
         return results
 
     def learn(self, days: Sequence[Script], *, search_s: float, say: Callable[[str], None]) -> None:
-        """Let days happen in the town's own database, one after another: what the product learns of them, the days after have."""
+        """Let days happen in the town's own database, one after another: two thirds of them teach streets and stops, the rest, with those
+        in service, how wide arrival times have to be told."""
+        if not days:
+            return
+        teach = math.ceil(len(days) * TEACHES)
+        self._live(days[:teach], search_s, say)
+        evening = TimeBase(origin_real_ms=round(time.time() * 1000), origin_utc_ms=to_ms(days[teach - 1].end + timedelta(hours=3)))
+        hub = replace(self.hub, time_base=evening)
+        hub.save()
+        told = subprocess.run(
+            [sys.executable, "-m", "roundsman_hub", "learn", "--data", str(hub.data_dir), "--days", "60"],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        for line in (told.stdout or told.stderr).strip().splitlines()[-4:]:
+            say(line)
+        with Database.connect(self.server.dsn("town"), max_size=1) as db:
+            traffic = TrafficRole(hub, db, Clock(evening))
+            self.ends.callback(traffic.close)
+            traffic.step()
+        self._live(days[teach:], search_s, say)
+
+    def _live(self, days: Sequence[Script], search_s: float, say: Callable[[str], None]) -> None:
         with Database.connect(self.server.dsn("town"), max_size=2) as db:
             for day in days:
                 result = Box(db, self.town, day, "living", engine=self.engine, search_s=search_s).run()
                 say(f"{day.day}: lived through in {result.took_s:.0f} s, to learn from")
+
+
+def _settings(folder: Path, dsn: str, osm: Path, network: RoadNetwork) -> Settings:
+    """As `serve` would write them, of the parts that are here."""
+    folder.mkdir(exist_ok=True)
+    nowhere = Endpoint(host="127.0.0.1", port=1)
+    ours = isinstance(network, OsrmRoads)
+    return Settings(
+        data_dir=folder,
+        database_url=dsn,
+        hub_broker=BrokerLogin(host="127.0.0.1", port=1, username="", password=""),
+        vans_broker=nowhere,
+        api=nowhere,
+        osm=osm if ours else None,
+        osrm_url=network.url if isinstance(network, OsrmRoads) else None,
+        osrm_table=PROCESS_TABLE if ours else None,
+    )
 
 
 @contextlib.contextmanager
@@ -85,15 +139,18 @@ def setting(osm: Path | None, *, vans: int, orders: int, town_seed: int, say: Ca
             osm = directory / "town.osm.pbf"
             town_file.write(town.build(town_seed), osm)
         addresses = sorted(town_file.addresses(osm), key=lambda one: one.position.lon_deg + one.position.lat_deg)
-        network = open_roads(None if roads == "great_circle" else osm, None, directory / "roads", say)
+        network = open_roads(None if roads == "great_circle" else osm, None, directory / "hub" / "cache", say)
         stack.callback(network.close)
         depot, homes = _depot_and_homes(network, [(one.text, one.position) for one in addresses])
         server = stack.enter_context(embedded.start(directory / "postgres", settings=QUICK, database="town"))
         migrate(server.dsn("town"))
         with Database.connect(server.dsn("town"), max_size=2) as db:
-            made = day_box.make_town(db, depot, vans, orders, network, open_pki(directory / "pki").signer())
+            hub = _settings(directory / "hub", server.dsn("town"), osm, network)
+            believed = open_settings_roads(hub)
+            stack.callback(believed.close)
+            made = day_box.make_town(db, depot, vans, orders, network, open_pki(directory / "pki").signer(), believed=believed)
         engines = [stack.enter_context(EngineProcess(name)) for name in ("pyvrp", "ortools")]
-        yield Setting(town=made, homes=homes, server=server, engine=engines, vans=vans, orders=orders)
+        yield Setting(town=made, homes=homes, server=server, engine=engines, vans=vans, orders=orders, hub=hub, ends=stack)
 
 
 def _depot_and_homes(roads: RoadNetwork, addresses: Sequence[tuple[str, LatLon]]) -> tuple[LatLon, list[tuple[str, LatLon]]]:
@@ -124,12 +181,15 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--vans", type=int, default=8)
     parser.add_argument("--seed", type=int, default=1, help="the first day's; each further day has the next one")
     parser.add_argument("--days", type=int, default=1)
+    parser.add_argument("--learn-days", type=int, default=0, help="days before, for the product to learn from (3 or more)")
     parser.add_argument("--policy", action="append", choices=list(POLICIES), help="may be repeated; without it, all")
     parser.add_argument("--search-s", type=float, default=0.3, help="real seconds of each search (default: 0.3; a hub has 1.5)")
     parser.add_argument("--roads", choices=["osrm", "great_circle"], default="osrm", help="osrm where it can run (default)")
     parser.add_argument("--pictures", type=Path, metavar="DIR", help="write a page for each day there")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args(arguments)
+    if not 0 <= options.learn_days <= 60:
+        parser.error("0 to 60 days to learn from")
     if not 2 <= options.vans <= 40 or not 10 <= options.orders <= 1_000 or not 1 <= options.days <= 100:
         parser.error("2 to 40 vans, 10 to 1,000 orders, 1 to 100 days")
     osm = None if options.town == "made-up" else Path(options.town)
@@ -139,8 +199,11 @@ def main(arguments: Sequence[str]) -> int:
     say: Callable[[str], None] = (lambda _: None) if options.json else print
     roads = "great_circle" if options.roads == "great_circle" else ""
     with setting(osm, vans=options.vans, orders=options.orders, town_seed=1, say=say, roads=roads) as made:
+        before = options.learn_days
+        lessons = [made.script(LESSONS + n, FIRST_DAY + timedelta(days=n)) for n in range(before)]
+        made.learn(lessons, search_s=options.search_s, say=say)
         for number in range(options.days):
-            day = made.script(options.seed + number, FIRST_DAY + timedelta(days=number))
+            day = made.script(options.seed + number, FIRST_DAY + timedelta(days=before + number))
             results = made.compare(day, options.policy or list(POLICIES), search_s=options.search_s)
             _show(day, results, made, options.pictures, as_json=options.json)
     return 0

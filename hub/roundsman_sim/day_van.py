@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final, Literal
 
+import msgspec
+
 from roundsman_core.geo import LatLon, bearing_deg, distance_m
 from roundsman_hub.clock import to_ms
 from roundsman_hub.ingest.packets import Message
@@ -138,6 +140,29 @@ class DayVan:
             self._turn_off(now)
         if self._leg is not None and self._leg.stop is not None and self._next() is None:
             self._turn_off(now)
+
+    def append(self, ask: Ask) -> None:
+        """One more stop after all others, told by telephone: the hub's plan does not know of it."""
+        assert self.plan is not None
+        stop = PlanStop(
+            stop=ask.order,
+            tasks=(ask.order,),
+            kind="pickup",
+            lat_e6=ask.home.lat_e6,
+            lon_e6=ask.home.lon_e6,
+            fence_radius_m=60,
+            leg_s=0,
+            leg_m=0,
+            service_s=ask.service_s,
+            arrival_utc_ms=to_ms(ask.closes),
+        )
+        self.plan = msgspec.structs.replace(self.plan, stops=(*self.plan.stops, stop))
+
+    @property
+    def ends_at(self) -> LatLon:
+        """Where its last stop is."""
+        left = self.left
+        return LatLon.from_e6(left[-1].lat_e6, left[-1].lon_e6) if left else self.at
 
     # ── living ──────────────────────────────────────────────────────────────────────────────────────────────────────
 

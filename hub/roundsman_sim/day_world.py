@@ -26,6 +26,8 @@ PICKUP_SHARE: Final = 0.25
 """Returns and collections: half of a parcel round's stops in a business quarter, a tenth in a suburb."""
 URGENT_S: Final = 3_600
 NO_SHOW: Final = 0.05
+SERVICE_S: Final = 180
+"""What an order has whose shop says nothing of its service: most say nothing."""
 PARKING_S: Final = (25.0, 110.0)
 """A van looks for a place, and its driver walks to the door: nobody plans it, everybody does it."""
 BANDS: Final = ((0, 1.05), (7.5, 1.45), (9.5, 1.18), (11.5, 1.25), (13.5, 1.15), (15.5, 1.5), (18.5, 1.1))
@@ -85,7 +87,7 @@ class Script:
     paces : tuple of float
         Each driver's driving time over the roads', and
     hands : tuple of float
-        their service time over the planned one.
+        their time at doors over others'.
     """
 
     day: date
@@ -99,11 +101,6 @@ class Script:
     hands: tuple[float, ...]
     mood: float = 1.0
     no_shows: frozenset[str] = field(default_factory=frozenset)
-
-
-def planned_service_s(parcels: int) -> int:
-    """What the planner is told that a stop takes."""
-    return 150 + 30 * parcels
 
 
 def script(addresses: Sequence[tuple[str, LatLon]], *, vans: int, orders: int, day: date, seed: int, town_seed: int = 1) -> Script:
@@ -159,7 +156,7 @@ def _ask(rng: random.Random, addresses: Sequence[tuple[str, LatLon]], name: str,
         kind="pickup" if rng.random() < PICKUP_SHARE else "delivery",
         opens=opens,
         closes=closes,
-        service_s=planned_service_s(parcels),
+        service_s=SERVICE_S,
         parcels=parcels,
         priority=rng.choices((0, 3, 5), (80, 15, 5))[0],
         known_at=start - timedelta(hours=12),
@@ -179,7 +176,7 @@ def _same_day(rng: random.Random, addresses: Sequence[tuple[str, LatLon]], name:
         kind="pickup",
         opens=at,
         closes=closes,
-        service_s=planned_service_s(1),
+        service_s=SERVICE_S,
         parcels=1,
         priority=9 if urgent else 3,
         known_at=at,
@@ -243,7 +240,7 @@ def stop_s(day: Script, van: int, ask: Ask) -> tuple[float, float]:
     parking_s = door.uniform(*PARKING_S)
     habit = math.exp(door.gauss(0.0, 0.2))
     luck = math.exp(_draw(day.seed, ask.order, ask.home, ask.home).gauss(0.0, 0.2))
-    return parking_s, max(30.0, ask.service_s * habit * luck * day.hands[van])
+    return parking_s, max(30.0, (120 + 35 * ask.parcels) * habit * luck * day.hands[van])
 
 
 def _draw(seed: int, what: str, a: LatLon, b: LatLon) -> random.Random:
