@@ -100,7 +100,7 @@ async def _measure(made: World, say: Say, count: int) -> Measured:
             else:
                 planned_s.append(took[0])
                 seconds.append(took[1])
-            if number % 10 == 0:
+            if number % 5 == 0 and seconds:
                 say(f"{number} urgent orders, median {statistics.median(seconds):.2f} s, worst {max(seconds):.2f} s, lost {lost}")
             await asyncio.sleep(rng.uniform(*EVERY_S))
     finally:

@@ -23,6 +23,7 @@ LOADING_S: Final = 15.0
 """Real seconds between the orders and the first departure: the planner's first search takes ten."""
 PLANNED_WITHIN_S: Final = 90.0
 DRAINS_WITHIN_S: Final = 120.0
+STORIES_S: Final = 1.0
 ENOUGH: Final = 0.9
 """Share of the stops that fell due which a run must have resolved."""
 VAGUE: Final = "The house with the blue door"
@@ -62,11 +63,12 @@ async def _round(made: World) -> dict[str, Any]:
     await _where_to_look(made)
     drivers = set_out(made, day)
     happenings = asyncio.create_task(events.play(made, diary), name="events")
+    stories = asyncio.create_task(_tell_stories(made), name="stories")
     try:
         ends_ms = round(day.start.timestamp() * 1000) + round(settings.minutes * 60_000 * settings.factor)
-        await _watch(made, [*drivers, happenings], ends_ms)
+        await _watch(made, [*drivers, happenings, stories], ends_ms)
     finally:
-        await cancel([*drivers, happenings])
+        await cancel([*drivers, happenings, stories])
     ended = made.clock.now()
     made.say("the round ends: drivers stop, vans tell what they still have to tell")
     await drain(made)
@@ -130,6 +132,17 @@ async def _where_to_look(made: World) -> None:
     if not made.settings.headless:
         say("Ctrl-C ends everything")
     say("drivers' screens: " + "  ".join(f"{van.name} {van.screen.url}" for van in made.vans))
+
+
+async def _tell_stories(made: World) -> None:
+    """Say what each new plan changed, for whom and why: the same words that the board shows. Until cancelled."""
+    told = {story["id"] for story in await made.desk.listed("/v1/proposals", limit=100)}
+    while True:
+        for story in reversed(await made.desk.listed("/v1/proposals", limit=20)):
+            if story["id"] not in told:
+                told.add(story["id"])
+                made.say(f"plan {story['state']}: {story['diff']['text']}")
+        await asyncio.sleep(STORIES_S)
 
 
 async def _watch(made: World, tasks: Sequence[asyncio.Task[None]], ends_ms: int) -> None:

@@ -43,6 +43,10 @@ class Desk:
         """GET."""
         return self._body(await self._client.get(path, params=query))
 
+    async def listed(self, path: str, **query: Any) -> list[Body]:
+        """GET of a door that answers with a list."""
+        return cast(list[Body], self._answer(await self._client.get(path, params=query)))
+
     async def orders(self) -> list[Body]:
         """All orders, as the API shows them."""
         found: list[Body] = []
@@ -67,7 +71,10 @@ class Desk:
         await self._client.aclose()
 
     def _body(self, answer: httpx.Response) -> Body:
+        return cast(Body, self._answer(answer))
+
+    def _answer(self, answer: httpx.Response) -> Any:
         if answer.is_success:
-            return cast(Body, answer.json()) if answer.content else {}
+            return answer.json() if answer.content else {}
         request = answer.request
         raise SimError(f"{request.method} {request.url.path}: {answer.status_code} {answer.text[:400]}")

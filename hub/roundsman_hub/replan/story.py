@@ -176,13 +176,14 @@ def _travel_s(verdict: Verdict) -> int:
 def _text(world: World, changes: Sequence[Change], saves: Saves, because: str) -> str:
     zone = ZoneInfo(world.timezone)
     vans = {van.vehicle_id: van.name or van.vehicle_id for van in world.vans.values()}
+    names = {stop.stop: stop.name or stop.address for van in world.vans.values() if van.newest for stop in van.newest.stops}
+    names |= {order.order_id: order.name or order.address for order in world.orders.values()}
 
     def clock(instant: str | None) -> str:
         return "" if instant is None else datetime.fromisoformat(instant).astimezone(zone).strftime("%H:%M")
 
     def sentence(change: Change) -> str:
-        order = world.orders.get(change.order)
-        name = (order.name or order.address if order else "") or change.order
+        name = names.get(change.order) or change.order
         at = f" ({clock(change.arrival_after_utc)})" if change.arrival_after_utc else ""
         van, before = vans.get(change.vehicle_after or "", ""), vans.get(change.vehicle_before or "", "")
         if change.what == "added":
@@ -200,7 +201,8 @@ def _text(world: World, changes: Sequence[Change], saves: Saves, because: str) -
     lines = [sentence(change) for change in changes[:SENTENCES]]
     if len(changes) > SENTENCES:
         lines.append(f"and {len(changes) - SENTENCES} more")
-    money = f"saves {saves.cost_cents / 100:.2f}" if saves.cost_cents >= 0 else f"costs {-saves.cost_cents / 100:.2f} more"
+    money = f"saves {saves.cost_cents / 100:.2f}" if saves.cost_cents > 0 else f"costs {-saves.cost_cents / 100:.2f} more"
+    money = money if saves.cost_cents else "costs the same"
     late_min = round(saves.late_s / 60)
     late = f", {abs(late_min)} min {'less' if late_min > 0 else 'more'} lateness" if late_min else ""
     return "; ".join(lines) + f". It {money}{late}. Why: {because or 'looked at again'}."

@@ -153,6 +153,7 @@ def test_every_change_has_a_story_that_a_person_can_read(yard: Yard) -> None:
     yard.cancel(first)
     yard.plan()
     gone = proposals(yard)[0]["diff"]
+    assert gone["text"].startswith("Ann: taken from Blue van")
     assert [(c["what"], c["order"], c["vehicle_after"]) for c in gone["changes"] if c["order"] == first] == [("removed", first, None)]
 
 
