@@ -134,8 +134,9 @@ def test_customer_picks_moves_redirects_receives_returns_and_complains(page: Pag
     sound(page, "talk")
 
     vehicle = hub.vehicles[0]
-    hub.heard(vehicle, LatLon(order["lat_deg"] + 0.004, order["lon_deg"]))
-    hub.plan(vehicle, [hub.client.get(f"/v1/orders/{order['order']}").json()], reason="the round")
+    moved = hub.client.get(f"/v1/orders/{order['order']}").json()
+    hub.heard(vehicle, LatLon(moved["lat_deg"] + 0.01, moved["lon_deg"]))
+    hub.plan(vehicle, [moved], reason="the round")
     expect(page.get_by_role("heading", level=1)).to_have_text("You are next")  # without loading the page again
     expect(page.locator("#detail")).to_contain_text("mi away")
     page.wait_for_selector(".near-marker")

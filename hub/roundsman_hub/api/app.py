@@ -174,7 +174,7 @@ def create_app(settings: Settings, db: Database, clock: Clock, geocoder: Geocode
     app.state.doorbell = doorbell
     app.state.plans = plans
     app.state.depots = Depots(db, roads, clock)
-    FIGURES.source(lambda figures: figures.put("roundsman_sse_listeners", broadcaster.listeners))
+    FIGURES.source(lambda figures: figures.put("roundsman_sse_listeners", broadcaster.listeners + doorbell.listeners))
     app.state.desk = Desk(db=db, clock=clock, geocoder=geocoder, roads=roads)
     problems.install(app)
     # Level 1: what 5,000 vans say shrinks to an eighth in 12 ms; at the usual level 9 to a tenth in 60.

@@ -15,6 +15,7 @@ from collections import defaultdict
 from collections.abc import Callable
 from typing import Final
 
+from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from roundsman_hub.store.db import AWAY, Database, DatabaseAway, Notice, listen, notices
@@ -169,12 +170,16 @@ class Doorway:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Ring whenever something changed, until the page is closed."""
         found = _PATH.fullmatch(scope["path"]) if scope["type"] == "http" and scope["method"] == "GET" else None
-        try:
-            page = await asyncio.to_thread(self._whose, found[1]) if found else None
-        except DatabaseAway:
-            page = None  # the app says so, in its own words
-        if page is None:
+        if found is None:
             await self._app(scope, receive, send)
+            return
+        status, page = 404, None
+        try:
+            page = await asyncio.to_thread(self._whose, found[1])
+        except DatabaseAway:
+            status = 503
+        if page is None:
+            await Response(status_code=status, headers={"Retry-After": "3"} if status == 503 else None)(scope, receive, send)
             return
         order, vehicle, near = page
         bell = Bell(near=near)

@@ -6,14 +6,14 @@ import logging
 import random
 import threading
 import time
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final
 
 from roundsman_core.backoff import pause_s
 from roundsman_hub.clock import Clock
 from roundsman_hub.settings import Settings
-from roundsman_hub.store import compression, proof_chain, retention
+from roundsman_hub.store import compression, offer_store, proof_chain, retention
 from roundsman_hub.store.db import AWAY, Database, is_away
 from roundsman_hub.telemetry.figures import FIGURES
 from roundsman_hub.telemetry.vitals import VITALS, database_answers
@@ -26,6 +26,8 @@ LOOKS_EVERY_S: Final = 60.0
 AGES_EVERY_S: Final = 3600.0
 """Raw fixes go by days: once an hour is soon enough, and after a restart it is done at once."""
 LONGEST_WAIT_S: Final = 30.0
+OFFERS_KEPT: Final = timedelta(days=7)
+"""Windows that nobody took are looked at by those who ask why, within a week."""
 TURN: Final = 0x726D_0004
 """Advisory lock: who holds it works."""
 
@@ -66,6 +68,8 @@ def _look(db: Database, clock: Clock, stop: threading.Event, aged_at: float, blo
         proof_chain.extend(cur, now)
     if not going() or time.monotonic() - aged_at < AGES_EVERY_S:
         return aged_at
+    with db.transaction() as cur:
+        offer_store.forget(cur, now - OFFERS_KEPT)
     if blobs is not None and (gone := let_proofs_go(db, blobs, now)):
         log.info("let go: %d photos and signatures", gone)
     did = age(db, now, going)

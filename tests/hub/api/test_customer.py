@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from roundsman_core.geo import LatLon, distance_m
-from roundsman_hub.domain.customers import FRESH, UNDO_WINDOW, coarse, view
+from roundsman_hub.domain.customers import FRESH, UNDO_WINDOW, coarse, narrowed, view
 
 NOW = datetime(2026, 3, 2, 10, tzinfo=UTC)
 
@@ -105,3 +105,35 @@ def test_coarse_place_is_near_and_hides_where_in_it(lat_deg: float, lon_deg: flo
     shown = coarse(at)
     assert distance_m(at, shown) < 75 or abs(lat_deg) > 89  # near a pole the grid is coarser still
     assert distance_m(coarse(shown), shown) < 75
+
+
+def test_the_bell_rings_for_ones_own_order_alone_and_says_nothing(shop: Any) -> None:
+    """An open page hears that something changed, and reads it again; of another's order it hears nothing."""
+    shop.van(shop.depot())
+    mine, other = shop.order(), shop.order()
+    with httpx.stream("GET", mine["track_url"] + "/events", trust_env=False, timeout=20) as stream:
+        assert stream.headers["content-type"].startswith("text/event-stream")
+        heard = stream.iter_raw()
+        assert next(heard) == b": alive\n\n"
+        assert shop.patch(f"/v1/orders/{other['order']}", json={"instructions": "x"}).status_code == 200
+        assert shop.patch(f"/v1/orders/{mine['order']}", json={"instructions": "y"}).status_code == 200
+        assert next(heard) == b"event: changed\ndata: {}\n\n"
+    assert httpx.get(f"{shop.url}/t/{'x' * 32}/events", trust_env=False).status_code == 404
+
+
+def test_what_is_expected_narrows_as_it_comes_nearer() -> None:
+    low, high = NOW + timedelta(hours=5, minutes=7), NOW + timedelta(hours=5, minutes=52)
+    spans = [narrowed(low, high, NOW + timedelta(minutes=m)) for m in (0, 150, 260)]
+    assert [(first.minute, last.minute) for first, last in spans] == [(0, 0), (0, 0), (5, 55)]
+    widths = [last - first for first, last in spans]
+    assert widths == sorted(widths, reverse=True)
+
+
+@given(st.integers(-7_200, 40_000), st.integers(0, 7_200), st.integers(0, 40_000))
+def test_what_is_expected_holds_the_arrivals_range_as_far_as_it_lies_ahead(low_s: int, width_s: int, now_s: int) -> None:
+    low = NOW + timedelta(seconds=low_s)
+    high, now = low + timedelta(seconds=width_s), NOW + timedelta(seconds=now_s)
+    first, last = narrowed(low, high, now)
+    assert first <= max(low, now)
+    assert last > high or last > now
+    assert last - first <= max(high, now) - max(low, now) + timedelta(minutes=61)
