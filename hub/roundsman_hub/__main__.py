@@ -29,7 +29,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; gives the process's exit code."""
     parser = _parser()
     options, rest = parser.parse_known_args(argv)
-    if rest and options.run not in (_told, _db, _day_command, _plan_command, _roads):
+    if rest and options.run not in (_told, _db, _day_command, _plan_command, _roads, _learn):
         parser.error(f"unrecognized arguments: {' '.join(rest)}")
     options.rest = rest
     os.environ["ROUNDSMAN_LOG_FORMAT"] = options.log_format  # so that the roles that `serve` starts write the same
@@ -119,6 +119,7 @@ def _parser() -> argparse.ArgumentParser:
         told = _command(commands, name, _told, words, add_help=False)
         told.set_defaults(told=name)
 
+    _command(commands, "learn", _learn, "learn speeds and service times from the fleet's own days", add_help=False)
     _command(commands, "roads", _roads, "make the road datasets of a street extract, for each kind of vehicle", add_help=False)
     _command(commands, "db", _db, "check, size, retention, backup, restore: look after the database", add_help=False)
     for name, words in (
@@ -285,6 +286,12 @@ def _db(options: argparse.Namespace) -> int:
 
 def _roads(options: argparse.Namespace) -> int:
     from roundsman_hub.roads import commands
+
+    return commands.main(options.rest, options.data)
+
+
+def _learn(options: argparse.Namespace) -> int:
+    from roundsman_hub.learn import commands
 
     return commands.main(options.rest, options.data)
 

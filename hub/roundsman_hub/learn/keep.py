@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -120,8 +121,9 @@ def service_to_bytes(table: ServiceTable) -> bytes:
     return zlib.compress(msgspec.msgpack.encode(plain))
 
 
+@functools.lru_cache(maxsize=16)
 def service_from_bytes(body: bytes) -> ServiceTable:
-    """What `service_to_bytes` wrote."""
+    """What `service_to_bytes` wrote. The planner asks for it with every look at a depot, so the newest are kept unpacked."""
     plain = msgspec.msgpack.decode(zlib.decompress(body))
     return ServiceTable(
         base_s=plain["base_s"],

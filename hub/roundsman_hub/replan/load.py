@@ -18,7 +18,7 @@ from roundsman_hub.domain.terms import DepotTerms, DriverTerms, FleetPlanning, O
 from roundsman_hub.replan.clocks import clocks_of
 from roundsman_hub.replan.holds import IssuedTasks
 from roundsman_hub.replan.world import OrderFacts, OtherDepot, VanFacts, World
-from roundsman_hub.store import hand_store, proposal_store, told_store
+from roundsman_hub.store import hand_store, proposal_store, road_store, told_store
 from roundsman_hub.store.proposal_store import reason_of
 from roundsman_hub.store.rows import Row, row, rows
 from roundsman_wire.messages import Parcel, Plan
@@ -216,6 +216,7 @@ def load_world(cur: Cursor[Any], depot_id: str, clock: Clock) -> World | None:
         unassigned={r["order_id"]: r["reason"] for r in rows(cur, _UNASSIGNED, (depot_id,))},
         timezone=depot["timezone"],
         planning=msgspec.convert(depot["planning"], FleetPlanning),
+        service=road_store.service(cur, depot["fleet_id"]),
         depots={
             r["depot_id"]: OtherDepot(
                 position=LatLon.from_e6(r["lat_e6"], r["lon_e6"]), terms=msgspec.convert(r["terms"], DepotTerms), name=r["name"]

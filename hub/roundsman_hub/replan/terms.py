@@ -18,6 +18,8 @@ from roundsman_hub.roads.profiles import CAR, PROFILES
 
 NO_LIMIT: Final = 1_000_000_000
 """A capacity that nothing fills."""
+USUAL_SERVICE_S: Final = 180
+"""What an order has that says nothing of its service: there, what was learned knows better."""
 DAYS: Final = 3
 """For so many days on, the bands of traffic are laid out."""
 
@@ -57,8 +59,12 @@ def _others(world: World) -> list[str]:
 
 
 def service_s(order: OrderFacts, world: World) -> int:
-    """Seconds at the door: the order's own, and what floors and parcels add in this fleet."""
+    """Seconds at the door: as learned there, where the order asks for nothing of its own; else the order's, and what floors and parcels
+    add in this fleet."""
     rules = world.planning
+    if world.service is not None and order.service_s == USUAL_SERVICE_S and not order.needs.parking_s:
+        hour = max(order.window_start, world.now).astimezone(ZoneInfo(world.timezone)).hour
+        return round(world.service.seconds(order.position, order.parcels, None, hour))
     return order.service_s + order.needs.floor * rules.floor_s + max(0, order.parcels - 1) * rules.parcel_s
 
 

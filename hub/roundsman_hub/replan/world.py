@@ -9,6 +9,7 @@ from typing import Literal
 from roundsman_core.geo import LatLon
 from roundsman_core.hours import Clocks
 from roundsman_hub.domain.terms import DepotTerms, DriverTerms, FleetPlanning, OrderNeeds, VehicleTerms
+from roundsman_hub.learn.service import ServiceTable
 from roundsman_hub.replan.holds import IssuedTasks
 from roundsman_hub.replan.reasons import Kind
 from roundsman_wire.messages import Break, Parcel, Plan, PlanStop
@@ -187,6 +188,8 @@ class World:
     """What was told so far of work that no van takes: told again only when it differs."""
     timezone: str = "UTC"
     planning: FleetPlanning = field(default_factory=FleetPlanning)
+    service: ServiceTable | None = None
+    """How long stops take, as learned; None: as the orders say."""
     depots: dict[str, OtherDepot] = field(default_factory=dict)
     """This depot and the fleet's others, where any of its vehicles or orders has to do with them."""
 
