@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -31,6 +31,10 @@ FIRST: Final = "first plan of the shift"
 ENDED: Final = "the shift has ended"
 DECLINED: Final = "the driver keeps the order of stops"
 TOLD_AGAIN: Final = "the van refused the plan before this one"
+
+TRUE_S: Final = 60
+TRUE_SHARE: Final = 0.2
+"""A leg of a plan is true within a minute and a fifth: less is what any traffic light does."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -288,7 +292,17 @@ def _same(world: World, van: VanFacts, stops: tuple[PlanStop, ...]) -> bool:
         return not stops
     if van.refused or van.declined:
         return False
-    return [_told(stop) for stop in van.newest.stops if stop.stop not in world.done] == [_told(stop) for stop in stops]
+    left = [stop for stop in van.newest.stops if stop.stop not in world.done]
+    return [_told(stop) for stop in left] == [_told(stop) for stop in stops] and not _slower(world, left, stops)
+
+
+def _slower(world: World, before: Sequence[PlanStop], after: Sequence[PlanStop]) -> bool:
+    """Streets are closed, open again, or of another pace, and the ways of this plan take so much longer or shorter that its times are not
+    true any more: it is told anew although its stops are the same. The first leg is driven already, and says nothing."""
+    if not any(reason.kind == "traffic" for reason in world.reasons):
+        return False
+    legs = zip(before[1:] if len(before) > 1 else before, after[1:] if len(after) > 1 else after, strict=True)
+    return any(abs(new.leg_s - old.leg_s) >= max(TRUE_S, TRUE_SHARE * old.leg_s) for old, new in legs)
 
 
 def _reason(world: World, van: VanFacts, why: str) -> str:

@@ -62,7 +62,6 @@ class MatrixCache:
     def of(self, world: World) -> Ways:
         """Everything that a depot's problem asks of the roads."""
         work, starts = places(world)
-        self.off_road.clear()
         kinds = {kind_of(van.terms) for van in world.vans.values()}
         return *self.tables(work, starts), self.profiles(work, starts, kinds, world.now, world.timezone)
 

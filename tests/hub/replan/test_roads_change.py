@@ -1,0 +1,149 @@
+"""What changes on the roads, and what the plans do with it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from psycopg.types.json import Jsonb
+
+from roundsman_core.geo import LatLon
+from roundsman_hub.clock import Clock
+from roundsman_hub.learn.keep import Numbers
+from roundsman_hub.learn.service import ServiceTable
+from roundsman_hub.replan.planner import OFF_ADDRESS, OFF_DEPOT, Planner
+from roundsman_hub.replan.revision import bump
+from roundsman_hub.roads import GreatCircle, Matrix
+from roundsman_hub.roads.closed import ClosedRoads
+from roundsman_hub.roads.held import Held
+from roundsman_hub.roads.role import TrafficRole
+from roundsman_hub.settings import BrokerLogin, Endpoint, Settings
+from roundsman_hub.store import road_store
+from roundsman_hub.store.rows import new_id
+
+Yard = Any  # the fixture of conftest.py
+
+
+def later(clock: Clock, minutes: int) -> Clock:
+    """The same clock, so much later."""
+    return Clock(replace(clock.base, origin_utc_ms=clock.base.origin_utc_ms + 60_000 * minutes))
+
+
+class EndsHere(GreatCircle):
+    """Roads that some places are not on, as OSRM tells it."""
+
+    def __init__(self, off: set[LatLon]) -> None:
+        self.off = off
+
+    def matrix(self, places: Sequence[LatLon], targets: Sequence[LatLon] | None = None, *, profile: str = "car", band: str = "") -> Matrix:
+        found = super().matrix(places, targets, profile=profile)
+        columns = places if targets is None else targets
+        for i, place in enumerate(places):
+            if place in self.off:
+                found.durations_s[i, :] = found.distances_m[i, :] = -1
+        for j, place in enumerate(columns):
+            if place in self.off:
+                found.durations_s[:, j] = found.distances_m[:, j] = -1
+        return replace(found, off_road=frozenset(self.off & {*places, *columns}))
+
+
+def close(yard: Yard, ring: list[tuple[int, int]], hours: float) -> None:
+    with yard.db.transaction() as cur:
+        now = yard.clock.now()
+        cur.execute("DELETE FROM closures")  # another yard's: streets are nobody's, so they would count here too
+        cur.execute(
+            "INSERT INTO closures VALUES (%s, %s, 'Bridge works', %s, '{}', %s, %s, 'k', %s)",
+            (new_id("cl"), yard.fleet, Jsonb(ring), now, now + timedelta(hours=hours), now),
+        )
+
+
+def revision(yard: Yard) -> int:
+    with yard.db.transaction() as cur:
+        row = cur.execute("SELECT revision, reasons FROM planning WHERE depot_id = %s", (yard.depot,)).fetchone()
+    return 0 if row is None else int(row["revision"])
+
+
+def around(at: LatLon, half_e6: int) -> list[tuple[int, int]]:
+    lat, lon = at.lat_e6, at.lon_e6
+    return [(lat - half_e6, lon - half_e6), (lat - half_e6, lon + half_e6), (lat + half_e6, lon + half_e6), (lat + half_e6, lon - half_e6)]
+
+
+def test_a_closure_asks_for_a_plan_when_it_begins_and_when_it_ends_and_never_between(yard: Yard, tmp_path: Path) -> None:
+    settings = Settings(
+        data_dir=tmp_path,
+        database_url=yard.db.dsn,
+        hub_broker=BrokerLogin(host="", port=0, username="", password=""),
+        vans_broker=Endpoint(host="", port=0),
+        api=Endpoint(host="", port=0),
+    )
+
+    def look(minutes: int) -> int:
+        """Another hub each time, or the same after a restart: what was told is in the database."""
+        TrafficRole(settings, yard.db, later(yard.clock, minutes)).step()
+        return revision(yard)
+
+    before = look(0)
+    assert look(0) == before
+    close(yard, around(LatLon(50.0, 10.0), 1_000), hours=1)
+    assert [look(minutes) - before for minutes in (0, 1, 30, 59, 60, 61, 120)] == [1, 1, 1, 1, 2, 2, 2]
+
+
+def test_a_plan_goes_round_what_is_closed_and_says_who_computed_it(yard: Yard) -> None:
+    van = yard.van()
+    yard.order(4_000, 0)
+    yard.plan()
+    before = yard.newest(van).stops[0]
+    roads = ClosedRoads(GreatCircle(), Held(yard.db, yard.clock))
+    planner = Planner(yard.db, roads, yard.signer, yard.clock, lambda: None)
+    close(yard, around(LatLon(50.0, 10.0 + 0.028), 20_000), hours=10)
+    yard.bump()
+    planner.plan(yard.depot)
+    assert yard.issued() == 1  # nobody said that it is the traffic: the same stops are not told twice
+    with yard.db.transaction() as cur:
+        bump(cur, yard.depot, "closed from now on: Bridge works", clock=yard.clock, kind="traffic")
+    search = planner.plan(yard.depot)
+    after = yard.newest(van)
+    assert after.stops[0].leg_m > before.leg_m
+    assert after.travel_times == "great_circle"
+    assert search is not None
+
+
+def test_a_place_off_the_map_gets_its_reason_and_the_others_their_plan(yard: Yard) -> None:
+    """OSRM's NoSegment once ended the plan role for everybody."""
+    van = yard.van()
+    here, there = yard.order(500, 0), yard.order(900_000, 0)
+    roads = EndsHere(set())
+    planner = Planner(yard.db, roads, yard.signer, yard.clock, lambda: None)
+    world = planner.look(yard.depot)
+    assert world is not None
+    roads.off = {world.orders[there].position}
+    search = planner.plan(yard.depot)
+    assert search is not None
+    planner.adopt(search, search.warm)
+    assert [stop.stop for stop in yard.newest(van).stops] == [here]
+    world = planner.look(yard.depot)
+    assert world is not None
+    assert world.unassigned == {there: OFF_ADDRESS}
+    roads.off = {world.depot}
+    planner = Planner(yard.db, roads, yard.signer, yard.clock, lambda: None)
+    yard.order(700, 0)
+    yard.bump()
+    planner.plan(yard.depot)
+    world = planner.look(yard.depot)
+    assert world is not None
+    assert OFF_DEPOT in world.unassigned.values()
+
+
+def test_a_learned_stop_lasts_as_long_as_it_did_unless_its_order_says_otherwise(yard: Yard) -> None:
+    van = yard.van()
+    usual, own = yard.order(500, 0), yard.order(900, 0)
+    with yard.db.transaction() as cur:
+        cur.execute("UPDATE orders SET service_s = 180 WHERE order_id = %s", (usual,))
+        numbers = Numbers(train=100, held_out=50, days_held_out=3, error=40.0, error_in_force=90.0)
+        road_store.publish_service(cur, yard.fleet, ServiceTable(base_s=333.0, parcel_s=10.0), numbers, yard.clock.now())
+    yard.plan()
+    told = {stop.stop: stop.service_s for stop in yard.newest(van).stops}
+    assert told == {usual: 333, own: 120}
