@@ -149,6 +149,9 @@ def test_a_phones_locations_are_taken_and_what_it_says_off_shift_is_thrown_away(
     until(lambda: len(hub.rows(found, vehicle)) >= 2, "both positions")
     assert hub.rows(found, vehicle) == [(50_100_000, 1000), (50_200_000, None)]
     assert hub.rows(found, resting) == []
+    marker = "SELECT lat_e6, online, duty FROM vehicle_now WHERE vehicle_id = %s"
+    until(lambda: hub.rows(marker, vehicle) == [(50_200_000, True, "on")], "the newest of them is the live marker")
+    assert hub.rows(marker, resting) == []
     spool = (hub.data / "gateway" / "spool.db").read_bytes() + (hub.data / "gateway" / "spool.db-wal").read_bytes()
     assert vehicle.encode() in spool
     assert resting.encode() not in spool

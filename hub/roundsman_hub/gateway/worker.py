@@ -14,14 +14,16 @@ from roundsman_hub import HubError
 from roundsman_hub.clock import Clock, from_ms, to_ms
 from roundsman_hub.gateway.door import Devices, Door
 from roundsman_hub.gateway.spool import Spool, Waiting
+from roundsman_hub.ingest.said import hear_now
 from roundsman_hub.ingest.take import LogFrame, Taken, take
 from roundsman_hub.settings import Settings
 from roundsman_hub.store.db import AWAY, Cursor, Database, Notice, is_away, notify
 from roundsman_hub.store.log_store import LostRace
+from roundsman_hub.store.now_store import set_online
 from roundsman_hub.store.rows import Row, rows
 from roundsman_wire import channels
-from roundsman_wire.frames import decode_header
-from roundsman_wire.messages import LANE_NAMES
+from roundsman_wire.frames import decode_header, decode_rows
+from roundsman_wire.messages import LANE_NAMES, TRACK, Now
 
 log = logging.getLogger(__name__)
 
@@ -30,7 +32,7 @@ BACKOFF_S: Final = (0.5, 30.0)
 ENDS_WITHIN_S: Final = 2
 
 DEVICES: Final = """
-SELECT d.token_sha256, d.kind, d.unique_id, v.vehicle_id, v.driver_id, v.shift_start, v.shift_end
+SELECT d.token_sha256, d.kind, d.unique_id, v.vehicle_id, v.fleet_id, v.driver_id, v.shift_start, v.shift_end
 FROM devices d JOIN vehicles v USING (vehicle_id) WHERE v.retired_at IS NULL
 """
 
@@ -64,10 +66,12 @@ class Sender:
         with self._db.transaction() as cur:
             found = rows(cur, DEVICES)
         self._devices.known = {device["token_sha256"]: device for device in found}
-        self._end_shifts({device["vehicle_id"]: device for device in found})
+        vehicles = {device["vehicle_id"]: device for device in found}
+        self._end_shifts(vehicles)
         while waiting := self._spool.waiting():
             with self._db.transaction() as cur:
                 taken = self._take(cur, waiting)
+                self._mark(cur, waiting, vehicles)
             self._spool.taken([ack for _, ack in taken.acks])
             if not taken.acks:  # of a vehicle that the hub does not know any more
                 return
@@ -86,6 +90,18 @@ class Sender:
         notify(cur, *(Notice(topic="log", fleet_id=fleet, subject=vehicle) for vehicle, fleet in sorted(taken.new_facts.items())))
         return taken
 
+    def _mark(self, cur: Cursor, waiting: list[Waiting], vehicles: dict[str, Row]) -> None:
+        """Move the live markers: a device says nothing of itself but its positions, so the newest of those is its marker."""
+        newest: dict[str, Now] = {}
+        for frame in waiting:
+            marker = _marker(frame.data) if frame.lane == TRACK and frame.vehicle in vehicles else None
+            before = newest.get(frame.vehicle)
+            if marker is not None and (before is None or (before.utc_ms or 0) < (marker.utc_ms or 0)):
+                newest[frame.vehicle] = marker
+        if newest:
+            moved = hear_now(cur, [(vehicle, vehicles[vehicle]["fleet_id"], now) for vehicle, now in newest.items()], self._clock)
+            notify(cur, *(Notice(topic="vehicle", fleet_id=fleet, subject=vehicle) for vehicle, fleet in moved))
+
     def _end_shifts(self, devices: dict[str, Row]) -> None:
         now_ms = self._clock.utc_ms()
         for vehicle in self._spool.on_shift():
@@ -93,7 +109,29 @@ class Sender:
             ends_ms = now_ms if device is None else to_ms(device["shift_end"])
             if ends_ms <= now_ms:
                 self._spool.end_shift(vehicle, ends_ms)
+                if device is not None:
+                    with self._db.transaction() as cur:
+                        set_online(cur, vehicle, device["fleet_id"], online=False, at_real=self._clock.real_now())
                 log.info("shift of %s ended at %s", vehicle, from_ms(ends_ms))
+
+
+def _marker(frame: bytes) -> Now | None:
+    """The newest position of a frame of the track lane; None: it only says what is gone."""
+    header = decode_header(frame)
+    held = decode_rows(header, frame)
+    if not held:
+        return None
+    newest = held[-1]
+    return Now(
+        session=header.session,
+        order=header.last_seq,
+        mono_ms=newest.mono_ms,
+        utc_ms=newest.utc_ms,
+        lat_e6=newest.lat_e6,
+        lon_e6=newest.lon_e6,
+        speed_cm_s=newest.speed_cm_s,
+        heading_cdeg=newest.heading_cdeg,
+    )
 
 
 def run(settings: Settings, clock: Clock, stop: threading.Event) -> None:
