@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
+import numpy.typing as npt
 
 from roundsman_hub.planning.fleet import Van
 from roundsman_hub.planning.problem import Problem, is_task
@@ -16,6 +17,7 @@ FAR_M: Final = 1_000_000_000
 """Farther than around the world many times over: a leg like that is a mistake in the data, not a way."""
 LONG_S: Final = 100 * 24 * 3600
 """No plan looks 100 days ahead."""
+Table = npt.NDArray[np.int32]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,15 +66,22 @@ def sound(problem: Problem) -> Sound:
 
 
 def _closed(problem: Problem) -> Problem:
-    """Legs of a thousand thousand kilometres, or with a time and no length, are no way."""
-    holes = (problem.durations_s < 0) | (problem.distances_m < 0) | (problem.distances_m >= FAR_M) | (problem.durations_s > LONG_S)
-    if not (holes & ((problem.durations_s >= 0) | (problem.distances_m >= 0))).any():
-        return problem
-    return replace(
-        problem,
-        durations_s=np.where(holes, -1, problem.durations_s).astype(np.int32),
-        distances_m=np.where(holes, -1, problem.distances_m).astype(np.int32),
-    )
+    """Legs of a thousand thousand kilometres, or with a time and no length, are no way: in the matrices and in every profile."""
+    durations_s, distances_m = _ways(problem.durations_s, problem.distances_m)
+    profiles = {}
+    for name, profile in problem.profiles.items():
+        bands, metres = _ways(profile.durations_s, profile.distances_m)
+        profiles[name] = replace(profile, durations_s=bands, distances_m=metres)
+    return replace(problem, durations_s=durations_s, distances_m=distances_m, profiles=profiles)
+
+
+def _ways(durations_s: Table, distances_m: Table) -> tuple[Table, Table]:
+    """The matrices without what is no way; of several bands, what is none in one is none in all."""
+    closed = (durations_s < 0) | (durations_s > LONG_S)
+    holes = (closed.any(axis=0) if closed.ndim > distances_m.ndim else closed) | (distances_m < 0) | (distances_m >= FAR_M)
+    if not holes.any():
+        return durations_s, distances_m
+    return np.where(holes, -1, durations_s).astype(np.int32), np.where(holes, -1, distances_m).astype(np.int32)
 
 
 def _wrong_task(problem: Problem, task: Task, n: int) -> Iterator[str]:

@@ -16,7 +16,7 @@ from roundsman_hub.planning.evaluate import evaluate
 from roundsman_hub.planning.insertion import repair
 from roundsman_hub.planning.instances import BadInstance, parse
 from roundsman_hub.planning.portable import BadProblem, plan_from_json, plan_to_json, problem_from_json, problem_to_json
-from roundsman_hub.planning.problem import Plan, Problem
+from roundsman_hub.planning.problem import Plan, Problem, Profile
 from roundsman_hub.planning.soundness import sound
 
 MakeProblem = Callable[..., Problem]
@@ -98,6 +98,21 @@ def test_absurd_legs_are_no_way_and_lonely_places_are_named(make_problem: Callab
     found = sound(replace(problem, durations_s=durations, distances_m=distances))
     assert found.tasks == {problem.tasks[2].task: "no road reaches this address"}
     assert evaluate(found.problem, repair(found.problem)).violations == ()
+
+
+def test_absurd_legs_of_a_profile_are_no_way_either(make_problem: Callable[..., Problem]) -> None:
+    problem = make_problem(3, 8, 2, on_the_road=False)
+    distances = problem.distances_m.copy()
+    distances[1, 4] = 1_000_000_000  # 10⁶ km
+    bands = np.stack([problem.durations_s, problem.durations_s])
+    bands[1, 2, 5] = -1  # a hole in one band
+    car = Profile(durations_s=bands, distances_m=distances, band_starts_s=(0, 3600))
+    vans = tuple(replace(van, profile="car") for van in problem.vans)
+    found = sound(replace(problem, vans=vans, profiles={"car": car})).problem
+    assert (found.profiles["car"].durations_s[:, 1, 4] == -1).all()
+    assert (found.profiles["car"].durations_s[:, 2, 5] == -1).all()
+    assert found.profiles["car"].distances_m[1, 4] == found.profiles["car"].distances_m[2, 5] == -1
+    assert evaluate(found, repair(found)).violations == ()
 
 
 def test_an_impossible_shift_costs_one_van_and_an_empty_fleet_everything(
