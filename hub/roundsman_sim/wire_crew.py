@@ -15,7 +15,7 @@ from typing import Final
 from roundsman_agent import config
 from roundsman_agent.inbox import Inbox
 from roundsman_agent.outbox import Outbox
-from roundsman_agent.uplink import Uplink
+from roundsman_agent.uplink import NOW_S, Uplink
 from roundsman_core.geo import LatLon, distance_m
 from roundsman_core.timebase import TimeBase
 from roundsman_wire.messages import AnyEntry, Duty, FixRow, Now, Presence, Receipt, ReceiptState
@@ -53,6 +53,7 @@ class WireVan:
             now=self._now,
             on_document=self._document,
             on_link=lambda *_: None,
+            now_interval_s=NOW_S[1],
         )
 
     @property
