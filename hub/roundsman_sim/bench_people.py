@@ -85,7 +85,7 @@ def measure(quick: bool) -> list[Row]:
     with fleets.database() as (db, folder):
         say("windows at 300 open tasks …")
         made = fleets.make(db, clock, vans=12, orders=300, seed=2, planned=False)
-        took, fewest = slots.answer_times(db, clock, made, folder, 40 if quick else 200, seed=3)
+        took, cpu_s, fewest = slots.answer_times(db, clock, made, folder, 40 if quick else 200, seed=3)
     took.sort()
     rows = [
         Row("track_bytes_kb", track_kb, "kB", 60),
@@ -93,6 +93,7 @@ def measure(quick: bool) -> list[Row]:
         Row("live_kb_each", each_kb, "kB", 25),
         Row("live_p99_s", p99_s, "s", 1),
         Row("slots_p95_s", took[int(0.95 * (len(took) - 1))], "s", 0.5),
+        Row("slots_cpu_s", cpu_s, "s of this process's CPU"),
         Row("slots_fewest", fewest, "offers in an answer", 5, at_least=True),
         Row("privacy_cases", read.cases + drawn.cases, f"{read.cases} through the database", None if quick else 100_000, at_least=True),
         Row("privacy_leaks", read.all + drawn.all, f"{read.seen_vans + drawn.seen_vans} answers showed a van", 0),

@@ -24,14 +24,15 @@ from roundsman_sim.day_command import Setting
 from roundsman_sim.day_world import Ask, Script
 
 
-def answer_times(db: Database, clock: Clock, made: Fleet, folder: Path, many: int, seed: int) -> tuple[list[float], int]:
-    """Seconds of each question at a planned depot, and the fewest offers that an answer had."""
+def answer_times(db: Database, clock: Clock, made: Fleet, folder: Path, many: int, seed: int) -> tuple[list[float], float, int]:
+    """Seconds of each question at a planned depot, this process's CPU of one, and the fewest offers that an answer had."""
     planner = Planner(db, GreatCircle(), open_pki(folder / "pki").signer(), clock, lambda: None)
     search = planner.plan(made.depot)
     if search is not None:
         planner.adopt(search, search.warm)
     rng, frame, depots = random.Random(seed), LocalFrame(CENTRE), Depots(db, GreatCircle(), clock)
     took, fewest = [], 99
+    cpu_s = time.process_time()
     for _ in range(many):
         at = frame.to_latlon(rng.uniform(-HALF_TOWN_M, HALF_TOWN_M), rng.uniform(-HALF_TOWN_M, HALF_TOWN_M))
         began = time.monotonic()
@@ -39,7 +40,7 @@ def answer_times(db: Database, clock: Clock, made: Fleet, folder: Path, many: in
             found = choosing.offer(cur, depots, made.fleet, made.depot, ask=Wanted(at=at), now=clock.now())
         took.append(time.monotonic() - began)
         fewest = min(fewest, len(found))
-    return took, fewest
+    return took, (time.process_time() - cpu_s) / many, fewest
 
 
 @dataclass(frozen=True, kw_only=True)
