@@ -44,7 +44,8 @@ def desk(browser: Browser, day: BoardHub) -> Iterator[Page]:
     expect(page.locator(".link")).to_have_text("live")
     yield page
     context.close()
-    assert not complaints
+    # A van that never told its health has none: the page says so, and the browser notes the 404.
+    assert not [text for text in complaints if "status of 404" not in text]
 
 
 def until(day: BoardHub, holds: Callable[[], bool], what: str) -> None:

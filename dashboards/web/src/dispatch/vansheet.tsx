@@ -4,6 +4,7 @@ import { useState } from "preact/hooks";
 import { DaysChart } from "./dayschart";
 import type { PlanState, Vehicle } from "./documents";
 import { lateMs, orderName, useFleet } from "./fleet";
+import { Health, HEALTH_EVERY_MS } from "./health";
 import { Hours } from "./hours";
 import { Act, Badge, Empty, type Tone, Trouble } from "./parts";
 import { f, t, tn } from "./reader";
@@ -14,7 +15,7 @@ import { Talk } from "./talk";
 interface VehicleTold {
   vehicle: string;
   driver: string | null;
-  terms: { hours?: { rule: string; to_break_min: number; driving_min: number; duty_min: number } | null; type?: string; skills?: string[] };
+  terms: { skills?: string[] };
 }
 interface ToldPlan {
   version: number;
@@ -133,11 +134,14 @@ function Record({ vehicle }: { vehicle: string }) {
   const plans = useAsked<ToldPlan[] | { items: ToldPlan[] }>(`${door}/plans`);
   const list = plans.answer ? (Array.isArray(plans.answer) ? plans.answer : plans.answer.items) : [];
   const driver = told.answer?.driver ?? null;
+  const turn = Math.floor(useFleet("tick").now / HEALTH_EVERY_MS);
   return (
     <>
       <h3>{t("driver.title")}</h3>
       <DriverFacts driver={driver} skills={told.answer?.terms.skills ?? []} />
-      <Hours hours={told.answer?.terms.hours ?? null} />
+      <Hours vehicle={vehicle} again={turn} />
+      <h3>{t("health.title")}</h3>
+      <Health vehicle={vehicle} again={turn} />
       {list.length > 0 && (
         <>
           <h3>{t("plans.title")}</h3>
