@@ -69,16 +69,26 @@ class Served:
         now = self.clock.now()
         version = self.clock.utc_ms()
         wire = {
+            "plan": f"p-{version}",
+            "vehicle": vehicle,
+            "version": version,
+            "issued_utc_ms": version,
+            "based_on": {"session": None, "facts_seq": 0},
             "stops": [
                 {
                     "stop": o["order"],
                     "tasks": [o["order"]],
                     "lat_e6": round(o["lat_deg"] * 1e6),
                     "lon_e6": round(o["lon_deg"] * 1e6),
+                    "kind": o["kind"],
+                    "fence_radius_m": 50,
+                    "leg_s": 360,
+                    "leg_m": 1_500,
+                    "service_s": 180,
                     "arrival_utc_ms": self.clock.utc_ms() + 540_000 * at,
                 }
                 for at, o in enumerate(stops, 1)
-            ]
+            ],
         }
         with self.db.transaction() as cur:
             cur.execute(

@@ -86,3 +86,23 @@ def test_every_view_fits_and_keeps_the_rules(opened: Callable[..., Page], hub: A
         picture(page, f"{view}-{look}")
         wrong += [f"{view}: {text}" for text in (*page.evaluate(FITS), *axe(page))]
     assert not wrong, "\n".join(wrong)
+
+
+@pytest.mark.deep
+def test_every_language_fits_a_telephone(opened: Callable[..., Page], hub: Any) -> None:
+    """Words are longer elsewhere; nothing is cut off, and no English is left in the frame of the page."""
+    page = opened(320, 640)
+    enter(page, hub)
+    wrong = []
+    for language, orders in (("de", "Aufträge"), ("es", "Pedidos"), ("fr", "Commandes")):
+        page.evaluate("language => localStorage.setItem('roundsman-reader', JSON.stringify({language}))", language)
+        page.reload()
+        expect(page.locator("html")).to_have_attribute("lang", language)
+        for view in (*VIEWS, f"vans/{hub.vehicles[0]}", f"orders/{hub.orders[2]['order']}"):
+            page.evaluate("view => location.hash = `#/${view}`", view)
+            expect(page.locator("main h2").first).to_be_visible()
+            wrong += [f"{language} {view}: {text}" for text in page.evaluate(FITS)]
+        picture(page, f"story-{language}")
+        page.evaluate("location.hash = '#/orders'")
+        expect(page.locator("main h1")).to_have_text(orders)
+    assert not wrong, "\n".join(wrong)

@@ -94,9 +94,10 @@ function SketchMap({ fences, sketch, points, add, moved }: { fences: readonly Fe
   adding.current = add;
   const dark = isDark();
   useEffect(() => {
+    const frame = box.current!;
     let opened: maplibregl.Map | null = null;
     let gone = false;
-    void draw(box.current!, { interactive: true, dark }).then(({ map: found }) => {
+    void draw(frame, { interactive: true, dark }).then(({ map: found }) => {
       if (gone) return found.remove();
       opened = found;
       const empty = { type: "geojson", data: fenceShapes([]) } as const;
@@ -112,7 +113,7 @@ function SketchMap({ fences, sketch, points, add, moved }: { fences: readonly Fe
       found.on("moveend", tell);
       tell();
       setMap(found);
-      box.current!.dataset["map"] = "ready";
+      frame.dataset["map"] = "ready";
     });
     return () => {
       gone = true;

@@ -88,16 +88,17 @@ function PlaybackMap({ frames, at }: { frames: Frames; at: number }) {
   const [layer, setLayer] = useState<VanLayer | null>(null);
   const dark = isDark();
   useEffect(() => {
+    const frame = box.current!;
     let end = (): void => {};
     let gone = false;
-    void draw(box.current!, { interactive: true, dark }).then(({ map }) => {
+    void draw(frame, { interactive: true, dark }).then(({ map }) => {
       if (gone) return map.remove();
       map.getCanvas().setAttribute("aria-label", t("map.label"));
       const vans = new VanLayer();
       map.addLayer(vans);
       end = () => map.remove();
       setLayer(vans);
-      box.current!.dataset["map"] = "ready";
+      frame.dataset["map"] = "ready";
     });
     return () => {
       gone = true;
