@@ -32,7 +32,7 @@ QUICK_LEARNS_FROM: Final = 3
 SEARCH_S: Final = 0.3
 """A hub searches for 1.5 s on a machine of its own; here each day waits for some sixty searches."""
 BETTER_SHARE: Final = 0.9
-OTHERS: Final = ("roundsman_hub.bench_roads", "roundsman_sim.bench_urgent")
+OTHERS: Final = ("roundsman_sim.bench_roads", "roundsman_sim.bench_urgent")
 
 
 def days(made: Setting, many: int, learns_from: int) -> list[list[Result]]:
@@ -93,14 +93,14 @@ def _better(ours: Result, theirs: Result) -> bool:
     return ours.on_time_share > theirs.on_time_share and ours.cost_cents < theirs.cost_cents
 
 
-def others() -> list[dict[str, Any]]:
+def others(*, quick: bool) -> list[dict[str, Any]]:
     """Benchmarks of the other parts: each prints for itself; gives their rows."""
     rows: list[dict[str, Any]] = []
     for name in OTHERS:
         if importlib.util.find_spec(name) is None:
             print(f"{name} is not here", flush=True)
             continue
-        done = subprocess.run([sys.executable, "-m", name], stdout=subprocess.PIPE, text=True, check=False)
+        done = subprocess.run([sys.executable, "-m", name, *(["--quick"] if quick else [])], stdout=subprocess.PIPE, text=True, check=False)
         print(done.stdout, flush=True)
         try:
             rows += json.loads(done.stdout.strip().splitlines()[-1])["rows"]
@@ -118,7 +118,7 @@ def main() -> int:
     rows = figures(found)
     print(table(rows), flush=True)
     body = json.loads(last_line("living", rows))
-    body["rows"] += others()
+    body["rows"] += others(quick=quick)
     body["short"] = sum(row["holds"] is False for row in body["rows"])
     print(json.dumps(body), flush=True)
     return 0
