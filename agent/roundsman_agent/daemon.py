@@ -38,8 +38,6 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 TICK_S: Final = TICK_MS / 1000
-QUIET_TICKS: Final = 3
-"""While fixes bring the ticks, the daemon looks so much more rarely. Two looks are at least a real second apart."""
 PAINT_WHOLE_S: Final = 10.0
 """Business seconds. Expected times are painted in minutes; what happens is painted at once."""
 DRAIN_LOOK_S: Final = 0.1
@@ -198,8 +196,7 @@ class Daemon:
         due = {"look": 0.0, "save": SAVE_S, "purge": 0.0}
         loop = asyncio.get_running_loop()
         while True:
-            fixes_tick = self.unit.unticked_ms < TICK_MS
-            if not fixes_tick:
+            if self.unit.tick_is_due:
                 self.unit.tick()
             passed_s = time.monotonic() - self._started_s
             if passed_s >= due["look"]:
@@ -211,7 +208,7 @@ class Daemon:
             if passed_s >= due["purge"]:
                 await loop.run_in_executor(self._store, self.outbox.purge)
                 due["purge"] = passed_s + PURGE_S
-            await asyncio.sleep(max(self.config.time_base.real_s(TICK_S * (QUIET_TICKS if fixes_tick else 1)), 1.0))
+            await asyncio.sleep(max(self.config.time_base.real_s(TICK_S), 1.0))
 
     def _serve_screen(self, group: asyncio.TaskGroup) -> ScreenServer | None:
         if self._listener is None:

@@ -185,6 +185,7 @@ class Outbox:
                     raise
             else:
                 return True
+            self._fresh = None  # it may be among what goes
             # Bookkeeping of a DELETE may itself need a page.
             self._db.execute(f"PRAGMA max_page_count = {self._max_pages + 64}")
             try:

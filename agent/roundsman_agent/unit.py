@@ -299,7 +299,7 @@ class Unit:
         elif isinstance(item, Fix):
             self.receiver = "ok"
         self._step(item)
-        if self.unticked_ms >= TICK_MS or (self.inbox.held is not None and isinstance(item, Fix)):  # a plan may wait for the van to stand
+        if self.tick_is_due:
             self.tick()
 
     def engine(self, engine: Engine | None, source: str) -> None:
@@ -383,9 +383,9 @@ class Unit:
         )
 
     @property
-    def unticked_ms(self) -> int:
-        """Business time since the last tick."""
-        return self.clock.mono_ms() - self._ticked_mono_ms
+    def tick_is_due(self) -> bool:
+        """Now and then; and always while a plan waits for the van to stand."""
+        return self.inbox.held is not None or self.clock.mono_ms() - self._ticked_mono_ms >= TICK_MS
 
     @property
     def policy(self) -> Policy:

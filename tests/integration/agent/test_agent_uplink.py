@@ -216,6 +216,7 @@ def test_thinned_numbers_are_claimed_as_gone(make_van: Any, broker: Any, followe
         broker.kill()
         async with make_van() as van:
             van.log(fixes=100)
+            van.outbox._fresh = None
             van.outbox._db.execute("UPDATE track SET thinned = 2, body = x'', gone = ?", (b"\x01\x00\x00\x00\x64\x00\x00\x00\x01",))
             broker.start()
             await wait(lambda: everything_is_there(van, follower), "all is accounted for")
