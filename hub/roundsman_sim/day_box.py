@@ -216,6 +216,7 @@ class Box:
             if self._policy != "static" and news:
                 told = self._plan()
             if self._policy != "static" and (told or self._now - last_eta >= ETAS_EVERY):
+                self._etas.learn()
                 self._etas.tell([], everyone=True)
                 last_eta = self._now
                 if self._asked():
