@@ -47,6 +47,8 @@ def test_every_state_has_its_words_and_its_line_of_the_table() -> None:
         (("loaded", "failed", "neighbour", "delivered"), "with_neighbour"),
         (("loaded", "failed", "locker", "delivered"), "in_locker"),
         (("loaded", "failed", "tomorrow", "unloaded", "loaded", "delivered"), "delivered"),
+        (("loaded", "failed", "tomorrow", "unloaded"), "tomorrow"),
+        (("loaded", "failed", "sender", "unloaded"), "returning"),
         (("loaded", "failed", "depot", "unloaded"), "at_depot"),
         (("loaded", "failed", "sender", "unloaded", "handed_back"), "returned"),
         (("loaded", "failed", "unloaded", "sender", "handed_back"), "returned"),

@@ -66,6 +66,11 @@ def test_an_hour_that_comes_twice_is_a_long_window() -> None:
     assert found.end - found.start == timedelta(hours=2)
 
 
+def test_a_time_that_comes_twice_begins_with_its_first_and_ends_with_its_second() -> None:
+    first, last = (local(date(2026, 10, 25), time(3, 30), HELSINKI, end=end) for end in (False, True))
+    assert last - first == timedelta(hours=1)
+
+
 @given(ZONES, INSTANTS, TIMES, st.integers(0, 3), st.integers(0, 240))
 def test_a_promise_is_kept_by_the_calendar_whatever_the_clocks_do(
     zone: ZoneInfo, ordered: datetime, cut: time, later: int, lead: int
