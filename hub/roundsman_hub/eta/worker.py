@@ -7,6 +7,7 @@ import threading
 import time
 from dataclasses import dataclass
 from typing import Any, Final, LiteralString
+from zoneinfo import ZoneInfo
 
 import msgspec
 from psycopg import Cursor
@@ -18,7 +19,9 @@ from roundsman_hub.eta.calibrate import Calibration, horizon_of
 from roundsman_hub.eta.compute import CALIBRATED, UNCALIBRATED, Eta, etas
 from roundsman_hub.replan.reasons import BY_KIND, Kind
 from roundsman_hub.replan.revision import bump
+from roundsman_hub.replan.terms import kind_of_words
 from roundsman_hub.roads import RoadNetwork, RoadsError
+from roundsman_hub.roads.bands import band_at
 from roundsman_hub.store import eta_store, proposal_store, told_store
 from roundsman_hub.store.db import Database, Notice, is_away, listen, notices
 from roundsman_hub.store.rows import Row, notify, rows
@@ -41,9 +44,9 @@ LATE_S: Final = BY_KIND["promise"].level
 AWAY_S: Final = BY_KIND["off_route"].level
 
 _VEHICLES: LiteralString = """
-    SELECT v.vehicle_id, v.name, v.fleet_id, v.depot_id, v.shift_start, p.version,
+    SELECT v.vehicle_id, v.name, v.fleet_id, v.depot_id, v.shift_start, v.terms, f.timezone, p.version,
            CASE WHEN p.version = k.version THEN NULL ELSE p.plan END AS plan, n.lat_e6, n.lon_e6, coalesce(n.duty, 'off') AS duty
-    FROM vehicles v LEFT JOIN vehicle_now n USING (vehicle_id)
+    FROM vehicles v JOIN fleets f USING (fleet_id) LEFT JOIN vehicle_now n USING (vehicle_id)
     LEFT JOIN LATERAL (SELECT version, plan FROM plans q WHERE q.vehicle_id = v.vehicle_id ORDER BY version DESC LIMIT 1) p ON true
     LEFT JOIN unnest(%s::text[], %s::bigint[]) AS k (vehicle_id, version) ON k.vehicle_id = v.vehicle_id
     WHERE v.retired_at IS NULL AND (v.vehicle_id = ANY(%s) OR %s) ORDER BY v.vehicle_id
@@ -205,7 +208,7 @@ class EtaWorker:
         if vehicle["duty"] == "off":
             starts_utc_ms = max(now_utc_ms, to_ms(vehicle["shift_start"]))
         elif vehicle["lat_e6"] is not None:
-            leg_s = self._leg_s(LatLon.from_e6(vehicle["lat_e6"], vehicle["lon_e6"]), first)
+            leg_s = self._leg_s(vehicle, LatLon.from_e6(vehicle["lat_e6"], vehicle["lon_e6"]), first)
             self._legs_s[vehicle["vehicle_id"]] = leg_s
         return etas(
             van.stops,
@@ -217,10 +220,14 @@ class EtaWorker:
             learned=self._learned.get(vehicle["fleet_id"]),
         )
 
-    def _leg_s(self, position: LatLon, stop: PlanStop) -> int:
+    def _leg_s(self, vehicle: Row, position: LatLon, stop: PlanStop) -> int:
+        """By the same table as the plan's legs: of its kind of vehicle, in this hour's band where that is known."""
         to = LatLon.from_e6(stop.lat_e6, stop.lon_e6)
+        kind = kind_of_words(vehicle["terms"].get("profile", ""), vehicle["terms"].get("type", ""))
+        band = band_at(self._clock.now().astimezone(ZoneInfo(vehicle["timezone"])))
+        band = band if band in self._roads.bands(kind) else ""
         try:
-            seconds = int(self._roads.matrix([position], [to]).durations_s[0, 0])
+            seconds = int(self._roads.matrix([position], [to], profile=kind, band=band).durations_s[0, 0])
         except RoadsError as error:
             log.warning("%s; the rest of the leg is estimated", error)
             seconds = -1
