@@ -90,6 +90,7 @@ COUNTED: Final = {
     "parcels": "parcels",
     "capacity": "parcels",
     "max_tasks": "stops",
+    "most_attempts": "attempts",
     "floor": "floors",
     "strange": "cents",
     "factor": "times",
