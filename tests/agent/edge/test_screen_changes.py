@@ -45,7 +45,8 @@ def test_stream_ends_when_its_page_has_gone(start: Any, wait: Any) -> None:
     van = start()
     streams = van.daemon._changes._waiting
     with van.client.stream("GET", "/api/events") as events:
-        assert next(events.iter_lines()).startswith("data: {")
+        lines = events.iter_lines()  # held: when it is forgotten, it closes the page
+        assert next(lines).startswith("data: {")
         wait(lambda: streams, "the stream waits for news")
     wait(lambda: not streams, "the listener is forgotten")
 
