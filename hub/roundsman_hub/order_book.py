@@ -6,13 +6,16 @@ moves the shifts and hands the routes to the planner as a dispatcher's approved 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
+from msgspec import convert
+
 from roundsman_hub.clock import Clock
+from roundsman_hub.dispatch.loading import Lies, lies
 from roundsman_hub.domain.calendar import day_of
 from roundsman_hub.planning.answering import Answer, answer
 from roundsman_hub.planning.problem import is_task
@@ -26,6 +29,7 @@ from roundsman_hub.roads import RoadNetwork
 from roundsman_hub.store import order_book_store as store, proposal_store
 from roundsman_hub.store.db import Cursor, Database
 from roundsman_hub.store.rows import Row, journal
+from roundsman_wire.messages import Plan
 
 LOADING: Final = timedelta(minutes=30)
 """Vans are loaded before their shift: the plan is made as of then."""
@@ -144,14 +148,20 @@ def make(db: Database, roads: RoadNetwork, clock: Clock, *, fleet_id: str, depot
 
 def _routes(done: Answer, world: World) -> dict[str, list[dict[str, Any]]]:
     zero = int(world.now.timestamp())
-    return {
-        vehicle: [
-            {"order": visit.task, "arrival": datetime.fromtimestamp(zero + visit.arrival_s, tz=world.now.tzinfo).isoformat()}
-            for visit in visits
+    routes = {}
+    for vehicle, visits in done.verdict.routes.items():
+        steps = [(visit.task, world.orders[visit.task].kind if is_task(visit.task) else "depot") for visit in visits]
+        routes[vehicle] = [
+            {
+                "order": visit.task,
+                "arrival": datetime.fromtimestamp(zero + visit.arrival_s, tz=world.now.tzinfo).isoformat(),
+                "load": lie.load,
+                "place": lie.number,
+            }
+            for visit, lie in zip(visits, lies(steps), strict=True)
             if is_task(visit.task)
         ]
-        for vehicle, visits in done.verdict.routes.items()
-    }
+    return routes
 
 
 def _not_released(plan: Row | None, day: date) -> None:
@@ -228,6 +238,8 @@ def _may_begin(cur: Cursor, shifts: Sequence[Row], day: date, clock: Clock) -> N
 def loading_list(cur: Cursor, depot_id: str, day: date, clock: Clock) -> dict[str, list[Row]]:
     """What goes into each van, the last stop's goods first, with what was scanned in; collections are not loaded.
 
+    Each order has its `load`, and each parcel the `place` where its driver's screen will say that it lies.
+
     Raises
     ------
     NotReady
@@ -235,24 +247,51 @@ def loading_list(cur: Cursor, depot_id: str, day: date, clock: Clock) -> dict[st
     """
     plan = _there(cur, depot_id, day)
     shifts = {shift["vehicle_id"]: shift for shift in store.roster(cur, day) if shift["depot_id"] == depot_id}
-    routes = {vehicle: [stop["order"] for stop in route] for vehicle, route in plan["routes"].items()}
+    rounds = {vehicle: [_planned(stop) for stop in route] for vehicle, route in plan["routes"].items()}
     if plan["state"] == "released":
-        routes |= store.told_routes(cur, list(routes))
-    known = store.goods(cur, [order for route in routes.values() for order in route])
+        rounds |= {vehicle: _told(convert(said, Plan)) for vehicle, said in store.told(cur, list(rounds)).items()}
+    known = store.goods(cur, [one.order for aboard in rounds.values() for one in aboard])
     since = min((shift["shift_start"] for shift in shifts.values()), default=clock.now()) - SCANS_SINCE
-    scans = store.scanned(cur, list(routes), since)
+    scans = store.scanned(cur, list(rounds), since)
     return {
-        vehicle: [_to_load(known[order], vehicle, scans) for order in reversed(route) if known[order]["kind"] == "delivery"]
-        for vehicle, route in routes.items()
-        if route
+        vehicle: [
+            _to_load(known[one.order], one, vehicle, scans)
+            for one in sorted(aboard, key=lambda one: (one.lies.load, -one.lies.number))
+            if one.lies.number and one.order in known
+        ]
+        for vehicle, aboard in rounds.items()
+        if aboard
     }
 
 
-def _to_load(order: Row, vehicle: str, scans: dict[tuple[str, str], Row]) -> Row:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Aboard:
+    """An order in a van: where it lies, and where a told plan says that each parcel does."""
+
+    order: str
+    lies: Lies
+    told: Mapping[str, str]
+
+
+def _planned(stop: Row) -> _Aboard:
+    return _Aboard(order=stop["order"], lies=Lies(stop["load"], stop["place"]), told={})
+
+
+def _told(plan: Plan) -> list[_Aboard]:
+    where = lies([(stop.stop, stop.kind) for stop in plan.stops])
+    return [
+        _Aboard(order=task, lies=lie, told={item.parcel: item.place for item in stop.items})
+        for stop, lie in zip(plan.stops, where, strict=True)
+        for task in stop.tasks
+    ]
+
+
+def _to_load(order: Row, one: _Aboard, vehicle: str, scans: dict[tuple[str, str], Row]) -> Row:
     items = []
     for item in order["items"]:
         scan = scans.get((vehicle, item["parcel"]))
-        items.append({**item, "loaded_at": scan["at"] if scan is not None and scan["event"] == "loaded" else None})
+        place = one.told.get(item["parcel"]) or item.get("place") or str(one.lies.number)
+        items.append({**item, "place": place, "loaded_at": scan["at"] if scan is not None and scan["event"] == "loaded" else None})
     elsewhere = sorted(
         {
             other
@@ -260,7 +299,14 @@ def _to_load(order: Row, vehicle: str, scans: dict[tuple[str, str], Row]) -> Row
             if other != vehicle and scan["event"] == "loaded" and parcel in {i["parcel"] for i in items}
         }
     )
-    return {**order, "items": items, "loaded": bool(items) and all(item["loaded_at"] for item in items), "in_other_van": elsewhere}
+    return {
+        **order,
+        "items": items,
+        "load": one.lies.load,
+        "place": items[0]["place"] if items else str(one.lies.number),
+        "loaded": bool(items) and all(item["loaded_at"] for item in items),
+        "in_other_van": elsewhere,
+    }
 
 
 def _there(cur: Cursor, depot_id: str, day: date) -> Row:

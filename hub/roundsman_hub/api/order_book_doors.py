@@ -94,6 +94,8 @@ class PlannedStop(BaseModel):
 
     order: str
     arrival: datetime
+    load: int = Field(description="which of the van's loads it belongs to; each call at a depot begins another")
+    place: int = Field(description="where in the van it is to lie: 1 is at the door and comes off first; 0: it is not loaded")
 
 
 class DayPlan(BaseModel):
@@ -111,10 +113,11 @@ class DayPlan(BaseModel):
 
 
 class ToLoad(BaseModel):
-    """One order's goods. `number`: 1 goes in first and comes out last."""
+    """One order's goods."""
 
-    number: int
     order: str
+    load: int = Field(description="which of the van's loads it belongs to; each call at a depot begins another")
+    place: str = Field(description="where in the van, as its driver's screen says: 1 is at the door and comes off first, or a shelf's name")
     reference: str
     name: str
     address: str
@@ -129,6 +132,7 @@ class LoadedItem(BaseModel):
 
     parcel: str
     name: str = ""
+    place: str
     loaded_at: datetime | None
 
 
@@ -321,12 +325,13 @@ def get_loading_list(
 def _load_out(vehicle: str, orders: list[Row]) -> VanLoad:
     items = [
         ToLoad(
-            number=number,
             order=order["order_id"],
-            items=[LoadedItem(parcel=i["parcel"], name=i.get("name") or "", loaded_at=i["loaded_at"]) for i in order["items"]],
-            **{field: order[field] for field in ("reference", "name", "address", "parcels", "loaded", "in_other_van")},
+            items=[
+                LoadedItem(parcel=i["parcel"], name=i.get("name") or "", place=i["place"], loaded_at=i["loaded_at"]) for i in order["items"]
+            ],
+            **{field: order[field] for field in ("reference", "name", "address", "parcels", "load", "place", "loaded", "in_other_van")},
         )
-        for number, order in enumerate(orders, start=1)
+        for order in orders
     ]
     to_scan = sum(item.loaded_at is None for order in items for item in order.items)
     return VanLoad(vehicle=vehicle, parcels=sum(order.parcels for order in items), to_scan=to_scan, items=items)

@@ -15,11 +15,6 @@ _ON_BOARD: LiteralString = """
     SELECT DISTINCT ON (c.vehicle_id, c.parcel) c.vehicle_id, c.parcel, c.order_id, c.event, c.at FROM scans c
     WHERE c.vehicle_id = ANY(%s) AND c.at >= %s AND c.event IN ('loaded', 'unloaded') ORDER BY c.vehicle_id, c.parcel, c.at DESC
 """
-_NEWEST: LiteralString = """
-    SELECT t.vehicle_id, t.order_id, t.position FROM plan_tasks t JOIN orders o USING (order_id)
-    WHERE t.vehicle_id = ANY(%(vehicles)s) AND o.cancelled_at IS NULL
-      AND t.version = (SELECT max(p.version) FROM plans p WHERE p.vehicle_id = t.vehicle_id) ORDER BY t.vehicle_id, t.position
-"""
 
 
 def calendar(cur: Cursor, fleet_id: str) -> dict[str, Any]:
@@ -124,18 +119,20 @@ def take_shifts(cur: Cursor, fleet_id: str, shifts: Sequence[Row]) -> None:
         notify(cur, "vehicle", fleet_id, shift["vehicle_id"])
 
 
-def told_routes(cur: Cursor, vehicles: Sequence[str]) -> dict[str, list[str]]:
-    """Orders of the vans' newest plans, in driving order."""
-    found: dict[str, list[str]] = {}
-    for r in rows(cur, _NEWEST, {"vehicles": list(vehicles)}):
-        found.setdefault(r["vehicle_id"], []).append(r["order_id"])
-    return found
+def told(cur: Cursor, vehicles: Sequence[str]) -> dict[str, Any]:
+    """The vans' newest plans, as they were told."""
+    newest: LiteralString = (
+        "SELECT DISTINCT ON (vehicle_id) vehicle_id, plan FROM plans WHERE vehicle_id = ANY(%s) ORDER BY vehicle_id, version DESC"
+    )
+    return {r["vehicle_id"]: r["plan"] for r in rows(cur, newest, (list(vehicles),))}
 
 
 def goods(cur: Cursor, orders: Sequence[str]) -> dict[str, Row]:
-    """What is to be loaded for these orders."""
+    """What is to be loaded for these orders; of those that were cancelled, nothing."""
     found = rows(
-        cur, "SELECT order_id, reference, name, address, kind, parcels, items FROM orders WHERE order_id = ANY(%s)", (list(orders),)
+        cur,
+        "SELECT order_id, reference, name, address, parcels, items FROM orders WHERE order_id = ANY(%s) AND cancelled_at IS NULL",
+        (list(orders),),
     )
     return {r["order_id"]: r for r in found}
 

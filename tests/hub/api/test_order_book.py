@@ -56,6 +56,14 @@ def told(shop: Any, vehicle: str) -> list[str]:
     return [] if found is None else [stop["stop"] for stop in found["plan"]["stops"]]
 
 
+def places_told(shop: Any, vehicle: str) -> dict[str, str]:
+    """Where a van's screen says that each parcel lies."""
+    with shop.db.transaction() as cur:
+        cur.execute("SELECT plan FROM plans WHERE vehicle_id = %s ORDER BY version DESC LIMIT 1", (vehicle,))
+        stops = cur.fetchone()["plan"]["stops"]
+    return {item["parcel"]: item["place"] for stop in stops for item in stop.get("items", ())}
+
+
 def roster(vans: list[str]) -> dict[str, Any]:
     return {"items": [{"vehicle": van, "start": "07:30", "end": "16:30"} for van in vans]}
 
@@ -75,6 +83,8 @@ def test_a_day_is_planned_approved_and_released(shop: Any, booked: tuple[str, li
     assert sorted(route) == sorted(orders)
     assert vans[1] not in plan["routes"], "who is not on the roster stays in the yard"
     assert all(stop["arrival"].startswith(TUESDAY) for stop in plan["routes"][vans[0]])
+    (load,) = shop.get(f"/v1/days/{TUESDAY}/loading-list").json()["vans"]
+    assert [order["place"] for order in load["items"]] == [str(place) for place in range(len(route), 0, -1)], "1 is at the door"
     planner = planner_of(shop)
     planner.plan(depot)
     assert not shop.get("/v1/orders", params={"state": "planned"}).json()["items"], "no van hears of it before the release"
@@ -90,6 +100,9 @@ def test_a_day_is_planned_approved_and_released(shop: Any, booked: tuple[str, li
     assert shop.post(f"/v1/days/{TUESDAY}/plan/release").json()["state"] == "released"
     planner.plan(depot)
     assert told(shop, vans[0]) == route, "released as approved"
+    (after,) = shop.get(f"/v1/days/{TUESDAY}/loading-list").json()["vans"]
+    assert after == load, "the evening's list is the morning's"
+    assert places_told(shop, vans[0]) == {item["parcel"]: item["place"] for order in load["items"] for item in order["items"]}
     assert shop.get(f"/v1/vehicles/{vans[0]}").json()["shift_start"].startswith("2026-03-03T05:30")
     refused(shop.post(f"/v1/days/{TUESDAY}/plan"), "already-released")
     refused(shop.post(f"/v1/days/{TUESDAY}/plan/release"), "already-released")

@@ -52,8 +52,17 @@ def test_on_the_road_goods_stay_where_they_were_put_however_the_order_changes() 
 
 def test_second_load_begins_at_the_door_again_and_what_was_handed_over_on_the_road_has_no_place() -> None:
     morning = plan(*placed(MORNING, None, gone=False))
-    now = (stop("d", "d1"), stop("x", "x1"), stop("+depot", kind="depot"), stop("e", "e1"), stop("f", "f1"))
+    now = (stop("d", "d1"), stop("x", "x1"), stop("+charger", kind="depot"), stop("@depot", kind="depot"), stop("e", "e1"), stop("f", "f1"))
     assert places(placed(now, morning, gone=True)) == {"d1": "3", "x1": "", "e1": "1", "f1": "2"}
+
+
+def test_a_charge_on_the_way_is_no_second_load() -> None:
+    told = placed((stop("a", "a1"), stop("+charger", kind="depot"), stop("c", "c1")), None, gone=False)
+    assert places(told) == {"a1": "1", "c1": "2"}, "two parcels of one load never share a place"
+
+
+def test_what_has_no_barcode_takes_its_room() -> None:
+    assert places(placed((stop("a", "a1"), stop("sofa"), stop("c", "c1")), None, gone=False)) == {"a1": "1", "c1": "3"}
 
 
 def test_a_plan_is_not_told_anew_only_because_its_parcels_have_places_now() -> None:
@@ -69,7 +78,7 @@ def test_senders_own_place_stands() -> None:
 def test_nothing_but_places_changes(kinds: list[Literal["delivery", "pickup", "depot"]], gone: bool) -> None:
     """Invariant: dispatch adds where things lie, and nothing else; and no place within a load is taken twice by two stops."""
     given_stops = tuple(
-        stop(f"s{at}", f"p{at}", kind=kind) if kind != "depot" else stop(f"s{at}", kind=kind) for at, kind in enumerate(kinds)
+        stop(f"s{at}", f"p{at}", kind=kind) if kind != "depot" else stop(f"@{at}", kind=kind) for at, kind in enumerate(kinds)
     )
     told = placed(given_stops, None, gone=gone)
     assert [(s.stop, s.kind, [i.parcel for i in s.items]) for s in told] == [
