@@ -2,7 +2,9 @@
 import { attribute, el, make, text } from "./dom.js";
 import { format, moving, say, state, title, working } from "./now.js";
 
-const OPTIONAL = ["then", "promise", "places", "instructions", "name"]; // what gives way first where there is no room
+// What gives way first where there is no room. "brief" leaves the instructions one line, two at the door: the details have them whole.
+const UNDER_WAY = ["then", "places", "brief", "promise", "instructions", "name"];
+const AT_THE_DOOR = ["window", "then", "promise", "brief", "places", "instructions", "name"]; // there the window says nothing more
 let fitted = "";
 
 export const current = () => (working() ? state.next : null);
@@ -78,13 +80,14 @@ function paintIdle() {
 // The address is as large as its longest word allows; whatever else does not fit gives way whole, not by half a line. Measured only
 // when a word or the room has changed: measuring costs a layout.
 function fit() {
-  const parts = ["address", "tags", ...OPTIONAL, "window"].map((part) => el[part].textContent.replace(/\d/g, "0"));
+  const parts = ["address", "tags", "name", "when", "instructions", "places", "then"].map((part) => el[part].textContent.replace(/\d/g, "0"));
   const wanted = [...parts, innerWidth, innerHeight, document.body.dataset.view, document.body.dataset.phase, el.back.hidden, el.alarm.hidden, el.details.hidden].join("|");
   if (wanted === fitted) return;
   fitted = wanted;
-  // At the door the window says nothing more; the door's code does.
-  const yielding = document.body.dataset.phase === "arrived" ? ["window", ...OPTIONAL] : OPTIONAL;
-  for (const part of ["window", ...OPTIONAL]) delete el[part].dataset.away;
+  const arrived = document.body.dataset.phase === "arrived";
+  // A promise that will be missed is what the driver must see.
+  const yielding = (arrived ? AT_THE_DOOR : UNDER_WAY).filter((part) => part !== "promise" || arrived || el.promise.className !== "late");
+  for (const part of AT_THE_DOOR) give(part, false);
   el.address.style.fontSize = "";
   el.address.classList.remove("broken");
   const full = parseFloat(getComputedStyle(el.address).fontSize);
@@ -94,8 +97,18 @@ function fit() {
     return whole();
   });
   if (word === undefined) el.address.classList.add("broken");
-  for (const part of yielding) {
-    if (el.where.scrollHeight <= el.where.clientHeight + 1) break;
-    el[part].dataset.away = "";
+  const gone = yielding.filter((part) => tooMuch() && (give(part, true), true));
+  // What has made no room by going comes back.
+  for (const part of gone.reverse()) {
+    give(part, false);
+    if (tooMuch()) give(part, true);
   }
+}
+
+const tooMuch = () => el.where.scrollHeight > el.where.clientHeight + 1;
+
+function give(part, away) {
+  const [node, mark] = part === "brief" ? [el.instructions, "brief"] : [el[part], "away"];
+  if (away) node.dataset[mark] = "";
+  else delete node.dataset[mark];
 }
