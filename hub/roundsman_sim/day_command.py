@@ -66,7 +66,7 @@ class Setting:
         routes, results = None, []
         for policy in policies:
             day_box.copy_database(self.server.dsn("postgres"), "town", "day")
-            with Database.connect(self.server.dsn("day"), max_size=2) as db:
+            with Database.connect(self.server.dsn("day"), max_size=2, checked=False) as db:
                 box = Box(db, self.town, day, policy, routes=routes, engine=self.engine, search_s=search_s)
                 results.append(box.run())
                 routes = box.routes
@@ -98,7 +98,7 @@ class Setting:
         self._live(days[teach:], search_s, say)
 
     def _live(self, days: Sequence[Script], search_s: float, say: Callable[[str], None]) -> None:
-        with Database.connect(self.server.dsn("town"), max_size=2) as db:
+        with Database.connect(self.server.dsn("town"), max_size=2, checked=False) as db:
             for day in days:
                 result = Box(db, self.town, day, "living", engine=self.engine, search_s=search_s).run()
                 say(f"{day.day}: lived through in {result.took_s:.0f} s, to learn from")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import defaultdict
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, LiteralString
 
@@ -42,7 +43,8 @@ _DEPOT: LiteralString = """
 _VEHICLES: LiteralString = """
     SELECT v.vehicle_id, v.name, v.driver_id, v.capacity, v.shift_start, v.shift_end, v.terms, coalesce(r.terms, '{}') AS driver_terms,
            coalesce(n.online, false) AS online,
-           n.lat_e6, n.lon_e6, n.next_stop, s.session, coalesce(s.through_seq, 0) AS facts_seq, p.plan,
+           n.lat_e6, n.lon_e6, n.next_stop, s.session, coalesce(s.through_seq, 0) AS facts_seq, p.version,
+           CASE WHEN p.version = k.version THEN NULL ELSE p.plan END AS plan,
            a.carried, a.carried_weight_g, a.carried_volume_ml
     FROM vehicles v
     LEFT JOIN drivers r USING (driver_id)
@@ -62,7 +64,8 @@ _VEHICLES: LiteralString = """
     LEFT JOIN vehicle_now n USING (vehicle_id)
     LEFT JOIN LATERAL (SELECT session, through_seq FROM log.sessions l LEFT JOIN derive_state t USING (session_no)
                        WHERE l.vehicle_id = v.vehicle_id ORDER BY ordinal DESC, session_no DESC LIMIT 1) s ON true
-    LEFT JOIN LATERAL (SELECT plan FROM plans q WHERE q.vehicle_id = v.vehicle_id ORDER BY version DESC LIMIT 1) p ON true
+    LEFT JOIN LATERAL (SELECT version, plan FROM plans q WHERE q.vehicle_id = v.vehicle_id ORDER BY version DESC LIMIT 1) p ON true
+    LEFT JOIN unnest(%(known)s::text[], %(versions)s::bigint[]) AS k (vehicle_id, version) ON k.vehicle_id = v.vehicle_id
     WHERE v.depot_id = %(depot)s AND v.retired_at IS NULL ORDER BY v.vehicle_id
 """
 _ORDERS: LiteralString = """
@@ -122,13 +125,30 @@ _TASKS: LiteralString = """
 _UNASSIGNED: LiteralString = "SELECT u.order_id, u.reason FROM unassigned u JOIN orders o USING (order_id) WHERE o.depot_id = %s"
 
 
-def load_world(cur: Cursor[Any], depot_id: str, clock: Clock) -> World | None:
-    """What is known of a depot now; None if there is no such depot. Call in a transaction that reads one snapshot."""
+@dataclass(slots=True)
+class Kept:
+    """What one reader keeps from look to look because it never changes under its version: it saves reading it again, nothing else."""
+
+    plans: dict[str, Plan] = field(default_factory=dict)
+    """Newest plan of each vehicle, as it was issued."""
+    service: road_store.KeptService | None = None
+
+
+def load_world(cur: Cursor[Any], depot_id: str, clock: Clock, kept: Kept | None = None) -> World | None:
+    """What is known of a depot now; None if there is no such depot. Call in a transaction that reads one snapshot.
+
+    `kept` is read and written: give the same one at each look, from one thread at a time.
+    """
+    kept = Kept() if kept is None else kept
     now = clock.now()
     depot = row(cur, _DEPOT, (depot_id,))
     if depot is None:
         return None
-    vehicles = rows(cur, _VEHICLES, {"depot": depot_id, "before": BEFORE_SHIFT})
+    known = {vehicle: plan.version for vehicle, plan in kept.plans.items()}
+    told = {"known": list(known), "versions": list(known.values())}
+    vehicles = rows(cur, _VEHICLES, {"depot": depot_id, "before": BEFORE_SHIFT, **told})
+    kept.plans |= {v["vehicle_id"]: msgspec.convert(v["plan"], Plan) for v in vehicles if v["plan"] is not None}
+    kept.service = road_store.kept_service(cur, depot["fleet_id"], kept.service)
     duties: dict[str, list[Row]] = defaultdict(list)
     for r in rows(cur, _DUTIES, {"depot": depot_id, "before": BEFORE_SHIFT}):
         duties[r["vehicle_id"]].append(r)
@@ -144,7 +164,7 @@ def load_world(cur: Cursor[Any], depot_id: str, clock: Clock) -> World | None:
             refused.add((r["vehicle_id"], r["version"]))
     standing = {r["vehicle_id"]: r["order_id"] for r in rows(cur, _STANDING, (depot_id,)) if r["order_id"] and r["left_at"] is None}
     orders = {r["order_id"]: _order(r) for r in rows(cur, _ORDERS, (depot_id, now - KEPT_OPEN, list(standing.values())))}
-    newest = _as_driven(cur, {v["vehicle_id"]: msgspec.convert(v["plan"], Plan) for v in vehicles if v["plan"] is not None})
+    newest = _as_driven(cur, {v["vehicle_id"]: kept.plans[v["vehicle_id"]] for v in vehicles if v["version"] is not None})
     declined, newest = _declined(cur, depot_id, newest, to_ms(now - DECLINE_HOLDS))
     hand = hand_store.read(cur, depot_id, now)
     left_version = {vehicle: _left_with_version(said, in_force[vehicle]) for vehicle, said in duties.items()}
@@ -216,7 +236,7 @@ def load_world(cur: Cursor[Any], depot_id: str, clock: Clock) -> World | None:
         unassigned={r["order_id"]: r["reason"] for r in rows(cur, _UNASSIGNED, (depot_id,))},
         timezone=depot["timezone"],
         planning=msgspec.convert(depot["planning"], FleetPlanning),
-        service=road_store.service(cur, depot["fleet_id"]),
+        service=None if kept.service is None else kept.service.table,
         depots={
             r["depot_id"]: OtherDepot(
                 position=LatLon.from_e6(r["lat_e6"], r["lon_e6"]), terms=msgspec.convert(r["terms"], DepotTerms), name=r["name"]

@@ -20,7 +20,7 @@ from roundsman_hub.replan import consent
 from roundsman_hub.replan.build import WAITS, anew, build
 from roundsman_hub.replan.consent import Turn
 from roundsman_hub.replan.decide import Answer, altered, answer
-from roundsman_hub.replan.load import load_world
+from roundsman_hub.replan.load import Kept, load_world
 from roundsman_hub.replan.matrix import MatrixCache, Ways
 from roundsman_hub.replan.reasons import URGENT_PRIORITY, least_gain_cents
 from roundsman_hub.replan.revision import bump
@@ -89,12 +89,13 @@ class Planner:
         self._db, self._roads, self._signer, self._clock, self._issued = db, roads, signer, clock, issued
         self._matrices: dict[str, MatrixCache] = {}
         self._could_be_told: dict[str, frozenset[str]] = {}
+        self._kept: dict[str, Kept] = {}
 
     def look(self, depot_id: str) -> World | None:
         """What is known of a depot, all of it read at one instant."""
         with self._db.transaction() as cur:
             cur.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
-            return load_world(cur, depot_id, self._clock)
+            return load_world(cur, depot_id, self._clock, self._kept.setdefault(depot_id, Kept()))
 
     def plan(self, depot_id: str, *, search: bool = True) -> Search | None:
         """Mend a depot's plans now, by insertion alone; gives what a search could look at afterwards.

@@ -68,8 +68,12 @@ class Database:
         self._pool = pool
 
     @classmethod
-    def connect(cls, dsn: str, *, min_size: int = 1, max_size: int = 8) -> Database:
-        """Open a pool. Succeeds while the database is away, too: then the first transaction raises `DatabaseAway`."""
+    def connect(cls, dsn: str, *, min_size: int = 1, max_size: int = 8, checked: bool = True) -> Database:
+        """Open a pool. Succeeds while the database is away, too: then the first transaction raises `DatabaseAway`.
+
+        `checked`: ask each connection whether it still lives when it is taken, which is a question for each transaction. Without it a
+        restarted server costs one failed transaction for each connection: for a database that nobody restarts.
+        """
         pool = ConnectionPool(
             dsn,
             connection_class=psycopg.Connection[DictRow],
@@ -78,7 +82,7 @@ class Database:
             max_size=max_size,
             timeout=GETS_WITHIN_S,
             reconnect_timeout=RETRIES_WITHIN_S,
-            check=ConnectionPool.check_connection,
+            check=ConnectionPool.check_connection if checked else None,
             open=True,
             name="roundsman",
         )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any, Final
 
@@ -47,6 +47,28 @@ def service(cur: Cursor, fleet: str) -> ServiceTable | None:
     """A fleet's table in force; None before the first."""
     row = cur.execute("SELECT body FROM learned_service WHERE fleet_id = %s ORDER BY version DESC LIMIT 1", (fleet,)).fetchone()
     return service_from_bytes(row["body"]) if row else None
+
+
+@dataclass(frozen=True, slots=True)
+class KeptService:
+    """A fleet's table, and of which version it is."""
+
+    fleet: str
+    version: int
+    table: ServiceTable
+
+
+def kept_service(cur: Cursor, fleet: str, kept: KeptService | None) -> KeptService | None:
+    """The table in force, read only where it is not the one that is kept; None before the first."""
+    had = kept.version if kept is not None and kept.fleet == fleet else -1
+    row = cur.execute(
+        "SELECT version, CASE WHEN version = %s THEN NULL ELSE body END AS body FROM learned_service WHERE fleet_id = %s"
+        " ORDER BY version DESC LIMIT 1",
+        (had, fleet),
+    ).fetchone()
+    if row is None:
+        return None
+    return kept if row["body"] is None else KeptService(fleet, int(row["version"]), service_from_bytes(row["body"]))
 
 
 def publish_service(cur: Cursor, fleet: str, table: ServiceTable, numbers: Numbers, at: datetime) -> int:

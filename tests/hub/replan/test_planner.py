@@ -10,6 +10,7 @@ import msgspec
 
 from roundsman_hub.replan.build import WAITS
 from roundsman_hub.replan.decide import unsettled
+from roundsman_hub.replan.load import load_world
 
 Yard = Any  # the fixture of conftest.py
 
@@ -335,3 +336,24 @@ def test_work_whose_window_was_moved_is_sought_a_place_anew(yard: Yard) -> None:
     yard.plan()
     assert set(yard.route(van)) == {near, middle, far}
     assert yard.route(van)[-1] == first
+
+
+def test_what_is_kept_from_look_to_look_is_what_a_fresh_look_reads(yard: Yard) -> None:
+    """A planner does not read the same plan twice; a newer one, and another van's, it reads at once."""
+    first, second = yard.van(), yard.van()
+    for n in range(1, 4):
+        yard.order(500 * n, 100)
+    versions = set()
+    for _ in range(3):
+        yard.plan()
+        kept = yard.planner.look(yard.depot)
+        with yard.db.transaction() as cur:
+            fresh = load_world(cur, yard.depot, yard.clock)
+        assert kept is not None
+        assert fresh is not None
+        assert kept.vans == fresh.vans
+        versions |= {van.newest.version for van in kept.vans.values() if van.newest}
+        yard.order(-500, -300 * len(versions))
+    assert len(versions) >= 2
+    assert first in kept.vans
+    assert second in kept.vans
