@@ -258,6 +258,16 @@ def forget_quarantined(cur: Cursor, rule: Rule) -> int:
     return cur.rowcount
 
 
+def forget_words(cur: Cursor, rule: Rule) -> int:
+    """What was said of arrivals goes with the raw fixes that it is held to, and how it turned out with the simplified tracks.
+
+    Returns how many words went. The widths that were learned from them are a row a fleet and horizon, and stay.
+    """
+    cur.execute("DELETE FROM eta_hits WHERE fleet_id = %s AND arrived_at < %s", (rule.fleet_id, rule.tracks_before))
+    cur.execute("DELETE FROM eta_said WHERE fleet_id = %s AND said_at < %s", (rule.fleet_id, rule.raw_before))
+    return cur.rowcount
+
+
 def proofs_over(cur: Cursor, now: datetime) -> list[str]:
     """Let go of photos and signatures whose time is over in every fleet that has them; gives the hashes whose files may go.
 

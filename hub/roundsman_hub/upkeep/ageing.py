@@ -138,6 +138,7 @@ def age(db: Database, now: datetime, going: Going = lambda: True) -> Aged:
             retention.aged(cur, rule)
             retention.forget_undated(cur, rule, now)
             retention.forget_quarantined(cur, rule)
+            retention.forget_words(cur, rule)
             vehicles = [row["vehicle_id"] for row in cur.execute("SELECT vehicle_id FROM vehicles WHERE fleet_id = %s", (rule.fleet_id,))]
         while going():
             with db.transaction() as cur:

@@ -250,3 +250,25 @@ def test_an_aged_track_is_still_a_track_with_its_gaps(van: Any) -> None:
         off_m = 111_195 * np.hypot(np.interp(raw_at, kept_at, kept_lat) - lat, (np.interp(raw_at, kept_at, kept_lon) - lon) * 0.5)
         assert float(np.max(off_m)) <= 10.1
     assert after[-1]["properties"]["coordTimes"][-1] == "2026-03-02T08:20:00.000Z", "the raw fixes that came later go on from it"
+
+
+def test_what_was_said_of_arrivals_goes_with_the_fixes_and_how_it_turned_out_with_the_tracks(van: Any) -> None:
+    van.note(
+        "INSERT INTO orders (order_id, fleet_id, depot_id, kind, name, address, lat_e6, lon_e6, placed, window_start, window_end, service_s,"
+        " parcels, priority, track_token, created_at) SELECT 'o_' || vehicle_id, fleet_id, depot_id, 'delivery', '', '', 0, 0, 'given', %s,"
+        " %s, 60, 1, 0, vehicle_id, %s FROM vehicles WHERE vehicle_id = %s",
+        *(EIGHT, NEXT_DAY, EIGHT, van.vehicle),
+    )
+    said = (f"o_{van.vehicle}", EIGHT, van.fleet, van.vehicle, EIGHT, EIGHT, EIGHT)
+    van.note("INSERT INTO eta_said (order_id, said_at, fleet_id, vehicle_id, eta, low, high) VALUES (%s, %s, %s, %s, %s, %s, %s)", *said)
+    van.note("INSERT INTO eta_hits VALUES (%s, 30, %s, %s, %s, %s, %s, %s, %s, true)", said[0], van.fleet, van.vehicle, *(EIGHT,) * 5)
+
+    def left() -> tuple[int, int]:
+        return tuple(
+            len(van.ask(f"SELECT FROM {table} WHERE fleet_id = %s", van.fleet))  # type: ignore[return-value]
+            for table in ("eta_said", "eta_hits")
+        )
+
+    for days, kept in ((80, (1, 1)), (100, (0, 1)), (740, (0, 0))):
+        age(van.db, EIGHT + timedelta(days=days))
+        assert left() == kept, days
