@@ -235,12 +235,17 @@ def _insert(
 
 
 def _out_of_reach(ground: Ground, job: Job) -> bool:
-    """No van that drove there straight away would be in time: among thousands of tasks, those are not worth trying everywhere."""
+    """No van that drove there straight away would be in time: among thousands of tasks, those are not worth trying everywhere.
+
+    Straight away: from its last frozen stop, if it has one, since it goes nowhere else before.
+    """
     for task in job:
         closes = max((closes for _, closes in task.windows_s), default=1 << 40)
         last = closes if task.deadline_s is None else min(closes, task.deadline_s)
         for van in ground.problem.vans:
-            leg_s = ground.travel[van.profile].fastest_s(van.start_place, task.place)
+            frozen = [step for step in van.frozen if step in ground.tasks]
+            place = ground.tasks[frozen[-1]].place if frozen else van.start_place
+            leg_s = ground.travel[van.profile].fastest_s(place, task.place)
             if leg_s >= 0 and van.start_s + leg_s <= last:
                 break
         else:

@@ -113,6 +113,18 @@ def frozen(world: World, van: VanFacts, aboard: dict[str, str], holders: dict[st
     return (to,)
 
 
+def driven_to(world: World) -> dict[str, str]:
+    """Vans whose first stop no plan changes, and that stop: of the ways from where they are, it is the only one that a plan can ask for."""
+    holders = may_hold(world.issued, world.in_force)
+    between, aboard = between_vans(world, holders), on_board(world)
+    firsts = {van.vehicle_id: next(iter(frozen(world, van, aboard, holders)), None) for van in world.vans.values()}
+    return {
+        vehicle: order
+        for vehicle, order in firsts.items()
+        if order is not None and order not in between and order in remaining(world, world.vans[vehicle])
+    }
+
+
 def held_back(world: World, named: frozenset[str]) -> frozenset[str]:
     """Work that no van has, but for what is `named`: it waits while only what leaves no choice is told."""
     planned = {task for van in world.vans.values() for task in remaining(world, van)}

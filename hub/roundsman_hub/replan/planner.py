@@ -17,7 +17,7 @@ from roundsman_hub.planning.insertion import repair
 from roundsman_hub.planning.problem import Plan, Problem, is_task
 from roundsman_hub.planning.walk import Ground
 from roundsman_hub.replan import consent
-from roundsman_hub.replan.build import WAITS, anew, build
+from roundsman_hub.replan.build import WAITS, anew, build, driven_to
 from roundsman_hub.replan.consent import Turn
 from roundsman_hub.replan.decide import Answer, altered, answer
 from roundsman_hub.replan.load import Kept, load_world
@@ -118,7 +118,7 @@ class Planner:
 
     def _plan(self, world: World, *, search: bool) -> tuple[bool, Search | None]:
         """(it holds, what a search could look at); false: somebody was quicker."""
-        tables = self._matrix(world.depot_id).of(world)
+        tables = self._ways(world)
         if said := [reason for reason in world.reasons if reason.subject in world.named]:
             return self._decided(world, tables, said), None
         turn = consent.turn(world)
@@ -164,7 +164,7 @@ class Planner:
             if not turn.whole:
                 return
             first = all(van.newest is None for van in world.vans.values())
-            problem = build(world, *self._matrix(search.depot_id).of(world), may_move=True)
+            problem = build(world, *self._ways(world), may_move=True)
             ground = Ground(problem)
             routes = consent.not_again(world, problem.current, _known(problem, found.routes))
             for van in world.vans.values():
@@ -347,6 +347,9 @@ class Planner:
             return dict.fromkeys(unassigned, OFF_DEPOT)
         places_of = {task: order.position for task, order in world.orders.items()}
         return {task: OFF_ADDRESS if places_of.get(task) in off else reason for task, reason in unassigned.items()}
+
+    def _ways(self, world: World) -> Ways:
+        return self._matrix(world.depot_id).of(world, driven_to(world))
 
     def _matrix(self, depot_id: str) -> MatrixCache:
         return self._matrices.setdefault(depot_id, MatrixCache(self._roads))

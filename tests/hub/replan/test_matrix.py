@@ -89,3 +89,18 @@ def test_what_stood_in_for_the_roads_is_told_and_not_kept() -> None:
     cache.tables(PLACES, [])
     assert roads.asked == [(6, 6, "car", "")]
     assert cache.network == "great_circle"
+
+
+def test_of_a_van_that_drives_to_a_settled_stop_only_that_way_is_asked() -> None:
+    roads = Roads()
+    cache = MatrixCache(roads)
+    starts = [VAN, LatLon(50.01, 8.02), LatLon(50.02, 8.02), LatLon(50.0, 8.0)]
+    every_s, every_m = cache.tables(PLACES, starts)
+    roads.asked.clear()
+    durations_s, distances_m = cache.tables(PLACES, starts, first=[(2,), None, (4,), ()])
+    assert roads.asked == [(1, 6, "car", ""), (2, 2, "car", "")]
+    for table, whole in ((durations_s, every_s), (distances_m, every_m)):
+        assert np.array_equal(table[:6], whole[:6]), "work is as it was"
+        assert np.array_equal(table[7], whole[7]), "one that may go anywhere"
+        assert (table[6, 2], table[8, 4]) == (whole[6, 2], whole[8, 4])
+    assert (durations_s[9] == -1).all(), "at the depot nobody asks for its place"

@@ -11,7 +11,7 @@ from roundsman_core.geo import LatLon, LocalFrame
 from roundsman_hub.clock import to_ms
 from roundsman_hub.planning.insertion import repair, rescue
 from roundsman_hub.planning.problem import Plan as Routes
-from roundsman_hub.replan.build import build, places
+from roundsman_hub.replan.build import build, driven_to, places
 from roundsman_hub.replan.consent import not_again
 from roundsman_hub.replan.decide import Answer, answer, unsettled
 from roundsman_hub.replan.holds import IssuedTasks
@@ -156,6 +156,28 @@ def test_without_news_no_van_is_told_anything(world: World) -> None:
     again = planned(settled, may_move=False)
     assert (again.drafts, again.unassigned) == ((), settled.unassigned)
     assert planned(settled, may_move=True).drafts == ()
+
+
+@settings(max_examples=60, deadline=None)
+@given(worlds(), orders(99), st.data())
+def test_ways_that_nobody_can_drive_need_not_be_asked(world: World, new: OrderFacts, data: st.DataObject) -> None:
+    """Vans on the road, and one order more: the same plan, whether the roads tell every way from where a van is or only that to the stop
+    that it drives to."""
+    settled = at_rest(world)
+    fleet = {}
+    for van in settled.vans.values():
+        out = van.newest is not None and data.draw(st.booleans())
+        left = [stop.stop for stop in van.newest.stops] if van.newest else []
+        loaded = [task for task in left if settled.orders[task].kind == "delivery"]
+        fleet[van.vehicle_id] = replace(van, left_with=frozenset(loaded) if out else None, duty="on" if out else "off")
+    on_the_road = replace(settled, vans=fleet, orders=settled.orders | {new.order_id: new})
+    for may_move in (False, True):
+        whole, few = (
+            build(on_the_road, *MatrixCache(GreatCircle()).of(on_the_road, ways), may_move=may_move)
+            for ways in ({}, driven_to(on_the_road))
+        )
+        assert repair(whole) == repair(few)
+        assert answer(on_the_road, whole, repair(whole), travel_times="") == answer(on_the_road, few, repair(few), travel_times="")
 
 
 @settings(max_examples=40, deadline=None)
