@@ -255,7 +255,8 @@ def test_an_aged_track_is_still_a_track_with_its_gaps(van: Any) -> None:
 def test_what_was_said_of_arrivals_goes_with_the_fixes_and_how_it_turned_out_with_the_tracks(van: Any) -> None:
     van.note(
         "INSERT INTO orders (order_id, fleet_id, depot_id, kind, name, address, lat_e6, lon_e6, placed, window_start, window_end,"
-        " service_s, parcels, priority, track_token, created_at) SELECT 'o_' || vehicle_id, fleet_id, depot_id, 'delivery', '', '', 0, 0, 'given', %s,"
+        " service_s, parcels, priority, track_token, created_at)"
+        " SELECT 'o_' || vehicle_id, fleet_id, depot_id, 'delivery', '', '', 0, 0, 'given', %s,"
         " %s, 60, 1, 0, vehicle_id, %s FROM vehicles WHERE vehicle_id = %s",
         *(EIGHT, NEXT_DAY, EIGHT, van.vehicle),
     )
