@@ -30,6 +30,8 @@ MAX_PLACES: Final = 3_000
 """Two tables of 36 MB; past that the places of yesterday are forgotten, and those asked for now are fetched anew."""
 HOURS_AHEAD: Final = 36
 """A plan made in the evening is for the whole of tomorrow."""
+LEAVES_WITHIN_S: Final = 3_600
+"""A van on the road leaves the place where it is now within the hour: how it would drive from there in a later band is not asked."""
 
 
 def _questions(first: Sequence[First], work: int) -> list[tuple[list[int], list[int]]]:
@@ -145,9 +147,16 @@ class MatrixCache:
             ahead = bands_ahead(now, timezone, hours=HOURS_AHEAD, known=self._roads.bands(kind))
             if kind == CAR and len(ahead) == 1 and not ahead[0][1]:
                 continue  # the problem's own tables say all of it
-            tables = {
-                band: self.tables(work, starts, profile=kind, band=band, first=first) for band in dict.fromkeys(band for _, band in ahead)
-            }
+            tables: dict[str, tuple[Table, Table]] = {}
+            last = ahead[0][1]
+            for start_s, band in ahead:
+                if band in tables:
+                    continue
+                later = start_s > LEAVES_WITHIN_S
+                tables[band] = self.tables(work, starts, profile=kind, band=band, first=[()] * len(starts) if later else first)
+                for table, before in zip(tables[band], tables[last], strict=True):
+                    table[len(work) :] = before[len(work) :] if later else table[len(work) :]
+                last = band
             out[kind] = Profile(
                 durations_s=np.stack([tables[band][0] for _, band in ahead]),
                 distances_m=tables[ahead[0][1]][1],

@@ -104,3 +104,16 @@ def test_of_a_van_that_drives_to_a_settled_stop_only_that_way_is_asked() -> None
         assert np.array_equal(table[7], whole[7]), "one that may go anywhere"
         assert (table[6, 2], table[8, 4]) == (whole[6, 2], whole[8, 4])
     assert (durations_s[9] == -1).all(), "at the depot nobody asks for its place"
+
+
+def test_from_where_vans_are_only_the_next_hours_bands_are_asked() -> None:
+    """A plan meets many bands; from the place where it is now a van drives in the first of them."""
+    roads = Roads()
+    roads.slower = {"morning": 2, "midday": 3, "afternoon": 4}
+    half_past_six = datetime(2026, 3, 2, 6, 30, tzinfo=UTC)
+    profile = MatrixCache(roads).profiles(PLACES, [VAN], {"car"}, half_past_six, "UTC")["car"]
+    assert [asked for asked in roads.asked if asked[0] == 1] == [(1, 6, "car", ""), (1, 6, "car", "morning")]
+    early, morning, midday, afternoon = profile.durations_s[:4, 6, :6]
+    assert (morning == 2 * early).all()
+    assert (midday == morning).all(), "not asked: as before"
+    assert (afternoon == morning).all()
