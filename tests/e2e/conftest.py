@@ -43,6 +43,7 @@ class Served:
     client: httpx.Client
     vehicles: list[str]
     orders: list[dict[str, Any]]
+    blobs: Path
 
     def heard(self, vehicle: str, at: LatLon, *, silent_s: float = 0.0, heading_deg: float = 45.0) -> None:
         """The hub hears where a van is (or last heard it `silent_s` ago)."""
@@ -191,8 +192,9 @@ def hub(
     key = keys.create(plain_database, fleet, "admin", "tests")
     with httpx.Client(base_url=f"http://127.0.0.1:{port}", headers={"Authorization": f"Bearer {key}"}, timeout=30) as client:
         served = Served(
-            url=f"http://127.0.0.1:{port}", key=key, fleet=fleet, db=plain_database, clock=clock, client=client, vehicles=[], orders=[]
-        )
+            url=f"http://127.0.0.1:{port}", key=key, fleet=fleet, db=plain_database, clock=clock, client=client, vehicles=[], orders=[],
+            blobs=settings.blobs_dir,
+        )  # fmt: skip
         _morning(served, place, clock.now())
         yield served
     server.should_exit = True
@@ -234,3 +236,45 @@ def _morning(served: Served, place: town.Town, now: datetime) -> None:
             "INSERT INTO unassigned (order_id, fleet_id, reason, at) VALUES (%s, %s, %s, %s)",
             (orders[37]["order"], served.fleet, "no van can be there before 10:45 (earliest 11:02)", now),
         )
+
+
+FITS = """() => {
+  const wrong = [];
+  const say = (what, node) => wrong.push(`${what}: ${node.className} ${node.textContent.slice(0, 40)}`);
+  if (document.documentElement.scrollWidth > document.documentElement.clientWidth) say("scrolls sideways", document.body);
+  for (const node of document.querySelectorAll(".button, .filter, h2, dt, dd, label, .brand, .link, .exception-text, .legend li")) {
+    const box = node.getBoundingClientRect();
+    if (!node.checkVisibility() || box.width < 2 || node.closest(".timeboard, .scroll, .unseen")) continue;
+    if (box.left < -1 || box.right > innerWidth + 1) say("off the page", node);
+    if (node.scrollWidth > node.clientWidth + 1 && node.clientWidth) say("cut off", node);
+  }
+  return wrong;
+}"""
+"""Nothing sticks out or is cut off (WCAG 2.2, 1.4.10: reflow at 320 px)."""
+
+
+@pytest.fixture(scope="session")
+def misfits() -> Callable[[Any], list[str]]:
+    """What sticks out of a page as it is now, or is cut off."""
+    return lambda page: list(page.evaluate(FITS))
+
+
+@pytest.fixture
+def opened(browser: Any) -> Iterator[Callable[..., Any]]:
+    """Open a page of a size and look. Whatever it complains of in its console fails the test."""
+    complaints: list[str] = []
+    contexts = []
+
+    def opening(width: int = 1440, height: int = 900, scheme: Any = "light", **more: Any) -> Any:
+        context = browser.new_context(viewport={"width": width, "height": height}, color_scheme=scheme, **more)
+        contexts.append(context)
+        page = context.new_page()
+        page.set_default_timeout(30_000)
+        page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        return page
+
+    yield opening
+    for context in contexts:
+        context.close()
+    assert not [text for text in complaints if "status of 4" not in text]

@@ -229,11 +229,14 @@ def get_cases(
     caller: OrdersReader,
     kind: Annotated[list[Kind] | None, Query()] = None,
     state: Annotated[list[str] | None, Query()] = None,
+    order: Annotated[str | None, Query(description="of this order, and of what came of it")] = None,
     limit: Limit = 100,
 ) -> Cases:
     """Returns, disputes, complaints, damage, calls and ratings; the newest change first."""
     with desk.db.tenant(caller.fleet) as cur:
-        return Cases(items=[case_out(r) for r in care_store.page(cur, kinds=kind or [], states=state or [], limit=limit)])
+        root = None if order is None else _order(cur, order)["root_id"]
+        found = care_store.page(cur, kinds=kind or [], states=state or [], root=root, limit=limit)
+        return Cases(items=[case_out(r) for r in found])
 
 
 @router.get("/cases/{case}")

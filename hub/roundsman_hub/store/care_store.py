@@ -72,13 +72,13 @@ def of_order(cur: Cursor, root: str) -> list[Row]:
     return rows(cur, "SELECT * FROM cases WHERE root_id = %s ORDER BY opened_at, case_id", (root,))
 
 
-def page(cur: Cursor, *, kinds: Sequence[str], states: Sequence[str], limit: int) -> list[Row]:
-    """Cases of the fleet, the newest change first."""
+def page(cur: Cursor, *, kinds: Sequence[str], states: Sequence[str], limit: int, root: str | None = None) -> list[Row]:
+    """Cases of the fleet, or of one order as it was first placed; the newest change first."""
     return rows(
         cur,
         "SELECT * FROM cases WHERE (%(any_kind)s OR kind = ANY(%(kinds)s)) AND (%(any_state)s OR state = ANY(%(states)s))"
-        " ORDER BY changed_at DESC, case_id LIMIT %(limit)s",
-        {"any_kind": not kinds, "kinds": list(kinds), "any_state": not states, "states": list(states), "limit": limit},
+        " AND (%(root)s::text IS NULL OR root_id = %(root)s) ORDER BY changed_at DESC, case_id LIMIT %(limit)s",
+        {"any_kind": not kinds, "kinds": list(kinds), "any_state": not states, "states": list(states), "root": root, "limit": limit},
     )
 
 

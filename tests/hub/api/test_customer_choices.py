@@ -173,6 +173,9 @@ def test_a_return_is_asked_approved_collected_and_refunded(shop: Any) -> None:
     assert said == "said case"
     case = shop.get("/v1/cases").json()["items"][0]
     assert (case["kind"], case["state"], case["items"]) == ("return", "approved", ["P1"])
+    other = shop.get("/v1/cases", params={"order": delivered(shop, depot=order["depot"])["order"]}).json()["items"]
+    assert [one["case"] for one in shop.get("/v1/cases", params={"order": order["order"]}).json()["items"]] == [case["case"]]
+    assert other == []
     code = re.search(r"Code for the hand-over: (\d{6})", page)
     assert code is not None
     pickup, replacement = of(shop, {"order": case["pickup"]}), of(shop, {"order": case["delivery"]})

@@ -4,6 +4,21 @@ import { useEffect, useReducer } from "preact/hooks";
 import type { Api } from "../shared/api";
 import { type Depot, type Fence, FIELDS, type Happened, type Kind, type Kinds, type Message, OPEN_STATES, type Order, type Plan, type Report, ID, type Tick, type Told, type Vehicle, WIDTH } from "./documents";
 
+/** An area that nobody drives through for a while. */
+export interface Closure {
+  closure: string;
+  name: string;
+  ring_deg: [number, number][];
+  from_utc: string;
+  until_utc: string;
+  kinds: ("car" | "van" | "truck" | "cargo_bike")[];
+  holds: boolean;
+}
+/** An area that is closed at the same hours of each week. */
+export interface Zone extends Omit<Closure, "closure" | "from_utc" | "until_utc"> {
+  zone: string;
+  hours: { days: ("mon" | "tue" | "wed" | "thu" | "fri" | "sat" | "sun")[]; start: string; end: string }[];
+}
 export type Part = Kind | "moved" | "tick" | "link" | "sites";
 /** A van that was not heard of for this long (real time) is stale. */
 export const STALE_MS = 15_000;
@@ -20,6 +35,8 @@ export class Fleet {
   };
   depots: Depot[] = [];
   fences: Fence[] = [];
+  closures: Closure[] = [];
+  zones: Zone[] = [];
   fleet = { fleet: "", name: "", timezone: "UTC" };
   moving = new Float64Array(WIDTH * 64);
   link: "connecting" | "live" | "away" | "old" = "connecting";
@@ -45,6 +62,14 @@ export class Fleet {
     this.fleet = fleet;
     this.depots = depots;
     this.fences = fences;
+    await this.loadClosed(api);
+  }
+
+  /** Closures and access zones: they begin and end by themselves, so the map asks anew every minute. */
+  async loadClosed(api: Api): Promise<void> {
+    const [closures, zones] = await Promise.all([api.get<{ items: Closure[] }>("/v1/closures"), api.get<{ items: Zone[] }>("/v1/access-zones")]);
+    this.closures = closures.items;
+    this.zones = zones.items;
     this.tellSoon("sites");
   }
 

@@ -2,6 +2,7 @@
 
 import maplibregl from "maplibre-gl";
 import { draw } from "../shared/basemap";
+import { closedShapes } from "./closures";
 import type { Fence, Order, Vehicle } from "./documents";
 import { colourOf, type Fleet, lateMs } from "./fleet";
 import { type Paint, sizePx, VanLayer } from "./vanlayer";
@@ -39,6 +40,7 @@ export class FleetMap {
     const canvas = map.getCanvas();
     canvas.setAttribute("aria-label", options.label);
     map.addSource("fences", { type: "geojson", data: fenceShapes(fleet.fences) });
+    addClosed(map, options.dark);
     map.addSource("routes", { type: "geojson", data: EMPTY });
     map.addSource("stops", { type: "geojson", data: EMPTY });
     map.addLayer({ id: "fence-fill", type: "fill", source: "fences", paint: { "fill-color": "#8a5a2b", "fill-opacity": 0.08 } });
@@ -145,6 +147,7 @@ export class FleetMap {
 
   fences(): void {
     (this.map.getSource("fences") as maplibregl.GeoJSONSource).setData(fenceShapes(this.fleet.fences));
+    showClosed(this.map, this.fleet);
   }
 
   /** Names beside the vans, where few enough are in view to be read. */
@@ -224,6 +227,18 @@ function stopShape(order: Order, fleet: Fleet, selected: string | null, alarm: b
     geometry: { type: "Point", coordinates: [order.lon_deg!, order.lat_deg!] },
   };
 }
+
+/** Closures and access zones: red where it is closed now, a dashed line where it will be. */
+export function addClosed(map: maplibregl.Map, dark: boolean): void {
+  const colour = dark ? "#ff98a2" : "#b3152c";
+  map.addSource("closed", { type: "geojson", data: EMPTY });
+  map.addLayer({ id: "closed-fill", type: "fill", source: "closed", paint: { "fill-color": colour, "fill-opacity": ["case", ["get", "holds"], 0.22, 0.06] } });
+  map.addLayer({ id: "closed", type: "line", source: "closed", paint: { "line-color": colour, "line-width": 2, "line-dasharray": [1.5, 1.5] } });
+}
+export const showClosed = (map: maplibregl.Map, fleet: Fleet): void => {
+  const features = closedShapes(fleet).map((one) => ({ ...fenceShape(one), properties: { name: one.name, holds: one.holds } }));
+  void (map.getSource("closed") as maplibregl.GeoJSONSource | undefined)?.setData({ type: "FeatureCollection", features });
+};
 
 export const fenceShapes = (fences: readonly Fence[]): GeoJSON.FeatureCollection => ({ type: "FeatureCollection", features: fences.map(fenceShape) });
 

@@ -6,9 +6,11 @@ import { canDraw, FleetMap } from "./map";
 import { Empty } from "./parts";
 import { isDark, t, useReader } from "./reader";
 import { go } from "./route";
+import { api } from "./session";
 
 /** Ways and stops change seldom, and cost more than the vans: they are drawn at most this often. */
 const WORK_MS = 2_000;
+const CLOSED_MS = 60_000;
 
 interface Shown {
   selected: string | null;
@@ -33,6 +35,7 @@ export function MapView({ selected, late, alarmed }: Shown) {
       if (gone) return found.end();
       opened = found;
       found.work();
+      found.fences();
       found.move();
       setMap(found);
       document.body.dataset["map"] = "ready";
@@ -48,9 +51,11 @@ export function MapView({ selected, late, alarmed }: Shown) {
         }, WORK_MS);
       }
     });
+    const asking = setInterval(() => document.hidden || fleet.loadClosed(api).catch(() => {}), CLOSED_MS); // what is away now is asked for again
     return () => {
       gone = true;
       quiet();
+      clearInterval(asking);
       clearTimeout(working);
       opened?.end();
       setMap(null);

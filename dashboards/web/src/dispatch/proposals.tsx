@@ -1,11 +1,11 @@
 /** What the planner proposes, with what it would change and save: approve, reject, take back; and how much it may do alone. */
 
-import { useEffect, useState } from "preact/hooks";
+import { useState } from "preact/hooks";
 import { type Fleet, orderName, useFleet } from "./fleet";
 import { itemsOf } from "./moves";
 import { Act, Badge, Empty, Section, type Tone, Trouble } from "./parts";
 import { f, t, tn, useReader } from "./reader";
-import { api, useAsked } from "./session";
+import { api, useAsked, useTurn } from "./session";
 
 interface Change {
   order: string;
@@ -29,20 +29,14 @@ interface Proposal {
 type Mode = "automatic" | "ask" | "off";
 
 const TONES: Record<Proposal["state"], Tone> = { waiting: "warn", adopted: "good", rejected: "bad", superseded: "plain" };
-const EVERY_MS = 5_000;
 
 export function ProposalsPage() {
   useReader();
   const fleet = useFleet("sites", "plan");
-  const [turn, setTurn] = useState(0);
+  const [turn, again] = useTurn();
   const [state, setState] = useState<Proposal["state"] | "all">("waiting");
-  useEffect(() => {
-    const timer = setInterval(() => document.hidden || setTurn((n) => n + 1), EVERY_MS);
-    return () => clearInterval(timer);
-  }, []);
   const { answer, error, loading } = useAsked<Proposal[] | { items: Proposal[] }>(`/v1/proposals?state=${state}`, turn);
   const found = answer ? itemsOf(answer) : [];
-  const again = (): void => setTurn(turn + 1);
   return (
     <>
       <Section title={t("mode.title")}>{fleet.depots.map((depot) => <DepotMode key={depot.depot} depot={depot.depot} name={depot.name} turn={turn} again={again} />)}</Section>

@@ -1,7 +1,7 @@
 /** The key that this tab holds, the feed behind it, and what the page says aloud. */
 
 import { useEffect, useState } from "preact/hooks";
-import { Api, told } from "../shared/api";
+import { Api, Refused, told } from "../shared/api";
 import type { Told } from "./documents";
 import { fleet } from "./fleet";
 import { settle } from "./reader";
@@ -45,20 +45,39 @@ export function forget(): void {
   sessionStorage.removeItem(KEY);
 }
 
+interface Asked<T> {
+  answer: T | null;
+  error: string;
+  /** The hub says that there is no such thing, which need not be an error. */
+  missing: boolean;
+  loading: boolean;
+}
+
 /** Ask the hub once, and again when `again` changes. */
-export function useAsked<T>(path: string | null, again: unknown = 0): { answer: T | null; error: string; loading: boolean } {
-  const [state, set] = useState<{ path: string | null; answer: T | null; error: string; loading: boolean }>({ path, answer: null, error: "", loading: path !== null });
+export function useAsked<T>(path: string | null, again: unknown = 0): Asked<T> {
+  const anew: Asked<T> = { answer: null, error: "", missing: false, loading: path !== null };
+  const [state, set] = useState<Asked<T> & { path: string | null }>({ path, ...anew });
   useEffect(() => {
     if (path === null) return;
     const stop = new AbortController();
-    set((before) => (before.path === path ? before : { path, answer: null, error: "", loading: true }));
+    set((before) => (before.path === path ? before : { path, ...anew }));
     api.get<T>(path, stop.signal).then(
-      (answer) => set({ path, answer, error: "", loading: false }),
-      (error: unknown) => stop.signal.aborted || set({ path, answer: null, error: told(error), loading: false }),
+      (answer) => set({ path, ...anew, answer, loading: false }),
+      (error: unknown) => stop.signal.aborted || set({ path, ...anew, error: told(error), missing: error instanceof Refused && error.status === 404, loading: false }),
     );
     return () => stop.abort();
   }, [path, again]);
-  return state.path === path ? state : { answer: null, error: "", loading: path !== null };
+  return state.path === path ? state : anew;
+}
+
+/** A number that grows every few seconds while the page is looked at, for what the live stream does not tell; and a way to ask at once. */
+export function useTurn(every_ms = 5_000): [turn: number, again: () => void] {
+  const [turn, set] = useState(0);
+  useEffect(() => {
+    const timer = setInterval(() => document.hidden || set((n) => n + 1), every_ms);
+    return () => clearInterval(timer);
+  }, [every_ms]);
+  return [turn, () => set((n) => n + 1)];
 }
 
 const speakers = new Set<(text: string) => void>();

@@ -1,11 +1,16 @@
 /** An order's whole story on one page: what it asks for, every event, message and plan change, and why. */
 
 import { useState } from "preact/hooks";
+import type { Case } from "./case";
+import { Chat } from "./chat";
+import { CaseList } from "./customers";
 import { type Order } from "./documents";
 import { lateMs, useFleet } from "./fleet";
 import { MoveDialog } from "./move";
 import { STATE_TONES } from "./orders";
+import { Outbox } from "./outbox";
 import { Act, Badge, Empty, Section, type Tone, Trouble, VanChip } from "./parts";
+import { ProofPicture } from "./picture";
 import { PlaceDialog } from "./place";
 import { f, type Key, t } from "./reader";
 import { to } from "./route";
@@ -65,7 +70,7 @@ export function StoryPage({ order }: { order: string }) {
             {open && found.priority < 8 && <Act act={() => api.patch(door, { priority: 9 })} done={t("order.urgent")}>{t("bulk.urgent")}</Act>}
             {open && <Act act={() => api.post(`${door}/cancel`)} done={t("state.cancelled")} tone="danger">{t("bulk.cancel")}</Act>}
           </div>
-          {found.proofs.length > 0 && <><h3>{t("order.proofs")}</h3><ul class="plainlist">{found.proofs.map((proof) => <li key={proof.sha256}>{t(`proof.${proof.kind as "photo" | "signature" | "code"}`)} · {f.clock(proof.at)} · {t(proof.state === "whole" ? "proof.whole" : "proof.pending")} <code>{proof.sha256.slice(0, 12)}</code></li>)}</ul></>}
+          {found.proofs.length > 0 && <><h3>{t("order.proofs")}</h3><ul class="plainlist pictures">{found.proofs.map((proof) => <li key={proof.sha256}>{t(`proof.${proof.kind as "photo" | "signature" | "code"}`)} · {f.clock(proof.at)} · {t(proof.state === "whole" ? "proof.whole" : "proof.pending")} <code>{proof.sha256.slice(0, 12)}</code>{proof.state === "whole" && proof.kind !== "code" && <ProofPicture sha256={proof.sha256} kind={proof.kind as "photo" | "signature"} />}</li>)}</ul></>}
           {open && <WhyBox door={door} turn={turn} wanted={found.state === "unassigned" || late > 0} />}
         </div>
       </Section>
@@ -73,9 +78,22 @@ export function StoryPage({ order }: { order: string }) {
         <Trouble>{story.error}</Trouble>
         <Lines order={order} items={story.answer?.items ?? []} />
       </Section>
+      <CustomerSide order={order} open={open} turn={turn} />
       {dialog === "move" && live && <MoveDialog order={live} close={() => setDialog(null)} />}
       {dialog === "place" && live && <PlaceDialog order={live} close={() => setDialog(null)} />}
       {dialog === "talk" && found.vehicle && <TalkDialog vehicle={found.vehicle} order={order} close={() => setDialog(null)} />}
+    </>
+  );
+}
+
+/** What the order's customer asked for, said and was written. */
+function CustomerSide({ order, open, turn }: { order: string; open: boolean; turn: string }) {
+  const { answer, error } = useAsked<{ items: Case[] }>(`/v1/cases?order=${encodeURIComponent(order)}`, turn);
+  return (
+    <>
+      <Section title={t("cases.title")} count={answer?.items.length} actions={<a class="button quiet" href={to("customers")}>{t("cases.all")}</a>}><Trouble>{error}</Trouble>{answer && (answer.items.length === 0 ? <Empty>{t("cases.none_of_order")}</Empty> : <CaseList items={answer.items} />)}</Section>
+      <Section title={t("chat.title")}><Chat order={order} open={open} /></Section>
+      <Outbox order={order} />
     </>
   );
 }

@@ -13,6 +13,7 @@ export class Format {
   private readonly hm: Intl.DateTimeFormat;
   private readonly dayHm: Intl.DateTimeFormat;
   private readonly dayOnly: Intl.DateTimeFormat;
+  private readonly weekdayOf: Intl.DateTimeFormat;
   private readonly sortable: Intl.DateTimeFormat;
   private readonly moneyOf: Intl.NumberFormat;
   private readonly decimal: Intl.NumberFormat;
@@ -26,6 +27,7 @@ export class Format {
     this.hm = new Intl.DateTimeFormat(tag, { ...clock, timeZone });
     this.dayHm = new Intl.DateTimeFormat(tag, { ...clock, timeZone, weekday: "short", day: "numeric", month: "short" });
     this.dayOnly = new Intl.DateTimeFormat(tag, { timeZone, weekday: "long", day: "numeric", month: "long" });
+    this.weekdayOf = new Intl.DateTimeFormat(tag, { timeZone: "UTC", weekday: "short" });
     this.sortable = new Intl.DateTimeFormat("sv-SE", { timeZone, year: "numeric", month: "2-digit", day: "2-digit", hour: "2-digit", minute: "2-digit" });
     this.moneyOf = new Intl.NumberFormat(tag, { style: "currency", currency: reader.currency, maximumFractionDigits: 2 });
     this.decimal = new Intl.NumberFormat(tag, { maximumFractionDigits: 1 });
@@ -35,6 +37,8 @@ export class Format {
 
   clock = (at: string | number | null | undefined): string => (at === null || at === undefined ? "–" : this.hm.format(new Date(at)));
   dayClock = (at: string | number | null | undefined): string => (at === null || at === undefined ? "–" : this.dayHm.format(new Date(at)));
+  /** A day of the week by its number, Monday first. */
+  weekday = (n: number): string => this.weekdayOf.format(new Date(Date.UTC(2024, 0, 1 + n))); // 1 January 2024 was a Monday
   day = (at: string | number): string => this.dayOnly.format(new Date(at));
   money = (cents: number): string => this.moneyOf.format(cents / 100);
   count = (value: number): string => this.whole.format(value);
