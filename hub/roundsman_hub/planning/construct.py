@@ -19,6 +19,7 @@ from roundsman_hub.planning.duty import DRIVE_S, REST_S
 from roundsman_hub.planning.fleet import Van
 from roundsman_hub.planning.lookups import Prices, Stop
 from roundsman_hub.planning.row import plain_van
+from roundsman_hub.planning.travel import mean_s, profile_of, rows_of
 from roundsman_hub.planning.walk import Ground
 from roundsman_hub.planning.work import Loads, Task, TaskId, VehicleId
 
@@ -54,7 +55,8 @@ def construct(ground: Ground, routes: Mapping[VehicleId, Sequence[str]], tasks: 
         builder = _Builder(ground, vans, work)
         builder.fill()
         for van, route in builder.built():
-            out[van.vehicle] = _allowed(ground, van, route) if van.breaks or van.hours else route
+            exact = ground.travel[van.profile].steady and not (van.breaks or van.hours)
+            out[van.vehicle] = route if exact else _allowed(ground, van, route)
         planned = {task for route in out.values() for task in route}
         work = [task for task in work if task.task not in planned]
     return out
@@ -123,8 +125,9 @@ class _Builder:
     def __init__(self, ground: Ground, vans: Sequence[Van], work: Sequence[Task]) -> None:
         self.ground, self.vans, self.work = ground, list(vans), work
         first = vans[0]
-        travel = ground.travel[first.profile]
-        self.seconds, self.metres = travel.durations_s, travel.distances_m
+        # Traffic by the hour is the mean of the bands that the shift meets: what is late by the hour is taken out again afterwards.
+        travel, self.table = ground.travel[first.profile], mean_s(profile_of(ground.problem, first), first.start_s, first.shift_end_s)
+        self.seconds, self.metres = travel.durations_s if travel.steady else rows_of(self.table), travel.distances_m
         self.start, self.end = first.start_place, first.end_place if first.end_place is not None else first.start_place
         self.stops: list[Stop] = [ground.stops[first.type][task.task] for task in work]
         self.place = [stop.place for stop in self.stops]
@@ -138,7 +141,7 @@ class _Builder:
     def _neighbours(self) -> list[list[int]]:
         """The nearest of each, by the drive between them in the better direction, and the wait that their windows make sure of."""
         places, stay = np.array(self.place), np.array(self.stay, dtype=np.int32)
-        table = self.ground.travel[self.vans[0].profile].array_s[0]
+        table = self.table
         opens, closes = (np.array([window[side] for window in self.window], dtype=np.int32) for side in (0, 1))
         count = min(NEIGHBOURS, len(places) - 1)
         out: list[list[int]] = []

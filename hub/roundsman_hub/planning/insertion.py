@@ -188,8 +188,8 @@ def _shortened(ground: Ground, van: Van, route: list[Step]) -> list[Step]:
         broken = [name for name, over, fine in zip(Excess._fields, row.walk.excess, allowed, strict=True) if over > fine]
 
         def loss(names: frozenset[TaskId], row: Row = row, broken: list[str] = broken) -> tuple[int, ...]:
-            without = Row(ground, van, [step for step in row.route if step not in names])
-            worse = [max(0, getattr(without.walk.excess, name) - getattr(row.walk.excess, name)) for name in broken]
+            without = ground.walk(van, [step for step in row.route if step not in names])
+            worse = [max(0, getattr(without.excess, name) - getattr(row.walk.excess, name)) for name in broken]
             worth = sum(ground.tasks[name].left_out_cents for name in names) * UNITS_PER_CENT
             more_ways = len(without.no_way) - len(row.no_way)
             return more_ways, int(any(worse)), worth - (row.units - without.units)

@@ -133,10 +133,7 @@ class Lookups:
 
     def sum_of(self, tasks: Iterable[Task]) -> Loads:
         """Their loads together."""
-        total = self.nothing
-        for task in tasks:
-            total = tuple(a + b for a, b in zip(total, task.load, strict=True))
-        return total
+        return tuple(map(sum, zip(self.nothing, *(task.load for task in tasks), strict=True)))
 
     @staticmethod
     def from_depot(task: Task) -> bool:

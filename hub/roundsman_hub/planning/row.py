@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
 from typing import NamedTuple
 
 from roundsman_hub.planning.fleet import Van
 from roundsman_hub.planning.lookups import UNITS_PER_CENT, begin
 from roundsman_hub.planning.problem import CHARGE, RELOAD, Step, is_task
-from roundsman_hub.planning.slack import IMPOSSIBLE, Slack
+from roundsman_hub.planning.slack import ANY_TIME, IMPOSSIBLE, Slack, SlackInTraffic
 from roundsman_hub.planning.walk import Excess, Ground, Walk
 from roundsman_hub.planning.work import Loads, Task
 
@@ -24,8 +25,8 @@ class Place(NamedTuple):
 class Row:
     """A route and what a try needs: only the stops after the new one are walked again, and only until a wait swallows the delay.
 
-    That is the quick way, for vans and stops that are `plain`. Whatever else a route has (pauses, hours, traffic by the hour, ranges,
-    second trips, shipments) is tried by walking the whole of it.
+    That is the quick way, for vans and stops that are `plain`, with traffic by the hour or without. Whatever else a route has (pauses,
+    hours, ranges, second trips, shipments) is tried by walking the whole of it.
     """
 
     def __init__(self, ground: Ground, van: Van, route: Sequence[Step]) -> None:
@@ -35,8 +36,9 @@ class Row:
         self.lateness_s, self.units, self.visits, self.no_way = walk.lateness_s, walk.units, walk.visits, walk.no_way
         self.first_free = len([task for task in van.frozen if task in ground.tasks])
         self.churn = ground.churn(van.vehicle, self.route)
-        self.plain = plain_van(ground, van) and all(is_task(step) and _no_ride(ground.tasks[step]) for step in self.route)
-        self.slack: Slack | None = None
+        # A way that is closed at some hours only: what has no way now may have one later.
+        passable = ground.travel[van.profile].steady or not walk.no_way
+        self.plain = passable and plain_van(ground, van) and all(is_task(step) and _no_ride(ground.tasks[step]) for step in self.route)
         if self.plain:
             self._prepare(walk)
 
@@ -54,7 +56,14 @@ class Row:
             self.peak_before[i] = tuple(map(max, self.peak_before[i - 1], loads[i]))
         for i in range(len(loads) - 2, -1, -1):
             self.peak_after[i] = tuple(map(max, self.peak_after[i + 1], loads[i]))
-        self.slack = Slack.of(ground, van, self.stops, walk) if not walk.no_way else None
+
+    @cached_property
+    def slack(self) -> Slack | SlackInTraffic | None:
+        """How much later each stop may begin; None where only walking tells. Made when first asked for: many a row never is."""
+        if not self.plain or self.walk.no_way:
+            return None
+        kind = Slack if self.ground.travel[self.van.profile].steady else SlackInTraffic
+        return kind.of(self.ground, self.van, self.stops, self.walk)
 
     def best(self, task: Task, *, late_allowed: bool = False, loads_matter: bool = True) -> Place | None:
         """Cheapest place for a task, None if it has none on this route. (A shipment's delivery has none: see `best_pair`.)"""
@@ -91,7 +100,7 @@ class Row:
         assert slack is not None
         assert van.end_place is not None
         travel, prices = ground.travel[van.profile], ground.prices[van.vehicle]
-        durations, metres = travel.durations_s, travel.distances_m
+        durations, metres, steady = travel.durations_s, travel.distances_m, travel.steady
         stop, place, count = ground.stops[van.type][task.task], task.place, len(self.stops)
         on_from_here, on_m = durations[place], metres[place]
         peaks = self.peak_before if task.kind == "delivery" else self.peak_after
@@ -103,19 +112,34 @@ class Row:
         idle = not self.route and van.at_depot
         best: tuple[int, int] | None = None
         full = False
+        done_soonest_s = max(stop.earliest_s, stop.windows_s[0][0] if stop.windows_s else stop.earliest_s) + stop.service_s
+        closes_s = min(
+            max((closes for _, closes in stop.windows_s), default=ANY_TIME),
+            ANY_TIME if stop.deadline_s is None else stop.deadline_s,
+            ANY_TIME if stop.promise_s is None else stop.promise_s[1],
+        )
         for at in range(low, high + 1):
+            if self.depart_s[at] > closes_s:
+                break
+            if at < count and done_soonest_s > slack.latest_s[at]:
+                continue
             if weigh and any(peak > most for peak, most in zip(peaks[at], room, strict=True)):
                 full = True
                 continue
             before = self.places[at]
             after = self.places[at + 1] if at < count else van.end_place
-            to_s, on_s = durations[before][place], on_from_here[after]
-            if to_s < 0 or on_s < 0:
+            departs = self.depart_s[at]
+            to_s = durations[before][place] if steady else travel.leg_s(before, place, departs)
+            if to_s < 0:
                 continue
-            begins, late = begin(stop, self.depart_s[at] + to_s)
+            begins, late = begin(stop, departs + to_s)
             if late or stop.promise_late_s(begins) or stop.too_late_s(begins):
                 continue
-            back_s = slack.back_s(at, begins + stop.service_from(before) + on_s, before, place)
+            done_s = begins + stop.service_from(before)
+            on_s = on_from_here[after] if steady else travel.leg_s(place, after, done_s)
+            if on_s < 0:
+                continue
+            back_s = slack.back_s(at, done_s + on_s, before, place)
             if back_s == IMPOSSIBLE:
                 continue
             if back_s is None:
@@ -146,13 +170,12 @@ class Row:
     def _added(self, task: Task, at: int, *, late_allowed: bool) -> int | None:
         ground, van = self.ground, self.van
         travel, prices = ground.travel[van.profile], ground.prices[van.vehicle]
-        durations = travel.durations_s
         stop = ground.stops[van.type][task.task]
         before, end = self.places[at], van.end_place
         assert end is not None
         after = self.places[at + 1] if at < len(self.stops) else end
-        to_s, on_s = durations[before][stop.place], durations[stop.place][after]
-        if to_s < 0 or on_s < 0:
+        to_s = travel.leg_s(before, stop.place, self.depart_s[at])
+        if to_s < 0:
             return None
         if ground.from_depot(task) and task.release_s > self.leave_s:
             return self._walked(task, at, late_allowed=late_allowed)  # the whole route starts later: rare
@@ -161,6 +184,9 @@ class Row:
         if ((late or told) and not late_allowed) or stop.too_late_s(begins):
             return None
         clock, place = begins + stop.service_from(before), stop.place
+        on_s = travel.leg_s(place, after, clock)
+        if on_s < 0:
+            return None
         late_units = late * prices.late + told * prices.promise
         back_s: int | None = None
         if self.slack is not None and not late_allowed:
@@ -171,7 +197,10 @@ class Row:
                 return self._paid(task, at, before, after, found)
         for index in range(at, len(self.stops)):
             next_stop, was = self.stops[index], self.visits[index]
-            begins, late = begin(next_stop, clock + max(durations[place][next_stop.place], 0))
+            leg_s = travel.leg_s(place, next_stop.place, clock)
+            if leg_s < 0 and not travel.steady:
+                return None  # that way is closed by then
+            begins, late = begin(next_stop, clock + max(leg_s, 0))
             departs = begins + next_stop.service_from(place)
             if departs == was.departure_s and begins == was.start_s:
                 back_s = self.back_s  # a wait swallowed the delay: nothing after changes
@@ -185,7 +214,10 @@ class Row:
             late_units += (late - was.lateness_s) * prices.late + (told - was.promise_late_s) * prices.promise
             clock, place = departs, next_stop.place
         if back_s is None:
-            back_s = clock + max(durations[place][end], 0)
+            home_s = travel.leg_s(place, end, clock)
+            if home_s < 0 and not travel.steady:
+                return None
+            back_s = clock + max(home_s, 0)
         if back_s > ground.home_s[van.vehicle]:
             return None
         return self._paid(task, at, before, after, back_s) + late_units
@@ -271,7 +303,7 @@ class Row:
         """`best_pair` in one pass a pickup's position: the stops between the two ends are driven once, the rest of the route not at all."""
         ground, van, slack = self.ground, self.van, self.slack
         travel, prices = ground.travel[van.profile], ground.prices[van.vehicle]
-        seconds, metres, limit = travel.durations_s, travel.distances_m, ground.limit_load[van.vehicle]
+        leg_of, metres, limit = travel.leg_s, travel.distances_m, ground.limit_load[van.vehicle]
         up, down = ground.stops[van.type][pickup.task], ground.stops[van.type][delivery.task]
         end, count = van.end_place, len(self.stops)
         assert slack is not None
@@ -281,7 +313,7 @@ class Row:
         best: tuple[int, int, int] | None = None
         for first in range(self.first_free, count + 1):
             before = self.places[first]
-            to_s = seconds[before][up.place]
+            to_s = leg_of(before, up.place, self.depart_s[first])
             if to_s < 0 or _over(self.loads[first], pickup.load, limit):
                 continue
             start_s, late = begin(up, self.depart_s[first] + to_s)
@@ -292,7 +324,7 @@ class Row:
             for second in range(first, count + 1):
                 if second > first:  # one stop more between the two ends
                     stop = self.stops[second - 1]
-                    leg_s = seconds[place][stop.place]
+                    leg_s = leg_of(place, stop.place, clock)
                     start_s, late = begin(stop, clock + leg_s)
                     if leg_s < 0 or start_s > slack.own_s[second - 1] or _over(self.loads[second], pickup.load, limit):
                         break
@@ -301,10 +333,9 @@ class Row:
                     late_units += (stop.promise_late_s(start_s) - was.promise_late_s) * prices.promise
                     driven_m += metres[place][stop.place]
                     clock, place = start_s + stop.service_from(place), stop.place
-                leg_s = seconds[place][down.place]
+                leg_s = leg_of(place, down.place, clock)
                 after = self.places[second + 1] if second < count else end
-                on_s = seconds[down.place][after]
-                if leg_s < 0 or on_s < 0:
+                if leg_s < 0:
                     continue
                 start_s, late = begin(down, clock + leg_s)
                 if late or down.promise_late_s(start_s) or down.too_late_s(start_s):
@@ -312,6 +343,9 @@ class Row:
                 if delivery.max_ride_s is not None and start_s - left_s > delivery.max_ride_s:
                     continue
                 done_s = start_s + down.service_from(place)
+                on_s = leg_of(down.place, after, done_s)
+                if on_s < 0:
+                    continue
                 back_s = slack.back_s(second, done_s + on_s, self.places[second], down.place)
                 if back_s == IMPOSSIBLE:
                     continue
@@ -379,7 +413,6 @@ def plain_van(ground: Ground, van: Van) -> bool:
         and van.max_distance_m is None
         and not (van.waiting_cents_per_hour or van.idling_cents_per_hour or van.fuel_cents_per_km_per_1000)
         and ground.problem.max_wait_s is None
-        and ground.travel[van.profile].steady
     )
 
 

@@ -17,7 +17,8 @@ LISTED: Final = 800
 lie: half as fast as a list, and 5,000 places as lists would be 1.8 GB."""
 
 
-def _rows(table: npt.NDArray[np.int32]) -> Table:
+def rows_of(table: npt.NDArray[np.int32]) -> Table:
+    """A matrix as something whose single numbers are quickly looked up."""
     if len(table) <= LISTED:
         rows: list[list[int]] = table.tolist()
         return rows
@@ -31,10 +32,9 @@ class Travel:
     """
 
     def __init__(self, profile: Profile) -> None:
-        self.array_s = profile.durations_s
-        self.bands = [_rows(band) for band in profile.durations_s]
+        self.bands = [rows_of(band) for band in profile.durations_s]
         self.durations_s = self.bands[0]
-        self.distances_m = _rows(profile.distances_m)
+        self.distances_m = rows_of(profile.distances_m)
         self.starts_s = profile.band_starts_s
         self.steady = len(self.bands) == 1
 
@@ -62,6 +62,20 @@ class Travel:
             if seconds == 0:
                 return clock - depart_s
         return clock - depart_s + -(-left * seconds // whole)
+
+    def leave_by_s(self, a: int, b: int, arrival_s: int) -> int | None:
+        """The latest departure that is there by then: `leg_s` driven backwards, exactly. None where some band has no way."""
+        band = max(bisect_right(self.starts_s, arrival_s) - 1, 0)
+        left, whole, clock = 1, 1, arrival_s
+        if any(times[a][b] < 0 for times in self.bands):
+            return None
+        while True:
+            seconds = self.bands[band][a][b]
+            border = self.starts_s[band]
+            if seconds == 0 or band == 0 or (clock - border) * whole >= left * seconds:
+                return clock - -(-left * seconds // whole)
+            left, whole = left * seconds - (clock - border) * whole, whole * seconds
+            clock, band = border, band - 1
 
     def fastest_s(self, a: int, b: int) -> int:
         """Seconds in the band that is fastest there; -1 where no band has a way."""

@@ -6,22 +6,40 @@ import random
 from collections.abc import Callable
 from dataclasses import replace
 
+import numpy as np
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from roundsman_hub.planning.problem import Problem, Task
+from roundsman_hub.planning.problem import Problem, Profile, Task
 from roundsman_hub.planning.row import Row
+from roundsman_hub.planning.travel import Travel
 from roundsman_hub.planning.walk import Ground
 
 MakeProblem = Callable[..., Problem]
 
 
-def half_planned(make_problem: MakeProblem, seed: int) -> tuple[Ground, list[Row], list[Task]]:
+def traffic(problem: Problem, bands: int, rng: random.Random) -> Problem:
+    """The vans' travel times by the hour, each way with a pace of its own; a few ways are closed at some hours."""
+    paces = np.random.default_rng(rng.randrange(2**32))
+    tables = [(problem.durations_s * paces.uniform(0.4, 2.5, problem.durations_s.shape)).astype(np.int32) for _ in range(bands)]
+    for table in tables:
+        table[(problem.durations_s < 0) | (paces.random(table.shape) < rng.choice([0, 0.03]))] = -1
+    metres = problem.distances_m.copy()
+    for table in (*tables, metres):
+        np.fill_diagonal(table, 0)
+    starts_s = (0, *sorted(rng.sample(range(300, 12_000), bands - 1)))
+    hours = Profile(durations_s=np.stack(tables), distances_m=metres, band_starts_s=starts_s)
+    return replace(problem, profiles={"hours": hours}, vans=tuple(replace(van, profile="hours") for van in problem.vans))
+
+
+def half_planned(make_problem: MakeProblem, seed: int, bands: int = 1) -> tuple[Ground, list[Row], list[Task]]:
     """Rows with half of the tasks, in windows that they keep or not; and the other half."""
     rng = random.Random(seed)
     problem = make_problem(seed, 12, 2, no_way=seed % 3 == 0)
     parking = tuple(replace(task, parking_s=rng.choice([0, 90]), place=rng.choice([task.place, 1, 2])) for task in problem.tasks)
     problem = replace(problem, tasks=tuple(replace(task, windows_s=task.windows_s[:1]) for task in parking))
+    if bands > 1:
+        problem = traffic(problem, bands, rng)
     ground = Ground(problem)
     frozen = {task for van in problem.vans for task in van.frozen}
     rows, rest = [], [task for task in problem.tasks if task.task not in frozen]
@@ -41,9 +59,9 @@ def usual(ground: Ground, row: Row) -> bool:
 
 
 @settings(max_examples=150, deadline=None)
-@given(seed=st.integers(0, 2**32))
-def test_one_task(make_problem: MakeProblem, seed: int) -> None:
-    ground, rows, rest = half_planned(make_problem, seed)
+@given(seed=st.integers(0, 2**32), bands=st.sampled_from([1, 3, 5]))
+def test_one_task(make_problem: MakeProblem, seed: int, bands: int) -> None:
+    ground, rows, rest = half_planned(make_problem, seed, bands)
     for row in rows:
         for task in rest:
             if ground.refusal(row.van, task):
@@ -56,9 +74,22 @@ def test_one_task(make_problem: MakeProblem, seed: int) -> None:
 
 
 @settings(max_examples=150, deadline=None)
-@given(seed=st.integers(0, 2**32))
-def test_both_ends_of_a_shipment(make_problem: MakeProblem, seed: int) -> None:
-    ground, rows, rest = half_planned(make_problem, seed)
+@given(seed=st.integers(0, 2**32), bands=st.sampled_from([3, 5]))
+def test_one_task_that_may_make_others_late(make_problem: MakeProblem, seed: int, bands: int) -> None:
+    ground, rows, rest = half_planned(make_problem, seed, bands)
+    for row in rows:
+        for task in rest:
+            if ground.refusal(row.van, task) or not usual(ground, row):
+                continue
+            found = row.best(task, late_allowed=True)
+            slow = row._best_walked(task, row.first_free, len(row.route), late_allowed=True, loads_matter=True)
+            assert (None if found is None else found.units) == (None if slow is None else slow.units)
+
+
+@settings(max_examples=150, deadline=None)
+@given(seed=st.integers(0, 2**32), bands=st.sampled_from([1, 3, 5]))
+def test_both_ends_of_a_shipment(make_problem: MakeProblem, seed: int, bands: int) -> None:
+    ground, rows, rest = half_planned(make_problem, seed, bands)
     if len(rest) < 2:
         return
     ends = [replace(task, on_board=None, may_be_held_by=None, release_s=0, shipment="s") for task in rest[:2]]
@@ -76,8 +107,20 @@ def test_both_ends_of_a_shipment(make_problem: MakeProblem, seed: int) -> None:
         assert (None if quick is None else quick.units) == (None if slow is None else slow.units)
 
 
+@settings(max_examples=150, deadline=None)
+@given(seed=st.integers(0, 2**32), arrival_s=st.integers(-500, 20_000))
+def test_the_latest_departure_is_just_in_time(make_problem: MakeProblem, seed: int, arrival_s: int) -> None:
+    """Driving backwards from the arrival tells when to leave: a second later is too late."""
+    travel = Travel(traffic(make_problem(seed, 3, 1), 4, random.Random(seed)).profiles["hours"])
+    leave_s = travel.leave_by_s(1, 2, arrival_s)
+    if leave_s is not None:
+        assert leave_s + travel.leg_s(1, 2, leave_s) <= arrival_s
+        assert leave_s + 1 + travel.leg_s(1, 2, leave_s + 1) > arrival_s
+
+
+@pytest.mark.parametrize("bands", [1, 4])
 @pytest.mark.parametrize("seed", range(3))
-def test_the_quick_way_is_taken(make_problem: MakeProblem, seed: int) -> None:
+def test_the_quick_way_is_taken(make_problem: MakeProblem, seed: int, bands: int) -> None:
     """If nothing were plain any more, everything above would hold and nothing would be fast."""
-    _, rows, _ = half_planned(make_problem, 3 * seed + 1)
+    _, rows, _ = half_planned(make_problem, 3 * seed + 1, bands)
     assert any(row.slack is not None for row in rows)
