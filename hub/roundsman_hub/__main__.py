@@ -221,8 +221,7 @@ def _migrate(options: argparse.Namespace) -> int:
     print(migrate(dsn, to=options.to).text)
     if options.restored:
         with Database.connect(dsn, max_size=1) as db, db.transaction() as cur:
-            epoch = log_store.epoch(cur) + 1
-            log_store.raise_epoch(cur, epoch)
+            epoch = log_store.restored(cur)
         print(f"epoch {epoch}: at its next presence each van takes back its releases and sends what this database misses")
     return 0
 

@@ -32,17 +32,20 @@ DECLINE_HOLDS = timedelta(hours=1)
 """A driver who said no to another order is not asked again within the hour."""
 REFUSED_FOR = timedelta(hours=1)
 """What a dispatcher rejected or took back is not proposed again within the hour, as with drivers."""
+HEARD_WITHIN = timedelta(seconds=90)
+"""Of real time. After a restore vans are waited for this long: their broker tells of them within seconds, and a unit that restarts
+is back in a minute. Who says nothing then counts as silent: what it may hold stays with it."""
 KEPT_OPEN = timedelta(days=1)
 """An order whose window ended longer ago than this is no longer planned."""
 
 _DEPOT: LiteralString = """
     SELECT d.fleet_id, d.mode, d.lat_e6, d.lon_e6, coalesce(p.revision, 0) AS revision, coalesce(p.planned, 0) AS planned,
-           coalesce(p.reasons, '[]') AS reasons, e.epoch, f.timezone, f.planning
+           coalesce(p.reasons, '[]') AS reasons, e.epoch, e.raised_real_at, f.timezone, f.planning
     FROM depots d JOIN fleets f USING (fleet_id) CROSS JOIN log.epoch e LEFT JOIN planning p USING (depot_id) WHERE d.depot_id = %s
 """
 _VEHICLES: LiteralString = """
     SELECT v.vehicle_id, v.name, v.driver_id, v.capacity, v.shift_start, v.shift_end, v.terms, coalesce(r.terms, '{}') AS driver_terms,
-           coalesce(n.online, false) AS online,
+           coalesce(n.online, false) AS online, n.seen_real_at,
            n.lat_e6, n.lon_e6, n.next_stop, s.session, coalesce(s.through_seq, 0) AS facts_seq, p.version,
            CASE WHEN p.version = k.version THEN NULL ELSE p.plan END AS plan,
            a.carried, a.carried_weight_g, a.carried_volume_ml
@@ -194,10 +197,15 @@ def load_world(cur: Cursor[Any], depot_id: str, clock: Clock, kept: Kept | None 
         if r["version"] >= newest_in_force.get(r["vehicle_id"], 0)
     }
     issued += tuple(IssuedTasks(vehicle_id=vehicle, version=version, tasks=tuple(orders)) for vehicle, version in strange.items())
+    raised_at = depot["raised_real_at"]
+    waits = raised_at is not None and clock.real_now() < raised_at + HEARD_WITHIN
+    awaited = []
     vans = {}
     for v in vehicles:
         vehicle = v["vehicle_id"]
         said = duties[vehicle]
+        if waits and v["shift_start"] - BEFORE_SHIFT <= now < v["shift_end"] and not (v["seen_real_at"] and v["seen_real_at"] >= raised_at):
+            awaited.append(vehicle)
         left = any(r["duty"] == "on" for r in said)
         vans[vehicle] = _van(
             v,
@@ -243,6 +251,7 @@ def load_world(cur: Cursor[Any], depot_id: str, clock: Clock, kept: Kept | None 
             )
             for r in rows(cur, _DEPOTS, (depot["fleet_id"],))
         },
+        awaited=tuple(awaited),
         mode=depot["mode"],
         hands=hand.orders,
         handed=hand.handed,

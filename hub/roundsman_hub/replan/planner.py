@@ -20,7 +20,7 @@ from roundsman_hub.replan import consent
 from roundsman_hub.replan.build import WAITS, anew, build, driven_to
 from roundsman_hub.replan.consent import Turn
 from roundsman_hub.replan.decide import Answer, altered, answer
-from roundsman_hub.replan.load import Kept, load_world
+from roundsman_hub.replan.load import HEARD_WITHIN, Kept, load_world
 from roundsman_hub.replan.matrix import MatrixCache, Ways
 from roundsman_hub.replan.reasons import URGENT_PRIORITY, least_gain_cents
 from roundsman_hub.replan.revision import bump
@@ -28,7 +28,7 @@ from roundsman_hub.replan.story import Diff, tell
 from roundsman_hub.replan.terms import kind_of
 from roundsman_hub.replan.world import Draft, Reason, VanFacts, World
 from roundsman_hub.roads import RoadNetwork, RoadsError
-from roundsman_hub.store import proposal_store
+from roundsman_hub.store import log_store, proposal_store
 from roundsman_hub.store.db import Cursor, Database
 from roundsman_wire.messages import Plan as ToldPlan
 
@@ -89,6 +89,8 @@ class Planner:
         self._db, self._roads, self._signer, self._clock, self._issued = db, roads, signer, clock, issued
         self._matrices: dict[str, MatrixCache] = {}
         self._could_be_told: dict[str, frozenset[str]] = {}
+        self.awaiting: dict[str, tuple[str, ...]] = {}
+        """Depots whose planning waits for vans after a restore, and those vans."""
         self._kept: dict[str, Kept] = {}
 
     def look(self, depot_id: str) -> World | None:
@@ -106,7 +108,7 @@ class Planner:
         """
         for _ in range(TRIES):
             world = self.look(depot_id)
-            if world is None:
+            if world is None or self._awaits(world):
                 return None
             began = time.monotonic()
             done, found = self._plan(world, search=search)
@@ -134,6 +136,20 @@ class Planner:
             return False, None
         return True, self._search(world, tables) if turn.whole and search else None
 
+    def _awaits(self, world: World) -> bool:
+        """Whether planning has to wait: the database was restored, and vans on their round may hold what it does not know."""
+        before = self.awaiting.pop(world.depot_id, ())
+        if not world.awaited:
+            return False
+        self.awaiting[world.depot_id] = world.awaited
+        if before != world.awaited:
+            names = ", ".join(world.vans[vehicle].name for vehicle in world.awaited)
+            text = f"restored: planning waits to hear of {names}, {HEARD_WITHIN.seconds} s at most"
+            log.warning("depot %s %s", world.depot_id, text, extra={"depot": world.depot_id})
+            with self._db.transaction() as cur:
+                log_store.alarm(cur, "planning waits", world.depot_id, text, self._clock.real_now())
+        return True
+
     def _decided(self, world: World, tables: Ways, reasons: list[Reason]) -> bool:
         """Do what a dispatcher said of proposals: the routes of an approved one, or those from before the one that was taken back."""
         wish: dict[str, tuple[str, ...]] = {}
@@ -158,7 +174,7 @@ class Planner:
         """Use what a search found, if it still is worth it in the world as it is by now, and nobody has to be asked first."""
         for _ in range(TRIES):
             world = self.look(search.depot_id)
-            if world is None:
+            if world is None or world.awaited:
                 return
             turn = consent.turn(world, asked=search.kinds)
             if not turn.whole:

@@ -222,7 +222,11 @@ class PlanWorker:
             depots = [r["depot_id"] for r in rows(cur, _DEPOTS, (list(fleets), everywhere))]
         for depot_id in depots:
             world = self._planner.look(depot_id)
-            if world is None or world.revision != world.planned:
+            if world is None:
+                continue
+            if depot_id in self._planner.awaiting and world.awaited != self._planner.awaiting[depot_id]:
+                self._ring()
+            if world.revision != world.planned:
                 continue
             self.answer_news(world, [*unsettled(world), *self._planner.heard_again(world)])
 

@@ -188,6 +188,8 @@ class World:
     """What was told so far of work that no van takes: told again only when it differs."""
     timezone: str = "UTC"
     planning: FleetPlanning = field(default_factory=FleetPlanning)
+    awaited: tuple[str, ...] = ()
+    """Vans of this shift that were not heard since the database was restored, while they are waited for: nothing is planned before."""
     service: ServiceTable | None = None
     """How long stops take, as learned; None: as the orders say."""
     depots: dict[str, OtherDepot] = field(default_factory=dict)

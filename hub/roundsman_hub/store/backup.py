@@ -207,9 +207,7 @@ def raise_epoch(dsn: str) -> int:
     """Bring a restored (or promoted) database to this release's schema, and tell the vans that it may have lost something."""
     migrate(dsn)
     with Database.connect(dsn, max_size=1) as db, db.transaction() as cur:
-        epoch = log_store.epoch(cur) + 1
-        log_store.raise_epoch(cur, epoch)
-    return epoch
+        return log_store.restored(cur)
 
 
 def _done(epoch: int, kept: str | None) -> str:

@@ -93,8 +93,16 @@ def epoch(cur: Cursor) -> int:
 
 
 def raise_epoch(cur: Cursor, to: int) -> None:
-    """The epoch is now at least `to`."""
-    cur.execute("UPDATE log.epoch SET epoch = %s WHERE epoch < %s", (to, to))
+    """The epoch is now at least `to`; from here on the hub waits for its vans' word."""
+    cur.execute("UPDATE log.epoch SET epoch = %s, raised_real_at = clock_timestamp() WHERE epoch < %s", (to, to))
+
+
+def restored(cur: Cursor) -> int:
+    """This database was restored: its vans are told so by a new epoch, which is given back, and none of them has been heard by it."""
+    to = epoch(cur) + 1
+    raise_epoch(cur, to)
+    cur.execute("UPDATE vehicle_now SET online = false WHERE online")
+    return to
 
 
 def fleets_of(cur: Cursor, vehicles: Iterable[str]) -> dict[str, str]:
