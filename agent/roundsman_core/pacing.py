@@ -1,9 +1,10 @@
 """When the hub tells a van what is committed: facts at once, fixes together. An ack costs as much on the wire as twenty fixes.
 
-A van is told of its fixes when `is_owed` says so, or when they have waited for `ACK_WAIT_S`; at once when it may not know how it stands: of
-the first frame after its presence, in a new session or epoch, of a frame that came twice, of one that left a gap. What is held back
-is only a number, so nothing can be lost: a later ack says more, a presence is answered in any case, and a hub that ends leaves a van that
-loses patience and sends again. The van counts by the same rule (`is_owed`), and so knows how long it has to be patient.
+A van is told of its fixes when `is_owed` says so, or when they have waited for `ACK_WAIT_S`; at once when it may not know how it stands:
+of the first frame after its presence, in a new session or epoch, of a frame that holds anything that was there already, of one that left
+a gap. (A van that has lost patience sends again from its last ack, with all that it wrote since: seldom the same frame twice.) What is
+held back is only a number, so nothing can be lost: a later ack says more, a presence is answered in any case, and a hub that ends leaves
+a van that loses patience and sends again. The van counts by the same rule (`is_owed`), and so knows how long it has to be patient.
 
 Pure: the clock is the caller's.
 """
@@ -42,7 +43,7 @@ class Pace:
         self._told: dict[str, Ack] = {}
         self._held: dict[str, _Held] = {}  # by `since_s`: a vehicle keeps its place until it is told
 
-    def committed(self, vehicle: str, ack: Ack, frames: int, now_s: float) -> list[Ack]:
+    def committed(self, vehicle: str, ack: Ack, frames: int, entries: int, now_s: float) -> list[Ack]:
         """The acks to send now that this one may be sent.
 
         Parameters
@@ -51,6 +52,8 @@ class Pace:
             What is committed of a lane.
         frames : int
             How many frames it answers, at least 1.
+        entries : int
+            How many entries these frames claim together, those that were there already among them.
         now_s : float
             Monotonic, seconds.
         """
@@ -65,7 +68,8 @@ class Pace:
             return [*other, self._tell(vehicle, ack)]
         frames += 0 if held is None else held.frames
         known = told if held is None else held.ack
-        if ack.through_seq <= known.through_seq or is_owed(frames, ack.through_seq - told.through_seq):
+        came_twice = entries > ack.through_seq - known.through_seq
+        if came_twice or is_owed(frames, ack.through_seq - told.through_seq):
             return [self._tell(vehicle, ack)]
         self._held[vehicle] = _Held(ack=ack, frames=frames, since_s=now_s if held is None else held.since_s)
         return []

@@ -98,7 +98,8 @@ class Hub:
                 self.entries += verdict.last - verdict.first + 1
                 self._through[key] = through = verdict.last
             ack = Ack(epoch=1, session=header.session, lane=header.lane, through_seq=through, rewind=isinstance(verdict, lanes.Gap))
-            for due in self._pace.committed(VEHICLE, ack, 1, time.monotonic()):
+            entries = header.last_seq - header.first_seq + 1
+            for due in self._pace.committed(VEHICLE, ack, 1, entries, time.monotonic()):
                 self._say(due)
             for _, due in self._pace.overdue(time.monotonic()):
                 self._say(due)

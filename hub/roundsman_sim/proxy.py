@@ -28,6 +28,7 @@ class Proxy:
         self._open.set()
         self._refuse = False
         self._bytes_per_s: float | None = None
+        self._quick = asyncio.Event()
 
     async def start(self) -> None:
         self._server = await asyncio.start_server(self._serve, "127.0.0.1", self.port)
@@ -44,10 +45,12 @@ class Proxy:
     def slow(self, bytes_per_s: float) -> None:
         """At most so many bytes a second, each way of each connection."""
         self._bytes_per_s = bytes_per_s
+        self._quick.clear()
 
     def heal(self) -> None:
-        """Back to normal. Bytes that waited in a frozen link arrive now."""
+        """Back to normal. Bytes that waited in a frozen or a slow link arrive now."""
         self._refuse, self._bytes_per_s = False, None
+        self._quick.set()
         self._open.set()
 
     async def stop(self) -> None:
@@ -81,7 +84,8 @@ class Proxy:
             while data := await reader.read(CHUNK_BYTES):
                 await self._open.wait()
                 if self._bytes_per_s is not None:
-                    await asyncio.sleep(len(data) / self._bytes_per_s)
+                    with contextlib.suppress(TimeoutError):
+                        await asyncio.wait_for(self._quick.wait(), len(data) / self._bytes_per_s)
                 self.passed_bytes[direction] += len(data)
                 writer.write(data)
                 await writer.drain()

@@ -177,7 +177,7 @@ def create_app(settings: Settings, db: Database, clock: Clock, geocoder: Geocode
     FIGURES.source(lambda figures: figures.put("roundsman_sse_listeners", broadcaster.listeners + doorbell.listeners))
     app.state.desk = Desk(db=db, clock=clock, geocoder=geocoder, roads=roads)
     problems.install(app)
-    # Level 1: what 5,000 vans say shrinks to an eighth in 12 ms; at the usual level 9 to a tenth in 60.
+    # Level 1: 5,000 vans' positions, 788 kB, shrink to 180 kB in 3 to 11 ms; at the usual level 9 to 142 kB in 60 to 80.
     app.add_middleware(GZipMiddleware, minimum_size=1_000, compresslevel=1)
 
     app.add_middleware(SecurityHeaders)

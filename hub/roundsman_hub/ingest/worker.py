@@ -148,12 +148,19 @@ class Ingest:
         """Those of the acks, and of the ones held back before, that go out now."""
         if self._pace is None:
             return acks
-        answered = Counter((frame.vehicle, frame.header.session, frame.header.lane) for frame in frames)
+        answered: Counter[tuple[str, str, int]] = Counter()
+        claimed: Counter[tuple[str, str, int]] = Counter()
+        for frame in frames:
+            header = frame.header
+            lane = frame.vehicle, header.session, header.lane
+            answered[lane] += 1
+            claimed[lane] += header.last_seq - header.first_seq + 1
         now_s = time.monotonic()
         return [
             (vehicle, due)
             for vehicle, ack in acks
-            for due in self._pace.committed(vehicle, ack, answered[vehicle, ack.session, ack.lane], now_s)
+            for lane in [(vehicle, ack.session, ack.lane)]
+            for due in self._pace.committed(vehicle, ack, answered[lane], claimed[lane], now_s)
         ]
 
     def _said_already(self, vehicle: str, ack: Ack) -> bool:

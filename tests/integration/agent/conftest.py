@@ -158,7 +158,8 @@ class Follower:
                 rewind = True
         self.frames += 1
         ack = Ack(epoch=self.book.epoch, session=header.session, lane=header.lane, through_seq=self.book.through.get(key, 0), rewind=rewind)
-        for due in [ack] if self.pace is None else self.pace.committed(VEHICLE, ack, 1, time.monotonic()):
+        entries = header.last_seq - header.first_seq + 1
+        for due in [ack] if self.pace is None else self.pace.committed(VEHICLE, ack, 1, entries, time.monotonic()):
             self._answer(due)
 
     def _answer(self, ack: Ack) -> None:
