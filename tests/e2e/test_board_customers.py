@@ -88,7 +88,9 @@ def picture(page: Page, name: str) -> None:
         page.screenshot(path=str(Path(folder) / f"{name}.png"), full_page=(page.viewport_size or {"width": 0})["width"] < 600)
 
 
-@pytest.mark.parametrize("look", LOOKS)
+@pytest.mark.parametrize(
+    "look", ["telephone-light", "desk-dark", *(pytest.param(look, marks=pytest.mark.deep) for look in ("telephone-dark", "desk-light"))]
+)
 def test_customers_views_fit_and_keep_the_rules(
     opened: Callable[..., Page], hub: Any, told: Any, misfits: Callable[[Page], list[str]], axe: Callable[[Page], list[str]], look: str
 ) -> None:
@@ -110,6 +112,12 @@ def test_customers_views_fit_and_keep_the_rules(
             fold.click()
         picture(page, f"{view.split('/')[0]}-{'one' if '/' in view else 'all'}-{look}")
         wrong += [f"{view}: {text}" for text in (*misfits(page), *axe(page))]
+    go(page, "fences")
+    page.wait_for_selector("[data-map=ready]")
+    for what in ("closure", "zone"):
+        page.get_by_label("What is drawn").select_option(what)
+        wrong += [f"{what}: {text}" for text in (*misfits(page), *axe(page))]
+    picture(page, f"fences-zone-{look}")
     assert not wrong, "\n".join(wrong)
 
 
@@ -140,6 +148,27 @@ def test_a_parcel_that_was_not_received_is_decided_by_its_evidence(desk: Page, h
     go(desk, f"orders/{told['missed']['order']}")  # and it stands in the order's story
     expect(desk.get_by_role("region", name="Customers' cases").get_by_role("link", name="Not received")).to_be_visible()
     expect(desk.get_by_role("img", name="Signature")).to_be_visible()
+
+
+def test_case_is_moved_on_by_keys_alone(desk: Page, hub: Any, told: Any) -> None:
+    said(hub.orders[9], "wrong", kind="complaint", text="Thrown over the gate")
+
+    def tab_to(name: str) -> None:
+        for _ in range(60):
+            desk.keyboard.press("Tab")
+            if desk.evaluate("document.activeElement.textContent").startswith(name):
+                return
+        raise AssertionError(f"no way to {name!r} by Tab")
+
+    expect(desk.get_by_role("link", name="Complaint")).to_be_visible()  # it came in by itself
+    tab_to("Complaint")
+    desk.keyboard.press("Enter")
+    expect(desk.get_by_role("button", name="Look into it")).to_be_visible()
+    tab_to("Look into it")
+    desk.keyboard.press("Enter")
+    expect(desk.get_by_role("region", name="Its way so far")).to_contain_text("Looked into")
+    [case] = hub.client.get("/v1/cases", params={"kind": "complaint"}).json()["items"]
+    assert case["state"] == "looked_into"
 
 
 def test_dead_letter_is_tried_again(desk: Page, hub: Any, told: Any) -> None:
