@@ -14,7 +14,7 @@ from typing import Final, Literal
 
 from roundsman_core.geo import LatLon, distance_m
 
-Kind = Literal["long_dwell", "fence_enter", "fence_dwell", "fence_speeding", "silent", "late"]
+Kind = Literal["long_dwell", "fence_enter", "fence_dwell", "fence_speeding", "silent", "late", "position_dropped"]
 
 KINDS: Final[dict[Kind, str]] = {
     "long_dwell": "stood long outside its plan, on duty",
@@ -23,6 +23,7 @@ KINDS: Final[dict[Kind, str]] = {
     "fence_speeding": "drove faster than a standing fence allows",
     "silent": "its log says nothing for a while, on duty",
     "late": "an order was, or is being, served after what was promised",
+    "position_dropped": "an order's position that a dispatcher gave could not be kept; its van was (told by the planner, not the log)",
 }
 LONG_DWELL: Final = timedelta(minutes=15)
 """A coffee is shorter. Time on a break, or off duty, does not count."""

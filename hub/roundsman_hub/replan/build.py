@@ -166,7 +166,11 @@ def build(
     hot = {van.vehicle_id: frozen(world, van, aboard, holders) for van in vans}
     next_of = {task: vehicle for vehicle, tasks in hot.items() for task in tasks}
     cold = {}
+    placed = {one.vehicle_id for one in world.hands.values() if one.position is not None}
     for van in vans:
+        if not van.locked and van.vehicle_id not in placed:
+            cold[van.vehicle_id] = hot[van.vehicle_id]  # a dispatcher fixed nothing of it
+            continue
         other = {task for task, vehicle in next_of.items() if vehicle != van.vehicle_id}
         possible = frozenset(
             task

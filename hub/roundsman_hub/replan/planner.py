@@ -22,13 +22,14 @@ from roundsman_hub.replan.consent import Turn
 from roundsman_hub.replan.decide import Answer, altered, answer
 from roundsman_hub.replan.load import HEARD_WITHIN, Kept, load_world
 from roundsman_hub.replan.matrix import MatrixCache, Ways
+from roundsman_hub.replan.positions import fitting
 from roundsman_hub.replan.reasons import URGENT_PRIORITY, least_gain_cents
 from roundsman_hub.replan.revision import bump
 from roundsman_hub.replan.story import Diff, tell
 from roundsman_hub.replan.terms import kind_of
 from roundsman_hub.replan.world import Draft, Reason, VanFacts, World
 from roundsman_hub.roads import RoadNetwork, RoadsError
-from roundsman_hub.store import log_store, proposal_store
+from roundsman_hub.store import hand_store, log_store, proposal_store
 from roundsman_hub.store.db import Cursor, Database
 from roundsman_wire.messages import Plan as ToldPlan
 
@@ -126,6 +127,7 @@ class Planner:
         turn = consent.turn(world)
         if turn.how == "hold":
             return self._tell(world, None, None, turn=turn), None
+        world = fitting(world, lambda free: build(free, *tables, may_move=False))
         first = all(van.newest is None for van in world.vans.values())
         if turn.whole and first and world.urgency < URGENT_PRIORITY and (wish := self._search(world, tables)):
             low, high = FIRST_SEARCH_S
@@ -242,7 +244,7 @@ class Planner:
         drafts = told.drafts
         if turn.how == "tell":
             drafts = tuple(replace(draft, route_e6=self._road(world, draft)) for draft in drafts)
-        if not drafts and unassigned == world.unassigned and world.planned == world.revision:
+        if not drafts and not world.loosened and unassigned == world.unassigned and world.planned == world.revision:
             return True
         story = self._story(world, plan, ground, told, unassigned, why=why, searched=searched) if drafts else None
         if turn.how == "ask":
@@ -299,6 +301,8 @@ class Planner:
             with self._db.transaction() as cur:
                 plans = issue(cur, world, () if asks else drafts, unassigned, signer=self._signer, clock=self._clock)
                 self._write(cur, world, story, plans, asks=asks, approved=approved)
+                for order, vehicle in world.loosened.items():
+                    hand_store.loosen(cur, world.fleet_id, order, vehicle, world.now)
                 for reason in turn.later:
                     bump(
                         cur,

@@ -201,6 +201,8 @@ def _text(world: World, changes: Sequence[Change], saves: Saves, because: str) -
     lines = [sentence(change) for change in changes[:SENTENCES]]
     if len(changes) > SENTENCES:
         lines.append(f"and {len(changes) - SENTENCES} more")
+    for order, vehicle in world.loosened.items():
+        lines.append(f"{names.get(order) or order}: its position in {vans.get(vehicle, vehicle)} cannot be kept, the van can")
     money = f"saves {saves.cost_cents / 100:.2f}" if saves.cost_cents > 0 else f"costs {-saves.cost_cents / 100:.2f} more"
     money = money if saves.cost_cents else "costs the same"
     late_min = round(saves.late_s / 60)

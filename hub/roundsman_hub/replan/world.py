@@ -197,6 +197,8 @@ class World:
 
     mode: Literal["automatic", "ask", "off"] = "automatic"
     hands: dict[str, Hand] = field(default_factory=dict)
+    loosened: dict[str, str] = field(default_factory=dict)
+    """Orders whose position no plan can keep any more (see `positions`), and the van that they stay with."""
     handed: dict[str, str] = field(default_factory=dict)
     """Goods that a recorded hand-over gave to another van, by order."""
     refused: tuple[Said, ...] = ()

@@ -131,8 +131,11 @@ _ALERT: Final = "alert, kind, vehicle_id, from_at, to_at, order_id, fence_id, de
 
 
 def known(cur: Cursor, vehicle: str, since: datetime) -> dict[str, Alert]:
-    """A vehicle's own alerts from `since` on. (Those of orders go by order: see `known_late`.)"""
-    cur.execute(f"SELECT {_ALERT} FROM alerts WHERE vehicle_id = %s AND from_at >= %s AND kind <> 'late'", (vehicle, since))
+    """A vehicle's own alerts from `since` on. (Those of orders go by order: see `known_late`. And the planner's are not the log's.)"""
+    cur.execute(
+        f"SELECT {_ALERT} FROM alerts WHERE vehicle_id = %s AND from_at >= %s AND kind NOT IN ('late', 'position_dropped')",
+        (vehicle, since),
+    )
     return {row["alert"]: Alert(**row) for row in cur}
 
 

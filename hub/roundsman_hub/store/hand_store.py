@@ -12,7 +12,7 @@ from psycopg.types.json import Jsonb
 
 from roundsman_hub.replan.world import Hand
 from roundsman_hub.store.db import Cursor
-from roundsman_hub.store.rows import Row, row, rows
+from roundsman_hub.store.rows import Row, journal, notify, row, rows
 
 OUT_WORDS: Final = {"broken_down": "broken down", "driver_sick": "its driver is out"}
 WRECKED: Final = ("breakdown", "accident")
@@ -129,6 +129,20 @@ def assign(
 def unassign(cur: Cursor, order: str) -> bool:
     """Leave the order to the planner again. False: nothing had been decided."""
     return cur.execute("DELETE FROM assignments WHERE order_id = %s", (order,)).rowcount > 0
+
+
+def loosen(cur: Cursor, fleet: str, order: str, vehicle: str, at: datetime) -> None:
+    """An order's position cannot be kept any more: its van stays, and people are told by an alert and in the journal."""
+    cur.execute("UPDATE assignments SET position = NULL, before = '[]' WHERE order_id = %s", (order,))
+    body = {"vehicle": vehicle}
+    journal(cur, fleet_id=fleet, at=at, kind="order.position_dropped", subject=order, actor="planner", body=body)
+    alert = f"position_dropped:{order}:{at:%Y%m%dT%H%M%S}"
+    cur.execute(
+        "INSERT INTO alerts (alert, fleet_id, vehicle_id, kind, order_id, from_at, to_at, detail, raised_at)"
+        " VALUES (%s, %s, %s, 'position_dropped', %s, %s, %s, '{}', %s) ON CONFLICT DO NOTHING",
+        (alert, fleet, vehicle, order, at, at, at),
+    )
+    notify(cur, "alert", fleet, alert)
 
 
 def vehicle_hand(cur: Cursor, vehicle: str) -> Row:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 from psycopg.types.json import Jsonb
@@ -321,3 +322,35 @@ def test_a_proposal_is_stored_whole(yard: Yard) -> None:
     (first,) = proposals(yard)
     assert first["after"] == {van: [order]}
     assert Jsonb(first["diff"]).obj["changes"][0]["position_after"] == 1
+
+
+def test_a_position_that_cannot_be_kept_any_more_goes_and_its_van_stays(yard: Yard) -> None:
+    """Stops before it take so long by now that it would miss its deadline: it comes earlier, in the same van, and people are told."""
+    van = yard.van("One")
+    orders = [yard.order(900 * n, 0, name=f"Stop {n}") for n in range(1, 5)]
+    yard.plan()
+    on_the_road(yard, van)
+    route = yard.route(van)
+    assign(yard, route[1], van, position=5)
+    yard.plan()
+    yard.receipt(van)
+    assert yard.route(van) == [route[0], route[2], route[3], route[1]], "it can be kept"
+    with yard.db.transaction() as cur:
+        deadline = Jsonb({"deadline": (yard.clock.now() + timedelta(hours=1)).isoformat()})
+        cur.execute("UPDATE orders SET needs = needs || %s WHERE order_id = %s", (deadline, route[1]))
+        cur.execute("UPDATE orders SET service_s = 3000 WHERE order_id = ANY(%s)", (route[2:],))
+    yard.bump("stops take longer")
+    yard.plan()
+    assert yard.route(van)[:2] == route[:2]
+    with yard.db.transaction() as cur:
+        hand = hand_store.assignment(cur, route[1])
+        alerts = rows(cur, "SELECT kind, vehicle_id, order_id FROM alerts WHERE fleet_id = %s", (yard.fleet,))
+    assert hand is not None
+    assert (hand["vehicle_id"], hand["position"], hand["before"]) == (van, None, [])
+    assert alerts == [{"kind": "position_dropped", "vehicle_id": van, "order_id": route[1]}]
+    assert "its position in One cannot be kept, the van can" in proposals(yard)[0]["diff"]["text"]
+    assert set(yard.route(van)) == set(orders)
+    again = yard.issued()
+    yard.bump()
+    yard.plan()
+    assert yard.issued() == again, "told once"

@@ -88,7 +88,7 @@ function said({ kind, size, text, order, at, report }: Exception): string {
     case "off_route": return t("said.off_route");
     case "fence": {
       const [what, fence = ""] = text.split("|");
-      return t(`said.${what as "fence_enter" | "fence_dwell" | "fence_speeding" | "long_dwell"}`, { fence });
+      return t(`said.${what as "fence_enter" | "fence_dwell" | "fence_speeding" | "long_dwell" | "position_dropped"}`, { fence });
     }
     case "word": return text;
     case "failed": return t("said.failed", { reason: text || "–" });

@@ -46,7 +46,7 @@ export const PREDICTED_MS = 5 * 60_000;
 const TONES: Record<ExceptionKind, Tone> = {
   report: "bad", late: "bad", silent: "bad", unanswered: "bad", declined: "bad", unassigned: "bad", place: "warn", predicted_late: "warn", off_route: "warn", fence: "warn", word: "info", failed: "plain",
 };
-const FENCE_KINDS = new Set(["fence_enter", "fence_dwell", "fence_speeding", "long_dwell"]);
+const FENCE_KINDS = new Set(["fence_enter", "fence_dwell", "fence_speeding", "long_dwell", "position_dropped"]);
 /** A crossing that is over needs nobody after this long. */
 const FRESH_MS = 30 * 60_000;
 
