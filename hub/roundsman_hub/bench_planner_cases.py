@@ -15,7 +15,7 @@ import numpy as np
 from roundsman_hub.planning.engines import budget, ortools_engine, vroom_engine
 from roundsman_hub.planning.engines.pyvrp_model import Translation
 from roundsman_hub.planning.fleet import Hours
-from roundsman_hub.planning.instances import parse
+from roundsman_hub.planning.instances import Objective, parse
 from roundsman_hub.planning.problem import Plan, Problem, Task, Van
 from roundsman_hub.planning.walk import Ground
 
@@ -23,9 +23,9 @@ DATA: Final = Path(__file__).parents[3] / "shared" / "data" / "vrp"
 Peer = Callable[[Problem, float, int], Plan]
 
 
-def instance(name: str) -> Problem:
-    """A published instance, the shortest routes wanted."""
-    return parse(next(DATA.glob(f"*/{name}.txt")).read_text())
+def instance(name: str, objective: Objective = "distance") -> Problem:
+    """A published instance: the shortest routes wanted, or the fewest vans and then the shortest routes."""
+    return parse(next(DATA.glob(f"*/{name}.txt")).read_text(), objective)
 
 
 def town(n: int, seed: int, *, vans: int, capacity: int = 100) -> Problem:
