@@ -31,6 +31,9 @@ STEPS_PER_HISTORY: Final = 10
 is ready at once). The same town of 1,000: 5,544 with 300, 5,469 with 50, 5,740 with 20, of 400 steps."""
 PACING: Final = 0.06
 """Share of the time that tells how many steps the rest will have."""
+PATIENT: Final = (600, 8.0)
+"""From so many stops on, and with so many seconds, the search is as patient as PyVRP's own from the first step: neighbourhoods follow it
+(`portfolio.PARTED`), and they mend what it has not got to."""
 
 SQUEEZE: Final = (100, 10)
 """Prices of a unit of load and of a second too many, in seconds of work, where a warm plan leaves work out: what has no room comes
@@ -95,6 +98,10 @@ def _search(pyvrp: Any, data: Any, first: Any, squeeze: tuple[float, float] | No
     if dear.penalised_cost(start) < (1 - POOR) * dear.penalised_cost(first):
         other = local(pyvrp.Solution.make_random(data, rng), dear, exhaustive=True)
         start = min(start, other, key=dear.penalised_cost)
+    if data.num_clients > PATIENT[0] and until - began > PATIENT[1]:
+        best = run(start, HISTORY[1], until).best
+        found = [one for one in (best, start, first) if one.is_feasible()]
+        return min(found, key=manager.cost_evaluator().cost) if found else best
     paced_from = budget.seconds()
     paced = run(start, HISTORY[0], paced_from + PACING * (until - began))
     spent_s = max(budget.seconds() - paced_from, 1e-3)
