@@ -14,12 +14,13 @@ from roundsman_hub.api.desk import AtDesk, Desk, FleetReader, FleetWriter, Metri
 from roundsman_hub.api.fleet import Limit, known_vehicle
 from roundsman_hub.api.problems import Problem, documented
 from roundsman_hub.api.proof_models import Said
-from roundsman_hub.store import day_store, retention
+from roundsman_hub.store import day_store, personal, retention
 from roundsman_hub.store.rows import Row
 
 router = APIRouter(prefix="/v1", responses=documented(401, 403, 404, 422, 503))
 From = Annotated[AwareDatetime | None, Query(alias="from")]
 To = Annotated[AwareDatetime | None, Query()]
+PersonalDays = Annotated[int | None, Field(ge=personal.LEAST_DAYS, le=personal.MOST_DAYS)]
 
 
 class Metrics(BaseModel):
@@ -60,10 +61,17 @@ class Days(BaseModel):
 
 
 class NewRetention(Said):
-    """How long raw fixes and, after them, simplified tracks are kept. A vehicle's days in numbers are kept for good."""
+    """How long raw fixes and, after them, simplified tracks are kept. A vehicle's days in numbers are kept for good.
+
+    After `personal_days` (from an order's window on) its name, phone, address and instructions are blanked, after `word_days` chat,
+    messages and cases' words go, after `notice_days` the words of notices. Left out: as before.
+    """
 
     raw_days: int = Field(ge=retention.LEAST_RAW_DAYS, le=retention.MOST_RAW_DAYS)
     track_days: int = Field(ge=retention.LEAST_RAW_DAYS, le=retention.MOST_TRACK_DAYS, description="at least as long as raw fixes")
+    personal_days: PersonalDays = None
+    word_days: PersonalDays = None
+    notice_days: PersonalDays = None
 
 
 class Retention(BaseModel):
@@ -72,6 +80,9 @@ class Retention(BaseModel):
 
     raw_days: int
     track_days: int
+    personal_days: int
+    word_days: int
+    notice_days: int
     own: bool
     raw_before: datetime
     tracks_before: datetime
@@ -120,13 +131,13 @@ def get_days(
 
 @router.get("/retention", tags=["fleet"])
 def get_retention(desk: AtDesk, caller: FleetReader) -> Retention:
-    """How long the fleet's raw fixes and simplified tracks are kept."""
+    """How long the fleet's raw fixes and simplified tracks are kept, and what is personal."""
     return _retention(desk, caller.fleet)
 
 
 @router.put("/retention", tags=["fleet"])
 def put_retention(wanted: NewRetention, desk: AtDesk, caller: FleetWriter) -> Retention:
-    """Keep raw fixes and simplified tracks for so many days from now on. What is older then is let go, and does not come back."""
+    """Keep raw fixes, simplified tracks and what is personal for so many days from now on. What is older is let go for good."""
     if wanted.track_days < wanted.raw_days:
         raise Problem(
             422,
@@ -135,7 +146,7 @@ def put_retention(wanted: NewRetention, desk: AtDesk, caller: FleetWriter) -> Re
             next_step="let `track_days` be at least `raw_days`",
         )
     with desk.db.tenant(caller.fleet) as cur:
-        days = {"raw_days": wanted.raw_days, "track_days": wanted.track_days}
+        days = wanted.model_dump(exclude_none=True)
         retention.choose(cur, caller.fleet, **days, at=desk.clock.now(), actor=caller.key_id)
     return _retention(desk, caller.fleet)
 
@@ -146,6 +157,9 @@ def _retention(desk: Desk, fleet: str) -> Retention:
     return Retention(
         raw_days=rule.raw_days,
         track_days=rule.track_days,
+        personal_days=rule.personal_days,
+        word_days=rule.word_days,
+        notice_days=rule.notice_days,
         own=rule.own,
         raw_before=rule.raw_before,
         tracks_before=rule.tracks_before,

@@ -16,7 +16,7 @@ import psycopg
 from psycopg import sql
 
 from roundsman_hub import HubError
-from roundsman_hub.store import stretch_store
+from roundsman_hub.store import personal, stretch_store
 from roundsman_hub.store.db import Cursor
 from roundsman_hub.store.rows import journal
 from roundsman_hub.store.stretch_store import AGED
@@ -40,16 +40,25 @@ LOCK_WITHIN: Final = "500ms"
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rule:
     """What a fleet keeps. `own`: it has chosen so. Raw fixes before `raw_before` and simplified tracks before `tracks_before` may go;
-    those before `aged_through` have gone already."""
+    those before `aged_through` have gone already. What is personal goes by `personal_days`, `word_days`, `notice_days` (`personal`)."""
 
     fleet_id: str
     timezone: str
     raw_days: int
     track_days: int
+    personal_days: int
+    word_days: int
+    notice_days: int
     own: bool
     raw_before: datetime
     tracks_before: datetime
     aged_through: datetime | None
+
+    @property
+    def personal_before(self) -> dict[str, datetime]:
+        """By the column of `personal.DAYS`: what is older goes."""
+        midnight = self.raw_before + timedelta(days=self.raw_days)
+        return {name: midnight - timedelta(days=getattr(self, name)) for name in personal.DAYS}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,9 +77,11 @@ def rules(cur: Cursor, now: datetime, fleet: str | None = None) -> list[Rule]:
     """Every fleet's rule, or one fleet's, as of business time `now`."""
     cur.execute(
         "SELECT f.fleet_id, f.timezone, coalesce(r.raw_days, %s) AS raw_days, coalesce(r.track_days, %s) AS track_days, "
+        "coalesce(r.personal_days, %s) AS personal_days, coalesce(r.word_days, %s) AS word_days, "
+        "coalesce(r.notice_days, %s) AS notice_days, "
         "r.fleet_id IS NOT NULL AS own, a.through AS aged_through FROM fleets f LEFT JOIN retention r USING (fleet_id) "
         "LEFT JOIN log.aged a USING (fleet_id) WHERE %s::text IN (f.fleet_id, '') ORDER BY f.fleet_id",
-        (RAW_DAYS, TRACK_DAYS, fleet or ""),
+        (RAW_DAYS, TRACK_DAYS, *(personal.DAYS[name] for name in ("personal_days", "word_days", "notice_days")), fleet or ""),
     )
     midnight = now.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
     return [
@@ -83,8 +94,13 @@ def rules(cur: Cursor, now: datetime, fleet: str | None = None) -> list[Rule]:
     ]
 
 
-def choose(cur: Cursor, fleet_id: str, *, raw_days: int, track_days: int, at: datetime, actor: str) -> None:
+def choose(cur: Cursor, fleet_id: str, *, raw_days: int, track_days: int, at: datetime, actor: str, **personal_days: int) -> None:
     """A fleet keeps raw fixes and simplified tracks for so many days from now on. Noted in its journal.
+
+    Parameters
+    ----------
+    personal_days : int
+        Of `personal.DAYS` those that change, by name.
 
     Raises
     ------
@@ -93,19 +109,24 @@ def choose(cur: Cursor, fleet_id: str, *, raw_days: int, track_days: int, at: da
     """
     if cur.execute("SELECT FROM fleets WHERE fleet_id = %s", (fleet_id,)).fetchone() is None:
         raise HubError(f"no fleet {fleet_id!r}")
+    given = {name: personal_days.get(name) for name in personal.DAYS}
+    usual = {f"usual_{name}": days for name, days in personal.DAYS.items()}
     try:
         cur.execute(
-            "INSERT INTO retention (fleet_id, raw_days, track_days) VALUES (%s, %s, %s) "
-            "ON CONFLICT (fleet_id) DO UPDATE SET raw_days = excluded.raw_days, "
-            "track_days = excluded.track_days",
-            (fleet_id, raw_days, track_days),
+            "INSERT INTO retention AS r (fleet_id, raw_days, track_days, personal_days, word_days, notice_days) "
+            "VALUES (%(fleet)s, %(raw)s, %(track)s, coalesce(%(personal_days)s, %(usual_personal_days)s), "
+            "coalesce(%(word_days)s, %(usual_word_days)s), coalesce(%(notice_days)s, %(usual_notice_days)s)) "
+            "ON CONFLICT (fleet_id) DO UPDATE SET raw_days = excluded.raw_days, track_days = excluded.track_days, "
+            "personal_days = coalesce(%(personal_days)s, r.personal_days), word_days = coalesce(%(word_days)s, r.word_days), "
+            "notice_days = coalesce(%(notice_days)s, r.notice_days)",
+            {"fleet": fleet_id, "raw": raw_days, "track": track_days, **given, **usual},
         )
     except psycopg.errors.CheckViolation:
         raise HubError(
-            f"raw fixes are kept for {LEAST_RAW_DAYS} to {MOST_RAW_DAYS} days, and simplified tracks at least as long as they "
-            f"(at most {MOST_TRACK_DAYS})"
+            f"raw fixes are kept for {LEAST_RAW_DAYS} to {MOST_RAW_DAYS} days, simplified tracks at least as long as they "
+            f"(at most {MOST_TRACK_DAYS}), and what is personal for {personal.LEAST_DAYS} to {personal.MOST_DAYS}"
         ) from None
-    body = {"raw_days": raw_days, "track_days": track_days}
+    body = {"raw_days": raw_days, "track_days": track_days, **{name: days for name, days in given.items() if days is not None}}
     journal(cur, fleet_id=fleet_id, at=at, kind="retention.changed", subject=fleet_id, actor=actor, body=body)
 
 

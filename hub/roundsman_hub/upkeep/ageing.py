@@ -17,7 +17,7 @@ from zoneinfo import ZoneInfo
 import psycopg
 
 from roundsman_hub.clock import from_ms, to_ms
-from roundsman_hub.store import day_store, retention, stretch_store
+from roundsman_hub.store import day_store, personal, retention, stretch_store
 from roundsman_hub.store.day_store import DayNumbers, Due
 from roundsman_hub.store.db import Cursor, Database
 from roundsman_hub.store.retention import DAY, RAW_DAYS, Piece, Rule
@@ -34,7 +34,8 @@ Going = Callable[[], bool]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Aged:
-    """What one pass did: days written, fixes simplified, raw fixes let go (by dropping whole days: `dropped_days`), tracks let go."""
+    """What one pass did: days written, fixes simplified, raw fixes let go (by dropping whole days: `dropped_days`), tracks let go, rows
+    whose personal words were blanked or went."""
 
     simplified: int = 0
     let_go: int = 0
@@ -42,6 +43,7 @@ class Aged:
     late: int = 0
     tracks_let_go: int = 0
     busy_days: int = 0
+    forgotten: int = 0
 
 
 def count_days(db: Database, now: datetime, going: Going = lambda: True) -> int:
@@ -139,6 +141,7 @@ def age(db: Database, now: datetime, going: Going = lambda: True) -> Aged:
             retention.forget_undated(cur, rule, now)
             retention.forget_quarantined(cur, rule)
             retention.forget_words(cur, rule)
+            did["forgotten"] += personal.forget(cur, rule.fleet_id, rule.personal_before)
             vehicles = [row["vehicle_id"] for row in cur.execute("SELECT vehicle_id FROM vehicles WHERE fleet_id = %s", (rule.fleet_id,))]
         while going():
             with db.transaction() as cur:

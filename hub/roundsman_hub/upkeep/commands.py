@@ -16,7 +16,7 @@ from typing import Any, Final
 from roundsman_hub import HubError
 from roundsman_hub.clock import Clock
 from roundsman_hub.settings import BLOBS, Settings, load
-from roundsman_hub.store import backup, photos, retention
+from roundsman_hub.store import backup, personal, photos, retention
 from roundsman_hub.store.check import Progress, check
 from roundsman_hub.store.db import Database
 from roundsman_hub.store.prune import prune
@@ -25,6 +25,11 @@ from roundsman_hub.upkeep.ageing import age, count_days
 
 QUIET_S: Final = 2.0
 """Longer than this, and a person wonders whether it still works."""
+PERSONAL: Final = {
+    "personal_days": "orders' names, phones, addresses and instructions",
+    "word_days": "chat, messages and cases' words and photos",
+    "notice_days": "the words and addresses of notices",
+}
 
 
 def main(arguments: Sequence[str], data_dir: Path) -> int:
@@ -50,9 +55,11 @@ def _parser(data_dir: Path) -> argparse.ArgumentParser:
     command("size", _size, "tables, bytes a fix, growth a day, how long the disk lasts")
     keep = command("retention", _retention, "what each fleet keeps, and what would be let go")
     keep.add_argument("--apply", action="store_true", help="let it go now instead of waiting for the upkeep role")
-    keep.add_argument("--fleet", help="change this fleet's rule: --raw-days and --track-days")
+    keep.add_argument("--fleet", help="change this fleet's rule: --raw-days, --track-days and those below")
     keep.add_argument("--raw-days", type=int, help=f"keep raw fixes so long (default {retention.RAW_DAYS})")
     keep.add_argument("--track-days", type=int, help=f"keep simplified tracks so long (default {retention.TRACK_DAYS})")
+    for name, words in PERSONAL.items():
+        keep.add_argument(f"--{name.replace('_', '-')}", type=int, help=f"keep {words} so long (default {personal.DAYS[name]})")
     out = command("backup", _backup, "write a backup: a dump (portable), or a base for point-in-time recovery")
     out.add_argument("--out", type=Path, required=True, help="a file (dump), or with --base a folder; must not exist")
     out.add_argument("--no-photos", action="store_true", help="leave photos and signatures out; else they are copied to photos/ beside it")
@@ -152,11 +159,18 @@ def _retention(options: argparse.Namespace) -> int:
     with Database.connect(dsn, max_size=1) as db:
         if options.fleet:
             _choose(db, options, now)
-        elif options.raw_days is not None or options.track_days is not None:
+        elif any(getattr(options, name) is not None for name in ("raw_days", "track_days", *PERSONAL)):
             raise HubError("whose rule? say --fleet FLEET")
         with db.transaction() as cur:
             rules = retention.rules(cur, now)
-            over = [{"fleet": rule.fleet_id, **_over(retention.count_over(cur, rule))} for rule in rules]
+            over = [
+                {
+                    "fleet": rule.fleet_id,
+                    **_over(retention.count_over(cur, rule)),
+                    "personal": personal.count_over(cur, rule.fleet_id, rule.personal_before),
+                }
+                for rule in rules
+            ]
         did: dict[str, Any] | None = None
         if options.apply:
             did = {"days_counted": count_days(db, now), **asdict(age(db, now))}
@@ -171,6 +185,8 @@ def _retention(options: argparse.Namespace) -> int:
         )
         print(f"    to let go: {told['raw_fixes']:,} raw fixes before {rule.raw_before:%Y-%m-%d}, ", end="")
         print(f"{told['tracks']:,} simplified tracks before {rule.tracks_before:%Y-%m-%d}")
+        print("    personal: " + "; ".join(f"{words} {getattr(rule, name)} days" for name, words in PERSONAL.items()), end="")
+        print(f" (to let go: {told['personal']:,} rows)")
     if did is not None:
         print("applied: " + ", ".join(f"{name.replace('_', ' ')} {value:,}" for name, value in did.items()))
         if did["busy_days"]:
@@ -189,7 +205,8 @@ def _choose(db: Database, options: argparse.Namespace, now: datetime) -> None:
         before = {rule.fleet_id: rule for rule in retention.rules(cur, now)}.get(options.fleet)
         raw_days = options.raw_days if options.raw_days is not None else before.raw_days if before else retention.RAW_DAYS
         track_days = options.track_days if options.track_days is not None else before.track_days if before else retention.TRACK_DAYS
-        retention.choose(cur, options.fleet, raw_days=raw_days, track_days=track_days, at=now, actor="roundsman-hub db")
+        chosen = {name: days for name in PERSONAL if (days := getattr(options, name)) is not None}
+        retention.choose(cur, options.fleet, raw_days=raw_days, track_days=track_days, at=now, actor="roundsman-hub db", **chosen)
 
 
 def _backup(options: argparse.Namespace) -> int:

@@ -73,7 +73,7 @@ def _look(db: Database, clock: Clock, stop: threading.Event, aged_at: float, blo
     if blobs is not None and (gone := let_proofs_go(db, blobs, now)):
         log.info("let go: %d photos and signatures", gone)
     did = age(db, now, going)
-    if did.let_go or did.tracks_let_go or did.busy_days:
+    if did.let_go or did.tracks_let_go or did.busy_days or did.forgotten:
         log.info("let go: %s", did)
     if did.late:
         log.warning("%d fixes came after the raw fixes of their days had gone: those days' numbers are corrected", did.late)

@@ -64,6 +64,16 @@ def test_a_fleet_chooses_what_it_keeps(shop: Any, make_shop: Callable[[], Any]) 
     assert noted["body"] == {"raw_days": 30, "track_days": 400}
 
 
+def test_a_fleet_chooses_how_long_it_keeps_what_is_personal(shop: Any) -> None:
+    usual = shop.get("/v1/retention").json()
+    assert (usual["personal_days"], usual["word_days"], usual["notice_days"]) == (365, 365, 90)
+    days = {"raw_days": 30, "track_days": 400}
+    assert shop.put("/v1/retention", json={**days, "personal_days": 60, "notice_days": 14}).status_code == 200
+    told = shop.put("/v1/retention", json=days).json()
+    assert (told["personal_days"], told["word_days"], told["notice_days"]) == (60, 365, 14), "what is not named stays"
+    assert shop.put("/v1/retention", json={**days, "word_days": 13}).status_code == 422
+
+
 def test_what_cannot_be_kept_is_refused(shop: Any) -> None:
     for days in (
         {"raw_days": 1, "track_days": 90},
