@@ -1,6 +1,6 @@
 /** A day to come: who drives, its plan as draft, approved, released, and what goes into each van, for paper. */
 
-import { useState } from "preact/hooks";
+import { useMemo, useState } from "preact/hooks";
 import { Act, Badge, Empty, Field, Section, type Tone, Trouble, VanChip } from "./parts";
 import { type Fleet, orderName, useFleet } from "./fleet";
 import { f, t, tn, useReader } from "./reader";
@@ -38,13 +38,20 @@ const dayAfter = (now: number, timeZone: string): string => {
   return new Date(Date.parse(`${today}T12:00:00Z`) + 86_400_000).toISOString().slice(0, 10);
 };
 
+/** The fleet's clock is known with the first tick, and midnight comes: the day follows, and all else is drawn again only when it does. */
 export function TomorrowPage() {
+  const fleet = useFleet("tick", "sites");
+  const usual = dayAfter(fleet.now, fleet.fleet.timezone);
+  return useMemo(() => <DayPage usual={usual} />, [usual]);
+}
+
+function DayPage({ usual }: { usual: string }) {
   useReader();
-  const fleet = useFleet("sites", "order", "vehicle", "link");
+  const fleet = useFleet("sites", "order", "vehicle");
   const [chosen, setChosen] = useState("");
   const [named, setDepot] = useState("");
   const [turn, setTurn] = useState(0);
-  const day = chosen || dayAfter(fleet.now, fleet.fleet.timezone);
+  const day = chosen || usual;
   const depot = named || (fleet.depots[0]?.depot ?? "");
   const door = `/v1/days/${day}`;
   const of = `?depot=${encodeURIComponent(depot)}`;
