@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from roundsman_core.geo import LatLon
-from roundsman_hub.clock import Clock
+from roundsman_hub.clock import Clock, to_ms
 from roundsman_hub.dispatch.issue import Stale, issue
 from roundsman_hub.pki import Signer
 from roundsman_hub.planning.evaluate import judge
@@ -17,7 +17,7 @@ from roundsman_hub.planning.insertion import repair
 from roundsman_hub.planning.problem import Plan, Problem, is_task
 from roundsman_hub.planning.walk import Ground
 from roundsman_hub.replan import consent
-from roundsman_hub.replan.build import WAITS, anew, build, driven_to
+from roundsman_hub.replan.build import WAITS, anew, build, driven_to, remaining
 from roundsman_hub.replan.consent import Turn
 from roundsman_hub.replan.decide import Answer, altered, answer
 from roundsman_hub.replan.load import HEARD_WITHIN, Kept, load_world
@@ -128,7 +128,7 @@ class Planner:
         if turn.how == "hold":
             return self._tell(world, None, None, turn=turn), None
         world = fitting(world, lambda free: build(free, *tables, may_move=False))
-        first = all(van.newest is None for van in world.vans.values())
+        first = _opens(world)
         if turn.whole and first and world.urgency < URGENT_PRIORITY and (wish := self._search(world, tables)):
             low, high = FIRST_SEARCH_S
             return True, replace(wish, budget_s=min(max(low, FIRST_SEARCH_S_PER_ORDER * len(wish.problem.tasks)), high))
@@ -181,7 +181,7 @@ class Planner:
             turn = consent.turn(world, asked=search.kinds)
             if not turn.whole:
                 return
-            first = all(van.newest is None for van in world.vans.values())
+            first = _opens(world)
             problem = build(world, *self._ways(world), may_move=True)
             ground = Ground(problem)
             routes = consent.not_again(world, problem.current, _known(problem, found.routes))
@@ -373,6 +373,15 @@ class Planner:
 
     def _matrix(self, depot_id: str) -> MatrixCache:
         return self._matrices.setdefault(depot_id, MatrixCache(self._roads))
+
+
+def _opens(world: World) -> bool:
+    """Whether no van has a plan of this shift yet: of an earlier one nothing may be left, and nobody may have set out."""
+    return all(
+        van.newest is None
+        or (van.left_with is None and (van.newest.shift_start_utc_ms or 0) < to_ms(van.shift_start) and not remaining(world, van))
+        for van in world.vans.values()
+    )
 
 
 def _mended(world: World, problem: Problem, ground: Ground) -> Plan:

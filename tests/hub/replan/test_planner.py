@@ -432,3 +432,20 @@ def test_a_van_that_says_nothing_after_a_restore_keeps_what_it_held(yard: Yard, 
     yard.plan()
     assert yard.planner.awaiting == {}
     assert (yard.route(holder), yard.route(other)) == ([held], [new])
+
+
+def test_the_first_plan_of_every_shift_is_searched_before_it_is_told(yard: Yard) -> None:
+    """Not the fleet's very first alone: what is told and then shuffled goes from van to van in two steps, a hundred orders at once."""
+    van = yard.van()
+    today = yard.order(500, 0)
+    yard.plan()
+    yard.receipt(van)
+    yard.state(van, today, "delivered")
+    with yard.db.transaction() as cur:
+        cur.execute("UPDATE vehicles SET shift_start = shift_start + interval '1 day', shift_end = shift_end + interval '1 day'")
+    tomorrow = yard.order(900, 0, within_h=(24.0, 32.0))
+    search = yard.planner.plan(yard.depot)
+    assert search is not None
+    assert yard.route(van) == [today], "nothing is told yet"
+    yard.planner.adopt(search, search.warm)
+    assert yard.route(van) == [tomorrow]
