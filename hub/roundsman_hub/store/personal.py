@@ -2,6 +2,9 @@
 
 Rows stay where they are facts (an order, a case, a notice and when it was sent); the words in them are blanked. Visits, proofs' hashes
 and places of the log are facts, too. Every rule may be run again: what is blank already is not touched.
+
+Out of reach: what drivers wrote into their logs (who took it in, notes), a depot's day plans and proposals, remembered pins, files of
+days, and backups.
 """
 
 from __future__ import annotations

@@ -11,7 +11,10 @@ import msgspec
 import pytest
 
 from roundsman_core.lanes import MAX_WINDOW
+from roundsman_core.pacing import Pace
+from roundsman_hub.clock import Clock
 from roundsman_hub.ingest.packets import Message
+from roundsman_hub.ingest.worker import Ingest
 from roundsman_hub.store.db import Database, DatabaseAway
 from roundsman_wire import channels, frames
 from roundsman_wire.messages import FACTS, MAX_MS, TRACK, Ack, FixRow, Health, SessionStarted
@@ -259,3 +262,14 @@ def test_a_frame_that_holds_less_than_it_claims_is_unreadable(hub: Any, van: Any
     [ack] = hub.hear(short)
     assert ack.through_seq == 3
     assert hub.stored(van) == []
+
+
+def test_a_van_that_sends_again_is_answered_at_once_and_one_that_goes_on_is_not(hub: Any, van: Any) -> None:
+    """Its ack was lost, so it sends from there, with what it wrote since: of that the hub has the first half."""
+    hub.ingest = Ingest(hub.db, Clock(), hub.said, Pace())
+    assert [ack.through_seq for ack in hub.hear(van.track(1, 1))] == [1]
+    assert hub.hear(van.track(2, 3)) == []
+    assert [ack.through_seq for ack in hub.hear(van.track(2, 5))] == [5]
+    assert hub.hear(van.track(6, 6), van.track(7, 7)) == []
+    assert [ack.through_seq for ack in hub.hear(van.track(8, 8), van.track(8, 9))] == [9], "in one transaction, too"
+    assert hub.stored(van) == list(range(1, 10))
