@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Final, Literal
 
 import msgspec
 
 from roundsman_wire.units import Epoch, LatE6, LonE6, Ms, Seq, SessionId, Sha256, Version
+
+RELOAD: Final = "@"
+"""A stop whose name begins so is a call at a depot to load again. Other stops of the kind `depot` are chargers."""
 
 
 class BasedOn(msgspec.Struct, frozen=True, kw_only=True):

@@ -15,6 +15,7 @@ from typing import Final, Literal
 import msgspec
 
 from roundsman_wire.documents import (
+    RELOAD as RELOAD,
     ActiveHours as ActiveHours,
     BasedOn as BasedOn,
     Break as Break,

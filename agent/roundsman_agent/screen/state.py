@@ -13,7 +13,7 @@ from roundsman_agent.work import Work
 from roundsman_core import timeline
 from roundsman_core.geo import LatLon, distance_m
 from roundsman_core.timeline import Arrival
-from roundsman_wire.messages import Parcel, Plan, PlanStop
+from roundsman_wire.messages import RELOAD, Parcel, Plan, PlanStop
 
 UNDO_S: Final = 60
 """Business seconds in which a tap can be taken back; after that the customer may have been told."""
@@ -231,13 +231,26 @@ def _offer(work: Work) -> dict[str, Any] | None:
     }
 
 
+def _this_load(plan: Plan | None, left: Sequence[PlanStop]) -> frozenset[str]:
+    """Deliveries of the first load that is not done; the next call at a depot is for the others."""
+    names = {stop.stop for stop in left}
+    found: list[str] = []
+    for stop in plan.stops if plan else ():
+        if found and stop.stop.startswith(RELOAD):
+            break
+        if stop.stop in names and stop.kind == "delivery":
+            found.append(stop.stop)
+    return frozenset(found)
+
+
 def _loading(view: View) -> dict[str, Any] | None:
-    """What has to be in the van: the last stop's parcels first, for they lie deepest."""
+    """What has to be in the van now: the last stop's parcels first, for they lie deepest."""
     work = view.work
+    now = _this_load(view.plan, work.stops)
     items = [
         _item(view.board, item) | {"stop": stop.stop, "position": position, "name": item.name or stop.name}
         for position, stop in reversed(list(enumerate(work.stops, start=1)))
-        if stop.kind == "delivery"
+        if stop.stop in now
         for item in stop.items
     ]
     if not work.at_depot or work.moving or not items:

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from msgspec.structs import replace
 
-from roundsman_hub.planning.problem import RELOAD, is_task
-from roundsman_wire.messages import Plan, PlanStop
+from roundsman_hub.planning.problem import is_task
+from roundsman_wire.messages import RELOAD, Plan, PlanStop
 
 
 @dataclass(frozen=True, slots=True)

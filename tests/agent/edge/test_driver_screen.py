@@ -244,3 +244,16 @@ def test_the_road_is_told_as_pairs(van: Any, hub: Any) -> None:
     )  # fmt: skip
     assert van.client.get("/api/basemap").json() == {"there": False, "bytes": 0, "attribution": "", "fetched_utc_ms": None}
     assert van.client.get("/basemap.geojson").json()["features"] == []
+
+
+@pytest.mark.parametrize(("round_", "asked"), [("a + b @ c", ["B", "A"]), ("@ c", ["C"]), ("+ @ c", ["C"])])
+def test_second_load_is_not_asked_for_with_the_first(start: Any, hub: Any, round_: str, asked: list[str]) -> None:
+    """At the depot the list is of what goes in now (@: load again); a charge (+) on the way is no depot."""
+    one = start()
+    stops = [
+        hub.stop(f"{sign}elsewhere", kind="depot", tasks=()) if sign in "@+" else hub.stop(sign, items=(Parcel(parcel=sign.upper()),))
+        for sign in round_.split()
+    ]
+    one.give("plan", hub.seal(hub.plan(1, *stops)))
+    one.post("/api/duty", {"duty": "on", "driver": "d_1"})
+    assert [item["parcel"] for item in one.screen()["loading"]["items"]] == asked

@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, expect
 
+from roundsman_wire.messages import Command
+
 
 def hand_over(page: Page) -> None:
     page.click("[data-act=arrived]")
@@ -42,6 +44,22 @@ def test_work_goes_on_without_network(glass: Any, van: Any, round_of: Any, audit
     expect(page.locator("#link")).to_contain_text("No network")
     van.hub.start_broker()
     expect(page.locator("#link")).to_have_text("Online")
+
+
+@pytest.mark.deep
+def test_bar_has_room_for_everything_that_fails_at_once(glass: Any, van: Any, round_of: Any, audit: Any) -> None:
+    """Link, plan's age and time stay in sight, whatever is wrong beside them and whatever the language calls it."""
+    round_of()
+    van.hub.say("command", Command(command="c_1", verb="message", text="Call us"), 1)
+    van.has("the message is there", lambda state: state["messages"])
+    van.hub.kill_broker()
+    van.receiver.alive = False
+    van.has("both are gone", lambda state: state["link"]["state"] == "offline" and state["fix"]["state"] != "ok")
+    for language in ("en", "de", "es", "fr"):
+        page = glass("3.5 inch", language=language)
+        for part in ("#link", "#age", "#clock"):
+            expect(page.locator(part)).to_be_visible()
+        assert audit(page) == [], language
 
 
 @pytest.mark.deep

@@ -7,7 +7,9 @@ from typing import Any, Literal
 from hypothesis import given, strategies as st
 
 from roundsman_hub.dispatch.loading import placed
+from roundsman_hub.planning import problem
 from roundsman_hub.replan.decide import _told
+from roundsman_wire import messages
 from roundsman_wire.messages import BasedOn, Parcel, Plan, PlanStop
 
 
@@ -59,6 +61,10 @@ def test_second_load_begins_at_the_door_again_and_what_was_handed_over_on_the_ro
 def test_a_charge_on_the_way_is_no_second_load() -> None:
     told = placed((stop("a", "a1"), stop("+charger", kind="depot"), stop("c", "c1")), None, gone=False)
     assert places(told) == {"a1": "1", "c1": "2"}, "two parcels of one load never share a place"
+
+
+def test_planner_and_van_know_a_second_load_by_the_same_sign() -> None:
+    assert messages.RELOAD == problem.RELOAD
 
 
 def test_what_has_no_barcode_takes_its_room() -> None:

@@ -28,13 +28,13 @@ export function paintBar() {
   tighten();
 }
 
-// Where not everything has room, the count of stops goes first, then words beside signs: link, plan's age and time stay.
+// Where not everything has room, the count of stops goes first, then words beside signs, then size, at last the mail: link, plan's age and time stay.
 let measured = "";
 function tighten() {
-  const wanted = `${el.bar.textContent.replace(/\d/g, "0")} ${innerWidth}`;
+  const wanted = [el.bar.textContent.replace(/\d/g, "0"), innerWidth, el.call.hidden, el.drive.hidden].join("|");
   if (wanted === measured) return;
   measured = wanted;
-  for (const level of ["0", "1", "2", "3"]) {
+  for (const level of ["0", "1", "2", "3", "4", "5"]) {
     attribute(el.bar, "data-tight", level);
     if (el.bar.scrollWidth <= el.bar.clientWidth) return;
   }

@@ -5,7 +5,7 @@ import { announce, explain, speak } from "./news.js";
 import { say, state, working } from "./now.js";
 import { scannedAtDoor } from "./outcomes.js";
 import { cameraReads, listenToCamera, listenToWedge } from "./scanner.js";
-import { isOpen, named, show } from "./sheet.js";
+import { close, isOpen, named, show } from "./sheet.js";
 
 let left = null; // the plan whose loading the driver has ended
 let stopCamera = null;
@@ -36,7 +36,7 @@ function end() {
 
 function paintLoading() {
   const loading = state.loading;
-  if (!loading) return;
+  if (!loading) return close(); // after a start, before the first fix, every place may be the depot
   text(el.about, say("loaded", loading.loaded, loading.total));
   const line = document.querySelector("#scanned");
   text(line, last.text);
@@ -52,11 +52,14 @@ function paintLoading() {
     const [position, name, place, mark] = row.children;
     text(position, item.position);
     text(name, item.name || item.parcel);
-    text(place, item.place);
+    text(place, lies(item));
     text(mark, item.loaded ? "✓" : "");
     attribute(row, "aria-pressed", String(item.loaded));
   }
 }
+
+// Never a bare number: beside a stop's, nobody would know which is which.
+const lies = (item) => (item?.place ? say("inVan", item.place) : "");
 
 async function byHand(parcel) {
   const item = state.loading?.items.find((one) => one.parcel === parcel);
@@ -70,7 +73,7 @@ async function scan(parcel, event, by) {
   const name = item?.name || parcel;
   if (!answer.body.known) last = { text: say("scanUnknown", parcel), look: "bad" };
   else if (event === "unloaded") last = { text: say("scanOut", name), look: "" };
-  else last = { text: say("scanIn", name, answer.body.position ?? "?", item?.place ?? "").trim(), look: "good" };
+  else last = { text: say("scanIn", name, answer.body.position ?? "?", lies(item)).trim(), look: "good" };
   const line = document.querySelector("#scanned");
   if (line) paintLoading();
   else announce(last.text, { bad: last.look === "bad" });

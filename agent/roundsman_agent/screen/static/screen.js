@@ -48,8 +48,8 @@ function paint() {
   document.body.toggleAttribute("data-moving", moving());
   const mapped = document.body.dataset.view === "map";
   paintLight();
+  paintTools(mapped); // before the bar, which has the room that they leave
   paintBar();
-  paintTools(mapped);
   paintActions(current(), mapped);
   paintCard();
   paintSheet();

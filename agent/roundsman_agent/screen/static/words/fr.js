@@ -1,5 +1,5 @@
 export default {
-  "online": "En ligne", "offline": "Pas de réseau {0}", "noUnit": "PAS DE LIEN AVEC LE BOÎTIER", "noFix": "Pas de GPS", "staleFix": "GPS {0}",
+  "online": "En ligne", "offline": "Hors ligne {0}", "noUnit": "PAS DE LIEN AVEC LE BOÎTIER", "noFix": "Pas de GPS", "staleFix": "GPS {0}",
   "expired": "PLAN PÉRIMÉ : APPELEZ LE CENTRE", "planAge": "plan {0}", "planExpired": "VIEUX plan {0}", "of": "{0} sur {1}", "days": "{0} jours",
   "mail": "✉ {0}", "map": "Carte", "card": "Arrêt", "drive": "Guider", "call": "Appeler", "more": "Menu", "actions": "À faire maintenant",
   "arrived": "Arrivé", "delivered": "Livré", "collected": "Collecté", "problem": "Problème…", "undo": "Annuler",
