@@ -275,15 +275,17 @@ def test_top_shows_the_roles_once_and_as_json(hub: Hub) -> None:
 
 
 def test_a_frame_that_cannot_be_read_is_logged_with_its_vehicle(hub: Hub) -> None:
-    say(hub, ("track", b"rubbish"))
-
     def logged() -> list[dict[str, Any]]:
         lines = [json.loads(line) for line in (hub.data / "log" / "ingest.log").read_text().splitlines()]
         return [line for line in lines if line.get("vehicle") == hub.vehicle]
 
-    until(lambda: bool(logged()), lambda: "the log's line")
+    def heard() -> bool:
+        say(hub, ("track", b"rubbish"))  # again until it is heard: a QoS 0 frame is lost while its shard changes hands
+        return bool(logged())
+
+    until(heard, lambda: "the log's line")
     assert logged()[0]["level"] == "warning"
-    until(lambda: hub.metric("roundsman_quarantined_frames") == 1, lambda: "the quarantine's figure")
+    until(lambda: hub.metric("roundsman_quarantined_frames") >= 1, lambda: "the quarantine's figure")
 
 
 def killed(hub: Hub, process: str) -> Callable[[str, str], bool]:

@@ -291,7 +291,9 @@ def end_left_over(data: Path) -> None:
 def _socket_dir(directory: Path, user: pwd.struct_passwd | None) -> Path:
     if len(os.fsencode(directory)) <= MAX_SOCKET_DIR:
         return directory
-    short = Path(tempfile.gettempdir()) / f"roundsman-{hashlib.sha256(os.fsencode(directory)).hexdigest()[:16]}"
+    name = f"roundsman-{hashlib.sha256(os.fsencode(directory)).hexdigest()[:16]}"
+    fits = (base / name for base in (Path(tempfile.gettempdir()), Path("/tmp")) if len(os.fsencode(base / name)) <= MAX_SOCKET_DIR)
+    short = next(fits)  # a TMPDIR may be too long itself; /tmp is always short enough
     owner = os.geteuid() if user is None else user.pw_uid
     with contextlib.suppress(FileExistsError):
         short.mkdir(mode=0o700)

@@ -41,6 +41,13 @@ def test_what_was_committed_is_there_after_a_restart(folder: Path) -> None:
         assert read(again) == "hello"
 
 
+def test_a_deep_folder_for_temporary_files_is_no_hindrance(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(folder.parent))
+    with embedded.start(folder) as server:
+        assert server.socket_dir.parent == Path("/tmp")
+        assert read(server) == "hello"
+
+
 def test_a_folder_belongs_to_one_hub_at_a_time(folder: Path) -> None:
     with embedded.start(folder) as server:
         with pytest.raises(embedded.PostgresFailed, match="another hub is using"):
