@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import random
 import resource
 import statistics
 import subprocess
@@ -21,9 +22,11 @@ from itertools import pairwise
 from typing import Final
 
 from roundsman_hub.bench_planner_cases import DATA, PEERS, Peer, changed, instance, long_day, pyvrp_alone, town, vroom_alone
+from roundsman_hub.bench_planner_changes import CHANGES, full_town
 from roundsman_hub.planning.engines import budget
 from roundsman_hub.planning.engines.here import Here
 from roundsman_hub.planning.evaluate import evaluate
+from roundsman_hub.planning.insertion import repair
 from roundsman_hub.planning.instances import SCALE, Objective
 from roundsman_hub.planning.portfolio import ENGINES, first_plan, search
 from roundsman_hub.planning.problem import Plan, Problem
@@ -179,6 +182,20 @@ def replans(size: Size, say: Callable[[str], None]) -> Iterator[Row]:
     yield Row(name="replan_kept_pct", value=round(statistics.median(kept), 1), unit="%", goal=80.0, least=True)
 
 
+def mends(say: Callable[[str], None]) -> Iterator[Row]:
+    """The dearest of seven kinds of change to 300 tasks, with one pace all day and with three and five by the hour."""
+    for bands in (1, 3, 5):
+        spent = {}
+        for change in CHANGES:
+            problem = change(full_town(bands), random.Random(1))
+            began = time.process_time()
+            repair(problem)
+            spent[change.__name__] = time.process_time() - began
+        worst = max(spent, key=lambda name: spent[name])
+        say(f"  mended with {bands} bands: at most {1000 * spent[worst]:.0f} ms ({worst})")
+        yield Row(name=f"mend_300_worst_s_{bands}", value=round(spent[worst], 3), unit="s", goal=0.1)
+
+
 def _in_hand(problem: Problem) -> Plan:
     served = {step for route in problem.current.values() for step in route}
     return Plan(routes=dict(problem.current), unassigned={task.task: "new" for task in problem.tasks if task.task not in served})
@@ -248,7 +265,7 @@ def main() -> int:
     """Measure, print the table, and one JSON object as the last line."""
     parser = argparse.ArgumentParser(prog="bench-planner", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="some of the rows, in ten minutes")
-    parser.add_argument("--only", default="", help="only the parts named: gaps,large,replans,parallel,memory,hours")
+    parser.add_argument("--only", default="", help="only the parts named: gaps,large,replans,mends,parallel,memory,hours")
     parser.add_argument("--rss", action="store_true", help=argparse.SUPPRESS)
     asked = parser.parse_args()
     if asked.rss:
@@ -263,6 +280,7 @@ def main() -> int:
         "hours": lambda: hours(say),
         "large": lambda: large(size, say),
         "replans": lambda: replans(size, say),
+        "mends": lambda: mends(say),
         "parallel": lambda: parallel(size, say),
         "memory": lambda: memory(say),
         "gaps": lambda: gaps(size, say) if DATA.is_dir() else iter(()),

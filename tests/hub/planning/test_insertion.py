@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import functools
 import random
-import time
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -12,11 +10,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from roundsman_hub.bench_planner_cases import town as town_of
+from roundsman_hub.bench_planner_changes import CHANGES, full_town
 from roundsman_hub.planning.evaluate import evaluate
 from roundsman_hub.planning.insertion import insert, repair, rescue
-from roundsman_hub.planning.portfolio import first_plan
-from roundsman_hub.planning.problem import Plan, Problem, Profile, Task, Van
+from roundsman_hub.planning.problem import Plan, Problem, Task, Van
 
 MakeProblem = Callable[..., Problem]
 
@@ -66,94 +63,24 @@ def test_new_work_makes_nothing_later_than_it_was(make_problem: MakeProblem, see
     assert evaluate(problem, repair(problem)).lateness_s == 0
 
 
-def test_an_urgent_order_is_placed_within_a_tenth_of_a_second(make_problem: MakeProblem) -> None:
+def test_an_urgent_order_is_placed_in_a_full_town(make_problem: MakeProblem) -> None:
     problem = make_problem(7, 121, 8, on_the_road=False)
     fleet = tuple(replace(van, capacity=(40,), shift_end_s=9 * 3600) for van in problem.vans)
     problem = replace(problem, vans=fleet)
     routes = repair(replace(problem, tasks=problem.tasks[:-1])).routes
     urgent = replace(problem.tasks[-1], kind="pickup", left_out_cents=1_000_000, windows_s=(), on_board=None, may_be_held_by=None)
     problem = replace(problem, tasks=(*problem.tasks[:-1], urgent), current=routes)
-    spent = []
-    for _ in range(3):
-        began = time.process_time()
-        plan = repair(problem)
-        spent.append(time.process_time() - began)
-    assert urgent.task not in plan.unassigned
-    assert min(spent) <= 0.1
-
-
-def new_orders(problem: Problem, rng: random.Random) -> Problem:
-    gone = set(rng.sample(range(300), rng.randrange(1, 15)))
-    current = {van: tuple(step for step in route if int(step[1:]) not in gone) for van, route in problem.current.items()}
-    return replace(problem, current=current)
-
-
-def cancelled(problem: Problem, rng: random.Random) -> Problem:
-    return replace(problem, tasks=tuple(rng.sample(problem.tasks, 300 - rng.randrange(1, 15))))
-
-
-def broken_down(problem: Problem, rng: random.Random) -> Problem:
-    gone = rng.choice(problem.vans)
-    return replace(problem, vans=tuple(van for van in problem.vans if van != gone))
-
-
-def held_up(problem: Problem, rng: random.Random) -> Problem:
-    late = rng.choice(problem.vans)
-    return replace(problem, vans=tuple(replace(van, start_s=rng.randrange(7_200)) if van == late else van for van in problem.vans))
-
-
-def other_window(problem: Problem, rng: random.Random) -> Problem:
-    opens, moved = rng.randrange(20_000), rng.choice(problem.tasks)
-    return replace(
-        problem, tasks=tuple(replace(task, windows_s=((opens, opens + 1800),)) if task == moved else task for task in problem.tasks)
-    )
-
-
-def smaller_van(problem: Problem, rng: random.Random) -> Problem:
-    small = rng.choice(problem.vans)
-    return replace(problem, vans=tuple(replace(van, capacity=(40,), shift_end_s=21_600) if van == small else van for van in problem.vans))
-
-
-def on_the_road(problem: Problem, rng: random.Random) -> Problem:
-    """All have left, each with what its plan says; then one more order comes, to be fetched."""
-    carried = {step: van for van, route in problem.current.items() for step in route}
-    aboard = tuple(replace(task, on_board=carried.get(task.task), kind="delivery") for task in problem.tasks)
-    urgent = replace(rng.choice(aboard), task="urgent", kind="pickup", on_board=None, windows_s=(), left_out_cents=1_000_000)
-    return replace(problem, tasks=(*aboard, urgent), vans=tuple(replace(van, at_depot=False) for van in problem.vans))
-
-
-CHANGES = (new_orders, cancelled, broken_down, held_up, other_window, smaller_van, on_the_road)
-
-
-@functools.cache
-def full_town(bands: int) -> Problem:
-    """300 deliveries on some 20 rounds, as they were planned; with more than one band every way is slower at some hours than at others."""
-    problem = town_of(300, 5, vans=25, capacity=60)
-    if bands > 1:
-        paces = np.random.default_rng(bands).uniform(0.7, 1.6, (bands, *problem.durations_s.shape))
-        tables = (problem.durations_s[None, :, :] * paces).astype(np.int32)
-        starts_s = tuple(at * 28_800 // bands for at in range(bands))
-        hours = Profile(durations_s=tables, distances_m=problem.distances_m, band_starts_s=starts_s)
-        problem = replace(problem, profiles={"hours": hours}, vans=tuple(replace(van, profile="hours") for van in problem.vans))
-    return replace(problem, current=first_plan(problem).routes, churn_cents=150)
+    assert urgent.task not in repair(problem).unassigned
 
 
 @settings(max_examples=60, deadline=None)
 @given(change=st.sampled_from(CHANGES), bands=st.sampled_from([1, 3, 5]), seed=st.integers(0, 2**32))
-def test_any_change_to_300_tasks_is_mended_within_a_tenth_of_a_second(
+def test_whatever_happens_to_300_tasks_the_mended_plan_may_be_used(
     change: Callable[[Problem, random.Random], Problem], bands: int, seed: int
 ) -> None:
-    """The plan may be used, whatever happened; and it is there before anybody looks up. (The least of a few, for a busy machine.)"""
+    """How soon it is there is measured by `make bench-planner` (`mend_300_worst_s`)."""
     problem = change(full_town(bands), random.Random(seed))
-    spent = []
-    for _ in range(4):
-        began = time.process_time()
-        plan = repair(problem)
-        spent.append(time.process_time() - began)
-        if spent[-1] <= 0.1:
-            break
-    assert evaluate(problem, plan).violations == ()
-    assert min(spent) <= 0.1
+    assert evaluate(problem, repair(problem)).violations == ()
 
 
 # ── reasons, in a small town: places on a line, 1 km and 100 s apart; the depot is place 0 ────────────────────────────
@@ -257,7 +184,4 @@ def test_a_rescue_is_never_dearer_and_may_be_used(make_problem: MakeProblem, see
 
 def test_hundreds_of_orders_get_a_first_plan_without_a_search(make_problem: MakeProblem) -> None:
     problem = make_problem(5, 600, 30, on_the_road=False)
-    began = time.process_time()
-    plan = repair(problem)
-    assert time.process_time() - began < 15
-    assert evaluate(problem, plan).violations == ()
+    assert evaluate(problem, repair(problem)).violations == ()
