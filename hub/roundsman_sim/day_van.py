@@ -7,9 +7,10 @@ network its log waits, and so do plans for it.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from itertools import pairwise
 from typing import Final, Literal
 
 import msgspec
@@ -169,8 +170,13 @@ class DayVan:
     def advance(self, now: datetime) -> None:
         """Live on until `now`."""
         while (at := self._happens_next(now)) is not None and at <= now:
+            self._fixes(at)
             self._happen(at)
-        while self._next_fix <= now:
+        self._fixes(now)
+
+    def _fixes(self, until: datetime) -> None:
+        """Those that are due by then; a fix says where the van was, not what happened after."""
+        while self._next_fix <= until:
             if self.on_duty:
                 self._fix(self._next_fix)
             self._next_fix += timedelta(seconds=FIX_EVERY_S)
@@ -216,7 +222,8 @@ class DayVan:
             self.home_at = None
         geometry, roads_s, metres = self._road(self.at, to)
         takes_s = max(1.0, drive_s(self._day, self.number, self.at, to, roads_s, at))
-        self._leg = _Leg(geometry=geometry, since=at, takes_s=takes_s, metres=metres, stop=stop.stop if stop else None)
+        since = at if self.held_until is None else max(at, self.held_until)
+        self._leg = _Leg(geometry=geometry, since=since, takes_s=takes_s, metres=metres, stop=stop.stop if stop else None)
 
     def _turn_off(self, at: datetime) -> None:
         """Another stop is next: leave the road where the van is."""
@@ -258,11 +265,20 @@ class DayVan:
         until = max(at, trouble.until)
         self.held_until = until
         if self._leg is not None:
-            self._leg.takes_s += (until - at).total_seconds()
+            self._stand_until(self._leg, at, until)
         self.report = f"{self.session}-r"
         where = self.where(at)
         report = Report(mono_ms=0, report=self.report, topic="breakdown", text="will be mended", lat_e6=where.lat_e6, lon_e6=where.lon_e6)
         self._tell(report, at)
+
+    def _stand_until(self, leg: _Leg, at: datetime, until: datetime) -> None:
+        """On the road, where it is: the rest of the leg begins then."""
+        share = min(1.0, max(0.0, (at - leg.since).total_seconds() / leg.takes_s))
+        self.at, self.driven_m = self._along(leg, share), self.driven_m + share * leg.metres
+        ahead = [place for n, place in enumerate(leg.geometry) if _length_m(leg.geometry[: n + 1]) > share * _length_m(leg.geometry)]
+        rest = (self.at, *ahead) if ahead else (self.at, leg.geometry[-1])
+        takes_s = max(1.0, (1 - share) * leg.takes_s)
+        self._leg = _Leg(geometry=rest, since=until, takes_s=takes_s, metres=(1 - share) * leg.metres, stop=leg.stop)
 
     def _action(self, stop: str, outcome: str, reason: str | None = None) -> Action:
         self._acts += 1
@@ -398,10 +414,8 @@ class DayVan:
         """Where it is."""
         if self._leg is None:
             return self.at
-        stood_s = max(0.0, (self.held_until - at).total_seconds()) if self.held_until is not None else 0.0
         gone_s = (at - self._leg.since).total_seconds()
-        total = max(1.0, self._leg.takes_s)
-        return self._along(self._leg, min(1.0, max(0.0, gone_s / total if not stood_s else min(gone_s, total - stood_s) / total)))
+        return self._along(self._leg, min(1.0, max(0.0, gone_s / max(1.0, self._leg.takes_s))))
 
     @staticmethod
     def _along(leg: _Leg, share: float) -> LatLon:
@@ -422,3 +436,7 @@ def paid_cents(van: DayVan) -> int:
     last = max([van.home_at or van.left_at, *(ends for _, ends, _ in van.served.values())])
     hours = max(0.0, (last - van.left_at).total_seconds()) / 3600
     return 5_000 + math.ceil(3_000 * hours + 40 * van.driven_m / 1000)
+
+
+def _length_m(way: Sequence[LatLon]) -> float:
+    return sum(distance_m(a, b) for a, b in pairwise(way))

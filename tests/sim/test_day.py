@@ -5,12 +5,12 @@ from __future__ import annotations
 import subprocess
 import sys
 from dataclasses import replace
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
-from roundsman_core.geo import LatLon, LocalFrame
+from roundsman_core.geo import LatLon, LocalFrame, distance_m
 from roundsman_hub.pki import open_pki
 from roundsman_hub.planning.engines.here import Here
 from roundsman_hub.roads import GreatCircle
@@ -18,7 +18,9 @@ from roundsman_hub.store.db import Database
 from roundsman_hub.store.rows import rows
 from roundsman_sim import bench_living, day_report, day_world
 from roundsman_sim.day_box import Box, Result, make_town
-from roundsman_sim.day_world import Script
+from roundsman_sim.day_van import DayVan
+from roundsman_sim.day_world import ZONE, Script, Trouble
+from roundsman_wire.messages import BasedOn, Plan
 
 MONDAY = date(2026, 3, 2)
 MIDDLE = LatLon(50.0, 10.0)
@@ -101,3 +103,27 @@ def test_the_figures_count_days_on_which_both_are_better(lived: tuple[Script, Re
     rows = {row.name: row for row in bench_living.figures([good, bad])}
     assert (rows["days_better"].value, rows["days_better"].holds) == (1, False)
     assert rows["on_time_gain_static_pct"].value == round(100 / result.orders, 2)
+
+
+def test_a_van_that_breaks_down_stands_still_and_its_fixes_say_so() -> None:
+    """What the hub learns of streets comes from these tracks: a breakdown is no slow street, and no fix runs ahead of the van."""
+    start = datetime(2026, 3, 2, 8, tzinfo=ZONE)  # when shifts begin
+    here, there = LatLon(60.0, 25.0), LatLon(60.0, 25.1)
+    script = day_world.script([("There", there)] * 60, vans=3, orders=20, day=start.date(), seed=1)
+    broken = Trouble(van=0, kind="breakdown", since=start + timedelta(seconds=100), until=start + timedelta(seconds=1_600))
+    script = replace(script, troubles=(broken,), jams=())
+    van = DayVan(
+        number=0, vehicle="v", session="0" * 16, previous=None, day=script, home=here, road=lambda a, b: ((a, b), 600.0, distance_m(a, b))
+    )
+    ask = script.asks[0]
+    van.know(ask)
+    van.plan = Plan(plan="p", vehicle="v", version=1, issued_utc_ms=0, based_on=BasedOn(session=None, facts_seq=0), stops=())
+    van.append(ask)
+    places = []
+    for second in range(0, 1_900, 30):
+        van.advance(start + timedelta(seconds=second))
+        places.append(van.where(start + timedelta(seconds=second)).lon_deg)
+    assert places == sorted(places), "never backwards"
+    assert len(set(places[4:53])) == 1, "it stands"
+    assert places[3] < places[4] < places[54] < there.lon_deg
+    assert [at.lon_deg for at in van.track] == sorted(at.lon_deg for at in van.track)
