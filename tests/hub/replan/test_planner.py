@@ -11,6 +11,7 @@ import msgspec
 import pytest
 
 from roundsman_hub.clock import to_ms
+from roundsman_hub.replan import planner as planner_room
 from roundsman_hub.replan.build import WAITS
 from roundsman_hub.replan.decide import unsettled
 from roundsman_hub.replan.load import HEARD_WITHIN, load_world
@@ -449,3 +450,31 @@ def test_the_first_plan_of_every_shift_is_searched_before_it_is_told(yard: Yard)
     assert yard.route(van) == [today], "nothing is told yet"
     yard.planner.adopt(search, search.warm)
     assert yard.route(van) == [tomorrow]
+
+
+@pytest.mark.parametrize(("price_cents", "moves"), [(planner_room.CHANGES_VANS_CENTS, True), (1_000_000, False)])
+def test_work_changes_vans_only_where_it_pays_for_the_change(
+    yard: Yard, monkeypatch: pytest.MonkeyPatch, price_cents: int, moves: bool
+) -> None:
+    """Until the first van confirms nobody has it: a better plan has to be worth that for every task."""
+    monkeypatch.setattr(planner_room, "CHANGES_VANS_CENTS", price_cents)
+    near, far = yard.van("Near"), yard.van("Far")
+    yard.order(3000, 0, name="Parcel")
+    yard.plan()
+    holder, other = (near, far) if yard.route(near) else (far, near)
+    task = yard.route(holder)[0]
+    yard.receipt(holder)
+    for vehicle in (near, far):
+        yard.duty(vehicle, "on")
+    yard.at(holder, -9000, 0)
+    yard.at(other, 2900, 0)
+    filler = yard.order(-9500, 0, name="Filler")
+    yard.plan()
+    yard.receipt(holder)
+    with yard.db.transaction() as cur:
+        cur.execute("UPDATE vehicle_now SET next_stop = %s WHERE vehicle_id = %s", (filler, holder))
+    yard.bump()
+    search = yard.planner.plan(yard.depot)
+    assert search is not None
+    yard.planner.adopt(search, type(search.warm)(routes={holder: (filler,), other: (task,)}, unassigned={}))
+    assert (task not in yard.route(holder)) is moves
