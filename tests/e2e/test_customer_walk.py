@@ -137,7 +137,7 @@ def test_customer_picks_moves_redirects_receives_returns_and_complains(page: Pag
     moved = hub.client.get(f"/v1/orders/{order['order']}").json()
     hub.heard(vehicle, LatLon(moved["lat_deg"] + 0.01, moved["lon_deg"]))
     hub.plan(vehicle, [moved], reason="the round")
-    expect(page.get_by_role("heading", level=1)).to_have_text("You are next")  # without loading the page again
+    expect(page.get_by_role("heading", level=1)).to_have_text("You are next", timeout=30_000)  # rung at, before it asks by itself
     expect(page.locator("#detail")).to_contain_text("mi away")
     page.wait_for_selector(".near-marker")
     sound(page, "next")

@@ -12,12 +12,13 @@ import re
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Final
 
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from roundsman_hub.store.customer_store import in_newest_plan
 from roundsman_hub.store.db import AWAY, Database, DatabaseAway, Notice, listen, notices
 
 log = logging.getLogger(__name__)
@@ -119,6 +120,11 @@ class Doorbell:
         elif notice.topic in ("plan", "eta", "vehicle"):
             self._ring(self._by.get(("vehicle", notice.subject), ()), notice.topic, now)
 
+    def ring_orders(self, orders: Collection[str], now: float) -> None:
+        """Ring at the pages of these orders: a van has them now, which a page that was opened before does not know. On the event loop."""
+        for order in orders:
+            self._ring(self._by.get(("order", order), ()), "order", now)
+
     def ring_all(self) -> None:
         """Ring everywhere: notices may have been missed. On the event loop."""
         for bells in self._by.values():
@@ -142,6 +148,9 @@ class Doorbell:
                     while not self._stop.is_set():
                         for notice in notices(connection, GATHER_S):
                             self._on_loop(self.ring, notice, time.monotonic())
+                            if notice.topic == "plan" and self.listeners:
+                                with db.transaction() as cur:
+                                    self._on_loop(self.ring_orders, in_newest_plan(cur, notice.subject), time.monotonic())
             except AWAY as error:
                 log.warning("doorbell: %s; trying again", error)
                 self._stop.wait(RETRY_S)

@@ -43,6 +43,16 @@ def waits_for(cur: Cursor, token: str) -> Row | None:
     )
 
 
+def in_newest_plan(cur: Cursor, vehicle: str) -> list[str]:
+    """The orders of a van's newest plan. Not as a tenant."""
+    found = rows(
+        cur,
+        "SELECT order_id FROM plan_tasks WHERE vehicle_id = %(v)s AND version = (SELECT max(version) FROM plans WHERE vehicle_id = %(v)s)",
+        {"v": vehicle},
+    )
+    return [str(one["order_id"]) for one in found]
+
+
 def root_of(cur: Cursor, order: str) -> str:
     """The order as it was first placed."""
     found = row(cur, "SELECT " + _ROOT + " AS root", {"order": order})
