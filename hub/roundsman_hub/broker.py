@@ -20,11 +20,15 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from roundsman_hub import HubError
 from roundsman_hub.pki import Pki
 from roundsman_hub.settings import BrokerLogin, Endpoint, write_private
 from roundsman_hub.tether import tethered
+
+CHOSEN_FROM: Final = 10_240
+CHOSEN_BELOW: Final = 32_768
 
 HUB_USER = "hub"
 STARTS_WITHIN_S = 10.0
@@ -70,11 +74,16 @@ class Broker:
 
 
 def free_port(host: str = "127.0.0.1") -> int:
-    """A port that was free a moment ago."""
+    """A port that was free a moment ago.
+
+    Below those that Linux lends to outgoing connections (32768 and up): one of them could be taken before whoever asked has bound it.
+    """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.socket(family) as probe:
-        probe.bind((host, 0))
-        return int(probe.getsockname()[1])
+    for port in (*(CHOSEN_FROM + secrets.randbelow(CHOSEN_BELOW - CHOSEN_FROM) for _ in range(50)), 0):
+        with socket.socket(family) as probe, contextlib.suppress(OSError):
+            probe.bind((host, port))
+            return int(probe.getsockname()[1])
+    raise OSError(f"no free port at {host}")
 
 
 def require_free(endpoint: Endpoint, *, what: str, option: str) -> None:
