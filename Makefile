@@ -10,10 +10,10 @@ demo: setup  ## a town, its vans, and a plan that changes while they drive (HEAD
 	@$(PY) -m roundsman_sim demo
 
 test: setup-test lint  ## lint and every test but the long ones
-	@$(PY) -m pytest -m 'not deep' -n $$(nproc) --dist loadfile
+	@.ci/pytest 'not deep'
 
 test-deep: setup-test  ## long faults and long walks
-	@$(PY) -m pytest -m deep -n $$(nproc) --dist loadfile
+	@.ci/pytest deep
 
 lint: setup  ## ruff, mypy --strict, the import rules
 	@.venv/bin/ruff check -q . && .venv/bin/ruff format -q --check .
