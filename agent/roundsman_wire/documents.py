@@ -9,7 +9,10 @@ import msgspec
 from roundsman_wire.units import Epoch, LatE6, LonE6, Ms, Seq, SessionId, Sha256, Version
 
 RELOAD: Final = "@"
-"""A stop whose name begins so is a call at a depot to load again. Other stops of the kind `depot` are chargers."""
+"""A stop of the kind `depot` whose name begins so is a call at a depot to load again: what is delivered behind it, up to the next such
+call, is loaded there."""
+CHARGE: Final = "+"
+"""A stop of the kind `depot` whose name begins so is a charger."""
 
 
 class BasedOn(msgspec.Struct, frozen=True, kw_only=True):

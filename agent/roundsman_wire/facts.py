@@ -108,6 +108,27 @@ class Scan(Entry, frozen=True, kw_only=True, tag="scan"):
     driver: str | None = None
 
 
+class DepotCall(Entry, frozen=True, kw_only=True, tag="depot_call"):
+    """The driver is done at a plan's stop of kind `depot`: has loaded again there, or has charged; or takes that back (`undo`).
+
+    `call` is unique in the vehicle's life; `undoes` names an earlier one. `stop` is the plan's own name for the place (`@…` a depot,
+    `+…` a charger). `tasks`: the deliveries of plan `plan_version` that this load is for: their goods are in the van from now on (a
+    delivery whose goods another stop hands over is among them; its own stop says when it came on board). `since_utc_ms`: when the van
+    came to stand there, if its receiver told.
+    """
+
+    call: str
+    stop: str
+    event: Literal["loaded", "charged", "undo"]
+    plan_version: Version
+    tasks: tuple[str, ...] = ()
+    since_utc_ms: Ms | None = None
+    undoes: str | None = None
+    driver: str | None = None
+    lat_e6: LatE6 | None = None
+    lon_e6: LonE6 | None = None
+
+
 class Report(Entry, frozen=True, kw_only=True, tag="report"):
     """The driver reports what the planner cannot see."""
 
@@ -220,6 +241,7 @@ AnyEntry = (
     | Crossing
     | Action
     | Scan
+    | DepotCall
     | Report
     | Reordered
     | Risk

@@ -15,6 +15,7 @@ from typing import Final, Literal
 import msgspec
 
 from roundsman_wire.documents import (
+    CHARGE as CHARGE,
     RELOAD as RELOAD,
     ActiveHours as ActiveHours,
     BasedOn as BasedOn,
@@ -36,6 +37,7 @@ from roundsman_wire.facts import (
     AnyEntry as AnyEntry,
     Clock as Clock,
     Crossing as Crossing,
+    DepotCall as DepotCall,
     Duty as Duty,
     Entry as Entry,
     FixGap as FixGap,

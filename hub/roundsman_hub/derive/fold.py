@@ -10,7 +10,7 @@ from typing import Final, Literal
 from roundsman_hub.derive.told import ToldRow, told
 from roundsman_wire.messages import Action, AnyEntry, Clock, Crossing, Duty, FixGap, Outcome, Receipt, UnknownEntry, Visit
 
-RULES: Final = 4
+RULES: Final = 5
 """Raised when this file understands more or otherwise than before: every session is then derived again from its first fact."""
 LAST_UTC_MS: Final = 4_102_444_800_000
 """2100-01-01: a clock that runs beyond it says nothing."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
-from roundsman_wire.messages import Action, AnyEntry, Note, Proof, Reordered, Report, Risk, Said, Scan, UnknownEntry
+from roundsman_wire.messages import Action, AnyEntry, DepotCall, Note, Proof, Reordered, Report, Risk, Said, Scan, UnknownEntry
 
 MAX_INT: Final = 2**31 - 1
 MAX_BIGINT: Final = 2**62
@@ -44,6 +44,9 @@ def told(seq: int, entry: AnyEntry | UnknownEntry, at: datetime | None) -> list[
                 return []
             found = [_row("risks", seq, at, order_id=entry.stop, eta=_instant(entry.eta_utc_ms),
                           promise_end=_instant(entry.promise_end_utc_ms), late_s=entry.late_s)]  # fmt: skip
+        case DepotCall():
+            found = [_row("depot_calls", seq, at, call=entry.call, stop=entry.stop, event=entry.event, version=entry.plan_version,
+                          tasks=json.dumps(entry.tasks), undoes=entry.undoes, driver_id=entry.driver)]  # fmt: skip
         case Said():
             found = [_row("driver_words", seq, at, message=entry.message, text=entry.text, about=entry.about, order_id=entry.stop,
                           driver_id=entry.driver)]  # fmt: skip

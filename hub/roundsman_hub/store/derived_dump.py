@@ -47,6 +47,10 @@ TABLES: Final[dict[str, LiteralString]] = {
         SELECT s.session, t.seq, t.vehicle_id, t.version, t.stops, t.by_whom, t.reason, t.at
         FROM reorders t JOIN log.sessions s USING (session_no) WHERE t.vehicle_id = ANY(%(vehicles)s)
         AND (t.at IS NULL OR (t.at >= %(since)s AND t.at < %(until)s)) ORDER BY s.session, t.seq""",
+    "depot_calls": """
+        SELECT s.session, t.seq, t.vehicle_id, t.call, t.stop, t.event, t.version, t.tasks, t.undoes, t.driver_id, t.at
+        FROM depot_calls t JOIN log.sessions s USING (session_no) WHERE t.vehicle_id = ANY(%(vehicles)s)
+        AND (t.at IS NULL OR (t.at >= %(since)s AND t.at < %(until)s)) ORDER BY s.session, t.seq""",
     "risks": """
         SELECT s.session, t.seq, t.vehicle_id, t.order_id, t.eta, t.promise_end, t.late_s, t.at
         FROM risks t JOIN log.sessions s USING (session_no) WHERE t.vehicle_id = ANY(%(vehicles)s)

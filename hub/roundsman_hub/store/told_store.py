@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final, Literal
 
 import msgspec
 from psycopg import sql
@@ -14,7 +16,17 @@ from roundsman_hub.derive.told import ToldRow
 from roundsman_hub.store.db import Cursor
 from roundsman_wire.messages import Plan
 
-TABLES: Final = ("scans", "reports", "reorders", "risks", "driver_words", "messages_shown", "proofs")
+TABLES: Final = ("scans", "reports", "reorders", "depot_calls", "risks", "driver_words", "messages_shown", "proofs")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DepotCalled:
+    """A call at a depot (`stop` begins with "@": `tasks` were loaded) or a charger ("+") that is over. `at` is None without a date."""
+
+    stop: str
+    event: Literal["loaded", "charged"]
+    tasks: tuple[str, ...]
+    at: datetime | None
 
 
 def write(cur: Cursor, session_no: int, vehicle: str, fleet: str, rows: Sequence[ToldRow]) -> None:
@@ -46,6 +58,25 @@ def own_orders(cur: Cursor, plans: Mapping[str, int]) -> dict[str, tuple[str, ..
         (list(plans), list(plans.values())),
     )
     return {row["vehicle_id"]: tuple(map(str, row["stops"])) for row in cur}
+
+
+def depot_calls(cur: Cursor, vehicles: Sequence[str], since: datetime) -> dict[str, list[DepotCalled]]:
+    """Calls at depots and chargers that drivers have ended since then and not taken back, by vehicle, in the log's own order.
+
+    A van's goods on board are its first load (what its plan delivers before the first call at a depot, as it left) and the `tasks` of
+    these. A call of a plan is still to be made while something that is loaded there is neither on board nor done.
+    """
+    cur.execute(
+        "SELECT c.vehicle_id, c.stop, c.event, c.tasks, c.at FROM depot_calls c JOIN log.sessions s USING (session_no) "
+        "WHERE c.vehicle_id = ANY(%(vehicles)s) AND c.event <> 'undo' AND (c.at IS NULL OR c.at >= %(since)s) "
+        "AND NOT EXISTS (SELECT FROM depot_calls u WHERE u.vehicle_id = c.vehicle_id AND u.event = 'undo' AND u.undoes = c.call) "
+        "ORDER BY c.vehicle_id, s.ordinal, c.session_no, c.seq",
+        {"vehicles": list(vehicles), "since": since},
+    )
+    out: defaultdict[str, list[DepotCalled]] = defaultdict(list)
+    for row in cur:
+        out[row["vehicle_id"]].append(DepotCalled(stop=row["stop"], event=row["event"], tasks=tuple(map(str, row["tasks"])), at=row["at"]))
+    return dict(out)
 
 
 def as_driven(plan: Plan, own_order: Sequence[str] | None) -> Plan:

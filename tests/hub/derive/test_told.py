@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import msgspec
@@ -23,6 +24,7 @@ from roundsman_wire.messages import (
     Action,
     AnyEntry,
     BasedOn,
+    DepotCall,
     Plan,
     PlanStop,
     Proof,
@@ -152,6 +154,29 @@ def test_everything_a_driver_tells_is_kept(van: Van) -> None:
     van.tell(Risk(**at(5), stop=order, eta_utc_ms=EIGHT_MS, promise_end_utc_ms=EIGHT_MS, late_s=0))
     with van.db.transaction() as cur:
         assert orders.risk_late_s(cur, order) == 0
+
+
+def test_what_was_loaded_on_the_way_is_known_until_it_is_taken_back(van: Van) -> None:
+    """Derived again, it is the same; a release that does not know the entry keeps it as it came (see tests/wire)."""
+    a, b, *_ = van.orders
+    since = datetime.fromtimestamp(EIGHT_MS / 1000, UTC)
+
+    def known() -> list[tuple[str, str, tuple[str, ...]]]:
+        with van.db.transaction() as cur:
+            return [(c.stop, c.event, c.tasks) for c in told_store.depot_calls(cur, [van.vehicle], since).get(van.vehicle, [])]
+
+    van.tell(
+        DepotCall(**at(1), call="c-1", stop="@d_1", event="loaded", plan_version=1, tasks=(a, b)),
+        DepotCall(**at(2), call="c-2", stop="+fast", event="charged", plan_version=1),
+    )
+    assert known() == [("@d_1", "loaded", (a, b)), ("+fast", "charged", ())]
+    van.tell(DepotCall(**at(3), call="undo-c-1", stop="@d_1", event="undo", plan_version=1, undoes="c-1"))
+    assert known() == [("+fast", "charged", ())]
+    with van.db.transaction() as cur:
+        cur.execute("UPDATE derive_state SET state = jsonb_set(state, '{rules}', '0')")
+        assert told_store.depot_calls(cur, [van.vehicle], since + timedelta(hours=1)) == {}
+    catch_up(van.db, Clock())
+    assert known() == [("+fast", "charged", ())]
 
 
 def test_a_proof_is_pending_until_the_photo_is_whole(van: Van) -> None:

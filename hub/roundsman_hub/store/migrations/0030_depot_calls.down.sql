@@ -1,0 +1,2 @@
+-- It can be derived again from the log.
+DROP TABLE depot_calls;
