@@ -127,19 +127,40 @@ def movable(day: BoardHub) -> tuple[str, str, str]:
     return found[giver][-1]["order"], giver, taker
 
 
+def lift(desk: Page, order: str) -> None:
+    """Take a task by the pointer, as it lies at that moment: times that change move it until it is held."""
+    bar, tries = desk.locator(f'[data-order="{order}"]'), 0
+    while True:
+        bar.hover(position={"x": 7, "y": 12})  # waits until it stands still and nothing covers it
+        at = bar.bounding_box()
+        assert at is not None
+        desk.mouse.down()
+        desk.mouse.move(at["x"] + 16, at["y"] + 12, steps=2)
+        try:
+            expect(desk.locator(".task.lifted")).to_have_attribute("data-order", order, timeout=3_000)
+            return
+        except AssertionError:
+            tries += 1
+            assert tries < 10, "it cannot be taken up"
+            desk.keyboard.press("Escape")  # whatever was under the pointer instead
+            desk.mouse.up()
+
+
+def over(desk: Page, day: BoardHub, vehicle: str) -> None:
+    """Carry what is held over a van's lane."""
+    lane = desk.locator(".lane").nth(day.vehicles.index(vehicle)).bounding_box()
+    held = desk.locator(".task.lifted").bounding_box()
+    assert lane is not None
+    assert held is not None
+    desk.mouse.move(held["x"] + 20, lane["y"] + 20, steps=4)
+
+
 def test_task_is_dragged_to_another_van_with_its_effect_shown_first(desk: Page, day: BoardHub) -> None:
     go(desk, "board")
     order, giver, taker = movable(day)
-    name, row = NAMES_OF[day.vehicles.index(taker)][0], day.vehicles.index(taker)
-    bar = desk.locator(f'[data-order="{order}"]')
-    bar.scroll_into_view_if_needed()
-    box = bar.bounding_box()
-    lane = desk.locator(".lane").nth(row).bounding_box()
-    assert box is not None
-    assert lane is not None
-    desk.mouse.move(box["x"] + 7, box["y"] + 12)
-    desk.mouse.down()
-    desk.mouse.move(box["x"] + 20, lane["y"] + 20, steps=4)
+    name = NAMES_OF[day.vehicles.index(taker)][0]
+    lift(desk, order)
+    over(desk, day, taker)
     tip = desk.locator(".tip")
     expect(tip).to_contain_text(name)
     expect(tip).to_contain_text("€")  # what it costs
@@ -148,6 +169,29 @@ def test_task_is_dragged_to_another_van_with_its_effect_shown_first(desk: Page, 
     desk.mouse.up()
     until(day, lambda: day.in_plan(order) == taker, "the task is the other van's")
     expect(desk.locator(".lane-row", has_text=name).locator(f'[data-order="{order}"]')).to_be_visible()
+
+
+def test_board_stands_still_under_a_hand_that_holds_a_task(desk: Page, day: BoardHub) -> None:
+    """What was dragged went to another van meanwhile: the drag is not lost, and what changed is drawn once it ends."""
+    go(desk, "board")
+    order, giver, taker = movable(day)
+    other = next(vehicle for vehicle in day.vehicles if vehicle not in (giver, taker))
+    lift(desk, order)
+    over(desk, day, taker)
+    tip, bar = desk.locator(".tip"), desk.locator(f'[data-order="{order}"]')
+    expect(tip).to_contain_text("€")
+    before = bar.bounding_box()
+    assert day.client.post("/v1/moves", json={"order": order, "vehicle": other, "position": None}).status_code == 202
+    until(day, lambda: day.in_plan(order) == other, "somebody else moved it")
+    expect(desk.locator(".picked")).to_contain_text(NAMES_OF[day.vehicles.index(other)][0])  # the page knows
+    assert bar.bounding_box() == before
+    over(desk, day, giver)
+    expect(tip).to_contain_text(NAMES_OF[day.vehicles.index(giver)][0])
+    desk.keyboard.press("Escape")
+    expect(tip).to_have_count(0)
+    desk.mouse.up()
+    expect(desk.locator(".lane-row", has_text=NAMES_OF[day.vehicles.index(other)][0]).locator(f'[data-order="{order}"]')).to_be_focused()
+    assert day.in_plan(order) == other
 
 
 def test_whole_way_by_keys_alone(desk: Page, day: BoardHub) -> None:

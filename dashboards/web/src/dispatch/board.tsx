@@ -1,6 +1,6 @@
 /** The time board: each van's day on a lane, planned against actual, a line at now; a task is dragged, or carried by keys, to another van. */
 
-import { useEffect, useMemo, useRef, useState } from "preact/hooks";
+import { useLayoutEffect, useMemo, useRef, useState } from "preact/hooks";
 import type { Order, Vehicle } from "./documents";
 import { type Fleet, fleet as theFleet, lateMs, orderName, useFleet } from "./fleet";
 import { type Bar, barsOf, HOUR_MS, hours, instantAt, placeAt, xOf } from "./lanes";
@@ -67,9 +67,16 @@ function spanOf(lanes: readonly Lane[], now: number): [number, number] {
   return [Math.floor(Math.max(from, now - longest) / HOUR_MS) * HOUR_MS, Math.ceil(Math.min(until, now + longest) / HOUR_MS) * HOUR_MS];
 }
 
-function Grid({ lanes, now, pxPerHour }: { lanes: readonly Lane[]; now: number; pxPerHour: number }) {
-  const [from, until] = spanOf(lanes, now);
+function Grid({ lanes: asTheyAre, now, pxPerHour }: { lanes: readonly Lane[]; now: number; pxPerHour: number }) {
   const box = useRef<HTMLDivElement>(null);
+  const hand = useRef(false);
+  // Nothing moves away under a hand that is on a task: what changed meanwhile is drawn once it lets go.
+  const stood = useRef({ lanes: asTheyAre, from: 0, until: 0 });
+  if (!hand.current) {
+    const [from, until] = spanOf(asTheyAre, now);
+    stood.current = { lanes: asTheyAre, from, until };
+  }
+  const { lanes, from, until } = stood.current;
   const [focused, setFocused] = useState<string | null>(null);
   const [dialog, setDialog] = useState<Order | null>(null);
   const width = xOf(until, from, pxPerHour);
@@ -88,11 +95,25 @@ function Grid({ lanes, now, pxPerHour }: { lanes: readonly Lane[]; now: number; 
     placeAt: (vehicle, at, order) => placeAt(lanes.find((lane) => lane.van.vehicle === vehicle)?.bars ?? [], at, order),
     openOf: (vehicle, order) => (lanes.find((lane) => lane.van.vehicle === vehicle)?.bars ?? []).filter((bar) => bar.open && bar.order.order !== order).length,
     vans: lanes.map((lane) => lane.van.vehicle),
+    hand,
+    board: box,
   });
-  useEffect(() => {
+  const begins = useRef(from);
+  useLayoutEffect(() => {
     // Open at now, once: what is over is to the left.
     if (box.current) box.current.scrollLeft = Math.max(0, xOf(now, from, pxPerHour) - box.current.clientWidth / 3);
+    begins.current = from;
   }, [pxPerHour]);
+  useLayoutEffect(() => {
+    // The day begins earlier or later than a moment ago: what was in sight stays where it is.
+    if (box.current) box.current.scrollLeft += xOf(begins.current, from, pxPerHour);
+    begins.current = from;
+  }, [from]);
+  const had = box.current?.contains(document.activeElement) ? (document.activeElement as HTMLElement).dataset["order"] : undefined;
+  useLayoutEffect(() => {
+    // The task that had the focus went to another van's lane: it is another element there.
+    if (had && document.activeElement === document.body) box.current?.querySelector<HTMLElement>(`[data-order="${CSS.escape(had)}"]`)?.focus({ preventScroll: true });
+  });
   const all = lanes.flatMap((lane) => lane.bars.map((bar) => bar.order.order));
   const tabbable = focused && all.includes(focused) ? focused : (lanes.flatMap((lane) => lane.bars).find((bar) => bar.open)?.order.order ?? all[0]);
   const keys = (event: KeyboardEvent): void => {

@@ -1,6 +1,9 @@
-/** A task in the hand: carried by pointer or by keys over the lanes, its effect asked of the hub wherever it hovers, and let go. */
+/** A task in the hand: carried by pointer or by keys over the lanes, its effect asked of the hub wherever it hovers, and let go.
 
-import { useRef, useState } from "preact/hooks";
+The board is drawn anew whenever the day changes, and the bar in the hand may then be another van's, or gone. So nothing here hangs on the bar:
+the window is listened to, and the board stands still as long as the hand is on a task (`hand`). */
+
+import { useEffect, useRef, useState } from "preact/hooks";
 import { told } from "../shared/api";
 import { fleet, orderName } from "./fleet";
 import { apply, effectText, type Move, preview } from "./moves";
@@ -17,6 +20,10 @@ interface Lanes {
   placeAt(vehicle: string, at: number, order: string): number;
   openOf(vehicle: string, order: string): number;
   vans: readonly string[];
+  /** Whether a hand is on a task: the lanes are then not to move. */
+  hand: { current: boolean };
+  /** What stays when lanes are drawn anew; the pointer is captured by it. */
+  board: { readonly current: HTMLElement | null };
 }
 
 interface Held {
@@ -39,10 +46,14 @@ export function useLift(lanes: Lanes) {
     clearTimeout(asking.current.timer);
     asking.current.stop?.abort();
   };
+  const carrying = useRef(new AbortController());
   const drop = (): void => {
     quiet();
+    carrying.current.abort();
+    lanes.hand.current = false;
     set(null);
   };
+  useEffect(() => drop, []);
 
   /** Hover over a van's place: ask what it would do, once it stays there. */
   const hover = (vehicle: string | null, position: number | null, at: Held["at"]): void => {
@@ -78,28 +89,30 @@ export function useLift(lanes: Lanes) {
   };
 
   const grab = (event: PointerEvent, order: string): void => {
-    if (event.button !== 0) return;
-    const bar = event.currentTarget as HTMLElement;
-    const [x, y] = [event.clientX, event.clientY];
-    bar.setPointerCapture(event.pointerId); // at once: a quick hand is off the bar before its first move is told
+    if (event.button !== 0 || now.current) return;
+    const { pointerId, clientX, clientY } = event;
+    (event.currentTarget as HTMLElement).focus({ preventScroll: true }); // not every browser does that for a button
+    lanes.hand.current = true;
+    carrying.current.abort();
+    carrying.current = new AbortController();
+    const { signal } = carrying.current;
+    const mine = (act: (of: PointerEvent) => void) => (of: PointerEvent) => of.pointerId === pointerId && act(of);
     const move = (to: PointerEvent): void => {
-      if (!now.current && Math.hypot(to.clientX - x, to.clientY - y) < DRAG_PX) return;
-      if (!now.current) set({ order, vehicle: null, position: null, at: null, effect: null });
+      if (!now.current) {
+        if (Math.hypot(to.clientX - clientX, to.clientY - clientY) < DRAG_PX) return;
+        lanes.board.current?.setPointerCapture(pointerId); // the pointer may leave the window
+        set({ order, vehicle: null, position: null, at: null, effect: null });
+      }
       const lane = lanes.laneAt(to.clientX, to.clientY);
       hover(lane?.vehicle ?? null, lane ? lanes.placeAt(lane.vehicle, lane.at, order) : null, { x: to.clientX, y: to.clientY });
     };
-    const end = (last: Event): void => {
-      bar.removeEventListener("pointermove", move);
-      bar.removeEventListener("pointerup", end);
-      bar.removeEventListener("pointercancel", end);
-      if (now.current) (last.type === "pointerup" ? letGo : drop)();
-    };
-    bar.addEventListener("pointermove", move);
-    bar.addEventListener("pointerup", end);
-    bar.addEventListener("pointercancel", end);
+    addEventListener("pointermove", mine(move), { signal });
+    addEventListener("pointerup", mine(() => (now.current ? letGo : drop)()), { signal });
+    addEventListener("pointercancel", mine(drop), { signal });
   };
 
   const take = (order: string, vehicle: string): void => {
+    lanes.hand.current = true;
     set({ order, vehicle: null, position: null, at: null, effect: null });
     hover(vehicle, fleet.orders.get(order)?.position ?? 1, null);
   };
@@ -107,7 +120,7 @@ export function useLift(lanes: Lanes) {
   /** A key while a task is held; gives whether it was meant for it. */
   const key = (event: KeyboardEvent): boolean => {
     const task = now.current;
-    if (!task || task.at) return false;
+    if (!task || (task.at && event.key !== "Escape")) return false;
     const at = lanes.vans.indexOf(task.vehicle ?? "");
     const steps: Record<string, () => void> = {
       ArrowDown: () => hover(lanes.vans[Math.min(lanes.vans.length - 1, at + 1)] ?? null, task.position, null),
