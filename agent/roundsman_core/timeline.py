@@ -7,7 +7,7 @@ Times of day are UTC milliseconds since 1970; lengths of time are whole seconds.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from roundsman_core.geo import LatLon, distance_m
@@ -34,17 +34,19 @@ LEAST_FACTOR: Final = 0.2
 class StopTime:
     """What the timeline needs of a stop.
 
-    `leg_s`: drive from the stop before. Service starts inside the window; None: any time.
+    `leg_s`: drive from the stop before. `service_s`: the whole stop, of which `parking_s` pass before service starts: parking, and the walk
+    to the door. Service starts inside the window; None: any time.
     """
 
     leg_s: int
     service_s: int
     window_start_utc_ms: int | None = None
     window_end_utc_ms: int | None = None
+    parking_s: int = 0
 
     def __post_init__(self) -> None:
-        if self.leg_s < 0 or self.service_s < 0:
-            raise ValueError(f"a stop with leg {self.leg_s} s and service {self.service_s} s: neither can be negative")
+        if self.leg_s < 0 or self.service_s < 0 or not 0 <= self.parking_s <= self.service_s:
+            raise ValueError(f"a stop with leg {self.leg_s} s, {self.service_s} s there and {self.parking_s} s of these for parking")
 
     @classmethod
     def of(cls, stop: PlanStop) -> StopTime:
@@ -54,6 +56,7 @@ class StopTime:
             service_s=stop.service_s,
             window_start_utc_ms=stop.window_start_utc_ms,
             window_end_utc_ms=stop.window_end_utc_ms,
+            parking_s=min(max(stop.parking_s, 0), stop.service_s),
         )
 
 
@@ -68,8 +71,8 @@ class Pause:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Arrival:
-    """One stop's expected times. `eta_utc_ms`: the van stands there; `start_utc_ms`: service begins, at the window's start at the
-    earliest; `late_s`: how long after the window's end that is."""
+    """One stop's expected times. `eta_utc_ms`: the van stands there; `start_utc_ms`: service begins, after parking and at the window's
+    start at the earliest; `late_s`: how long after the window's end that is."""
 
     eta_utc_ms: int
     start_utc_ms: int
@@ -116,8 +119,9 @@ def arrivals(
             at = in_progress_since_utc_ms
         elif index:
             at = driven_utc_ms(at, stop.leg_s, band_factors)
-        start = at if stop.window_start_utc_ms is None else max(at, stop.window_start_utc_ms)
-        departure = start + 1000 * stop.service_s
+        parked = at + 1000 * stop.parking_s
+        start = parked if stop.window_start_utc_ms is None else max(parked, stop.window_start_utc_ms)
+        departure = start + 1000 * (stop.service_s - stop.parking_s)
         if standing:
             departure = max(departure, now_utc_ms)
         late_ms = 0 if stop.window_end_utc_ms is None else max(0, start - stop.window_end_utc_ms)
@@ -201,14 +205,7 @@ class Legs:
         out = []
         for at, stop in enumerate(order):
             leg_s = self.seconds(order[at - 1], stop) if at else stop.leg_s
-            out.append(
-                StopTime(
-                    leg_s=leg_s,
-                    service_s=stop.service_s,
-                    window_start_utc_ms=stop.window_start_utc_ms,
-                    window_end_utc_ms=stop.window_end_utc_ms,
-                )
-            )
+            out.append(replace(StopTime.of(stop), leg_s=leg_s))
         return out
 
     def _told(self, row: int | None, column: int | None) -> int | None:

@@ -53,7 +53,7 @@ def test_an_empty_round_has_no_arrivals() -> None:
 
 
 def test_times_are_never_negative() -> None:
-    with pytest.raises(ValueError, match="neither can be negative"):
+    with pytest.raises(ValueError, match="a stop with leg -1 s"):
         StopTime(leg_s=-1, service_s=0)
 
 
@@ -79,6 +79,18 @@ def test_the_way_that_is_left_is_driven_at_the_plans_own_pace() -> None:
     assert first_leg_s(van, stop, leg_s=0, leg_m=0) == round(left_m / PACE_MPS)
     assert first_leg_s(van, stop, leg_s=3600, leg_m=300) == round(left_m / SLOWEST_PACE_MPS)
     assert first_leg_s(stop, stop, leg_s=600, leg_m=3000) == 0
+
+
+def test_service_starts_after_parking_and_a_wait_for_the_window_parks_meanwhile() -> None:
+    """A van that stands at the window's last minute is late by what it takes to park and walk."""
+    stop = StopTime(leg_s=0, service_s=240, parking_s=60, window_start_utc_ms=NINE, window_end_utc_ms=NINE + 5 * MINUTE)
+    (late,) = arrivals(NINE + 5 * MINUTE, 0, [stop])
+    assert (late.eta_utc_ms, late.start_utc_ms, late.late_s) == (NINE + 5 * MINUTE, NINE + 6 * MINUTE, 60)
+    assert late.departure_utc_ms == NINE + 9 * MINUTE
+    (early,) = arrivals(NINE - 10 * MINUTE, 0, [stop])
+    assert (early.start_utc_ms, early.departure_utc_ms) == (NINE, NINE + 3 * MINUTE)
+    with pytest.raises(ValueError, match="for parking"):
+        StopTime(leg_s=0, service_s=60, parking_s=61)
 
 
 def test_a_plans_stop_brings_its_own_times() -> None:

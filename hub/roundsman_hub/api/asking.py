@@ -28,6 +28,7 @@ from roundsman_hub.planning.why import why
 from roundsman_hub.replan.build import build
 from roundsman_hub.replan.load import load_world
 from roundsman_hub.replan.matrix import MatrixCache
+from roundsman_hub.replan.terms import stop_times
 from roundsman_hub.replan.world import World
 from roundsman_hub.store import orders as order_store
 from roundsman_hub.store.rows import row, rows
@@ -257,9 +258,10 @@ def _delay(desk: Desk, world: World, problem: Problem, order: str) -> Delay | No
     if order not in {leg.stop for leg in was.legs} or order not in {leg.stop for leg in legs}:
         return None
     parts = lateness.split(was, now, order)
+    parking_s = stop_times(world.orders[order], world, world.vans[vehicle])[0] if order in world.orders else 0
     return Delay(
-        planned_start=datetime.fromtimestamp(was.start_s(order), world.now.tzinfo),
-        start=datetime.fromtimestamp(now.start_s(order), world.now.tzinfo),
+        planned_start=datetime.fromtimestamp(was.start_s(order) + parking_s, world.now.tzinfo),
+        start=datetime.fromtimestamp(now.start_s(order) + parking_s, world.now.tzinfo),
         later_s=parts.total_s,
         **msgspec.to_builtins(parts),
     )
@@ -271,7 +273,7 @@ def _told_round(plan: ToldPlan) -> lateness.Round:
     leave = clock = plan.stops[0].arrival_utc_ms // 1000 - plan.stops[0].leg_s
     for stop in plan.stops:
         arrived = stop.arrival_utc_ms // 1000
-        start = max(arrived, (stop.window_start_utc_ms or 0) // 1000)
+        start = max(arrived, (stop.window_start_utc_ms or 0) // 1000 - stop.parking_s)  # to the planner a stop begins with its parking
         legs.append(lateness.Leg(stop=stop.stop, travel_s=stop.leg_s, wait_s=start - clock - stop.leg_s, dwell_s=stop.service_s))
         clock = start + stop.service_s
     return lateness.Round(leave_s=leave, legs=tuple(legs))

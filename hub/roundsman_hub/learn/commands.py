@@ -92,7 +92,9 @@ def _service(db: Database, since: datetime, until: datetime, *, dry: bool) -> li
                 driver=row["driver"],
                 local_hour=row["arrived_at"].astimezone(ZoneInfo(timezone)).hour,
                 day=row["arrived_at"].astimezone(ZoneInfo(timezone)).date().isoformat(),
-                took_s=(row["left_at"] - max(row["arrived_at"], row["window_start"])).total_seconds(),
+                stood_s=(row["left_at"] - row["arrived_at"]).total_seconds(),
+                waited_s=max(0.0, (min(row["window_start"], row["left_at"]) - row["arrived_at"]).total_seconds()),
+                parking_s=None if row["served_at"] is None else (row["served_at"] - row["arrived_at"]).total_seconds(),
             )
             for row in rows
         ]
@@ -101,7 +103,8 @@ def _service(db: Database, since: datetime, until: datetime, *, dry: bool) -> li
         except NotEnough as error:
             print(f"service of {fleet}: nothing was learned: {error}")
             continue
-        print(f"service of {fleet}: {numbers.text}")
+        how = "parking and service in one" if table.joint else "parking and service apart"
+        print(f"service of {fleet}: {how}: {numbers.text}")
         if numbers.better and not dry:
             with db.transaction() as cur:
                 version = road_store.publish_service(cur, fleet, table, numbers, until)

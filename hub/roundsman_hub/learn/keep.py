@@ -6,11 +6,11 @@ import functools
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
-from roundsman_hub.learn.service import ServiceTable, Stop, learn_service, mean_error_s
+from roundsman_hub.learn.service import Lasting, ServiceTable, Stop, learn_service, mean_error_s
 from roundsman_hub.learn.speeds import Drive, SpeedTable, learn_speeds, median_error
 
 HELD_OUT: Final = 0.3
@@ -81,7 +81,7 @@ def judged_service(stops: Sequence[Stop], in_force: ServiceTable | None, planned
     test = [stop for stop in stops if stop.day in held]
     _enough(train, test)
     if in_force is None:
-        said = [abs(planned - stop.took_s) for planned, stop in zip(planned_s, stops, strict=True) if stop.day in held]
+        said = [abs(stop.waited_s + planned - stop.stood_s) for planned, stop in zip(planned_s, stops, strict=True) if stop.day in held]
         before = sum(said) / len(said)
     else:
         before = mean_error_s(test, in_force)
@@ -110,22 +110,34 @@ def speeds_from_bytes(body: bytes) -> SpeedTable:
 
 def service_to_bytes(table: ServiceTable) -> bytes:
     """Compact."""
-    plain = {
-        "base_s": table.base_s,
-        "parcel_s": table.parcel_s,
-        "address_k": table.address_k,
-        "addresses": [(*cell, *told) for cell, told in table.addresses.items()],
-        "drivers": dict(table.drivers),
-        "hours": list(table.hours.items()),
-    }
+    plain = _plain(table.service) | {"parking": None if table.parking is None else _plain(table.parking)}
     return zlib.compress(msgspec.msgpack.encode(plain))
 
 
 @functools.lru_cache(maxsize=16)
 def service_from_bytes(body: bytes) -> ServiceTable:
-    """What `service_to_bytes` wrote. The planner asks for it with every look at a depot, so the newest are kept unpacked."""
+    """What `service_to_bytes` wrote. The planner asks for it with every look at a depot, so the newest are kept unpacked.
+
+    Tables of before parking was learned apart are joint.
+    """
     plain = msgspec.msgpack.decode(zlib.decompress(body))
-    return ServiceTable(
+    parking = plain.pop("parking", None)
+    return ServiceTable(service=_lasting(plain), parking=None if parking is None else _lasting(parking))
+
+
+def _plain(part: Lasting) -> dict[str, Any]:
+    return {
+        "base_s": part.base_s,
+        "parcel_s": part.parcel_s,
+        "address_k": part.address_k,
+        "addresses": [(*cell, *told) for cell, told in part.addresses.items()],
+        "drivers": dict(part.drivers),
+        "hours": list(part.hours.items()),
+    }
+
+
+def _lasting(plain: dict[str, Any]) -> Lasting:
+    return Lasting(
         base_s=plain["base_s"],
         parcel_s=plain["parcel_s"],
         address_k=plain["address_k"],

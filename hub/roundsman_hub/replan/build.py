@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from types import MappingProxyType
 from typing import Final
 
@@ -17,7 +17,18 @@ from roundsman_hub.planning.problem import Problem, Profile, Task, Van
 from roundsman_hub.planning.walk import Ground
 from roundsman_hub.replan import hand
 from roundsman_hub.replan.holds import may_hold
-from roundsman_hub.replan.terms import capacity_of, carried_by, load_of, measured, needs_of, other_places, ruled, service_s, terms_of
+from roundsman_hub.replan.terms import (
+    capacity_of,
+    carried_by,
+    load_of,
+    measured,
+    needs_of,
+    other_places,
+    paced_types,
+    ruled,
+    stop_times,
+    terms_of,
+)
 from roundsman_hub.replan.world import OrderFacts, VanFacts, World
 from roundsman_wire.messages import PlanStop
 
@@ -180,7 +191,8 @@ def build(
         cold[van.vehicle_id] = hand.fixed_stops(world, van, remaining(world, van), hot[van.vehicle_id], possible)
     frozen_by = {task: vehicle for vehicle, tasks in cold.items() for task in tasks}
     tasks = []
-    dims = measured(world)
+    dims, paced = measured(world), paced_types(world)
+    same_place: dict[LatLon, int] = {}
     for at, order in enumerate(world.orders.values(), start=1):
         held = holders.get(order.order_id, frozenset())
         if order.cancelled and order.order_id not in standing:
@@ -191,16 +203,16 @@ def build(
         stays = holder is not None and (not may_move or not world.vans[holder].online)
         task = Task(
             task=order.order_id,
-            place=at,
+            place=same_place.setdefault(order.position, at),  # the next one behind the same door needs no parking
             kind=order.kind,
             load=load_of(order, all_dimensions=dims),
-            service_s=_service_s(order, world) if order.order_id in standing else service_s(order, world),
+            service_s=_left_s(order, world, standing[order.order_id]) if order.order_id in standing else stop_times(order, world)[1],
             windows_s=() if order.order_id in standing else (_window_s(order, origin_utc_s),),
             left_out_cents=LEFT_OUT_CENTS * (1 + order.priority) * (2 if order.order_id in aboard else 1),
             on_board=aboard.get(order.order_id),
             may_be_held_by=frozen_by.get(order.order_id) or (holder if stays else None),
         )
-        task = needs_of(task, order, world)
+        task = needs_of(task, order, world, paced)
         tasks.append(hand.limited(task, world, holder=holder, frozen_by=frozen_by.get(order.order_id)))
     known = {task.task for task in tasks}
     anyone_hears = any(van.online for van in vans)
@@ -276,7 +288,8 @@ def _window_s(order: OrderFacts, origin_utc_s: int) -> tuple[int, int]:
     return int(order.window_start.timestamp()) - origin_utc_s, int(order.window_end.timestamp()) - origin_utc_s
 
 
-def _service_s(order: OrderFacts, world: World) -> int:
-    """What is left of the service of a stop in progress."""
-    since = order.arrived_at or world.now
-    return max(LEAST_SERVICE_S, service_s(order, world) - round((world.now - since).total_seconds()))
+def _left_s(order: OrderFacts, world: World, van: VanFacts) -> int:
+    """What is left of a stop in progress: parking, service, and the wait between them where the window is not open yet."""
+    parking_s, service_s = stop_times(order, world, van)
+    starts = max((order.arrived_at or world.now) + timedelta(seconds=parking_s), order.window_start)
+    return max(LEAST_SERVICE_S, round((starts - world.now).total_seconds()) + service_s)

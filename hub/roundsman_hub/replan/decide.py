@@ -19,6 +19,7 @@ from roundsman_hub.replan.build import WAITS, between_vans, on_board, remaining
 from roundsman_hub.replan.holds import may_hold, permitted
 from roundsman_hub.replan.reasons import Kind
 from roundsman_hub.replan.revision import URGENT_PRIORITY
+from roundsman_hub.replan.terms import stop_times
 from roundsman_hub.replan.world import Draft, OrderFacts, Reason, VanFacts, World
 from roundsman_wire.messages import Break, PlanStop
 
@@ -75,7 +76,7 @@ def answer(world: World, problem: Problem, plan: Plan, *, travel_times: str, why
     verdict = judge(ground or Ground(problem), Plan(routes=routes, unassigned=unassigned))
     drafts = []
     for van in world.vans.values():
-        stops = tuple(_told_stop(world, visit, problem) for visit in verdict.routes.get(van.vehicle_id, ()))
+        stops = tuple(_told_stop(world, van, visit, problem) for visit in verdict.routes.get(van.vehicle_id, ()))
         if _same(world, van, stops):
             continue
         drafts.append(
@@ -96,8 +97,8 @@ def answer(world: World, problem: Problem, plan: Plan, *, travel_times: str, why
 def altered(world: World, draft: Draft) -> frozenset[str]:
     """Stops of which a draft tells the driver something else than the plan before."""
     van = world.vans[draft.vehicle_id]
-    old = {stop.stop: _told(stop) for stop in van.newest.stops} if van.newest else {}
-    return frozenset(stop.stop for stop in draft.stops if stop.stop in old and old[stop.stop] != _told(stop))
+    old = {stop.stop: stop for stop in van.newest.stops} if van.newest else {}
+    return frozenset(stop.stop for stop in draft.stops if stop.stop in old and _another(old[stop.stop], stop))
 
 
 def unsettled(world: World) -> list[Reason]:
@@ -173,8 +174,8 @@ def _from_depot(order: OrderFacts) -> bool:
     return order.kind == "delivery" and order.needs.shipment is None
 
 
-def _told_stop(world: World, visit: PlannedVisit, problem: Problem) -> PlanStop:
-    return _stop(world.orders[visit.task], visit, problem) if is_task(visit.task) else _depot_stop(world, visit, problem)
+def _told_stop(world: World, van: VanFacts, visit: PlannedVisit, problem: Problem) -> PlanStop:
+    return _stop(world, van, visit, problem) if is_task(visit.task) else _depot_stop(world, visit, problem)
 
 
 def _depot_stop(world: World, visit: PlannedVisit, problem: Problem) -> PlanStop:
@@ -222,8 +223,13 @@ def _breaks(problem: Problem, verdict: Verdict, vehicle: str) -> tuple[Break, ..
     return tuple(out)
 
 
-def _stop(order: OrderFacts, visit: PlannedVisit, problem: Problem) -> PlanStop:
-    opens, closes = _window(order, problem.origin_utc_s + visit.start_s)
+def _stop(world: World, van: VanFacts, visit: PlannedVisit, problem: Problem) -> PlanStop:
+    order = world.orders[visit.task]
+    parking_s, service_s = stop_times(order, world, van)
+    # Of a stop in progress the plan says how long it lasts in all, as before the van stood there.
+    stop_s = parking_s + service_s if order.order_id in van.in_progress else visit.service_s
+    parking_s = parking_s if stop_s >= parking_s + service_s else 0  # the van stands there already, from the stop before
+    opens, closes = _window(order, problem.origin_utc_s + visit.start_s + parking_s)
     return PlanStop(
         stop=order.order_id,
         tasks=(order.order_id,),
@@ -233,7 +239,8 @@ def _stop(order: OrderFacts, visit: PlannedVisit, problem: Problem) -> PlanStop:
         fence_radius_m=FENCE_RADIUS_M,
         leg_s=visit.leg_s,
         leg_m=visit.leg_m,
-        service_s=max(visit.service_s, order.service_s),
+        service_s=stop_s,
+        parking_s=parking_s,
         arrival_utc_ms=1000 * (problem.origin_utc_s + visit.arrival_s),
         window_start_utc_ms=to_ms(opens),
         window_end_utc_ms=to_ms(closes),
@@ -260,13 +267,13 @@ def _window(order: OrderFacts, start_utc_s: int) -> tuple[datetime, datetime]:
 
 
 def _told(stop: PlanStop) -> tuple[object, ...]:
-    """What a driver is told of a stop. Times of travel are not: they change all day, and van and hub compute them anew."""
+    """What a driver is told of a stop, but for its times (see `_another`). Times of travel are not: they change all day, and van and hub
+    compute them anew."""
     return (
         stop.stop,
         stop.kind,
         stop.lat_e6,
         stop.lon_e6,
-        stop.service_s,
         stop.window_start_utc_ms,
         stop.window_end_utc_ms,
         stop.promise_start_utc_ms,
@@ -284,6 +291,13 @@ def _told(stop: PlanStop) -> tuple[object, ...]:
     )
 
 
+def _another(before: PlanStop, after: PlanStop) -> bool:
+    """Whether a driver is told something else of a stop. What was learned of it changes with the hour: that alone is told anew only where
+    its time is not true any more."""
+    off_s = max(abs(after.service_s - before.service_s), abs(after.parking_s - before.parking_s))
+    return _told(before) != _told(after) or off_s >= max(TRUE_S, TRUE_SHARE * before.service_s)
+
+
 def _same(world: World, van: VanFacts, stops: tuple[PlanStop, ...]) -> bool:
     """Does the van's newest plan, without the work that is done, already say this?"""
     if van.strange:
@@ -293,7 +307,8 @@ def _same(world: World, van: VanFacts, stops: tuple[PlanStop, ...]) -> bool:
     if van.refused or van.declined:
         return False
     left = [stop for stop in van.newest.stops if stop.stop not in world.done]
-    return [_told(stop) for stop in left] == [_told(stop) for stop in stops] and not _slower(world, left, stops)
+    same = len(left) == len(stops) and not any(_another(*pair) for pair in zip(left, stops, strict=True))
+    return same and not _slower(world, left, stops)
 
 
 def _slower(world: World, before: Sequence[PlanStop], after: Sequence[PlanStop]) -> bool:
@@ -334,8 +349,8 @@ def _changes(world: World, van: VanFacts, stops: tuple[PlanStop, ...]) -> list[s
     before = [stop for stop in van.newest.stops if stop.stop not in world.done]
     names = {stop.stop: stop.name or stop.address or stop.stop for stop in (*before, *stops)}
     lines = diff([stop.stop for stop in before], [stop.stop for stop in stops], names)
-    old = {stop.stop: _told(stop) for stop in before}
-    return lines + [f"Changed: {names[stop.stop]}" for stop in stops if stop.stop in old and old[stop.stop] != _told(stop)]
+    old = {stop.stop: stop for stop in before}
+    return lines + [f"Changed: {names[stop.stop]}" for stop in stops if stop.stop in old and _another(old[stop.stop], stop)]
 
 
 def _matrix(problem: Problem, stops: tuple[PlanStop, ...]) -> bytes:

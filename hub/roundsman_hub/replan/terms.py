@@ -20,6 +20,8 @@ NO_LIMIT: Final = 1_000_000_000
 """A capacity that nothing fills."""
 USUAL_SERVICE_S: Final = 180
 """What an order has that says nothing of its service: there, what was learned knows better."""
+PACE_STEP: Final = 0.1
+"""Drivers are told apart by tenths of the usual time of a stop: a finer step would say more than a few hundred stops do."""
 DAYS: Final = 3
 """For so many days on, the bands of traffic are laid out."""
 
@@ -58,20 +60,58 @@ def _others(world: World) -> list[str]:
     return [depot for depot in world.depots if depot in named and depot != world.depot_id]
 
 
-def service_s(order: OrderFacts, world: World) -> int:
-    """Seconds at the door: as learned there, where the order asks for nothing of its own; else the order's, and what floors and parcels
-    add in this fleet."""
-    rules = world.planning
-    if world.service is not None and order.service_s == USUAL_SERVICE_S and not order.needs.parking_s:
+def stop_times(order: OrderFacts, world: World, van: VanFacts | None = None) -> tuple[int, int]:
+    """(seconds of parking and walking, of service), with a van or any: as learned there, where the order asks for nothing of its own; else
+    the order's, and what floors and parcels add in this fleet."""
+    rules, needs = world.planning, order.needs
+    told_s = None if van is None else needs.service_by_type.get(van.terms.type)
+    if told_s is not None:
+        return needs.parking_s, told_s
+    if world.service is not None and _learned(order, world):
         hour = max(order.window_start, world.now).astimezone(ZoneInfo(world.timezone)).hour
-        return round(world.service.seconds(order.position, order.parcels, None, hour))
-    return order.service_s + order.needs.floor * rules.floor_s + max(0, order.parcels - 1) * rules.parcel_s
+        times = world.service.times(order.position, order.parcels, None, hour)
+        paced_s = round(times.total_s * (1.0 if van is None else _pace(van, world)))
+        parking_s = min(round(times.parking_s), paced_s)
+        return parking_s, paced_s - parking_s
+    return needs.parking_s, order.service_s + needs.floor * rules.floor_s + max(0, order.parcels - 1) * rules.parcel_s
 
 
-def needs_of(task: Task, order: OrderFacts, world: World) -> Task:
-    """The task with everything that its order asks for."""
+def _learned(order: OrderFacts, world: World) -> bool:
+    """Whether the fleet's own days say how long the stop takes."""
+    return world.service is not None and order.service_s == USUAL_SERVICE_S and not order.needs.parking_s
+
+
+def _pace(van: VanFacts, world: World) -> float:
+    """How many times as long its driver's stops take, in steps: every step is a type of vehicle of its own to the engines."""
+    known = 1.0 if world.service is None else world.service.pace(van.driver_id)
+    return round(round(known / PACE_STEP) * PACE_STEP, 1)
+
+
+def _type_of(van: VanFacts, world: World) -> str:
+    """The van's type as the planner is told it: with its driver's pace, where that is learned and not the usual one."""
+    pace = _pace(van, world)
+    return van.terms.type if pace == 1 else f"{van.terms.type} at {pace:.1f} times the usual stop"
+
+
+def _service_by_type(order: OrderFacts, world: World, paced: Mapping[str, VanFacts]) -> tuple[tuple[str, int], ...]:
+    """What the order says of kinds of vehicle; else, where its stop was learned, what drivers of another pace than the usual one take."""
+    told = order.needs.service_by_type
+    known = {name: van for name, van in paced.items() if van.terms.type in told or _learned(order, world)}
+    return tuple(sorted({**told, **{name: stop_times(order, world, van)[1] for name, van in known.items()}}.items()))
+
+
+def paced_types(world: World) -> dict[str, VanFacts]:
+    """The types of vehicle that a driver's learned pace makes, each with a van of it."""
+    if world.service is None:
+        return {}
+    return {name: van for van in world.vans.values() if (name := _type_of(van, world)) != van.terms.type}
+
+
+def needs_of(task: Task, order: OrderFacts, world: World, paced: Mapping[str, VanFacts]) -> Task:
+    """The task with everything that its order asks for. `paced`: of `paced_types`."""
     needs = order.needs
     zero = int(world.now.timestamp())
+    parking_s = stop_times(order, world)[0] if task.windows_s else 0
     windows = sorted((*task.windows_s, *((_s(a, zero), _s(b, zero)) for a, b in needs.more_windows))) if task.windows_s else ()
     promise = None
     if order.promise_start is not None and order.promise_end is not None:
@@ -81,18 +121,20 @@ def needs_of(task: Task, order: OrderFacts, world: World) -> Task:
             promise = told
     collected = order.kind == "delivery" and order.collected_by is not None
     vans = frozenset(needs.vehicles) if needs.vehicles else None
+    # To the planner a stop begins with its parking, and what an order says is when service starts: so much earlier the van has to stand.
     return replace(
         task,
-        windows_s=tuple(windows),
-        promise_s=promise,
-        deadline_s=None if needs.deadline is None or not task.windows_s else _s(needs.deadline, zero),
+        windows_s=tuple((opens - parking_s, closes - parking_s) for opens, closes in windows),
+        promise_s=None if promise is None else (promise[0] - parking_s, promise[1] - parking_s),
+        deadline_s=None if needs.deadline is None or not task.windows_s else _s(needs.deadline, zero) - parking_s,
         release_s=0 if needs.release is None else max(0, _s(needs.release, zero)),
         left_out_cents=task.left_out_cents if needs.left_out_cents is None else needs.left_out_cents * (2 if task.on_board else 1),
         reattempt_cents=needs.reattempt_cents,
-        parking_s=needs.parking_s if task.windows_s else 0,
-        service_by_type=tuple(sorted(needs.service_by_type.items())) if task.windows_s else (),
+        parking_s=parking_s,
+        service_by_type=_service_by_type(order, world, paced) if task.windows_s else (),
         skills=frozenset(needs.skills),
-        vehicle_types=frozenset(needs.vehicle_types) or None,
+        vehicle_types=frozenset((*needs.vehicle_types, *(name for name, van in paced.items() if van.terms.type in needs.vehicle_types)))
+        or None,
         vans=vans,
         depot=needs.goods_at,
         shipment=None if collected else needs.shipment,
@@ -127,7 +169,7 @@ def terms_of(van: Van, facts: VanFacts, world: World, roads: Collection[str] = (
         name: getattr(terms, name)
         for name in (
             *("overtime_s", "overtime_cents_per_hour", "max_tasks", "max_distance_m", "fixed_cents", "cents_per_hour", "cents_per_km"),
-            *("fuel_cents_per_km_per_1000", "idling_cents_per_hour", "waiting_cents_per_hour", "type"),
+            *("fuel_cents_per_km_per_1000", "idling_cents_per_hour", "waiting_cents_per_hour"),
         )
     }
     return replace(
@@ -142,6 +184,7 @@ def terms_of(van: Van, facts: VanFacts, world: World, roads: Collection[str] = (
         hours=_hours(facts),
         energy=None if terms.range_m is None else Energy(range_m=terms.range_m, full_m=terms.full_range_m or terms.range_m),
         familiar=tuple(sorted(facts.driver.strange.items())),
+        type=_type_of(facts, world),
         **costs,
     )
 

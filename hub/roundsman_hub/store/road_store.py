@@ -178,16 +178,26 @@ def moving(cur: Cursor, since: datetime) -> list[dict[str, Any]]:
 
 
 def served_stops(cur: Cursor, fleet: str, since: datetime, until: datetime) -> Sequence[dict[str, Any]]:
-    """Visits at orders' places that ended: where, how many parcels, who, when, how long, and what was planned."""
+    """Visits at orders' places that ended: where, how many parcels, who, when, how long, and what was planned.
+
+    `served_at`: the first tap ("arrived", not taken back) or scan at the door while the van stood there; NULL: there is none.
+    """
     return list(
         cur.execute(
-            "SELECT v.session_no, v.visit, min(o.lat_e6) AS lat_e6, min(o.lon_e6) AS lon_e6, sum(o.parcels) AS parcels, "
-            "max(coalesce(s.driver_id, c.driver_id, v.vehicle_id)) AS driver, v.arrived_at, "
-            "min(o.window_start) AS window_start, v.left_at, sum(o.service_s) AS service_s "
+            "WITH stood AS (SELECT v.session_no, v.visit, min(o.lat_e6) AS lat_e6, min(o.lon_e6) AS lon_e6, sum(o.parcels) AS parcels, "
+            "max(coalesce(s.driver_id, c.driver_id, v.vehicle_id)) AS driver, v.vehicle_id, v.arrived_at, "
+            "min(o.window_start) AS window_start, v.left_at, sum(o.service_s) AS service_s, array_agg(o.order_id) AS orders "
             "FROM order_visits v JOIN orders o USING (order_id) JOIN order_states s USING (order_id) "
             "JOIN vehicles c ON c.vehicle_id = v.vehicle_id "
             "WHERE v.fleet_id = %s AND v.arrived_at >= %s AND v.arrived_at < %s AND v.left_at > v.arrived_at AND o.lat_e6 IS NOT NULL "
-            "AND s.state IN ('delivered', 'failed') GROUP BY v.session_no, v.visit, v.arrived_at, v.left_at ORDER BY v.arrived_at",
+            "AND s.state IN ('delivered', 'failed') GROUP BY v.session_no, v.visit, v.vehicle_id, v.arrived_at, v.left_at) "
+            "SELECT stood.*, least("
+            "(SELECT min(a.at) FROM actions a WHERE a.order_id = ANY(stood.orders) AND a.vehicle_id = stood.vehicle_id "
+            "AND a.outcome = 'arrived' AND a.at BETWEEN stood.arrived_at AND stood.left_at "
+            "AND NOT EXISTS (SELECT 1 FROM actions u WHERE u.order_id = a.order_id AND u.undoes = a.action)), "
+            "(SELECT min(n.at) FROM scans n WHERE n.order_id = ANY(stood.orders) AND n.vehicle_id = stood.vehicle_id "
+            "AND n.event = 'unloaded' AND n.at BETWEEN stood.arrived_at AND stood.left_at)) AS served_at "
+            "FROM stood ORDER BY arrived_at",
             (fleet, since, until),
         )
     )

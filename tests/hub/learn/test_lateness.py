@@ -73,7 +73,7 @@ def planned(today: Day, speeds: SpeedTable, service: ServiceTable | None) -> dic
             place=n + 1,
             kind="delivery",
             load=(1,),
-            service_s=PLANNED_S if service is None else round(service.seconds(place, 1, None, 6 + today.windows[n][0] // 3_600)),
+            service_s=PLANNED_S if service is None else round(service.times(place, 1, None, 6 + today.windows[n][0] // 3_600).total_s),
             windows_s=(today.windows[n],),
         )
         for n, place in enumerate(today.places)
@@ -112,7 +112,7 @@ def driven(today: Day, routes: dict[str, tuple[str, ...]]) -> tuple[float, int, 
             in_time += begins <= closes
             lasted = today.service_s[b - 1]
             hour = 6 + int(begins // 3_600)
-            stops.append(Stop(position=today.places[b - 1], parcels=1, driver=vehicle, local_hour=hour, day=date, took_s=lasted))
+            stops.append(Stop(position=today.places[b - 1], parcels=1, driver=vehicle, local_hour=hour, day=date, stood_s=lasted))
             clock = begins + lasted
     return late_s, in_time, drives, stops
 

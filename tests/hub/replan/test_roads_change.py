@@ -8,12 +8,15 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from psycopg.types.json import Jsonb
 
 from roundsman_core.geo import LatLon
 from roundsman_hub.clock import Clock
 from roundsman_hub.learn.keep import Numbers
-from roundsman_hub.learn.service import ServiceTable
+from roundsman_hub.learn.service import Lasting, ServiceTable
+from roundsman_hub.planning.walk import Ground
+from roundsman_hub.replan.build import build, places
 from roundsman_hub.replan.planner import OFF_ADDRESS, OFF_DEPOT, Planner
 from roundsman_hub.replan.revision import bump
 from roundsman_hub.roads import GreatCircle, Matrix
@@ -143,7 +146,50 @@ def test_a_learned_stop_lasts_as_long_as_it_did_unless_its_order_says_otherwise(
     with yard.db.transaction() as cur:
         cur.execute("UPDATE orders SET service_s = 180 WHERE order_id = %s", (usual,))
         numbers = Numbers(train=100, held_out=50, days_held_out=3, error=40.0, error_in_force=90.0)
-        road_store.publish_service(cur, yard.fleet, ServiceTable(base_s=333.0, parcel_s=10.0), numbers, yard.clock.now())
+        road_store.publish_service(cur, yard.fleet, ServiceTable(service=Lasting(base_s=333.0, parcel_s=10.0)), numbers, yard.clock.now())
     yard.plan()
     told = {stop.stop: stop.service_s for stop in yard.newest(van).stops}
     assert told == {usual: 333, own: 120}
+
+
+def test_service_starts_inside_the_window_after_parking_and_the_van_knows(yard: Yard) -> None:
+    """Parking learned apart: the van has to stand there so much before the window closes, and two behind one door park once."""
+    van = yard.van()
+    orders = [yard.order(500, 0), yard.order(500, 0)]
+    with yard.db.transaction() as cur:
+        cur.execute("UPDATE orders SET service_s = 180")
+        numbers = Numbers(train=100, held_out=50, days_held_out=3, error=40.0, error_in_force=90.0)
+        table = ServiceTable(service=Lasting(base_s=200.0), parking=Lasting(base_s=90.0))
+        road_store.publish_service(cur, yard.fleet, table, numbers, yard.clock.now())
+    yard.plan()
+    told = yard.newest(van).stops
+    assert {stop.stop for stop in told} == set(orders)
+    assert [(stop.service_s, stop.parking_s) for stop in told] == [(290, 90), (200, 0)]
+    world = Planner(yard.db, GreatCircle(), yard.signer, yard.clock, lambda: None).look(yard.depot)
+    assert world is not None
+    size = sum(map(len, places(world)))
+    problem = build(world, np.zeros((size, size), np.int32), np.zeros((size, size), np.int32), may_move=True)
+    facts = world.orders[told[0].stop]
+    opens, closes = (int(at.timestamp()) - problem.origin_utc_s for at in (facts.window_start, facts.window_end))
+    assert all(task.windows_s == ((opens - 90, closes - 90),) for task in problem.tasks)
+
+
+def test_a_slow_driver_is_planned_with_their_own_pace(yard: Yard) -> None:
+    slow, usual = yard.van(), yard.van()
+    order = yard.order(500, 0)
+    with yard.db.transaction() as cur:
+        cur.execute('UPDATE orders SET service_s = 180, needs = \'{"vehicle_types": ["van"]}\'')
+        cur.execute("INSERT INTO drivers (driver_id, fleet_id, name) VALUES ('steady', %s, 'Steady')", (yard.fleet,))
+        cur.execute("UPDATE vehicles SET driver_id = 'steady' WHERE vehicle_id = %s", (slow,))
+        numbers = Numbers(train=100, held_out=50, days_held_out=3, error=40.0, error_in_force=90.0)
+        table = ServiceTable(service=Lasting(base_s=200.0, drivers={"steady": 1.52}))
+        road_store.publish_service(cur, yard.fleet, table, numbers, yard.clock.now())
+    world = Planner(yard.db, GreatCircle(), yard.signer, yard.clock, lambda: None).look(yard.depot)
+    assert world is not None
+    size = sum(map(len, places(world)))
+    problem = build(world, np.zeros((size, size), np.int32), np.zeros((size, size), np.int32), may_move=True)
+    task = next(task for task in problem.tasks if task.task == order)
+    vans = {van.vehicle: van for van in problem.vans}
+    assert (task.service_with(vans[slow].type), task.service_with(vans[usual].type)) == (300, 200)
+    ground = Ground(problem)
+    assert all(ground.refusal(van, task) is None for van in problem.vans)  # it is still a van, and vans may come here
