@@ -52,7 +52,7 @@ def door(settings: Settings, fleet: str, folder: Path) -> Iterator[httpx.Client]
         process.wait()
 
 
-def ask(client: httpx.Client, days: list[tuple[str, datetime]], say: Callable[[str], None]) -> list[dict[str, Any]]:
+def ask(client: httpx.Client, days: list[tuple[str, datetime]], say: Callable[[str], None]) -> Iterator[dict[str, Any]]:
     """Figures of the door: tracks of these vehicles' days, as a map asks and whole, and the picture of all vans."""
 
     def track(**more: Any) -> float:
@@ -65,17 +65,12 @@ def ask(client: httpx.Client, days: list[tuple[str, datetime]], say: Callable[[s
     def again(path: str) -> float:
         return statistics.median(_ms(client, path, {}) for _ in range(TIMES))
 
+    yield {"name": "track_door_ms", "value": track(zoom=MAP_ZOOM), "unit": "ms", "goal": 100.0}
+    yield {"name": "track_door_whole_ms", "value": track(), "unit": "ms"}
+    yield {"name": "latest_5000_door_ms", "value": again("/v1/positions"), "unit": "ms", "goal": 50.0}
     first_ms = _ms(client, "/v1/live", {})  # draws every plan, which is kept
-    found = {
-        "track_door_ms": (track(zoom=MAP_ZOOM), 100.0),
-        "track_door_whole_ms": (track(), None),
-        "latest_5000_door_ms": (again("/v1/positions"), 50.0),
-        "live_5000_door_ms": (again("/v1/live"), None),
-    }
-    ms = {name: f"{value:.0f} ms" for name, (value, _) in found.items()}
-    say(f"  at the API's door: a day's track {ms['track_door_ms']} at zoom {MAP_ZOOM}, {ms['track_door_whole_ms']} whole;")
-    say(f"  5,000 positions {ms['latest_5000_door_ms']}; the whole picture {ms['live_5000_door_ms']}, the first time {first_ms:.0f} ms")
-    return [{"name": name, "value": value, "unit": "ms", "goal": goal} for name, (value, goal) in found.items()]
+    say(f"  the picture of all vans, the first time: {first_ms:,.0f} ms")
+    yield {"name": "live_5000_door_ms", "value": again("/v1/live"), "unit": "ms"}
 
 
 def _ms(client: httpx.Client, path: str, params: dict[str, Any]) -> float:

@@ -12,7 +12,7 @@ import json
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
-from itertools import chain
+from itertools import chain, groupby
 from pathlib import Path
 from typing import Any, Final
 from xml.sax.saxutils import escape
@@ -22,7 +22,7 @@ from roundsman_hub.instants import BEGINNING, END, instant, written
 from roundsman_hub.settings import Settings
 from roundsman_hub.simplify import at_zoom
 from roundsman_hub.store.db import Database
-from roundsman_hub.store.track_store import Break, Point, lost_numbers, points, stretches, told_breaks
+from roundsman_hub.store.track_store import MATCHED, SIMPLIFIED, Break, Point, lost_numbers, points, stretches, told_breaks
 
 GPX: Final = "http://www.topografix.com/GPX/1/1"
 Stretches = Iterable[tuple[Break | None, list[Point]]]
@@ -35,7 +35,8 @@ class NoTrack(HubError):
 def geojson(vehicle: str, found: Stretches) -> Iterator[str]:
     """A FeatureCollection: one LineString (a Point, where a fix stands alone) a stretch, one feature without geometry a gap.
 
-    `simplified`: raw fixes have aged, and the line is within ten metres of where the van was at each instant, without its speeds.
+    `source`: "raw"; where raw fixes have aged "simplified" (within ten metres of where the van was at each instant) or, where that was
+    asked for, "matched" (on the street that it was driven on); both without speeds. Where it changes a line goes on in the next feature.
     `coordTimes`, `speedsMps`, `headingsDeg` and `accuraciesM` go along with the coordinates, one for each.
     """
     yield '{"type":"FeatureCollection","features":['
@@ -45,26 +46,37 @@ def geojson(vehicle: str, found: Stretches) -> Iterator[str]:
         if gap is not None:
             told = {"kind": "gap", "vehicle": vehicle, "from": written(gap.from_at), "to": written(gap.to_at), "reason": gap.reason}
             features.append({"type": "Feature", "geometry": None, "properties": told})
-        at = [[point.lon_e6 / 1e6, point.lat_e6 / 1e6] for point in stretch]
-        features.append(
-            {
-                "type": "Feature",
-                "geometry": {"type": "LineString", "coordinates": at} if len(at) > 1 else {"type": "Point", "coordinates": at[0]},
-                "properties": {
-                    "kind": "track",
-                    "vehicle": vehicle,
-                    "session": stretch[0].session,
-                    "simplified": any(point.simplified for point in stretch),
-                    "coordTimes": [written(point.time) for point in stretch],
-                    "speedsMps": [_scaled(point.speed_cm_s, 100) for point in stretch],
-                    "headingsDeg": [_scaled(point.heading_cdeg, 100) for point in stretch],
-                    "accuraciesM": [_scaled(point.accuracy_dm, 10) for point in stretch],
-                },
-            }
-        )
+        features += [_feature(vehicle, source, run) for source, run in _by_source(stretch)]
         yield comma + ",".join(json.dumps(feature, separators=(",", ":")) for feature in features)
         comma = ","
     yield "]}\n"
+
+
+def _feature(vehicle: str, source: str, run: list[Point]) -> dict[str, Any]:
+    at = [[point.lon_e6 / 1e6, point.lat_e6 / 1e6] for point in run]
+    return {
+        "type": "Feature",
+        "geometry": {"type": "LineString", "coordinates": at} if len(at) > 1 else {"type": "Point", "coordinates": at[0]},
+        "properties": {
+            "kind": "track",
+            "vehicle": vehicle,
+            "session": run[0].session,
+            "source": source,
+            "coordTimes": [written(point.time) for point in run],
+            "speedsMps": [_scaled(point.speed_cm_s, 100) for point in run],
+            "headingsDeg": [_scaled(point.heading_cdeg, 100) for point in run],
+            "accuraciesM": [_scaled(point.accuracy_dm, 10) for point in run],
+        },
+    }
+
+
+def _by_source(stretch: list[Point]) -> Iterator[tuple[str, list[Point]]]:
+    """A stretch cut where its source changes; each further part begins with the point before it, so that the line is whole."""
+    before: list[Point] = []
+    for source, found in groupby(stretch, key=lambda point: point.source):
+        run = list(found)
+        yield source, before + run
+        before = run[-1:]
 
 
 def gpx(vehicle: str, found: Stretches) -> Iterator[str]:
@@ -79,6 +91,7 @@ def gpx(vehicle: str, found: Stretches) -> Iterator[str]:
         yield "<trkseg>"
         yield from (
             f'<trkpt lat="{point.lat_e6 / 1e6:.6f}" lon="{point.lon_e6 / 1e6:.6f}"><time>{written(point.time)}</time>'
+            f"{'' if not point.simplified else f'<src>{point.source}</src>'}"
             f"{'' if point.satellites is None else f'<sat>{point.satellites}</sat>'}</trkpt>"
             for point in stretch
         )
@@ -91,7 +104,7 @@ def table(vehicle: str, found: Stretches) -> Iterator[str]:
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(
-        ["time", "vehicle", "lat_deg", "lon_deg", "speed_mps", "heading_deg", "accuracy_m", "satellites", "segment", "gap_before"]
+        ["time", "vehicle", "lat_deg", "lon_deg", "speed_mps", "heading_deg", "accuracy_m", "satellites", "segment", "gap_before", "source"]
     )
     segment = 0
     for gap, stretch in found:
@@ -112,6 +125,7 @@ def table(vehicle: str, found: Stretches) -> Iterator[str]:
                     point.satellites,
                     segment,
                     gap.reason if gap is not None and not place else "",
+                    point.source,
                 ]
             )
         yield out.getvalue()
@@ -123,7 +137,14 @@ FORMATS: Final[dict[str, Callable[[str, Stretches], Iterator[str]]]] = {"geojson
 
 
 def stream_track(
-    db: Database, vehicle: str, form: str, *, since: datetime = BEGINNING, until: datetime = END, zoom: float | None = None
+    db: Database,
+    vehicle: str,
+    form: str,
+    *,
+    since: datetime = BEGINNING,
+    until: datetime = END,
+    zoom: float | None = None,
+    line: str = SIMPLIFIED,
 ) -> Iterator[str]:
     """A vehicle's track from `since` to before `until`, in one of `FORMATS`, piece by piece.
 
@@ -131,6 +152,8 @@ def stream_track(
     ----------
     zoom : float, optional
         Of a web map: points that would move the line by less than a pixel are left out.
+    line : str
+        Where raw fixes have aged: the simplified line, or "matched", as far as there is one.
 
     Raises
     ------
@@ -141,7 +164,7 @@ def stream_track(
         if cur.execute("SELECT FROM vehicles WHERE vehicle_id = %s", (vehicle,)).fetchone() is None:
             raise NoTrack(f"no vehicle {vehicle!r}: GET /v1/vehicles lists them")
         told, lost = told_breaks(cur, vehicle, since, until), lost_numbers(cur, vehicle)
-        found = stretches(points(cur, vehicle, since, until), told, lost)
+        found = stretches(points(cur, vehicle, since, until, line), told, lost)
         first = next(found, None)
         if first is None:
             raise NoTrack(f"no fixes of {vehicle} are stored between {written(since)} and {written(until)}")
@@ -166,11 +189,18 @@ def main(settings: Settings, arguments: Sequence[str]) -> int:
     track.add_argument("--format", choices=sorted(FORMATS), default="geojson")
     track.add_argument("--from", dest="since", type=instant, default=BEGINNING, help="RFC 3339, with an offset or Z")
     track.add_argument("--to", dest="until", type=instant, default=END, help="RFC 3339, exclusive")
+    track.add_argument(
+        "--line",
+        choices=(SIMPLIFIED, MATCHED),
+        default=SIMPLIFIED,
+        help="drawn where raw fixes have aged (default: %(default)s)",
+    )
     track.add_argument("--zoom", type=float, help="simplified to this zoom of a web map (0 to 22)")
     track.add_argument("--out", type=Path, help="file to write; without it, standard output")
     options = parser.parse_args(arguments)
     with Database.connect(settings.database_url, max_size=1) as db:
-        pieces = stream_track(db, options.vehicle, options.format, since=options.since, until=options.until, zoom=options.zoom)
+        asked = {"since": options.since, "until": options.until, "zoom": options.zoom, "line": options.line}
+        pieces = stream_track(db, options.vehicle, options.format, **asked)
         first = next(pieces)  # where there is nothing to export, no file is made
         if options.out:
             with options.out.open("w", encoding="utf-8") as file:

@@ -113,10 +113,11 @@ def run_api(settings: Settings, stop: threading.Event) -> None:
 
 
 def run_upkeep(settings: Settings, stop: threading.Event) -> None:
-    """Count days, let go what is older than its fleet keeps it, compress."""
+    """Count days, lay old tracks on streets, let go what is older than its fleet keeps it, compress."""
     from roundsman_hub.upkeep import worker
 
-    worker.run(settings, Clock(settings.time_base), stop)
+    with contextlib.closing(open_settings_roads(settings)) as roads:
+        worker.run(settings, Clock(settings.time_base), stop, roads)
 
 
 def run_notify(settings: Settings, stop: threading.Event) -> None:

@@ -22,10 +22,11 @@ from roundsman_hub.instants import BEGINNING, END, written
 from roundsman_hub.roads import GreatCircle
 from roundsman_hub.roads.network import Matrix, RoadsError
 from roundsman_hub.simplify import MAX_ZOOM
-from roundsman_hub.store import question_store, whereabouts
+from roundsman_hub.store import matched_store, question_store, whereabouts
 from roundsman_hub.store.rows import Row
 
 router = APIRouter(prefix="/v1", tags=["record"], responses=documented(401, 403, 404, 422, 503))
+Line = Literal["simplified", "matched"]
 Form = Literal["geojson", "gpx", "csv"]
 MEDIA_TYPES: Final[dict[Form, str]] = {"geojson": "application/geo+json", "gpx": "application/gpx+xml", "csv": "text/csv; charset=utf-8"}
 NDJSON: Final = "application/x-ndjson"
@@ -54,6 +55,36 @@ class Passes(BaseModel):
     """Who was near, by vehicle and time. A page holds all passes of some vehicles."""
 
     items: list[Passed]
+    next_cursor: str | None
+
+
+class Kept(BaseModel):
+    """An unbroken piece of track that is kept when its raw fixes go (`raw`: they are still there).
+
+    `source`: "matched" where it lies on streets, too, for `covered_s` of its seconds and `matched_m` metres; `profile`: whose streets;
+    `confidence`: 0 to 1, as the road network has it. "simplified": there is no road network, or no street was near.
+    """
+
+    session: str
+    first_seq: int
+    last_seq: int
+    from_at: datetime
+    to_at: datetime
+    driven_m: float
+    moving_s: float
+    standing_s: float
+    raw: bool
+    source: Line
+    profile: str | None
+    confidence: float | None
+    matched_m: float | None
+    covered_s: float | None
+
+
+class KeptPage(BaseModel):
+    """Oldest first."""
+
+    items: list[Kept]
     next_cursor: str | None
 
 
@@ -91,12 +122,13 @@ def get_track(
     since: From = None,
     to: To = None,
     form: Annotated[Form, Query(alias="format")] = "geojson",
+    line: Annotated[Line, Query(description="of aged days: the simplified line, or the one on streets where there is one")] = "simplified",
     zoom: Annotated[float | None, Query(ge=0, le=MAX_ZOOM, description="of a web map: what it cannot show is left out")] = None,
 ) -> Response:
-    """The van's stored track. A gap is a gap: it is never drawn as a line."""
+    """The van's stored track, each part with its `source`: raw, simplified or matched. A gap is a gap: it is never drawn as a line."""
     with desk.db.tenant(caller.fleet) as cur:
         known_vehicle(cur, vehicle)  # the log names no fleet: whose vehicle it is, is asked here
-    pieces = stream_track(desk.db, vehicle, form, since=since or BEGINNING, until=to or END, zoom=zoom)
+    pieces = stream_track(desk.db, vehicle, form, since=since or BEGINNING, until=to or END, zoom=zoom, line=line)
     try:
         first = next(pieces)  # the answer's status is still open
         second = next(pieces, "")
@@ -105,6 +137,29 @@ def get_track(
             404, "no-track", str(error), next_step="ask for another stretch of time, or wait until the van has reported"
         ) from None
     return StreamingResponse(chain([first, second], pieces), media_type=MEDIA_TYPES[form])
+
+
+@router.get("/vehicles/{vehicle}/stretches")
+def get_stretches(
+    vehicle: str,
+    desk: AtDesk,
+    caller: LiveReader,
+    since: From = None,
+    to: To = None,
+    cursor: CursorText = "",
+    limit: Limit = 100,
+) -> KeptPage:
+    """What is kept of a van's track where raw fixes have aged: its unbroken pieces in numbers, and which of them are matched to streets."""
+    after = read_cursor(cursor, (BEGINNING, 0, 0))
+    with desk.db.tenant(caller.fleet) as cur:
+        known_vehicle(cur, vehicle)
+    with desk.db.transaction() as cur:  # the log names no fleet: whose vehicle it is, was asked above
+        found = matched_store.page(cur, vehicle, since or BEGINNING, to or END, after, limit)
+    last = found[-1] if len(found) == limit else None
+    return KeptPage(
+        items=[Kept(**{name: row[name] for name in Kept.model_fields if name != "source"}, source=_source(row)) for row in found],
+        next_cursor=None if last is None else cursor_of(last["from_at"], last["session_no"], last["first_seq"]),
+    )
 
 
 @router.get("/near")
@@ -204,6 +259,10 @@ def get_nearest_vans(
     ]
     items.sort(key=lambda item: (item.drive_s is None, item.drive_s, item.vehicle))
     return NearVans(basis=matrix.network, items=items[:limit])
+
+
+def _source(stretch: Row) -> Line:
+    return "simplified" if stretch["profile"] is None else "matched"
 
 
 def _playback(desk: Desk, vehicles: list[str], since: datetime, until: datetime, step_s: float, limit: int) -> Iterator[str]:

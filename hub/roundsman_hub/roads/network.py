@@ -98,6 +98,8 @@ class MatchedLeg:
         How long the network takes each of them to last. Empty where it knows no streets.
     turns_s : float
         And what turns and crossings add to that.
+    confidence : float or None
+        0 to 1: how sure the network is of the way that this leg is a part of. None: it does not say.
     """
 
     first: int
@@ -106,6 +108,7 @@ class MatchedLeg:
     metres: tuple[float, ...]
     seconds: tuple[float, ...] = ()
     turns_s: float = 0.0
+    confidence: float | None = None
 
     @property
     def distance_m(self) -> float:
@@ -114,15 +117,26 @@ class MatchedLeg:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MatchedStretch:
-    """An unbroken piece of a trace on streets. Between two stretches nothing is claimed: gaps stay gaps."""
+    """An unbroken piece of a trace on streets. Between two stretches nothing is claimed: gaps stay gaps.
+
+    profile : whose streets; another than was asked for where those have no dataset. "": there are no streets.
+    """
 
     geometry: tuple[LatLon, ...]
     legs: tuple[MatchedLeg, ...]
     network: str
+    profile: str = ""
 
     @property
     def distance_m(self) -> float:
         return sum(leg.distance_m for leg in self.legs)
+
+    @property
+    def confidence(self) -> float | None:
+        """0 to 1: that of its legs, by their metres. None: nobody says."""
+        told = [(leg.confidence, leg.distance_m) for leg in self.legs if leg.confidence is not None]
+        metres = sum(distance_m for _, distance_m in told)
+        return sum(sure * distance_m for sure, distance_m in told) / metres if metres > 0 else None
 
 
 class RoadNetwork(Protocol):

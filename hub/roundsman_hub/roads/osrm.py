@@ -6,6 +6,7 @@ import logging
 import re
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any, Final
 
 import httpx
@@ -148,7 +149,7 @@ class OsrmRoads:
             found = match_stretch(trace, piece, ask, size=URL_TABLE)
             if found is None:
                 return straight(trace, self._stand_in.name)
-            out += found
+            out += [replace(stretch, profile=at.profile) for stretch in found]
         return tuple(out)
 
     def nearest(self, place: LatLon, *, profile: str = CAR) -> Nearest:

@@ -91,6 +91,7 @@ def _legs(
                 metres=tuple(map(float, told["distance"])),
                 seconds=tuple(map(float, told["duration"])),
                 turns_s=max(0.0, float(leg["duration"]) - sum(told["duration"])),
+                confidence=float(answer["matchings"][index]["confidence"]),
             )
             if made.distance_m <= DETOUR * distance_m(trace[first].position, trace[last].position) + DETOUR_M:
                 out.append((made, tuple(line)))

@@ -13,11 +13,17 @@ from psycopg.rows import args_row
 from roundsman_hub.store.db import Cursor
 from roundsman_wire.messages import GAP_BEFORE, TRACK
 
+RAW: Final = "raw"
+SIMPLIFIED: Final = "simplified"
+MATCHED: Final = "matched"
+
 
 class Point(msgspec.Struct, frozen=True, gc=False):
-    """One stored fix; or, where raw fixes have aged, a point of the simplified line (which is not matched to streets).
+    """One stored fix; or, where raw fixes have aged, a point of the line that is kept of them.
 
-    after : of a simplified line, the number of the point that its line comes from; None: its own number less one.
+    source : `RAW`; `SIMPLIFIED`: within ten metres of where the van was seen at that instant; `MATCHED`: on the street that it was driven
+        on, as a road network has it.
+    after : of a line that is kept, the number of the point that its line comes from; None: its own number less one.
     A struct, its fields in the order of `POINTS`: a day is 28,800 of them, and a person waits.
     """
 
@@ -31,8 +37,13 @@ class Point(msgspec.Struct, frozen=True, gc=False):
     accuracy_dm: int | None
     satellites: int | None
     flags: int
-    simplified: bool = False
+    source: str = RAW
     after: int | None = None
+
+    @property
+    def simplified(self) -> bool:
+        """Have its raw fixes aged?"""
+        return self.source != RAW
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,31 +62,50 @@ FETCHED: Final = 5_000
 """Fixes held at once: a month of a van is 850,000."""
 LONGEST: Final = 20_000
 """Points of one unbroken line: five and a half hours of one fix a second."""
-POINTS: Final = f"""
-    SELECT time, session, seq, lat_e6, lon_e6, speed_cm_s, heading_cdeg, accuracy_dm, satellites, flags, simplified, after FROM (
+_POINTS: Final = """
+    SELECT time, session, seq, lat_e6, lon_e6, speed_cm_s, heading_cdeg, accuracy_dm, satellites, flags, source, after FROM (
         SELECT f.time, s.session, f.seq, f.lat_e6, f.lon_e6, f.speed_cm_s, f.heading_cdeg, f.accuracy_dm, f.satellites, f.flags,
-               false AS simplified, NULL::bigint AS after, s.ordinal, f.session_no
+               {raw} AS source, NULL::bigint AS after, s.ordinal, f.session_no, f.seq AS first, 0 AS n
         FROM log.fixes f JOIN log.sessions s USING (session_no)
         WHERE f.vehicle_id = %(vehicle)s AND f.time >= %(since)s AND f.time < %(until)s
         UNION ALL
         SELECT a.from_at + make_interval(secs => p.at_ms / 1000.0), s.session,
-               CASE WHEN p.n = cardinality(a.at_ms) THEN a.last_seq ELSE a.first_seq + p.n - 1 END, p.lat_e6, p.lon_e6, NULL, NULL, NULL,
-               NULL, CASE WHEN p.n = 1 AND a.broken THEN {GAP_BEFORE} ELSE 0 END, true,
-               CASE WHEN p.n > 1 THEN a.first_seq + p.n - 2 END, s.ordinal, a.session_no
-        FROM log.stretches a JOIN log.sessions s USING (session_no),
-             unnest(a.at_ms, a.lat_e6, a.lon_e6) WITH ORDINALITY AS p (at_ms, lat_e6, lon_e6, n)
+               CASE WHEN p.n = cardinality(a.at_ms) THEN a.last_seq ELSE least(a.first_seq + p.n - 1, a.last_seq) END, p.lat_e6, p.lon_e6,
+               NULL, NULL, NULL, NULL, CASE WHEN p.n = 1 AND a.broken THEN {gap} ELSE 0 END,
+               CASE WHEN p.on_street THEN {matched} ELSE {simplified} END,
+               CASE WHEN p.n > 1 THEN least(a.first_seq + p.n - 2, a.last_seq) END, s.ordinal, a.session_no, a.first_seq, p.n
+        FROM ({lines}) a JOIN log.sessions s USING (session_no),
+             unnest(a.at_ms, a.lat_e6, a.lon_e6, a.on_street) WITH ORDINALITY AS p (at_ms, lat_e6, lon_e6, on_street, n)
         WHERE a.vehicle_id = %(vehicle)s AND NOT a.raw AND a.from_at < %(until)s AND a.to_at >= %(since)s
           AND a.from_at + make_interval(secs => p.at_ms / 1000.0) >= %(since)s
           AND a.from_at + make_interval(secs => p.at_ms / 1000.0) < %(until)s
-    ) AS both_kinds ORDER BY ordinal, session_no, seq
+    ) AS both_kinds ORDER BY ordinal, session_no, first, n
 """
+_LINES: Final = {
+    SIMPLIFIED: "SELECT *, NULL::boolean[] AS on_street FROM log.stretches",
+    MATCHED: """
+        SELECT t.vehicle_id, t.session_no, t.first_seq, t.last_seq, t.from_at, t.to_at, t.broken, t.raw,
+               coalesce(m.at_ms, t.at_ms) AS at_ms, coalesce(m.lat_e6, t.lat_e6) AS lat_e6, coalesce(m.lon_e6, t.lon_e6) AS lon_e6,
+               m.on_street
+        FROM log.stretches t
+        LEFT JOIN log.matched m ON m.session_no = t.session_no AND m.first_seq = t.first_seq AND m.at_ms <> '{}'
+    """,
+}
+POINTS: Final = {
+    line: _POINTS.format(raw=f"'{RAW}'", gap=GAP_BEFORE, matched=f"'{MATCHED}'", simplified=f"'{SIMPLIFIED}'", lines=lines)
+    for line, lines in _LINES.items()
+}
+"""By the line that is wanted of days whose raw fixes have aged."""
 
 
-def points(cur: Cursor, vehicle: str, since: datetime, until: datetime) -> Iterator[Point]:
-    """Fixes of a vehicle from `since` to before `until`, in the order of its log; fetched as they are used."""
+def points(cur: Cursor, vehicle: str, since: datetime, until: datetime, line: str = SIMPLIFIED) -> Iterator[Point]:
+    """Fixes of a vehicle from `since` to before `until`, in the order of its log; fetched as they are used.
+
+    `line`: where raw fixes have aged, the `SIMPLIFIED` line, or the `MATCHED` one as far as there is one.
+    """
     with cur.connection.cursor("track", binary=True, row_factory=args_row(Point)) as found:
         found.itersize = FETCHED
-        found.execute(POINTS, {"vehicle": vehicle, "since": since, "until": until})
+        found.execute(POINTS[line], {"vehicle": vehicle, "since": since, "until": until})
         yield from found
 
 

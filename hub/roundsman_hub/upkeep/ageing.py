@@ -1,7 +1,10 @@
-"""The life of a fix at the hub, top to bottom: counted into its day → simplified → let go → its simplified track let go.
+"""The life of a fix at the hub, top to bottom: counted into its day → simplified → laid on streets → let go → its track let go.
 
 Every step is small transactions that may be interrupted anywhere and done again: a stretch says for itself whether its raw fixes are
 still there, and what holds a number twice is counted once.
+
+Streets are asked outside every transaction. Without a road network tracks are simplified alone; one that does not answer is waited for
+(`WAITS_FOR_ROADS`), then the fixes go without.
 """
 
 from __future__ import annotations
@@ -17,27 +20,41 @@ from zoneinfo import ZoneInfo
 import psycopg
 
 from roundsman_hub.clock import from_ms, to_ms
-from roundsman_hub.store import day_store, personal, retention, stretch_store
+from roundsman_hub.replan.terms import kind_of_words
+from roundsman_hub.roads import GreatCircle
+from roundsman_hub.roads.network import RoadNetwork, RoadsError
+from roundsman_hub.store import day_store, matched_store, personal, retention, stretch_store
 from roundsman_hub.store.day_store import DayNumbers, Due
 from roundsman_hub.store.db import Cursor, Database
 from roundsman_hub.store.retention import DAY, RAW_DAYS, Piece, Rule
+from roundsman_hub.upkeep.streets import lay
 from roundsman_hub.upkeep.stretches import Lead, Stretch, cut, lead
 
 log = logging.getLogger(__name__)
 
 MOST: Final = 500
 """Sessions, days or tracks looked at a time: a transaction each, or (tracks) together."""
+WAITS_FOR_ROADS: Final = timedelta(days=1)
+"""So much longer raw fixes stay while the road network is away: an evening's repair; `db check` calls two days overdue."""
 
 Going = Callable[[], bool]
 """Should the work go on? Asked between transactions."""
+Progress = Callable[[str, int, int], None]
+"""What is being done, how much of it is done, of how much."""
+
+
+def quiet(_what: str, _done: int, _of: int) -> None:
+    """For those whom nobody watches."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Aged:
-    """What one pass did: days written, fixes simplified, raw fixes let go (by dropping whole days: `dropped_days`), tracks let go, rows
-    whose personal words were blanked or went."""
+    """What one pass did: fixes simplified, stretches laid on streets, raw fixes let go (by dropping whole days: `dropped_days`), tracks
+    let go, rows whose personal words were blanked or went. `without_roads`: vehicles' days that wait for the road network."""
 
     simplified: int = 0
+    on_streets: int = 0
+    without_roads: int = 0
     let_go: int = 0
     dropped_days: int = 0
     late: int = 0
@@ -46,7 +63,7 @@ class Aged:
     forgotten: int = 0
 
 
-def count_days(db: Database, now: datetime, going: Going = lambda: True) -> int:
+def count_days(db: Database, now: datetime, going: Going = lambda: True, *, progress: Progress = quiet) -> int:
     """Bring the rows of days that are over up to date with the log. Returns how many were written."""
     while going():
         with db.transaction() as cur:
@@ -64,9 +81,10 @@ def count_days(db: Database, now: datetime, going: Going = lambda: True) -> int:
     while going():
         with db.transaction() as cur:
             days = day_store.due(cur, now, MOST)
-        for day in days:
+        for done, day in enumerate(days):
             if not going():
                 return written
+            progress("vehicles' days counted", done, len(days))
             with db.transaction() as cur:
                 rule = rules.get(day.fleet_id)
                 if rule is None or not _beyond_recall(day.until, rule):
@@ -121,8 +139,16 @@ def _lead(cur: Cursor, vehicle: str, stretch: Stretch, told: list[tuple[int, int
     return None if end is None else lead(end, stretch.start, stretch.first_speed_cm_s, told)
 
 
-def age(db: Database, now: datetime, going: Going = lambda: True) -> Aged:
-    """Simplify and let go what is older than its fleet keeps it. Days must be counted first (`count_days`)."""
+def age(db: Database, now: datetime, going: Going = lambda: True, *, roads: RoadNetwork | None = None, progress: Progress = quiet) -> Aged:
+    """Simplify, lay on streets and let go what is older than its fleet keeps it. Days must be counted first (`count_days`).
+
+    Parameters
+    ----------
+    roads : RoadNetwork, optional
+        Without one, and with straight lines alone, tracks are simplified and no more.
+    """
+    if roads is not None and roads.name == GreatCircle.name:
+        roads = None
     did: Counter[str] = Counter()
     with db.transaction() as cur:
         rules = {rule.fleet_id: rule for rule in retention.rules(cur, now)}
@@ -132,7 +158,7 @@ def age(db: Database, now: datetime, going: Going = lambda: True) -> Aged:
     for piece in pieces:
         if not going():
             return Aged(**did)
-        did += _age_piece(db, piece, rules, default_before, now, going)
+        did += _age_piece(db, piece, rules, default_before, now, going, roads, progress)
     if not going():
         return Aged(**did)
     for rule in rules.values():
@@ -152,7 +178,16 @@ def age(db: Database, now: datetime, going: Going = lambda: True) -> Aged:
     return Aged(**did)
 
 
-def _age_piece(db: Database, piece: Piece, rules: dict[str, Rule], default_before: datetime, now: datetime, going: Going) -> Counter[str]:
+def _age_piece(
+    db: Database,
+    piece: Piece,
+    rules: dict[str, Rule],
+    default_before: datetime,
+    now: datetime,
+    going: Going,
+    roads: RoadNetwork | None,
+    progress: Progress,
+) -> Counter[str]:
     did: Counter[str] = Counter()
     with db.transaction() as cur:
         fleets = retention.vehicles_in(cur, piece)
@@ -160,17 +195,26 @@ def _age_piece(db: Database, piece: Piece, rules: dict[str, Rule], default_befor
     whole = piece.table is not None and len(over) == len(fleets)
     if piece.table is not None and not fleets and any(piece.until > rule.raw_before for rule in rules.values()):
         return did  # an empty day that some fleet may still write into
-    for vehicle in sorted(over):
+    for done, vehicle in enumerate(sorted(over)):
         if not going():
             return did
+        progress(f"vehicles of {piece.since:%Y-%m-%d} looked at", done, len(over))
         with db.transaction() as cur:
             fleet = fleets[vehicle]
             settled, late = settle(cur, vehicle, rules[fleet] if fleet is not None else None, piece, now)
-            if not whole:
-                did["let_go"] += retention.delete(cur, vehicle, piece, now)
         did["simplified"] += settled
         did["late"] += late
-    if whole:
+        before = rules[fleet].raw_before if fleet is not None else default_before
+        if roads is not None:
+            laid = lay_on_streets(db, vehicle, piece, roads)
+            did["on_streets"] += laid or 0
+            if laid is None and piece.until > before - WAITS_FOR_ROADS:
+                did["without_roads"] += 1
+                continue
+        if not whole:
+            with db.transaction() as cur:
+                did["let_go"] += retention.delete(cur, vehicle, piece, now)
+    if whole and not did["without_roads"]:
         try:
             with db.transaction() as cur:
                 gone = retention.drop(cur, piece, sorted(over), now)
@@ -212,6 +256,27 @@ def settle(cur: Cursor, vehicle: str, rule: Rule | None, piece: Piece, now: date
         else:
             day_store.note_late(cur, day_of, numbers.fixes)
     return len(track), len(track)
+
+
+def lay_on_streets(db: Database, vehicle: str, piece: Piece, roads: RoadNetwork) -> int | None:
+    """Lay a vehicle's stretches of a UTC day on streets, from their raw fixes. Returns how many; None: the road network is away."""
+    with db.transaction() as cur:
+        kind = kind_of_words(*matched_store.kind_words(cur, vehicle))
+        stretches = matched_store.waiting(cur, vehicle, piece.since, piece.until)
+    laid = []
+    for stretch in stretches:
+        try:
+            found = roads.match(stretch.raw.trace(), profile=kind)
+        except RoadsError as error:
+            log.warning("the road network does not answer: %s", error)
+            return None
+        if any(part.network != roads.name for part in found):
+            return None
+        laid.append((stretch, lay(stretch.line, stretch.raw.t_ms, found, kind)))
+    with db.transaction() as cur:
+        for stretch, told in laid:
+            matched_store.keep(cur, stretch, told)
+    return sum(told.matched_m > 0 for _, told in laid)
 
 
 def local_midnight(at: datetime, zone: ZoneInfo) -> datetime:

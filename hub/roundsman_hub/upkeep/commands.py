@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import sys
@@ -15,6 +16,8 @@ from typing import Any, Final
 
 from roundsman_hub import HubError
 from roundsman_hub.clock import Clock
+from roundsman_hub.roads import GreatCircle, RoadNetwork
+from roundsman_hub.roles import open_settings_roads
 from roundsman_hub.settings import BLOBS, Settings, load
 from roundsman_hub.store import backup, personal, photos, retention
 from roundsman_hub.store.check import Progress, check
@@ -173,7 +176,10 @@ def _retention(options: argparse.Namespace) -> int:
             ]
         did: dict[str, Any] | None = None
         if options.apply:
-            did = {"days_counted": count_days(db, now), **asdict(age(db, now))}
+            with contextlib.closing(_roads(options)) as roads:
+                progress = _progress()
+                counted = count_days(db, now, progress=progress)
+                did = {"days_counted": counted, **asdict(age(db, now, roads=roads, progress=progress)), "roads": roads.name}
     if options.json:
         body = [{**asdict(rule), **told} for rule, told in zip(rules, over, strict=True)]
         print(json.dumps({"fleets": body, "applied": did}, default=datetime.isoformat))
@@ -188,12 +194,22 @@ def _retention(options: argparse.Namespace) -> int:
         print("    personal: " + "; ".join(f"{words} {getattr(rule, name)} days" for name, words in PERSONAL.items()), end="")
         print(f" (to let go: {told['personal']:,} rows)")
     if did is not None:
+        named = did.pop("roads")
         print("applied: " + ", ".join(f"{name.replace('_', ' ')} {value:,}" for name, value in did.items()))
+        if named == GreatCircle.name:
+            print("without streets: no road network is known here, so tracks were simplified and not matched")
+        if did["without_roads"]:
+            print("the road network does not answer: raw fixes that wait for it go a day after their time at the latest")
         if did["busy_days"]:
             print("some days were in use: run it again, or leave them to the upkeep role")
     else:
         print("the upkeep role lets it go within the hour; --apply does so now")
     return 0
+
+
+def _roads(options: argparse.Namespace) -> RoadNetwork:
+    """The running hub's; a hub that is only a database has none."""
+    return GreatCircle() if options.database_url else open_settings_roads(load(options.data))
 
 
 def _over(told: tuple[int, int]) -> dict[str, int]:

@@ -12,6 +12,7 @@ from typing import Final
 
 from roundsman_core.backoff import pause_s
 from roundsman_hub.clock import Clock
+from roundsman_hub.roads.network import RoadNetwork
 from roundsman_hub.settings import Settings
 from roundsman_hub.store import compression, offer_store, proof_chain, retention
 from roundsman_hub.store.db import AWAY, Database, is_away
@@ -32,8 +33,8 @@ TURN: Final = 0x726D_0004
 """Advisory lock: who holds it works."""
 
 
-def work(db: Database, clock: Clock, stop: threading.Event, blobs: Path | None = None) -> None:
-    """Keep house until `stop`. A database that is away is waited for."""
+def work(db: Database, clock: Clock, stop: threading.Event, blobs: Path | None = None, roads: RoadNetwork | None = None) -> None:
+    """Keep house until `stop`. A database that is away is waited for. `roads`: what tracks are laid on before their fixes go."""
     failures = 0
     while not stop.is_set():
         try:
@@ -42,7 +43,7 @@ def work(db: Database, clock: Clock, stop: threading.Event, blobs: Path | None =
                 while not stop.is_set():
                     row = turn.execute("SELECT pg_try_advisory_lock(%s) AS mine", (TURN,)).fetchone()
                     if row is not None and row["mine"]:
-                        aged_at = _look(db, clock, stop, aged_at, blobs)
+                        aged_at = _look(db, clock, stop, aged_at, blobs, roads)
                         turn.execute("SELECT pg_advisory_unlock(%s)", (TURN,))
                     failures = 0
                     stop.wait(LOOKS_EVERY_S)
@@ -55,7 +56,7 @@ def work(db: Database, clock: Clock, stop: threading.Event, blobs: Path | None =
             stop.wait(pause_s(failures, 1.0, LONGEST_WAIT_S, random.random()))
 
 
-def _look(db: Database, clock: Clock, stop: threading.Event, aged_at: float, blobs: Path | None) -> float:
+def _look(db: Database, clock: Clock, stop: threading.Event, aged_at: float, blobs: Path | None, roads: RoadNetwork | None) -> float:
     """One round. Gives the (monotonic) instant at which old things were last let go."""
 
     def going() -> bool:
@@ -72,9 +73,11 @@ def _look(db: Database, clock: Clock, stop: threading.Event, aged_at: float, blo
         offer_store.forget(cur, now - OFFERS_KEPT)
     if blobs is not None and (gone := let_proofs_go(db, blobs, now)):
         log.info("let go: %d photos and signatures", gone)
-    did = age(db, now, going)
+    did = age(db, now, going, roads=roads)
     if did.let_go or did.tracks_let_go or did.busy_days or did.forgotten:
         log.info("let go: %s", did)
+    if did.without_roads:
+        log.warning("the road network is away: the raw fixes of %d vehicles' days wait for it, a day at most", did.without_roads)
     if did.late:
         log.warning("%d fixes came after the raw fixes of their days had gone: those days' numbers are corrected", did.late)
     able = compression.turn_on(db)
@@ -93,9 +96,9 @@ def let_proofs_go(db: Database, blobs: Path, now: datetime) -> int:
     return len(gone)
 
 
-def run(settings: Settings, clock: Clock, stop: threading.Event | None = None) -> None:
+def run(settings: Settings, clock: Clock, stop: threading.Event, roads: RoadNetwork) -> None:
     """Run an upkeep worker until `stop` is set."""
     with Database.connect(settings.database_url, max_size=1) as db:
         VITALS.must("database", database_answers(settings.database_url))
         FIGURES.source(db.tell)
-        work(db, clock, stop or threading.Event(), settings.blobs_dir)
+        work(db, clock, stop, settings.blobs_dir, roads)
