@@ -16,6 +16,7 @@ from roundsman_hub.api.fleet import known_depot
 from roundsman_hub.api.models import LatDeg, LonDeg
 from roundsman_hub.api.problems import Problem as Refusal, documented, not_found
 from roundsman_hub.api.proof_models import Said
+from roundsman_hub.api.saying import Saying
 from roundsman_hub.planning import lateness
 from roundsman_hub.planning.answering import Answer, answer
 from roundsman_hub.planning.costing import costs
@@ -109,7 +110,7 @@ class Cost(BaseModel):
     average_cents: int = Field(description="the round's price, shared equally by its stops")
 
 
-class OrderWhy(BaseModel):
+class OrderWhy(Saying):
     order: str
     state: str
     reason: str

@@ -19,6 +19,7 @@ from starlette.datastructures import FormData, UploadFile
 from roundsman_core.geo import LatLon
 from roundsman_hub.api.customer import PRIVATE, TALKS, LinkExpired, LinkUnknown, Reading, fleet_of, read
 from roundsman_hub.api.customer_forms import KINDS
+from roundsman_hub.api.customer_page import refusal_in
 from roundsman_hub.api.desk import AtDesk, Desk
 from roundsman_hub.api.places import off_network_m
 from roundsman_hub.api.problems import Problem, documented
@@ -295,7 +296,9 @@ def post_choice(token: str, what: str, request: Request, desk: AtDesk, form: Ann
 def _answer(request: Request, reading: Reading, said: str, refused: str) -> Response:
     if request.headers.get("accept", "").startswith("application/json"):
         if refused:
-            raise Problem(409, refused.replace("_", "-"), "that cannot be done", next_step="load the page: it shows what can")
+            words = reading.words
+            step = "load the page: it shows what can"
+            raise Problem(409, refused.replace("_", "-"), refusal_in(words, refused), next_step=step, language=words.language)
         return JSONResponse({"said": said}, headers=PRIVATE)
     result = f"no={refused}" if refused else f"said={said}"
     return RedirectResponse(f"{reading.base}?{reading.query}&{result}#said", 303, PRIVATE)

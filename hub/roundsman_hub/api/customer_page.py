@@ -11,6 +11,7 @@ from roundsman_hub.api.customer_forms import after, cases, choices, lines, prefs
 from roundsman_hub.api.customer_look import PAGE
 from roundsman_hub.api.customer_shown import Shown
 from roundsman_hub.domain.customers import CustomerView
+from roundsman_hub.domain.sentences import told
 from roundsman_hub.domain.words import NAMES, Words
 
 REFRESH_S: Final = 60
@@ -34,7 +35,7 @@ def headline(w: Words, seen: CustomerView, now: datetime) -> tuple[str, str]:
         "taken": promised,
         "here": w("here_detail"),
         "done": done,
-        "failed": f"{seen.reason or w('no_reason')}. {done}".strip(),
+        "failed": f"{told(seen.reason, w.language) if seen.reason else w('no_reason')}. {done}".strip(),
         "cancelled": w("cancelled_detail"),
     }
     return title, detail[seen.stage]
@@ -117,13 +118,17 @@ def _flash(s: Shown) -> str:
     """What became of what was just sent."""
     w = s.words
     if s.refused:
-        key = s.refused if w.has(s.refused) else f"no_{s.refused}"
-        return f'<p class="flash no" role="alert" id="said">{escape(w(key if w.has(key) else "no_closed"))}</p>'
+        return f'<p class="flash no" role="alert" id="said">{escape(refusal_in(w, s.refused))}</p>'
     if s.said == "time":
         start, end = w.clock(s.seen.window_start), w.clock(s.seen.window_end)
         told = w("said_time", day=w.day(s.seen.window_start, s.now), start=start, end=end)
         return f'<p class="flash" role="status" id="said">{escape(told)}</p>'
     return f'<p class="flash" role="status" id="said">{escape(w(f"said_{s.said}"))}</p>' if w.has(f"said_{s.said}") else ""
+
+
+def refusal_in(w: Words, refused: str) -> str:
+    """Why something cannot be done, in the reader's words."""
+    return w(next((key for key in (refused, f"no_{refused}") if w.has(key)), "no_closed"))
 
 
 def _proof(s: Shown) -> str:

@@ -16,6 +16,7 @@ from roundsman_hub.api.hand import Break
 from roundsman_hub.api.models import LatDeg, LonDeg
 from roundsman_hub.api.planned import builder, open_order, planned_order, world_of
 from roundsman_hub.api.problems import Problem, documented
+from roundsman_hub.api.saying import PlanSaying, Saying
 from roundsman_hub.dispatch.delivery import STATES, State, unanswered
 from roundsman_hub.replan.build import on_board, remaining
 from roundsman_hub.replan.preview import Build, ranked
@@ -30,8 +31,10 @@ MOST_OFFERS: Final = 20
 STATES_TOLD: Final = "\n".join(f"- `{state}`: {meaning}" for state, meaning in STATES.items())
 
 
-class PlanDelivery(BaseModel):
+class PlanDelivery(PlanSaying):
     """A plan on its way to the driver: a time for each state that it reached."""
+
+    says = "plan_reason"
 
     version: int
     state: State
@@ -45,10 +48,9 @@ class PlanDelivery(BaseModel):
     expires_utc: datetime | None
     reason: str | None = Field(description="why the driver declined it, or the van refused it")
     plan_reason: str
-    changes: list[str]
 
 
-class Candidate(BaseModel):
+class Candidate(Saying):
     """What it would mean for a van to take an order. `position` counts from 1; null: it has no place for it."""
 
     vehicle: str

@@ -14,6 +14,7 @@ from roundsman_hub.api.once import OnlyOnce
 from roundsman_hub.api.planned import builder, note, open_order, planned_order, van_of_depot, world_of
 from roundsman_hub.api.problems import Problem, documented
 from roundsman_hub.api.proof_models import Said
+from roundsman_hub.api.saying import Saying
 from roundsman_hub.replan import preview
 from roundsman_hub.replan.revision import bump
 from roundsman_hub.store import hand_store, proposal_store
@@ -45,8 +46,10 @@ class Break(BaseModel):
     by_s: int
 
 
-class Effect(BaseModel):
+class Effect(Saying):
     """What a move comes to. `breaks` alone does not make it infeasible."""
+
+    says = "reasons"
 
     feasible: bool
     reasons: list[str]

@@ -21,6 +21,7 @@ from roundsman_hub.api.fence_models import (
     Weekday as Weekday,
 )
 from roundsman_hub.api.proof_models import DeliveryCode, Handover, Item, Items, ProofKind, Proofs, ProofShown, Said, unlike
+from roundsman_hub.api.saying import PlanSaying, Saying
 from roundsman_hub.domain.roles import Role
 from roundsman_hub.domain.terms import DepotTerms, DriverTerms, FleetPlanning, OrderNeeds, VehicleTerms
 
@@ -239,7 +240,7 @@ class OrderChange(Change):
         return self
 
 
-class Order(BaseModel):
+class Order(Saying):
     order: str
     reference: str
     kind: Literal["delivery", "pickup"]
@@ -302,7 +303,7 @@ class Candidate(BaseModel):
     lon_deg: float
 
 
-class Waiting(BaseModel):
+class Waiting(Saying):
     order: str
     reference: str
     address: str
@@ -315,7 +316,9 @@ class GeocodeQueue(BaseModel):
     items: list[Waiting]
 
 
-class BadLine(BaseModel):
+class BadLine(Saying):
+    says = "detail"
+
     line: int = Field(description="line of the file, from 1; the header is line 1")
     field: str
     detail: str
@@ -361,18 +364,17 @@ class Etas(BaseModel):
     items: list[Eta]
 
 
-class PlanReceipt(BaseModel):
+class PlanReceipt(Saying):
     state: str
     at: datetime | None
     reason: str | None
 
 
-class VehiclePlan(BaseModel):
+class VehiclePlan(PlanSaying):
     vehicle: str
     version: int
     hash: str
     issued_at: datetime
     reason: str
-    changes: list[str]
     receipts: list[PlanReceipt]
     plan: dict[str, Any] = Field(description="the plan as the van holds it (roundsman_wire.Plan)")

@@ -15,6 +15,9 @@ from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 
 from roundsman_hub import HubError
+from roundsman_hub.api.saying import Sentence, said_of
+from roundsman_hub.domain.sentences import told
+from roundsman_hub.domain.words import preferred
 from roundsman_hub.store.db import DatabaseAway
 
 log = logging.getLogger(__name__)
@@ -29,7 +32,11 @@ class FieldError(BaseModel):
 
 
 class ProblemDocument(BaseModel):
-    """RFC 9457 problem, with `next_step` for the person who reads it."""
+    """RFC 9457 problem, with `next_step` for the person who reads it.
+
+    `type` and `title` name it for programs and never change; `detail`, `next_step` and what `errors` say are in the language that
+    `Accept-Language` asks for, as `Content-Language` says; `said` is the detail by its codes.
+    """
 
     type: str
     title: str
@@ -37,10 +44,12 @@ class ProblemDocument(BaseModel):
     detail: str
     next_step: str
     errors: list[FieldError] = []
+    said: list[Sentence] = []
 
 
 class Problem(HubError):
-    """An expected refusal. `kind` names it for programs; `detail` and `next_step` are for people."""
+    """An expected refusal. `kind` names it for programs; `detail` and `next_step` are for people, in English, from which they are told in
+    the reader's language; or the detail is in `language` already."""
 
     def __init__(
         self,
@@ -51,25 +60,35 @@ class Problem(HubError):
         next_step: str,
         errors: Sequence[FieldError] = (),
         headers: Mapping[str, str] | None = None,
+        language: str | None = None,
     ) -> None:
         super().__init__(detail)
+        self.language = language
         self.status, self.kind, self.detail, self.next_step = status, kind, detail, next_step
         self.errors, self.headers = list(errors), dict(headers or {})
 
-    def document(self) -> ProblemDocument:
+    def document(self, language: str = "en") -> ProblemDocument:
         """The problem as it goes over the wire."""
         return ProblemDocument(
             type=f"urn:roundsman:problem:{self.kind}",
             title=self.kind.replace("-", " "),
             status=self.status,
-            detail=self.detail,
-            next_step=self.next_step,
-            errors=self.errors,
+            detail=told(self.detail, language),
+            next_step=told(self.next_step, language),
+            errors=[FieldError(field=error.field, detail=told(error.detail, language)) for error in self.errors],
+            said=said_of(self.detail),
         )
 
-    def response(self) -> JSONResponse:
-        """The problem as an answer."""
-        return JSONResponse(self.document().model_dump(exclude_defaults=True), self.status, self.headers, MEDIA_TYPE)
+    def response(self, language: str = "en") -> JSONResponse:
+        """The problem as an answer, in a language."""
+        language = self.language or language
+        headers = {**self.headers, "Content-Language": language, "Vary": "Accept-Language"}
+        body = self.document(language).model_dump(exclude_defaults=True) | self.more()
+        return JSONResponse(body, self.status, headers, MEDIA_TYPE)
+
+    def more(self) -> dict[str, Any]:
+        """Members of its own (RFC 9457, 3.2)."""
+        return {}
 
 
 def not_found(noun: str, wanted: str, *, see: str, status: int = 404) -> Problem:
@@ -114,25 +133,30 @@ def _of_http(error: HTTPException) -> Problem:
     )
 
 
+def language_of(request: Request) -> str:
+    """The reader's: what a page asks for by `lang`, else what `Accept-Language` prefers."""
+    return preferred(request.query_params.get("lang") or request.headers.get("accept-language", ""))
+
+
 def install(app: FastAPI) -> None:
     """Answer every error of the app as a problem document."""
 
-    def answer(problem: Problem) -> JSONResponse:
-        return problem.response()
+    def answer(problem: Problem, request: Request) -> JSONResponse:
+        return problem.response(language_of(request))
 
-    async def refused(_: Request, error: Exception) -> JSONResponse:
+    async def refused(request: Request, error: Exception) -> JSONResponse:
         assert isinstance(error, Problem)
-        return answer(error)
+        return answer(error, request)
 
-    async def invalid(_: Request, error: Exception) -> JSONResponse:
+    async def invalid(request: Request, error: Exception) -> JSONResponse:
         assert isinstance(error, RequestValidationError)
-        return answer(_of_validation(error))
+        return answer(_of_validation(error), request)
 
-    async def http(_: Request, error: Exception) -> JSONResponse:
+    async def http(request: Request, error: Exception) -> JSONResponse:
         assert isinstance(error, HTTPException)
-        return answer(_of_http(error))
+        return answer(_of_http(error), request)
 
-    async def database_away(_: Request, error: Exception) -> JSONResponse:
+    async def database_away(request: Request, error: Exception) -> JSONResponse:
         log.warning("database away: %s", error)
         return answer(
             Problem(
@@ -141,17 +165,19 @@ def install(app: FastAPI) -> None:
                 "the hub cannot reach its database just now; nothing was changed",
                 next_step="send the same request again with the same Idempotency-Key in a few seconds",
                 headers={"Retry-After": "3"},
-            )
+            ),
+            request,
         )
 
-    async def twin(_: Request, error: Exception) -> JSONResponse:
+    async def twin(request: Request, error: Exception) -> JSONResponse:
         return answer(
             Problem(
                 409,
                 "made-meanwhile",
                 "somebody else made the same thing at the same moment",
                 next_step="look it up, or send the request again",
-            )
+            ),
+            request,
         )
 
     async def unexpected(request: Request, error: Exception) -> JSONResponse:
@@ -161,7 +187,8 @@ def install(app: FastAPI) -> None:
                 "unexpected",
                 "the hub failed on this request; nothing was changed",
                 next_step=f"the hub's log has the cause: {request.method} {request.url.path}, {type(error).__name__}",
-            )
+            ),
+            request,
         )
 
     app.add_exception_handler(Problem, refused)

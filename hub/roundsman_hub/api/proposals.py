@@ -13,6 +13,7 @@ from roundsman_hub.api.hand import HAND_PRIORITY
 from roundsman_hub.api.once import OnlyOnce
 from roundsman_hub.api.planned import note
 from roundsman_hub.api.problems import Problem, documented, not_found
+from roundsman_hub.api.saying import Saying
 from roundsman_hub.replan.reasons import REASONS, table
 from roundsman_hub.replan.revision import bump
 from roundsman_hub.replan.story import What
@@ -24,8 +25,10 @@ router = APIRouter(prefix="/v1", tags=["dispatch"], responses=documented(401, 40
 State = Literal["waiting", "adopted", "rejected", "superseded"]
 
 
-class Change(BaseModel):
+class Change(Saying):
     """What a plan does to one order. Positions count from 1."""
+
+    says = "why"
 
     order: str
     what: What
@@ -46,13 +49,15 @@ class Saves(BaseModel):
     travel_s: int
 
 
-class Diff(BaseModel):
+class Diff(Saying):
+    says = "text"
+
     text: str
     changes: list[Change]
     saves: Saves
 
 
-class Reason(BaseModel):
+class Reason(Saying):
     reason: str
     kind: str = Field(description="a row of GET /v1/reasons")
     subject: str

@@ -6,7 +6,6 @@ from datetime import datetime, timedelta
 from typing import Annotated, Any, Literal, Self
 
 from fastapi import APIRouter, Depends, Request, Response
-from fastapi.responses import JSONResponse
 from pydantic import AwareDatetime, BaseModel, Field, ValidationError, model_validator
 
 from roundsman_hub.api import models as m
@@ -15,7 +14,7 @@ from roundsman_hub.api.intake import accept, depot_for
 from roundsman_hub.api.once import OnlyOnce
 from roundsman_hub.api.orders import order_out
 from roundsman_hub.api.places import place_of
-from roundsman_hub.api.problems import MEDIA_TYPE, Problem, documented, not_found
+from roundsman_hub.api.problems import Problem, documented, not_found
 from roundsman_hub.api.proof_models import Said
 from roundsman_hub.offers import choosing
 from roundsman_hub.offers.depot import Ask, Depots
@@ -88,10 +87,9 @@ class WindowGone(Problem):
         super().__init__(409, refused.kind, str(refused), next_step="hold one of `offers`, or ask again with POST /v1/windows")
         self.others = others
 
-    def response(self) -> JSONResponse:
-        """The problem, with its `offers`."""
-        others = [offer_out(r).model_dump(mode="json") for r in self.others]
-        return JSONResponse(self.document().model_dump(exclude_defaults=True) | {"offers": others}, self.status, self.headers, MEDIA_TYPE)
+    def more(self) -> dict[str, Any]:
+        """Its `offers`."""
+        return {"offers": [offer_out(r).model_dump(mode="json") for r in self.others]}
 
 
 def depots_of(request: Request) -> Depots:

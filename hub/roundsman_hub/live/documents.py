@@ -1,10 +1,16 @@
-"""Rows as the documents that the live page gets: one for each van, plan, order and event. Pure."""
+"""Rows as the documents that the live page gets: one for each van, plan, order and event. Pure.
+
+One encoding is shared by all who listen, whatever they read in: reasons are in English, and in `said` by code and parameters, from
+which a page tells them in its own language (`GET /v1/sentences`).
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
 from datetime import datetime
 from typing import Any, Final
+
+from roundsman_hub.domain.sentences import plain
 
 Row = Mapping[str, Any]
 Document = dict[str, Any]
@@ -54,6 +60,8 @@ def plan(r: Row, route: list[list[float]]) -> Document:
         "issued_at": r["issued_at"],
         "reason": r["reason"],
         "changes": r["changes"],
+        "said": plain(r["reason"]),
+        "changes_said": [sentence for change in r["changes"] for sentence in plain(change)],
         "stops": [stop["stop"] for stop in r["plan"]["stops"]],
         "own_order": r["own_order"],
         "travel_times": r["plan"].get("travel_times", "great_circle"),
@@ -85,6 +93,7 @@ def order(r: Row) -> Document:
         "lon_deg": _deg(r["lon_e6"]),
         "vehicle": r["vehicle_id"],
         **{field: r[field] for field in (*same, *more)},
+        **({"said": plain(r["reason"])} if r["reason"] else {}),
     }
 
 
@@ -118,6 +127,7 @@ def event(r: Row) -> Document:
         "order": None if is_vehicle else subject,
         "text": _TEXTS[r["kind"]](r),
         "why": r["body"].get("reason") or None,
+        **({"said": plain(r["body"]["reason"])} if r["body"].get("reason") else {}),
     }
 
 

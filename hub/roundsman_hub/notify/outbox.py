@@ -8,6 +8,7 @@ from datetime import datetime, time
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
+from roundsman_hub.domain import sentences
 from roundsman_hub.domain.words import Words
 from roundsman_hub.notify.matters import not_before
 from roundsman_hub.store import customer_store, fleet as fleet_store, orders as order_store, outbox_store as store
@@ -92,7 +93,7 @@ def text_of(words: Words, kind: str, fields: Mapping[str, Any], at: datetime, *,
         if isinstance(value, datetime):
             told[name] = words.clock(value)
         elif value is not None:
-            told[name] = words(value) if words.has(str(value)) else str(value)
+            told[name] = words(value) if words.has(str(value)) else sentences.told(str(value), words.language)
     day = fields.get("start") or fields.get("at") or at
     told["day"] = words.day(day, at)
     lines = [words(f"note_{kind}", **told), words("note_foot", url=url), words("note_stop"), brand]

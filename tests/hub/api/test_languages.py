@@ -1,0 +1,75 @@
+"""What the hub says, in the language of whoever asks: problems by `Accept-Language`, reasons by code and parameters."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import httpx
+import pytest
+
+from roundsman_hub.domain import sentences
+
+
+@pytest.mark.parametrize(
+    ("asked", "language", "detail", "step"),
+    [
+        ("", "en", "no order 'o-1' in this fleet", "look it up with GET /v1/orders"),
+        ("de-AT,de;q=0.9,en;q=0.5", "de", "Bestellung 'o-1' gibt es in dieser Flotte nicht", "sehen Sie nach mit GET /v1/orders"),
+        ("es", "es", "no hay pedido 'o-1' en esta flota", "búsquelo con GET /v1/orders"),
+        ("pt;q=0.9,fr;q=0.8", "fr", "pas de commande 'o-1' dans cette flotte", "cherchez avec GET /v1/orders"),
+    ],
+)
+def test_a_problem_is_told_in_the_readers_language_and_named_alike_in_all(
+    shop: Any, asked: str, language: str, detail: str, step: str
+) -> None:
+    answer = shop.get("/v1/orders/o-1", headers={"Accept-Language": asked})
+    problem = answer.json()
+    assert answer.headers["content-language"] == language
+    assert "Accept-Language" in answer.headers["vary"]
+    assert (problem["detail"], problem["next_step"]) == (detail, step)
+    assert (problem["type"], problem["title"]) == ("urn:roundsman:problem:unknown-order", "unknown order")
+    assert problem["said"] == [{"code": "no.thing", "params": {"noun": "order", "name": "'o-1'"}}]
+
+
+def test_why_an_order_waits_is_told_by_code_and_the_page_has_the_words(shop: Any) -> None:
+    shop.van(shop.depot())
+    order = shop.order(address="Nowhere Lane 7")
+    assert order["reason"] == "no such street on the map"
+    (said,) = order["said"]
+    words = shop.get("/v1/sentences", params={"language": "de"}).json()
+    assert words["sentences"][said["code"]] == "keine solche Straße auf der Karte"
+    assert words["sentences"].keys() == sentences.EN.keys()
+
+
+def test_the_live_picture_carries_reasons_by_code(shop: Any) -> None:
+    van = shop.van(shop.depot())
+    order = shop.order(address="Nowhere Lane 7")
+    shop.in_force(van, [])
+    live = shop.get("/v1/live").json()
+    (seen,) = [found for found in live["orders"] if found["order"] == order["order"]]
+    assert seen["said"] == [{"code": "place.no_street", "params": {}}]
+    (plan,) = [found for found in live["plans"] if found["vehicle"] == van]
+    assert plan["said"] == [{"code": "", "params": {"text": "the first"}}]
+
+
+@pytest.mark.parametrize(("lang", "words"), [("en", "nobody there"), ("de", "niemand da"), ("es", "no había nadie"), ("fr", "personne")])
+def test_a_customer_reads_in_their_language_why_it_failed(shop: Any, lang: str, words: str) -> None:
+    van = shop.van(shop.depot())
+    order = shop.order()
+    shop.in_force(van, [order["order"]])
+    shop.resolve(van, order["order"], "failed", ago_s=600, reason="nobody there")
+    page = httpx.get(order["track_url"], params={"lang": lang}, trust_env=False)
+    detail = re.search(r'<p id="detail">(.*?)</p>', page.text)
+    assert detail is not None
+    assert detail[1].startswith(words)
+
+
+def test_a_form_that_cannot_be_carried_out_says_why_in_the_pages_language(shop: Any) -> None:
+    shop.van(shop.depot())
+    order = shop.order()
+    asked = {"Accept": "application/json", "Accept-Language": "en"}
+    answer = httpx.post(f"{order['track_url']}/place", data={"address": "Nowhere 1", "lang": "fr"}, headers=asked, trust_env=False)
+    assert answer.status_code == 409
+    assert answer.json()["type"] == "urn:roundsman:problem:place"
+    assert answer.json()["detail"] == "Nous ne trouvons pas cette adresse. Écrivez rue, numéro et ville."

@@ -1,0 +1,283 @@
+"""The catalogue of the hub's own sentences against the sources that make them: nothing is missing in any language, nothing is unused.
+
+As a translator's extractor would, the tests read the sources: whatever ends in a problem's detail or next step, in a reason to plan anew,
+in a reason why nobody serves an order, or in what a plan changes.
+"""
+
+from __future__ import annotations
+
+import ast
+import itertools
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final, get_args
+
+import pytest
+from hypothesis import HealthCheck, given, settings, strategies as st
+
+import roundsman_hub
+from roundsman_hub.domain import afterlife, care, sentences
+from roundsman_hub.store.hand_store import OUT_WORDS
+
+HUB: Final = Path(roundsman_hub.__file__).parent
+ROOT: Final = HUB.parents[1]
+GAP: Final = "\0"
+CALLS: Final[dict[str, tuple[int | None, tuple[str, ...]]]] = {
+    # callable: (which of its arguments is a sentence, and which keywords are)
+    "Problem": (2, ("detail", "next_step")),
+    "Refused": (1, ()),
+    "NotAllowed": (0, ()),
+    "NotReady": (1, ()),
+    "NoTrack": (0, ()),
+    "Reason": (None, ("text",)),
+    "bump": (2, ("reason",)),
+    "_decided": (6, ()),
+    "_ask": (5, ()),
+    "_impossible": (0, ()),
+    "BadLine": (None, ("detail",)),
+    "Unknown": (None, ("reason",)),
+    "Ambiguous": (None, ("reason",)),
+    "Place": (None, ("reason",)),
+}
+SAYING: Final = {
+    # functions that give sentences, and constants that are some
+    "planning/explain.py": ("reason_unassigned", "_nobody_may"),
+    "planning/candidates.py": ("_refused", "at", "_told", "_broken_rule", "RULES"),
+    "planning/evaluate.py": ("_forbidden",),
+    "planning/diff.py": ("diff",),
+    "replan/decide.py": ("FIRST", "ENDED", "DECLINED", "TOLD_AGAIN", "_reason", "_waits", "_changes", "_depot_stop"),
+    "replan/planner.py": ("OFF_ADDRESS", "adopt"),
+    "replan/preview.py": ("bound",),
+    "replan/story.py": ("_text",),
+    "roads/role.py": ("_reason",),
+    "domain/shifts.py": ("why_outside",),
+    "domain/afterlife.py": ("why_not", "SAYS"),
+    "api/problems.py": ("_of_http",),
+}
+NO_SENTENCES: Final = re.compile(
+    # what stands beside sentences in the same places: other programs' own words, joins, names, benches
+    r"[\0 :;,.…()'/%→a-zHMY_-]{0,12}|\0: \0( …)?|\0 is \0|, \0 min (less|more) lateness|.*%[sd].*|"
+    r"\{\} .*|\0: no way from place .*|\0 must first .*"
+)
+
+
+def shapes(node: ast.AST, names: dict[str, list[ast.expr]], depth: int = 0) -> Iterator[str]:
+    """The texts that an expression can be, gaps for what is put in."""
+    if isinstance(node, ast.Constant):
+        yield node.value if isinstance(node.value, str) else GAP
+    elif isinstance(node, ast.IfExp):
+        yield from shapes(node.body, names, depth)
+        yield from shapes(node.orelse, names, depth)
+    elif isinstance(node, ast.BoolOp):
+        for value in node.values:
+            yield from shapes(value, names, depth)
+    elif isinstance(node, ast.JoinedStr):
+        parts = [
+            [value.value] if isinstance(value, ast.Constant) else list(shapes(value.value, names, depth + 1))  # type: ignore[attr-defined]  # the other kind of part
+            for value in node.values
+        ]
+        for chosen in itertools.product(*parts):
+            yield "".join(map(str, chosen))
+    elif isinstance(node, ast.BinOp):
+        for left, right in itertools.product(shapes(node.left, names, depth), shapes(node.right, names, depth)):
+            yield GAP if left == right == GAP else left + right  # a sum of numbers is one gap
+    elif isinstance(node, ast.Name) and depth < 3 and (node.id in names or node.id in SHARED):
+        for value in names.get(node.id) or SHARED[node.id]:
+            yield from shapes(value, names, depth + 1)
+    elif isinstance(node, ast.Subscript):
+        yield from shapes(node.value, names, depth)
+    elif isinstance(node, (ast.List, ast.Tuple)):
+        for element in node.elts:
+            yield from shapes(element, names, depth)
+    else:
+        yield GAP
+
+
+SHARED: Final[dict[str, list[ast.expr]]] = {}
+"""Constants that one file has from another, by name."""
+
+
+def _assigned(tree: ast.AST) -> dict[str, list[ast.expr]]:
+    found: dict[str, list[ast.expr]] = {}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Assign):
+            for target in node.targets:
+                if isinstance(target, ast.Name):
+                    found.setdefault(target.id, []).append(node.value)
+        elif isinstance(node, (ast.AnnAssign, ast.NamedExpr)) and isinstance(node.target, ast.Name) and node.value is not None:
+            found.setdefault(node.target.id, []).append(node.value)
+    return found
+
+
+def _called(node: ast.Call) -> str:
+    name = node.func.id if isinstance(node.func, ast.Name) else node.func.attr if isinstance(node.func, ast.Attribute) else ""
+    first = node.args[0] if node.args else None
+    if name == "__init__" and isinstance(first, ast.Constant) and isinstance(first.value, int):
+        return "Problem"  # a subclass says its own
+    return name
+
+
+def _of_calls(tree: ast.Module, file: str) -> Iterator[tuple[str, str]]:
+    functions = [node for node in ast.walk(tree) if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))]
+    module = _constants(tree)
+    for function in functions:
+        names = module | _assigned(function)
+        for node in ast.walk(function):
+            if not isinstance(node, ast.Call) or (called := _called(node)) not in CALLS:
+                continue
+            at, keywords = CALLS[called]
+            said = node.args[at : at + 1] if at is not None else []
+            if called == "NotReady":
+                said = node.args[1:]
+            for argument in [*said, *(k.value for k in node.keywords if k.arg in keywords)]:
+                for text in shapes(argument, names):
+                    yield text, f"{file}:{node.lineno}"
+
+
+def _of_saying(tree: ast.Module, file: str, names: tuple[str, ...]) -> Iterator[tuple[str, str]]:
+    module = _constants(tree)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef) and node.name in names:
+            known = module | _assigned(node)
+            wholes = [whole for whole in ast.walk(node) if isinstance(whole, ast.JoinedStr)]
+            inside = {id(part) for whole in wholes for part in ast.walk(whole) if part is not whole}
+            docs = {id(f.body[0].value) for f in ast.walk(node) if isinstance(f, ast.FunctionDef) and isinstance(f.body[0], ast.Expr)}
+            for part in itertools.chain.from_iterable(map(ast.walk, node.body)):
+                if isinstance(part, (ast.JoinedStr, ast.Constant)) and id(part) not in inside | docs:
+                    for text in shapes(part, known):
+                        yield text, f"{file}:{part.lineno}"
+    for name in names:
+        for value in module.get(name, ()):
+            for one in value.values if isinstance(value, ast.Dict) else [value]:
+                for text in shapes(one, module):
+                    yield text, f"{file}:{one.lineno}"
+
+
+def _constants(tree: ast.Module) -> dict[str, list[ast.expr]]:
+    return _assigned(ast.Module(body=[line for line in tree.body if isinstance(line, (ast.Assign, ast.AnnAssign))], type_ignores=[]))
+
+
+def made() -> dict[str, str]:
+    """Every sentence that the sources make, by shape, with the line that makes it."""
+    found: dict[str, str] = {}
+    paths = {path.relative_to(HUB).as_posix(): path for path in sorted(HUB.rglob("*.py"))}
+    trees = {
+        file: ast.parse(path.read_text(encoding="utf-8"))
+        for file, path in paths.items()
+        if not file.startswith(("bench", "domain/sentences"))
+    }
+    SHARED.update(_constants(trees["replan/build.py"]))
+    for file, tree in trees.items():
+        for text, where in itertools.chain(_of_calls(tree, file), _of_saying(tree, file, SAYING.get(file, ()))):
+            found.setdefault(text, where)
+    at_the_door = (ROOT / "agent/roundsman_agent/screen/static/outcomes.js").read_text(encoding="utf-8")
+    reasons = re.search(r"REASONS = \{(.*?)\};", at_the_door, re.DOTALL)
+    assert reasons is not None
+    return found | dict.fromkeys(re.findall(r'"([^"]+)"', reasons[1]), "outcomes.js")
+
+
+def shape(template: str) -> str:
+    return re.sub(r"\{\w+\}", GAP, template)
+
+
+def codes(text: str) -> set[str]:
+    """The codes of all sentences of a text, of those inside others too."""
+    found = set()
+    for said in sentences.read(text):
+        found.add(said.code)
+        for name, value in said.params.items():
+            if name.endswith("_said"):
+                found |= codes(value) - {sentences.AS_SAID}
+    return found
+
+
+TERMS: Final = {code for code in sentences.EN if code.partition(".")[0] in sentences.TERMS}
+SHAPES: Final = {shape(text): code for code, text in sentences.EN.items() if code not in TERMS}
+
+
+def codes_of(text: str) -> set[str]:
+    """The codes of a text that the sources make; AS_SAID among them where a part of it is not known."""
+    if text in SHAPES:
+        return {SHAPES[text]}
+    text = f"{GAP}{text}" if text.startswith(". It ") else text  # the list before it
+    found = codes(text.replace(GAP, "x1"))
+    if sentences.AS_SAID in found:  # a gap may take only certain words
+        for words in itertools.product(["x1", *(values[0] for values in sentences.TERMS.values())], repeat=min(3, text.count(GAP))):
+            filled = iter(words)
+            better = codes(re.sub(GAP, lambda _, filled=filled: next(filled, "x1"), text))  # type: ignore[misc]  # a lambda's default
+            if sentences.AS_SAID not in better:
+                return better
+    return found
+
+
+MADE: Final = made()
+
+
+def test_every_sentence_that_the_hub_makes_is_in_the_catalogue() -> None:
+    missing = {text: where for text, where in MADE.items() if not NO_SENTENCES.fullmatch(text) and sentences.AS_SAID in codes_of(text)}
+    assert not missing, f"say them in domain/sentences in four languages: {missing}"
+
+
+def test_nothing_in_the_catalogue_is_unused() -> None:
+    said = set().union(*map(codes_of, MADE))
+    unused = sorted(sentences.EN.keys() - TERMS - said)
+    assert not unused
+
+
+@pytest.mark.parametrize("language", sentences.LANGUAGES)
+def test_every_language_has_the_same_sentences_with_the_same_parameters(language: str) -> None:
+    table = sentences.LANGUAGES[language]
+    assert table.keys() == sentences.EN.keys()
+    differ = {code for code in table if sorted(sentences.gaps(table[code])) != sorted(sentences.gaps(sentences.EN[code]))}
+    assert not differ
+    assert not [code for code, text in table.items() if not text.strip() or "{" in re.sub(r"\{\w+\}", "", text)]
+
+
+def test_every_value_that_is_told_in_words_has_its_words() -> None:
+    """The tables of the domain are the values there can be."""
+    terms = {name: set(values) for name, values in sentences.TERMS.items()}
+    assert terms["choice"] == set(get_args(afterlife.Choice))
+    assert {word.replace(" ", "_") for word in terms["event"]} >= set(get_args(afterlife.Fact))
+    assert terms["case"] == set(care.TABLE)
+    assert terms["out"] == set(OUT_WORDS.values())
+    assert terms["mode"] == {"automatic", "ask", "off"}
+    nouns = set(re.findall(r'not_found\(\s*"([^"]+)"', "".join(path.read_text(encoding="utf-8") for path in HUB.rglob("*.py"))))
+    assert nouns
+    assert not nouns - terms["noun"]
+    assert sentences.AS_SAID not in set().union(*map(codes, afterlife.SAYS.values()))
+
+
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(data=st.data(), code=st.sampled_from([code for code in sentences.EN if code not in TERMS]))
+def test_what_was_said_in_english_is_read_back(data: Any, code: str) -> None:
+    """A sentence is kept in English: reading it gives the code and the parameters that it was made from."""
+    names = dict.fromkeys(sentences.gaps(sentences.EN[code]))
+    word = st.builds(str.__add__, st.sampled_from(["Kit", "Van", "B-", "Ö"]), st.text("aß7- é", max_size=6)).map(str.strip)
+    params = {}
+    for name in names:
+        if name in sentences.TERMS:
+            params[name] = data.draw(st.sampled_from(sentences.TERMS[name]))
+        else:
+            params[name] = "no road reaches this address" if name.endswith("_said") else data.draw(word)
+    text = sentences.EN[code].format(**params)
+    (said,) = sentences.read(text)
+    assert (said.code, dict(said.params)) == (code, params)
+
+
+def test_a_story_is_told_whole_in_the_readers_language() -> None:
+    text = (
+        "Kit: taken from Van 1 (no van is free: other work fills every route); Bo: new for Van 2 as stop 3 (10:01)."
+        " It saves 3.20, 5 min less lateness. Why: Van 1 is out: broken down; delivery B-7 ordered."
+    )
+    assert sentences.told(text, "de") == (
+        "Kit: Van 1 abgenommen (kein Wagen ist frei: andere Aufträge füllen jede Tour); Bo: neu für Van 2 als Halt 3 (10:01)."
+        " Das spart 3.20, 5 min weniger Verspätung. Grund: Van 1 fällt aus: Panne; Zustellung B-7 bestellt."
+    )
+    assert sentences.told(text, "en") == text
+    assert sentences.plain(text)[0]["params"]["why_said"][0] == {"code": "plan.is_out", "params": {"name": "Van 1", "out": "broken down"}}
+
+
+def test_a_persons_own_words_stay_as_they_were_said() -> None:
+    assert sentences.told("the dog bit me; no road reaches this address", "fr") == "the dog bit me; aucune route ne mène à cette adresse"
+    assert sentences.plain("the dog bit me") == [{"code": "", "params": {"text": "the dog bit me"}}]
