@@ -22,7 +22,7 @@ from itertools import pairwise
 from typing import Final
 
 from roundsman_hub.bench_planner_cases import DATA, PEERS, Peer, changed, instance, long_day, pyvrp_alone, town, vroom_alone
-from roundsman_hub.bench_planner_changes import CHANGES, full_town
+from roundsman_hub.bench_planner_changes import CHANGES, FLEETS, full_town
 from roundsman_hub.planning.engines import budget
 from roundsman_hub.planning.engines.here import Here
 from roundsman_hub.planning.evaluate import evaluate
@@ -183,17 +183,21 @@ def replans(size: Size, say: Callable[[str], None]) -> Iterator[Row]:
 
 
 def mends(say: Callable[[str], None]) -> Iterator[Row]:
-    """The dearest of seven kinds of change to 300 tasks, with one pace all day and with three and five by the hour."""
-    for bands in (1, 3, 5):
+    """The dearest of seven kinds of change to 300 tasks: with one pace all day, with three and five by the hour; with breaks, driving-time
+    rules and second trips."""
+    for name, town_ in {
+        **{str(bands): full_town(bands) for bands in (1, 3, 5)},
+        **{fleet: full_town(1, fleet) for fleet in FLEETS},
+    }.items():
         spent = {}
         for change in CHANGES:
-            problem = change(full_town(bands), random.Random(1))
+            problem = change(town_, random.Random(1))
             began = time.process_time()
             repair(problem)
             spent[change.__name__] = time.process_time() - began
         worst = max(spent, key=lambda name: spent[name])
-        say(f"  mended with {bands} bands: at most {1000 * spent[worst]:.0f} ms ({worst})")
-        yield Row(name=f"mend_300_worst_s_{bands}", value=round(spent[worst], 3), unit="s", goal=0.1)
+        say(f"  mended ({name}{' bands' if name.isdigit() else ''}): at most {1000 * spent[worst]:.0f} ms ({worst})")
+        yield Row(name=f"mend_300_worst_s_{name}", value=round(spent[worst], 3), unit="s", goal=0.1)
 
 
 def _in_hand(problem: Problem) -> Plan:

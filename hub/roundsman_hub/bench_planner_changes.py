@@ -5,17 +5,19 @@ from __future__ import annotations
 import functools
 import random
 from dataclasses import replace
+from typing import Final
 
 import numpy as np
 
 from roundsman_hub.bench_planner_cases import town
+from roundsman_hub.planning.fleet import Break, Depot, Hours
 from roundsman_hub.planning.portfolio import first_plan
-from roundsman_hub.planning.problem import Problem, Profile
+from roundsman_hub.planning.problem import Problem, Profile, is_task
 
 
 def new_orders(problem: Problem, rng: random.Random) -> Problem:
-    gone = set(rng.sample(range(300), rng.randrange(1, 15)))
-    current = {van: tuple(step for step in route if int(step[1:]) not in gone) for van, route in problem.current.items()}
+    gone = {task.task for task in rng.sample(problem.tasks, rng.randrange(1, 15))}
+    current = {van: tuple(step for step in route if step not in gone) for van, route in problem.current.items()}
     return replace(problem, current=current)
 
 
@@ -46,8 +48,9 @@ def smaller_van(problem: Problem, rng: random.Random) -> Problem:
 
 
 def on_the_road(problem: Problem, rng: random.Random) -> Problem:
-    """All have left, each with what its plan says; then one more order comes, to be fetched."""
-    carried = {step: van for van, route in problem.current.items() for step in route}
+    """All have left, each with what its first trip takes; then one more order comes, to be fetched."""
+    trips = {van: next((at for at, step in enumerate(route) if not is_task(step)), len(route)) for van, route in problem.current.items()}
+    carried = {step: van for van, route in problem.current.items() for step in route[: trips[van]]}
     aboard = tuple(replace(task, on_board=carried.get(task.task), kind="delivery") for task in problem.tasks)
     urgent = replace(rng.choice(aboard), task="urgent", kind="pickup", on_board=None, windows_s=(), left_out_cents=1_000_000)
     return replace(problem, tasks=(*aboard, urgent), vans=tuple(replace(van, at_depot=False) for van in problem.vans))
@@ -56,9 +59,34 @@ def on_the_road(problem: Problem, rng: random.Random) -> Problem:
 CHANGES = (new_orders, cancelled, broken_down, held_up, other_window, smaller_van, on_the_road)
 
 
+def with_breaks(problem: Problem) -> Problem:
+    """Every driver has half an hour to eat."""
+    lunch = Break(duration_s=1_800, earliest_s=3 * 3600, latest_s=5 * 3600)
+    return replace(problem, vans=tuple(replace(van, breaks=(lunch,)) for van in problem.vans))
+
+
+def with_hours(problem: Problem) -> Problem:
+    """Every driver keeps the 4.5 h rule and has driven for two hours already."""
+    clocks = Hours(rule="eu_561", to_break_s=9_000, driving_s=32_400, duty_s=46_800)
+    return replace(problem, vans=tuple(replace(van, hours=clocks) for van in problem.vans))
+
+
+def with_trips(problem: Problem) -> Problem:
+    """Few and small vans, which load several times."""
+    vans = tuple(replace(van, depot="d", reloads=frozenset({"d"}), capacity=(25,)) for van in problem.vans[:14])
+    return replace(problem, depots=(Depot(depot="d", place=0, reload_s=600),), vans=vans)
+
+
+FLEETS: Final = {"breaks": with_breaks, "hours": with_hours, "trips": with_trips}
+"""What vans may have that makes their routes be walked whole."""
+
+
 @functools.cache
-def full_town(bands: int) -> Problem:
-    """300 deliveries on some 20 rounds, as they were planned; with more than one band every way is slower at some hours than at others."""
+def full_town(bands: int, fleet: str = "") -> Problem:
+    """300 deliveries on some 20 rounds, as they were planned.
+
+    With more than one band every way is slower at some hours than at others. `fleet`: one of `FLEETS`.
+    """
     problem = town(300, 5, vans=25, capacity=60)
     if bands > 1:
         paces = np.random.default_rng(bands).uniform(0.7, 1.6, (bands, *problem.durations_s.shape))
@@ -66,4 +94,6 @@ def full_town(bands: int) -> Problem:
         starts_s = tuple(at * 28_800 // bands for at in range(bands))
         hours = Profile(durations_s=tables, distances_m=problem.distances_m, band_starts_s=starts_s)
         problem = replace(problem, profiles={"hours": hours}, vans=tuple(replace(van, profile="hours") for van in problem.vans))
+    if fleet:
+        problem = FLEETS[fleet](problem)
     return replace(problem, current=first_plan(problem).routes, churn_cents=150)

@@ -20,6 +20,7 @@ REST_S: Final = {"eu_561": 2_700, "us_395": 1_800}
 """The break that starts the count anew."""
 SPLIT_S: Final = (900, 1_800)
 """EU: the two parts of a break, in this order."""
+LONGEST_S: Final = max(REST_S.values())
 UNBOUND: Final = 1 << 40
 Where = Literal["leaving", "way", "arriving"]
 
@@ -78,6 +79,8 @@ def first(van: Van, leave_s: int) -> Label:
 
 def pruned(labels: list[Label], waiting_units: int) -> list[Label]:
     """Only those that no other beats."""
+    if len(labels) < 2:
+        return labels
     kept: list[Label] = []
     for label in sorted(labels, key=lambda found: found[:-1]):
         if not any(other.beats(label, waiting_units) for other in kept):
@@ -85,35 +88,42 @@ def pruned(labels: list[Label], waiting_units: int) -> list[Label]:
     return kept
 
 
-def pauses(van: Van, label: Label, after: int, where: Where, waiting_units: int) -> Iterator[Label]:
+def pauses(
+    van: Van, label: Label, after: int, where: Where, waiting_units: int, *, due: bool = True, rest: bool = True, every: bool = True
+) -> Iterator[Label]:
     """The label as it is, and with each pause that may be taken here and now (and those that may follow it).
 
     waiting_units : price of a second in which the driver waits until a scheduled break may begin.
+    due, rest : whether the schedule's next break, and a rest that the driving-time rules ask for, are worth looking at here.
+    every : also rests that are longer than they need to be. They are of use only where waiting has a price, or a limit.
     """
     yield label
-    if label.breaks < len(van.breaks):
-        due = van.breaks[label.breaks]
-        if label.clock_s <= due.latest_s:
-            start_s = max(label.clock_s, due.earliest_s)
+    if due and label.breaks < len(van.breaks):
+        now = van.breaks[label.breaks]
+        if label.clock_s <= now.latest_s:
+            start_s = max(label.clock_s, now.earliest_s)
             waited = label._replace(clock_s=start_s, units=label.units + (start_s - label.clock_s) * waiting_units)
-            yield from pauses(van, _scheduled(van.hours, waited, due, after, where), after, where, waiting_units)
+            paused = _scheduled(van.hours, waited, now, after, where)
+            yield from pauses(van, paused, after, where, waiting_units, rest=rest, every=every)
     hours = van.hours
-    if hours is None or label.to_break_s >= DRIVE_S[hours.rule]:
+    if not rest or hours is None or label.to_break_s >= DRIVE_S[hours.rule]:
         return
-    rests = [_rested(hours, label, REST_S[hours.rule], after, where)]
-    if hours.rule == "eu_561" and label.half:
+    split = hours.rule == "eu_561"
+    rests = [] if split and label.half and not every else [_rested(hours, label, REST_S[hours.rule], after, where)]
+    if split and label.half:
         rests.append(_rested(hours, label, SPLIT_S[1], after, where))
-    elif hours.rule == "eu_561":
+    elif split:
         rests.append(_paused(label, SPLIT_S[0], after, "driving time, first part", where)._replace(half=True))
     for rested in rests:
-        yield from pauses(van, rested, after, where, waiting_units)
+        # Both parts one after the other are a whole rest, which is looked at already.
+        yield from pauses(van, rested, after, where, waiting_units, due=due, rest=every, every=every)
 
 
 def driven(van: Van, label: Label, leg_s: int, after: int) -> Label:
     """After a leg: with the breaks on the way without which it may not be driven. Driving beyond the day's limits is `bad`."""
     hours = van.hours
     if hours is None:
-        return label._replace(clock_s=label.clock_s + leg_s)
+        return Label(label.bad, label.clock_s + leg_s, *label[2:])
     over_s, late_s = _over(van, hours, label)
     left_s = leg_s
     while left_s > label.to_break_s:

@@ -10,12 +10,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
+from roundsman_hub.planning.bids import UNKNOWN
 from roundsman_hub.planning.construct import construct
 from roundsman_hub.planning.explain import reason_unassigned
 from roundsman_hub.planning.fleet import Van
 from roundsman_hub.planning.lookups import UNITS_PER_CENT
 from roundsman_hub.planning.problem import Plan, Problem, Step, is_task
-from roundsman_hub.planning.row import Place, Row
+from roundsman_hub.planning.rides import Place
+from roundsman_hub.planning.row import Row
 from roundsman_hub.planning.walk import Excess, Ground
 from roundsman_hub.planning.work import Task, TaskId, VehicleId
 
@@ -44,7 +46,9 @@ def insert(problem: Problem, plan: Plan, tasks: Iterable[TaskId] | None = None) 
     Plan
         The plan with them; those that have no place are unassigned, each with its reason.
     """
-    return _insert(Ground(problem), plan.routes, tasks, plan.unassigned)
+    ground = Ground(problem)
+    rows = {van.vehicle: Row(ground, van, plan.routes.get(van.vehicle, ())) for van in problem.vans}
+    return _insert(ground, rows, tasks, plan.unassigned)
 
 
 def repair(problem: Problem, ground: Ground | None = None) -> Plan:
@@ -55,6 +59,7 @@ def repair(problem: Problem, ground: Ground | None = None) -> Plan:
     """
     ground = ground or Ground(problem)
     routes: dict[VehicleId, list[Step]] = {}
+    rows: dict[VehicleId, Row] = {}
     for van in problem.vans:
         frozen = [task for task in van.frozen if task in ground.tasks]
         rest = [step for step in _once(problem.current.get(van.vehicle, ())) if step not in frozen and _may(ground, van, step)]
@@ -68,10 +73,10 @@ def repair(problem: Problem, ground: Ground | None = None) -> Plan:
             if step in own or not is_task(step) or (step not in taken and not ground.unrelated(step, van.vehicle, where)):
                 route.append(step)
                 where[step] = van.vehicle
-        routes[van.vehicle] = route = _shortened(ground, van, _ordered(ground, route, own))
-        taken.update(route)
+        rows[van.vehicle] = row = _shortened(ground, van, _ordered(ground, route, own))
+        taken.update(row.route)
         where = {task: vehicle for task, vehicle in where.items() if vehicle != van.vehicle or task in taken}
-    return _insert(ground, routes, None, {})
+    return _insert(ground, rows, None, {})
 
 
 def _may(ground: Ground, van: Van, step: Step) -> bool:
@@ -175,8 +180,8 @@ def place_of(row: Row, job: Job, *, late_allowed: bool) -> Place | None:
     return row.best(job[0], late_allowed=late_allowed)
 
 
-def _shortened(ground: Ground, van: Van, route: list[Step]) -> list[Step]:
-    """The route without what makes it impossible: each time the work that frees most for what it is worth."""
+def _shortened(ground: Ground, van: Van, route: list[Step]) -> Row:
+    """The route as a row, without what makes it impossible: each time the work that frees most for what it is worth."""
     allowed = ground.allowed[van.vehicle]
     frozen = {task for task in van.frozen if task in ground.tasks}
     row = Row(ground, van, route)
@@ -184,7 +189,7 @@ def _shortened(ground: Ground, van: Van, route: list[Step]) -> list[Step]:
         choices = {_names(ground, step) for step in row.route if is_task(step)}
         jobs: list[frozenset[TaskId]] = sorted((names for names in choices if not names & frozen), key=sorted)
         if not jobs:
-            return [step for step in row.route if step in frozen]
+            return Row(ground, van, [step for step in row.route if step in frozen])
         broken = [name for name, over, fine in zip(Excess._fields, row.walk.excess, allowed, strict=True) if over > fine]
 
         def loss(names: frozenset[TaskId], row: Row = row, broken: list[str] = broken) -> tuple[int, ...]:
@@ -196,24 +201,22 @@ def _shortened(ground: Ground, van: Van, route: list[Step]) -> list[Step]:
 
         _, at = min((loss(names), at) for at, names in enumerate(jobs))
         row = row.without(set(jobs[at]))
-    return row.route
+    return row
 
 
 def _names(ground: Ground, task: TaskId) -> frozenset[TaskId]:
     return frozenset(one.task for one in job_of(ground, ground.tasks[task]))
 
 
-def _insert(
-    ground: Ground, routes: Mapping[VehicleId, Sequence[Step]], tasks: Iterable[TaskId] | None, unassigned: Mapping[TaskId, str]
-) -> Plan:
+def _insert(ground: Ground, rows: dict[VehicleId, Row], tasks: Iterable[TaskId] | None, unassigned: Mapping[TaskId, str]) -> Plan:
     problem = ground.problem
     wanted = dict.fromkeys(ground.tasks if tasks is None else tasks)
-    served = {step for route in routes.values() for step in route}
+    served = {step for row in rows.values() for step in row.route}
     new = [ground.tasks[name] for name in wanted if name in ground.tasks and name not in served]
     many = len(new) > MANY
     if many:
-        routes = construct(ground, routes, new)
-    rows = {van.vehicle: Row(ground, van, routes.get(van.vehicle, ())) for van in problem.vans}
+        routes = construct(ground, {vehicle: row.route for vehicle, row in rows.items()}, new)
+        rows = {van.vehicle: Row(ground, van, routes.get(van.vehicle, ())) for van in problem.vans}
     served = {step for row in rows.values() for step in row.route}
     jobs: dict[TaskId, Job] = {}
     for name in wanted:
@@ -266,6 +269,10 @@ class _Rows:
             return None
         return place_of(self.rows[vehicle], job, late_allowed=late_allowed)
 
+    def floor(self, vehicle: VehicleId, job: Job, *, late_allowed: bool) -> int | None:
+        """What the van asks for at least; None where it cannot take the job."""
+        return self.rows[vehicle].floor(job[0], late_allowed=late_allowed) if len(job) == 1 else UNKNOWN
+
     def put(self, vehicle: VehicleId, job: Job, place: Place) -> None:
         self.rows[vehicle] = self.rows[vehicle].with_(job[0], place)
         if self.ground.relations_of:
@@ -276,6 +283,39 @@ def _worth_units(job: Job) -> int:
     return sum(task.left_out_cents for task in job) * UNITS_PER_CENT
 
 
+class _Offers:
+    """What the vans ask for one job: exactly, as far as its cheapest and second-cheapest van have to be known."""
+
+    def __init__(self, board: _Rows, job: Job, *, late_allowed: bool) -> None:
+        self.board, self.job, self.late_allowed = board, job, late_allowed
+        self.floors: dict[VehicleId, int] = {}
+        self.places: dict[VehicleId, Place] = {}
+        for vehicle in board.rows:
+            self.ask(vehicle)
+
+    def ask(self, vehicle: VehicleId) -> None:
+        """Forget what a van asked for, and look at what it asks for at least."""
+        self.places.pop(vehicle, None)
+        self.floors.pop(vehicle, None)
+        floor = self.board.floor(vehicle, self.job, late_allowed=self.late_allowed)
+        if floor is not None:
+            self.floors[vehicle] = floor
+
+    def ranked(self, limit: int) -> list[tuple[int, VehicleId]]:
+        """The offers below a limit, cheapest first: right in the first two."""
+        found = sorted((place.units, vehicle) for vehicle, place in self.places.items() if place.units < limit)
+        for floor, vehicle in sorted((floor, vehicle) for vehicle, floor in self.floors.items()):
+            if floor >= limit or (len(found) > 1 and floor > found[1][0]):
+                break
+            del self.floors[vehicle]
+            place = self.board.place(vehicle, self.job, late_allowed=self.late_allowed)
+            if place is not None:
+                self.places[vehicle] = place
+                if place.units < limit:
+                    found = sorted([*found, (place.units, vehicle)])
+        return found
+
+
 def _fill(rows: dict[VehicleId, Row], jobs: list[Job], *, late_allowed: bool) -> list[Job]:
     """Insert by largest regret until nothing more fits; returns what is left over. `rows` are replaced as they grow."""
     if not rows or not jobs:
@@ -284,15 +324,12 @@ def _fill(rows: dict[VehicleId, Row], jobs: list[Job], *, late_allowed: bool) ->
     if len(jobs) > MANY:
         return _fill_one_by_one(board, jobs, late_allowed=late_allowed)
     waiting = {job[0].task: job for job in jobs}
-    places = {
-        name: {vehicle: place for vehicle in rows if (place := board.place(vehicle, job, late_allowed=late_allowed))}
-        for name, job in waiting.items()
-    }
+    offers = {name: _Offers(board, job, late_allowed=late_allowed) for name, job in waiting.items()}
     while waiting:
         chosen: tuple[int, int, TaskId, VehicleId] | None = None
         for name, job in waiting.items():
             limit = _worth_units(job)
-            ranked = sorted((place.units, vehicle) for vehicle, place in places[name].items() if place.units < limit)
+            ranked = offers[name].ranked(limit)
             if ranked:
                 second = ranked[1][0] if len(ranked) > 1 else limit
                 key = (second - ranked[0][0], -ranked[0][0], name, ranked[0][1])
@@ -301,16 +338,11 @@ def _fill(rows: dict[VehicleId, Row], jobs: list[Job], *, late_allowed: bool) ->
             break
         _, _, name, vehicle = chosen
         job = waiting.pop(name)
-        board.put(vehicle, job, places[name][vehicle])
+        board.put(vehicle, job, offers[name].places[vehicle])
         related = {other for task in job for relation in board.ground.relations_of.get(task.task, ()) for other in relation.tasks}
         for other_name, other in waiting.items():
-            vans = list(places[other_name]) if related & {task.task for task in other} else [vehicle]
-            for van in vans:
-                if van in places[other_name]:
-                    del places[other_name][van]
-                    place = board.place(van, other, late_allowed=late_allowed)
-                    if place:
-                        places[other_name][van] = place
+            for van in list(rows) if related & {task.task for task in other} else [vehicle]:
+                offers[other_name].ask(van)
     return list(waiting.values())
 
 
@@ -324,11 +356,10 @@ def _fill_one_by_one(board: _Rows, jobs: list[Job], *, late_allowed: bool) -> li
     left_over = []
     for job in sorted(jobs, key=urgency):
         limit = _worth_units(job)
-        tried = ((board.place(vehicle, job, late_allowed=late_allowed), vehicle) for vehicle in board.rows)
-        places = [(place.units, vehicle, place) for place, vehicle in tried if place is not None and place.units < limit]
-        if not places:
+        offers = _Offers(board, job, late_allowed=late_allowed)
+        ranked = offers.ranked(limit)
+        if ranked:
+            board.put(ranked[0][1], job, offers.places[ranked[0][1]])
+        else:
             left_over.append(job)
-            continue
-        _, vehicle, place = min(places, key=lambda found: found[:2])
-        board.put(vehicle, job, place)
     return left_over

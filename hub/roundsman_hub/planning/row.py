@@ -4,22 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cached_property
-from typing import NamedTuple
 
+from roundsman_hub.planning import rides
+from roundsman_hub.planning.bids import UNKNOWN, Bid, Prospect, bids
 from roundsman_hub.planning.fleet import Van
 from roundsman_hub.planning.lookups import UNITS_PER_CENT, begin
-from roundsman_hub.planning.problem import CHARGE, RELOAD, Step, is_task
+from roundsman_hub.planning.problem import CHARGE, Step, is_task
+from roundsman_hub.planning.rides import Place
 from roundsman_hub.planning.slack import ANY_TIME, IMPOSSIBLE, Slack, SlackInTraffic
 from roundsman_hub.planning.walk import Excess, Ground, Walk
-from roundsman_hub.planning.work import Loads, Task
-
-
-class Place(NamedTuple):
-    """Where work would go, and what that adds in units. `route`: the whole new route, where it is more than one step put in."""
-
-    units: int
-    at: int
-    route: tuple[Step, ...] | None = None
+from roundsman_hub.planning.work import Loads, Task, TaskId, over
 
 
 class Row:
@@ -39,6 +33,7 @@ class Row:
         # A way that is closed at some hours only: what has no way now may have one later.
         passable = ground.travel[van.profile].steady or not walk.no_way
         self.plain = passable and plain_van(ground, van) and all(is_task(step) and _no_ride(ground.tasks[step]) for step in self.route)
+        self._bids: dict[tuple[TaskId, bool, bool], list[Bid]] = {}
         if self.plain:
             self._prepare(walk)
 
@@ -58,6 +53,11 @@ class Row:
             self.peak_after[i] = tuple(map(max, self.peak_after[i + 1], loads[i]))
 
     @cached_property
+    def prospect(self) -> Prospect:
+        """What is known of a route that has to be walked."""
+        return Prospect.of(self)
+
+    @cached_property
     def slack(self) -> Slack | SlackInTraffic | None:
         """How much later each stop may begin; None where only walking tells. Made when first asked for: many a row never is."""
         if not self.plain or self.walk.no_way:
@@ -68,14 +68,11 @@ class Row:
     def best(self, task: Task, *, late_allowed: bool = False, loads_matter: bool = True) -> Place | None:
         """Cheapest place for a task, None if it has none on this route. (A shipment's delivery has none: see `best_pair`.)"""
         ground, van = self.ground, self.van
-        if ground.refusal(van, task) or (task.shipment is not None and task.on_board is None):
+        if self._refuses(task):
             return None
-        if van.max_tasks is not None and sum(map(is_task, self.route)) >= max(van.max_tasks, self.first_free):
-            return None
+        if self.walked(task):
+            return self._best_walked(task, late_allowed=late_allowed, loads_matter=loads_matter)
         low, high = self._span(task)
-        needs_reload = ground.from_depot(task) and not (van.at_depot and task.depot in (None, van.depot))
-        if not self.plain or needs_reload:
-            return self._best_walked(task, low, high, late_allowed=late_allowed, loads_matter=loads_matter)
         limit = ground.limit_load[van.vehicle] if loads_matter else None
         best: Place | None = None
         full = False
@@ -84,14 +81,14 @@ class Row:
             low = high + 1
         for at in range(low, high + 1):
             peak = self.peak_before[at] if task.kind == "delivery" else self.peak_after[at]
-            if limit is not None and task.on_board is None and _over(peak, task.load, limit):
+            if limit is not None and task.on_board is None and over(peak, task.load, limit):
                 full = True
                 continue
             units = self._added(task, at, late_allowed=late_allowed)
             if units is not None and (best is None or units < best.units):
                 best = Place(units, at)
         if best is None and full and van.reloads:
-            return self._best_walked(task, low, high, late_allowed=late_allowed, loads_matter=loads_matter)
+            return self._best_walked(task, late_allowed=late_allowed, loads_matter=loads_matter)
         return best
 
     def _best_quick(self, task: Task, low: int, high: int, limit: Loads | None) -> tuple[Place | None, bool]:
@@ -107,7 +104,7 @@ class Row:
         weigh = limit is not None and task.on_board is None
         room = [most - new for most, new in zip(limit, task.load, strict=True)] if weigh and limit is not None else []
         fixed = prices.fixed if not self.route and van.at_depot else 0
-        fixed += (task.reattempt_cents + ground.strange_cents(van, task)) * UNITS_PER_CENT
+        fixed += self.extra_cents(task) * UNITS_PER_CENT
         now_units, mind = prices.time(self.back_s), bool(ground.next_stops.get(van.vehicle))
         idle = not self.route and van.at_depot
         best: tuple[int, int] | None = None
@@ -150,7 +147,7 @@ class Row:
                 skipped = 0 if idle else max(metres[before][after], 0)
                 units = fixed + (metres[before][place] + on_m[after] - skipped) * prices.metre + prices.time(back_s) - now_units
                 if mind:
-                    units += self._churn_units([*self.route[:at], task.task, *self.route[at:]], at)
+                    units += self.churn_units([*self.route[:at], task.task, *self.route[at:]], at)
             if best is None or units < best[0]:
                 best = units, at
         return (None if best is None else Place(*best)), full
@@ -229,16 +226,20 @@ class Row:
         skipped = max(distances[before][after], 0) if self.route or not van.at_depot else 0
         metres = distances[before][task.place] + distances[task.place][after] - skipped
         fixed = prices.fixed if not self.route and van.at_depot else 0
-        extra = (task.reattempt_cents + ground.strange_cents(van, task)) * UNITS_PER_CENT
+        extra = self.extra_cents(task) * UNITS_PER_CENT
         added = fixed + metres * prices.metre + prices.time(back_s) - prices.time(self.back_s) + extra
         mind = ground.next_stops.get(van.vehicle, ())
-        return added + (self._churn_units([*self.route[:at], task.task, *self.route[at:]], at) if mind else 0)
+        return added + (self.churn_units([*self.route[:at], task.task, *self.route[at:]], at) if mind else 0)
 
     def _walked(self, task: Task, at: int, *, late_allowed: bool) -> int | None:
         route = [*self.route[:at], task.task, *self.route[at:]]
-        return self._tried(route, at, late_allowed=late_allowed)
+        return self.tried(route, at, late_allowed=late_allowed)
 
-    def _tried(self, route: list[Step], at: int, *, late_allowed: bool, loads_matter: bool = True) -> int | None:
+    def extra_cents(self, task: Task) -> int:
+        """What a stop costs wherever it is on this van's route."""
+        return task.reattempt_cents + self.ground.strange_cents(self.van, task)
+
+    def tried(self, route: list[Step], at: int, *, late_allowed: bool, loads_matter: bool = True) -> int | None:
         """What a whole new route adds, None if it breaks what this one does not."""
         ground, van = self.ground, self.van
         if ground.out_of_order(route):
@@ -254,129 +255,69 @@ class Row:
                 old = was.get(visit.task)
                 if visit.lateness_s > (old.lateness_s if old else 0) or visit.promise_late_s > (old.promise_late_s if old else 0):
                     return None
-        return walk.units - self.units + self._churn_units(route, at)
+        return walk.units - self.units + self.churn_units(route, at)
 
-    def _best_walked(self, task: Task, low: int, high: int, *, late_allowed: bool, loads_matter: bool) -> Place | None:
+    def bids(self, task: Task, *, late_allowed: bool = False, loads_matter: bool = True) -> list[Bid]:
+        """Where walking the route with the task is worth the while, the lowest floor first (see `bids`). Looked up once for a task."""
+        known = self._bids.get((task.task, late_allowed, loads_matter))
+        if known is None:
+            low, high = self._span(task)
+            known = bids(self, task, low, high, late_allowed=late_allowed, loads_matter=loads_matter)
+            self._bids[task.task, late_allowed, loads_matter] = known
+        return known
+
+    def floor(self, task: Task, *, late_allowed: bool) -> int | None:
+        """What a task adds to a route at least, in units, where only walking tells; `UNKNOWN` elsewhere, None where it has no place."""
+        if not self.walked(task):
+            return UNKNOWN
+        if self._refuses(task):
+            return None
+        if self.van.energy and self.ground.problem.chargers:
+            return UNKNOWN  # a charge may make room
+        found = self.bids(task, late_allowed=late_allowed)
+        return found[0].floor if found else None
+
+    def walked(self, task: Task) -> bool:
+        """Whether places for the task are found by walking alone."""
+        return not self.plain or (self.ground.from_depot(task) and not (self.van.at_depot and task.depot in (None, self.van.depot)))
+
+    def _refuses(self, task: Task) -> bool:
+        if self.ground.refusal(self.van, task) or (task.shipment is not None and task.on_board is None):
+            return True
+        most = self.van.max_tasks
+        return most is not None and sum(map(is_task, self.route)) >= max(most, self.first_free)
+
+    def _best_walked(self, task: Task, *, late_allowed: bool, loads_matter: bool) -> Place | None:
         """By walking: the task alone; with a load fetched before it; with a charge somewhere on the way."""
-        van = self.van
         best: Place | None = None
-        reloads = [f"{RELOAD}{depot}" for depot in sorted(van.reloads) if task.depot in (None, depot)]
-        chargers = [f"{CHARGE}{charger.charger}" for charger in self.ground.problem.chargers] if van.energy else []
+        for bid in self.bids(task, late_allowed=late_allowed, loads_matter=loads_matter):
+            if best is not None and bid.floor >= best.units:
+                break
+            new = [bid.fetch, task.task] if bid.fetch else [task.task]
+            route = [*self.route[: bid.at], *new, *self.route[bid.at :]]
+            units = self.tried(route, bid.at, late_allowed=late_allowed, loads_matter=loads_matter)
+            if units is not None and (best is None or units < best.units):
+                best = Place(units, bid.at, tuple(route))
+        if best is None and self.van.energy:
+            best = self._best_charged(task, late_allowed=late_allowed, loads_matter=loads_matter)
+        return best
+
+    def _best_charged(self, task: Task, *, late_allowed: bool, loads_matter: bool) -> Place | None:
+        best: Place | None = None
+        low, high = self._span(task)
         for at in range(low, high + 1):
             alone = [*self.route[:at], task.task, *self.route[at:]]
-            routes = [alone]
-            if self.ground.from_depot(task):
-                routes += [[*self.route[:at], reload, task.task, *self.route[at:]] for reload in reloads]
-            for route in routes:
-                units = self._tried(route, at, late_allowed=late_allowed, loads_matter=loads_matter)
-                if units is not None and (best is None or units < best.units):
-                    best = Place(units, at, tuple(route))
-        if best is None and chargers:
-            for at in range(low, high + 1):
-                alone = [*self.route[:at], task.task, *self.route[at:]]
-                for charge_at in range(self.first_free, len(alone) + 1):
-                    for charger in chargers:
-                        route = [*alone[:charge_at], charger, *alone[charge_at:]]
-                        units = self._tried(route, min(at, charge_at), late_allowed=late_allowed, loads_matter=loads_matter)
-                        if units is not None and (best is None or units < best.units):
-                            best = Place(units, at, tuple(route))
+            for charge_at in range(self.first_free, len(alone) + 1):
+                for charger in self.ground.problem.chargers:
+                    route = [*alone[:charge_at], f"{CHARGE}{charger.charger}", *alone[charge_at:]]
+                    units = self.tried(route, min(at, charge_at), late_allowed=late_allowed, loads_matter=loads_matter)
+                    if units is not None and (best is None or units < best.units):
+                        best = Place(units, at, tuple(route))
         return best
 
     def best_pair(self, pickup: Task, delivery: Task, *, late_allowed: bool = False) -> Place | None:
         """Cheapest places for both ends of a shipment; None if they have none on this route."""
-        ground, van = self.ground, self.van
-        if ground.refusal(van, pickup) or ground.refusal(van, delivery):
-            return None
-        if self.plain and self.slack is not None and not late_allowed and pickup.release_s <= self.leave_s:
-            return self._quick_pair(pickup, delivery)
-        best: Place | None = None
-        for first in range(self.first_free, len(self.route) + 1):
-            head, tail = [*self.route[:first], pickup.task], self.route[first:]
-            for second in range(len(tail) + 1):
-                route = [*head, *tail[:second], delivery.task, *tail[second:]]
-                units = self._tried(route, first, late_allowed=late_allowed)
-                if units is not None and (best is None or units < best.units):
-                    best = Place(units, first, tuple(route))
-        return best
-
-    def _quick_pair(self, pickup: Task, delivery: Task) -> Place | None:
-        """`best_pair` in one pass a pickup's position: the stops between the two ends are driven once, the rest of the route not at all."""
-        ground, van, slack = self.ground, self.van, self.slack
-        travel, prices = ground.travel[van.profile], ground.prices[van.vehicle]
-        leg_of, metres, limit = travel.leg_s, travel.distances_m, ground.limit_load[van.vehicle]
-        up, down = ground.stops[van.type][pickup.task], ground.stops[van.type][delivery.task]
-        end, count = van.end_place, len(self.stops)
-        assert slack is not None
-        assert end is not None
-        extra = sum(task.reattempt_cents + ground.strange_cents(van, task) for task in (pickup, delivery)) * UNITS_PER_CENT
-        fixed = prices.fixed if not self.route and van.at_depot else 0
-        best: tuple[int, int, int] | None = None
-        for first in range(self.first_free, count + 1):
-            before = self.places[first]
-            to_s = leg_of(before, up.place, self.depart_s[first])
-            if to_s < 0 or _over(self.loads[first], pickup.load, limit):
-                continue
-            start_s, late = begin(up, self.depart_s[first] + to_s)
-            if late or up.promise_late_s(start_s) or up.too_late_s(start_s):
-                continue
-            left_s = clock = start_s + up.service_from(before)
-            place, driven_m, late_units = up.place, metres[before][up.place], 0
-            for second in range(first, count + 1):
-                if second > first:  # one stop more between the two ends
-                    stop = self.stops[second - 1]
-                    leg_s = leg_of(place, stop.place, clock)
-                    start_s, late = begin(stop, clock + leg_s)
-                    if leg_s < 0 or start_s > slack.own_s[second - 1] or _over(self.loads[second], pickup.load, limit):
-                        break
-                    was = self.visits[second - 1]  # no later than it may be; sooner, where parking or a detour saves time
-                    late_units += (late - was.lateness_s) * prices.late
-                    late_units += (stop.promise_late_s(start_s) - was.promise_late_s) * prices.promise
-                    driven_m += metres[place][stop.place]
-                    clock, place = start_s + stop.service_from(place), stop.place
-                leg_s = leg_of(place, down.place, clock)
-                after = self.places[second + 1] if second < count else end
-                if leg_s < 0:
-                    continue
-                start_s, late = begin(down, clock + leg_s)
-                if late or down.promise_late_s(start_s) or down.too_late_s(start_s):
-                    continue
-                if delivery.max_ride_s is not None and start_s - left_s > delivery.max_ride_s:
-                    continue
-                done_s = start_s + down.service_from(place)
-                on_s = leg_of(down.place, after, done_s)
-                if on_s < 0:
-                    continue
-                back_s = slack.back_s(second, done_s + on_s, self.places[second], down.place)
-                if back_s == IMPOSSIBLE:
-                    continue
-                if back_s is None:  # parking, or a way that is faster with the detour: rare, and walked
-                    route = [*self.route[:first], pickup.task, *self.route[first:second], delivery.task, *self.route[second:]]
-                    units = self._tried(route, first, late_allowed=False)
-                else:
-                    way_m = driven_m + metres[place][down.place] + metres[down.place][after]
-                    units = fixed + extra + (way_m - self._way_m(first, second)) * prices.metre
-                    units += prices.time(back_s) - prices.time(self.back_s) + late_units
-                    if self.ground.next_stops.get(van.vehicle) or ground.problem.relations:
-                        route = [*self.route[:first], pickup.task, *self.route[first:second], delivery.task, *self.route[second:]]
-                        if ground.out_of_order(route):
-                            continue
-                        units += self._churn_units(route, first)
-                if units is not None and (best is None or units < best[0]):
-                    best = units, first, second
-        if best is None:
-            return None
-        units, first, second = best
-        route = [*self.route[:first], pickup.task, *self.route[first:second], delivery.task, *self.route[second:]]
-        return Place(units, first, tuple(route))
-
-    def _way_m(self, first: int, second: int) -> int:
-        """Metres that the route drives now from before its step `first` to its step `second`."""
-        if not self.route and self.van.at_depot:
-            return 0
-        metres, end = self.ground.travel[self.van.profile].distances_m, self.van.end_place
-        assert end is not None
-        places = [*self.places, end]
-        return sum(metres[places[at]][places[at + 1]] for at in range(first, second + 1))
+        return rides.best(self, pickup, delivery, late_allowed=late_allowed)
 
     def with_(self, task: Task, place: Place) -> Row:
         """The row with the task where `best` or `best_pair` found room."""
@@ -396,7 +337,8 @@ class Row:
                 row = other
         return row
 
-    def _churn_units(self, route: list[Step], at: int) -> int:
+    def churn_units(self, route: Sequence[Step], at: int) -> int:
+        """What a new route costs for changing the driver's next stops, if it is as before up to `at`."""
         mind = self.ground.next_stops.get(self.van.vehicle, ())
         if at >= len(mind) and not set(mind) & set(route[at:]):
             return 0
@@ -419,7 +361,3 @@ def plain_van(ground: Ground, van: Van) -> bool:
 def _no_ride(task: Task) -> bool:
     """Not the delivery of a shipment with a longest ride, which depends on two stops at once."""
     return task.shipment is None or task.max_ride_s is None or task.on_board is not None
-
-
-def _over(peak: Loads, load: Loads, limit: Loads) -> bool:
-    return any(on + new > fits for on, new, fits in zip(peak, load, limit, strict=True))

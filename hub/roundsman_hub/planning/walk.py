@@ -57,6 +57,7 @@ class Walk:
     peak: Loads
     no_way: tuple[tuple[int, int], ...]
     wrong_goods: tuple[str, ...]
+    load_at_start: Loads
     breaks: tuple[PlannedBreak, ...]
     excess: Excess
     units: int
@@ -95,10 +96,44 @@ class Ground(Lookups):
         return _timed(self, van, route, stops, cargo, duty.trail(label), label.bad)
 
 
+def _without_pauses(ground: Lookups, van: Van, stops: Sequence[Stop], cargo: Cargo) -> bool:
+    """Whether driving on keeps every rule: then no pause can be of use, as long as waiting has neither price nor limit."""
+    prices = ground.prices[van.vehicle]
+    if prices.waiting or prices.idling or ground.problem.max_wait_s is not None:
+        return False
+    travel, label, place, due_s = ground.travel[van.profile], duty.first(van, van.start_s), van.start_place, duty.UNBOUND
+    if van.breaks:
+        due_s = min(due.latest_s for due in van.breaks)
+    for index, stop in enumerate(stops):
+        label = _until(label, cargo.ready_s[index], 0)
+        leg_s = max(travel.leg_s(place, stop.place, label.clock_s), 0)
+        if leg_s > label.to_break_s:
+            return False
+        label = _served(ground, van, stop, duty.driven(van, label, leg_s, index), place, 0)
+        if label.bad or label.clock_s > due_s:
+            return False
+        place = stop.place
+    if van.end_place is not None and (stops or not van.at_depot):
+        label = _until(label, cargo.ready_s[len(stops)], 0)
+        leg_s = max(travel.leg_s(place, van.end_place, label.clock_s), 0)
+        if leg_s > label.to_break_s:
+            return False
+        label = duty.driven(van, label, leg_s, len(stops))
+    return not label.bad and label.clock_s <= due_s
+
+
 def _best_pauses(ground: Lookups, van: Van, stops: Sequence[Stop], cargo: Cargo) -> duty.Label:
-    """The cheapest way to keep the driver's pauses along the route; `bad`: by how many seconds it still breaks the rules."""
+    """The cheapest way to keep the driver's pauses along the route; `bad`: by how many seconds it still breaks the rules.
+
+    Where travel times are the same all day, and waiting has neither price nor limit, a rest is as good after a leg as before it, and
+    leaves more to drive: it is looked at before one only while the van waits there anyway, for its load or for a break. So is a
+    scheduled break that may still be taken after the leg.
+    """
+    if _without_pauses(ground, van, stops, cargo):
+        return duty.first(van, van.start_s)
     travel, prices = ground.travel[van.profile], ground.prices[van.vehicle]
     idling, waiting = prices.idling, prices.waiting + prices.idling
+    patient = not travel.steady or waiting > 0 or ground.problem.max_wait_s is not None
     labels = [duty.first(van, van.start_s)]
     place = van.start_place
     homeward = [None] if van.end_place is not None and (stops or not van.at_depot) else []
@@ -110,10 +145,27 @@ def _best_pauses(ground: Lookups, van: Van, stops: Sequence[Stop], cargo: Cargo)
         for standing in labels:
             waited = _until(standing, ready_s, idling)
             choices = [standing, waited] if waited is not standing else [standing]
-            for label in duty.pruned([p for choice in choices for p in duty.pauses(van, choice, index, "leaving", idling)], waiting):
+            either = patient or waited is not standing
+            way_s = 0 if either else max(travel.durations_s[place][to], 0)
+            if van.hours is not None and standing.clock_s + way_s > van.start_s + van.hours.duty_s - duty.LONGEST_S:
+                either = True  # a rest past the end of duty breaks no rule, driving does
+            early = either or way_s > standing.to_break_s
+            if standing.breaks < len(van.breaks):
+                due = van.breaks[standing.breaks]
+                early = early or standing.clock_s + way_s > due.latest_s
+                either = either or standing.clock_s < due.earliest_s
+            if either or early:
+                paused = [
+                    label
+                    for choice in choices
+                    for label in duty.pauses(van, choice, index, "leaving", idling, due=early, rest=either, every=patient)
+                ]
+                choices = duty.pruned(paused, waiting)
+            for label in choices:
                 leaving = _until(label, ready_s, idling)
                 leg_s = max(travel.leg_s(place, to, leaving.clock_s), 0)
-                there = duty.pauses(van, duty.driven(van, leaving, leg_s, index), index, "arriving", waiting)
+                arrived = duty.driven(van, leaving, leg_s, index)
+                there = duty.pauses(van, arrived, index, "arriving", waiting, rest=stop is not None, every=patient)
                 after += there if stop is None else (_served(ground, van, stop, rested, place, waiting) for rested in there)
         labels = duty.pruned(after, waiting)
         place = to
@@ -140,7 +192,9 @@ def _served(ground: Lookups, van: Van, stop: Stop, label: duty.Label, before: in
     wait_s, service_s = start_s - label.clock_s, stop.service_from(before)
     prices = ground.prices[van.vehicle]
     units = label.units + wait_s * waiting_units + service_s * prices.idling + late_s * prices.late + told_late_s * prices.promise
-    label = label._replace(clock_s=start_s + service_s, units=units, bad=label.bad + stop.too_late_s(start_s) + ground.too_long_s(wait_s))
+    bad = label.bad + stop.too_late_s(start_s) + ground.too_long_s(wait_s)
+    # Made anew, and not by `_replace`, which takes five times as long: nothing here happens as often.
+    label = duty.Label(bad, start_s + service_s, units, *label[3:])
     return duty.stood(van, label, wait_s + service_s)
 
 
@@ -266,6 +320,7 @@ def _timed(
         peak=cargo.peak,
         no_way=tuple(no_way),
         wrong_goods=tuple(cargo.wrong),
+        load_at_start=cargo.loads[0],
         breaks=tuple(pause for pause, _ in pauses),
         excess=excess,
         units=(prices.fixed if route and van.at_depot else 0)

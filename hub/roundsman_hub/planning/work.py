@@ -59,3 +59,8 @@ class Task:
     def service_with(self, vehicle_type: str) -> int:
         """Seconds of service, parking not included, by a kind of vehicle."""
         return dict(self.service_by_type).get(vehicle_type, self.service_s)
+
+
+def over(peak: Loads, load: Loads, limit: Loads) -> bool:
+    """Whether a load on top of what is on board is more than fits, in any dimension."""
+    return any(on + new > fits for on, new, fits in zip(peak, load, limit, strict=True))

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from roundsman_hub.bench_planner_changes import CHANGES, full_town
+from roundsman_hub.bench_planner_changes import CHANGES, FLEETS, full_town
 from roundsman_hub.planning.evaluate import evaluate
 from roundsman_hub.planning.insertion import insert, repair, rescue
 from roundsman_hub.planning.problem import Plan, Problem, Task, Van
@@ -74,12 +74,16 @@ def test_an_urgent_order_is_placed_in_a_full_town(make_problem: MakeProblem) -> 
 
 
 @settings(max_examples=60, deadline=None)
-@given(change=st.sampled_from(CHANGES), bands=st.sampled_from([1, 3, 5]), seed=st.integers(0, 2**32))
+@given(
+    change=st.sampled_from(CHANGES),
+    kind=st.sampled_from([(1, ""), (3, ""), (5, ""), *((1, fleet) for fleet in FLEETS)]),
+    seed=st.integers(0, 2**32),
+)
 def test_whatever_happens_to_300_tasks_the_mended_plan_may_be_used(
-    change: Callable[[Problem, random.Random], Problem], bands: int, seed: int
+    change: Callable[[Problem, random.Random], Problem], kind: tuple[int, str], seed: int
 ) -> None:
     """How soon it is there is measured by `make bench-planner` (`mend_300_worst_s`)."""
-    problem = change(full_town(bands), random.Random(seed))
+    problem = change(full_town(*kind), random.Random(seed))
     assert evaluate(problem, repair(problem)).violations == ()
 
 

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from roundsman_hub.planning.problem import Problem, Profile, Task
+from roundsman_hub.planning.problem import Plan, Problem, Profile, Task
+from roundsman_hub.planning.rides import Place
 from roundsman_hub.planning.row import Row
 from roundsman_hub.planning.travel import Travel
 from roundsman_hub.planning.walk import Ground
@@ -58,6 +59,19 @@ def usual(ground: Ground, row: Row) -> bool:
     return row.walk.excess.within(least) and not ground.unavoidable[row.van.vehicle] and not any(least)
 
 
+def walked(row: Row, task: Task, *, late_allowed: bool = False) -> Place | None:
+    """The cheapest place by walking the route with the task in every position, alone and with its goods fetched just before."""
+    fetches = [f"@{depot}" for depot in row.van.reloads] if row.ground.from_depot(task) else []
+    best: Place | None = None
+    for at in range(row.first_free, len(row.route) + 1):
+        for new in ([task.task], *([fetch, task.task] for fetch in fetches)):
+            route = [*row.route[:at], *new, *row.route[at:]]
+            units = row.tried(route, at, late_allowed=late_allowed)
+            if units is not None and (best is None or units < best.units):
+                best = Place(units, at, tuple(route))
+    return best
+
+
 @settings(max_examples=150, deadline=None)
 @given(seed=st.integers(0, 2**32), bands=st.sampled_from([1, 3, 5]))
 def test_one_task(make_problem: MakeProblem, seed: int, bands: int) -> None:
@@ -67,8 +81,7 @@ def test_one_task(make_problem: MakeProblem, seed: int, bands: int) -> None:
             if ground.refusal(row.van, task):
                 continue
             found = row.best(task)
-            low, high = row.first_free, len(row.route)
-            slow = row._best_walked(task, low, high, late_allowed=False, loads_matter=True)
+            slow = walked(row, task)
             if usual(ground, row):
                 assert (None if found is None else found.units) == (None if slow is None else slow.units)
 
@@ -82,7 +95,7 @@ def test_one_task_that_may_make_others_late(make_problem: MakeProblem, seed: int
             if ground.refusal(row.van, task) or not usual(ground, row):
                 continue
             found = row.best(task, late_allowed=True)
-            slow = row._best_walked(task, row.first_free, len(row.route), late_allowed=True, loads_matter=True)
+            slow = walked(row, task, late_allowed=True)
             assert (None if found is None else found.units) == (None if slow is None else slow.units)
 
 
@@ -124,3 +137,27 @@ def test_the_quick_way_is_taken(make_problem: MakeProblem, seed: int, bands: int
     """If nothing were plain any more, everything above would hold and nothing would be fast."""
     _, rows, _ = half_planned(make_problem, 3 * seed + 1, bands)
     assert any(row.slack is not None for row in rows)
+
+
+@settings(max_examples=400, deadline=None)
+@given(seed=st.integers(0, 2**32), late_allowed=st.booleans())
+def test_one_task_where_only_walking_tells(make_rich: Callable[[int], tuple[Problem, Plan]], seed: int, late_allowed: bool) -> None:
+    """Pauses, hours, ranges, second trips, every price: what is not walked because of its floor would not have won."""
+    problem, plan = make_rich(seed)
+    ground = Ground(problem)
+    for van in problem.vans:
+        steps = [step for step in plan.routes.get(van.vehicle, ()) if step in ground.stops[van.type]]
+        row = Row(ground, van, [*(task for task in van.frozen if task in ground.tasks), *(s for s in steps if s not in van.frozen)])
+        for task in problem.tasks:
+            if task.task in row.route or not row.walked(task):
+                continue
+            if ground.refusal(van, task) or ground.relations_of.get(task.task) or (task.shipment and task.on_board is None):
+                continue
+            if van.max_tasks is not None and len(row.route) >= van.max_tasks:
+                continue
+            found, slow = row.best(task, late_allowed=late_allowed), walked(row, task, late_allowed=late_allowed)
+            if slow is None and van.energy:
+                continue  # with a charge on the way there may be room
+            floor = row.floor(task, late_allowed=late_allowed)
+            assert found is None or (floor is not None and floor <= found.units)
+            assert (None if found is None else found.units) == (None if slow is None else slow.units)

@@ -1,0 +1,120 @@
+"""Both ends of a shipment on one route: the cheapest places for the pickup and, after it, for the delivery."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from roundsman_hub.planning.lookups import UNITS_PER_CENT, begin
+from roundsman_hub.planning.problem import Step
+from roundsman_hub.planning.slack import IMPOSSIBLE
+from roundsman_hub.planning.work import Task, over
+
+if TYPE_CHECKING:
+    from roundsman_hub.planning.row import Row
+
+
+class Place(NamedTuple):
+    """Where work would go, and what that adds in units. `route`: the whole new route, where it is more than one step put in."""
+
+    units: int
+    at: int
+    route: tuple[Step, ...] | None = None
+
+
+def best(row: Row, pickup: Task, delivery: Task, *, late_allowed: bool = False) -> Place | None:
+    """Cheapest places for both ends of a shipment; None if they have none on this route."""
+    ground, van = row.ground, row.van
+    if ground.refusal(van, pickup) or ground.refusal(van, delivery):
+        return None
+    if row.plain and row.slack is not None and not late_allowed and pickup.release_s <= row.leave_s:
+        return _quick(row, pickup, delivery)
+    best: Place | None = None
+    for first in range(row.first_free, len(row.route) + 1):
+        head, tail = [*row.route[:first], pickup.task], row.route[first:]
+        for second in range(len(tail) + 1):
+            route = [*head, *tail[:second], delivery.task, *tail[second:]]
+            units = row.tried(route, first, late_allowed=late_allowed)
+            if units is not None and (best is None or units < best.units):
+                best = Place(units, first, tuple(route))
+    return best
+
+
+def _quick(row: Row, pickup: Task, delivery: Task) -> Place | None:
+    """`best` in one pass a pickup's position: the stops between the two ends are driven once, the rest of the route not at all."""
+    ground, van, slack = row.ground, row.van, row.slack
+    travel, prices = ground.travel[van.profile], ground.prices[van.vehicle]
+    leg_of, metres, limit = travel.leg_s, travel.distances_m, ground.limit_load[van.vehicle]
+    up, down = ground.stops[van.type][pickup.task], ground.stops[van.type][delivery.task]
+    end, count = van.end_place, len(row.stops)
+    assert slack is not None
+    assert end is not None
+    extra = sum(task.reattempt_cents + ground.strange_cents(van, task) for task in (pickup, delivery)) * UNITS_PER_CENT
+    fixed = prices.fixed if not row.route and van.at_depot else 0
+    best: tuple[int, int, int] | None = None
+    for first in range(row.first_free, count + 1):
+        before = row.places[first]
+        to_s = leg_of(before, up.place, row.depart_s[first])
+        if to_s < 0 or over(row.loads[first], pickup.load, limit):
+            continue
+        start_s, late = begin(up, row.depart_s[first] + to_s)
+        if late or up.promise_late_s(start_s) or up.too_late_s(start_s):
+            continue
+        left_s = clock = start_s + up.service_from(before)
+        place, driven_m, late_units = up.place, metres[before][up.place], 0
+        for second in range(first, count + 1):
+            if second > first:  # one stop more between the two ends
+                stop = row.stops[second - 1]
+                leg_s = leg_of(place, stop.place, clock)
+                start_s, late = begin(stop, clock + leg_s)
+                if leg_s < 0 or start_s > slack.own_s[second - 1] or over(row.loads[second], pickup.load, limit):
+                    break
+                was = row.visits[second - 1]  # no later than it may be; sooner, where parking or a detour saves time
+                late_units += (late - was.lateness_s) * prices.late
+                late_units += (stop.promise_late_s(start_s) - was.promise_late_s) * prices.promise
+                driven_m += metres[place][stop.place]
+                clock, place = start_s + stop.service_from(place), stop.place
+            leg_s = leg_of(place, down.place, clock)
+            after = row.places[second + 1] if second < count else end
+            if leg_s < 0:
+                continue
+            start_s, late = begin(down, clock + leg_s)
+            if late or down.promise_late_s(start_s) or down.too_late_s(start_s):
+                continue
+            if delivery.max_ride_s is not None and start_s - left_s > delivery.max_ride_s:
+                continue
+            done_s = start_s + down.service_from(place)
+            on_s = leg_of(down.place, after, done_s)
+            if on_s < 0:
+                continue
+            back_s = slack.back_s(second, done_s + on_s, row.places[second], down.place)
+            if back_s == IMPOSSIBLE:
+                continue
+            if back_s is None:  # parking, or a way that is faster with the detour: rare, and walked
+                route = [*row.route[:first], pickup.task, *row.route[first:second], delivery.task, *row.route[second:]]
+                units = row.tried(route, first, late_allowed=False)
+            else:
+                way_m = driven_m + metres[place][down.place] + metres[down.place][after]
+                units = fixed + extra + (way_m - _way_m(row, first, second)) * prices.metre
+                units += prices.time(back_s) - prices.time(row.back_s) + late_units
+                if row.ground.next_stops.get(van.vehicle) or ground.problem.relations:
+                    route = [*row.route[:first], pickup.task, *row.route[first:second], delivery.task, *row.route[second:]]
+                    if ground.out_of_order(route):
+                        continue
+                    units += row.churn_units(route, first)
+            if units is not None and (best is None or units < best[0]):
+                best = units, first, second
+    if best is None:
+        return None
+    units, first, second = best
+    route = [*row.route[:first], pickup.task, *row.route[first:second], delivery.task, *row.route[second:]]
+    return Place(units, first, tuple(route))
+
+
+def _way_m(row: Row, first: int, second: int) -> int:
+    """Metres that the route drives now from before its step `first` to its step `second`."""
+    if not row.route and row.van.at_depot:
+        return 0
+    metres, end = row.ground.travel[row.van.profile].distances_m, row.van.end_place
+    assert end is not None
+    places = [*row.places, end]
+    return sum(metres[places[at]][places[at + 1]] for at in range(first, second + 1))
