@@ -1,127 +1,79 @@
-"""`make bench-living`: what the living plan brings on disturbed days, and whether its arrival times are true; then roads and urgent orders.
+"""`make bench-living`: pretend days, a day of real processes beside them, roads, urgent orders: each part in a process of its own.
 
-Days to learn from come first and are counted nowhere; the days after are copies of the town as it was then, one for each policy, with the
-same morning's plan. QUICK=1: two days instead of twenty.
+What a part prints comes through as it is printed; a part that fails or hangs costs its own rows only, and is named at the end. QUICK=1:
+fewer days, ten minutes in all.
 """
 
 from __future__ import annotations
 
-import importlib.util
 import json
-import logging
 import os
-import statistics
 import subprocess
 import sys
-import time
+import threading
 from collections.abc import Sequence
-from datetime import timedelta
-from typing import Any, Final
-
-from roundsman_sim import day_report
-from roundsman_sim.bench_table import Row, last_line, table
-from roundsman_sim.day_box import POLICIES, Result
-from roundsman_sim.day_command import FIRST_DAY, LESSONS, Setting, setting
-
-VANS: Final = 8
-ORDERS: Final = 150
-DAYS: Final = 20
-LEARNS_FROM: Final = 6
-QUICK_DAYS: Final = 2
-QUICK_LEARNS_FROM: Final = 3
-SEARCH_S: Final = 0.3
-"""A hub searches for 1.5 s on a machine of its own; here each day waits for some sixty searches."""
-BETTER_SHARE: Final = 0.9
-OTHERS: Final = ("roundsman_sim.bench_roads", "roundsman_sim.bench_urgent")
+from typing import Any, Final, NamedTuple
 
 
-def days(made: Setting, many: int, learns_from: int) -> list[list[Result]]:
-    """Learn, then live through days of which nothing is known, by every policy."""
-    began = time.monotonic()
+class Part(NamedTuple):
+    """One program. `most_s`: it is ended after so long."""
 
-    def say(text: str) -> None:
-        print(f"{time.monotonic() - began:7.1f} s  {text}", flush=True)
-
-    workdays = [day for n in range(2 * (many + learns_from)) if (day := FIRST_DAY + timedelta(days=n)).weekday() < 5]
-    made.learn([made.script(LESSONS + n, workdays[n]) for n in range(learns_from)], search_s=SEARCH_S, say=say)
-    found = []
-    for n in range(many):
-        results = made.compare(made.script(1 + n, workdays[learns_from + n]), list(POLICIES), search_s=SEARCH_S)
-        words = "  ".join(f"{one.policy} {one.on_time_share:.1%} {one.cost_cents / 100:.0f}" for one in results)
-        say(f"day {n + 1} of {many}: {words}")
-        found.append(results)
-    return found
+    name: str
+    module: str
+    most_s: int
+    quick_most_s: int
 
 
-def figures(found: Sequence[Sequence[Result]]) -> list[Row]:
-    """The issue's rows. A gain is the living plan's over the other's, as a mean over the days."""
-    by = [{one.policy: one for one in day} for day in found]
-    better = sum(all(_better(day["living"], day[other]) for other in ("static", "greedy")) for day in by)
-    rows = [Row("days_better", better, f"of {len(by)} days", BETTER_SHARE * len(by), at_least=True)]
-    for other in ("static", "greedy"):
-        on_time = statistics.fmean(100 * (day["living"].on_time_share - day[other].on_time_share) for day in by)
-        cost = statistics.fmean(100 * (1 - day["living"].cost_cents / day[other].cost_cents) for day in by)
-        paid = statistics.fmean(100 * (1 - day["living"].paid_cents / day[other].paid_cents) for day in by)
-        rows += [
-            Row(f"on_time_gain_{other}_pct", round(on_time, 2), "points"),
-            Row(f"cost_gain_{other}_pct", round(cost, 2), "%"),
-            Row(f"paid_gain_{other}_pct", round(paid, 2), "%"),
-        ]
-    for policy in POLICIES:
-        rows.append(Row(f"on_time_{policy}_pct", round(statistics.fmean(100 * day[policy].on_time_share for day in by), 2), "%"))
-    said = [one for day in by for one in day["living"].said]
-    share, error, plain = day_report.coverage(said), day_report.eta_error_s(said), day_report.eta_error_s(said, plain=True)
-    inside = None if share is None else round(100 * share, 1)
-    rows += [
-        Row("eta_coverage_pct", inside, "%", 77, at_least=True),
-        Row("eta_coverage_most_pct", inside, "%", 83),
-        Row(
-            "eta_error_ratio",
-            None if error is None or not plain else round(error / plain, 3),
-            "",
-            0.5,
-            peer_is="plain road times and planned services",
-        ),
-        Row("eta_error_30_min_s", None if error is None else round(error), "s", peer=plain, peer_is="plain"),
-        Row("churn_a_van", round(statistics.fmean(day["living"].churn / max(1, day["living"].vans_used) for day in by), 2), "stops a day"),
-        Row("day_s", round(statistics.fmean(one.took_s for day in found for one in day), 1), "s"),
-    ]
-    return rows
+PARTS: Final = (
+    Part("roads", "roundsman_sim.bench_roads", 1_200, 240),
+    Part("urgent", "roundsman_sim.bench_urgent", 900, 300),
+    Part("days", "roundsman_sim.bench_days", 5_400, 900),
+)
 
 
-def _better(ours: Result, theirs: Result) -> bool:
-    return ours.on_time_share > theirs.on_time_share and ours.cost_cents < theirs.cost_cents
+def measured(part: Part, *, quick: bool) -> tuple[list[dict[str, Any]], str]:
+    """Run a part; gives its rows, and what went wrong with it ("": nothing)."""
+    command = [sys.executable, "-m", part.module, *(["--quick"] if quick else [])]
+    most_s = part.quick_most_s if quick else part.most_s
+    last, rows = "", []
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as running:
+        ends = threading.Timer(most_s, running.kill)
+        ends.start()
+        assert running.stdout is not None
+        for line in running.stdout:
+            if line.startswith("{"):
+                last = line
+            else:
+                print(line, end="", flush=True)
+        code = running.wait()
+        late = not ends.is_alive()
+        ends.cancel()
+    try:
+        rows = json.loads(last)["rows"]
+    except (KeyError, ValueError):
+        return [], f"ended after {most_s} s" if late else f"ended with {code} and told no figures"
+    return rows, "" if code == 0 else f"ended with {code}; its rows are not all"
 
 
-def others(*, quick: bool) -> list[dict[str, Any]]:
-    """Benchmarks of the other parts: each prints for itself; gives their rows."""
+def run(parts: Sequence[Part], *, quick: bool) -> int:
+    """Every part, then one line for programs; 1 where a part failed."""
     rows: list[dict[str, Any]] = []
-    for name in OTHERS:
-        if importlib.util.find_spec(name) is None:
-            print(f"{name} is not here", flush=True)
-            continue
-        done = subprocess.run([sys.executable, "-m", name, *(["--quick"] if quick else [])], stdout=subprocess.PIPE, text=True, check=False)
-        print(done.stdout, flush=True)
-        try:
-            rows += json.loads(done.stdout.strip().splitlines()[-1])["rows"]
-        except (IndexError, KeyError, ValueError):
-            print(f"{name} ended with {done.returncode} and told no figures", flush=True)
-    return rows
+    failed: dict[str, str] = {}
+    for part in parts:
+        print(f"── {part.name}", flush=True)
+        found, wrong = measured(part, quick=quick)
+        rows += found
+        if wrong:
+            failed[part.name] = wrong
+            print(f"FAILED: {part.name} {wrong}", flush=True)
+    short = sum(row["holds"] is False for row in rows)
+    print(json.dumps({"bench": "living", "rows": rows, "short": short, "failed": failed}), flush=True)
+    return 1 if failed else 0
 
 
 def main() -> int:
-    """Measure and print; the exit code is 0 whatever holds: the last line says it."""
-    quick = os.environ.get("QUICK", "") not in ("", "0")
-    logging.getLogger("roundsman_hub").setLevel(logging.ERROR)
-    with setting(None, vans=VANS, orders=ORDERS, town_seed=1, say=lambda text: print(text, flush=True)) as made:
-        found = days(made, QUICK_DAYS if quick else DAYS, QUICK_LEARNS_FROM if quick else LEARNS_FROM)
-    rows = figures(found)
-    print(table(rows), flush=True)
-    body = json.loads(last_line("living", rows))
-    body["rows"] += others(quick=quick)
-    body["short"] = sum(row["holds"] is False for row in body["rows"])
-    print(json.dumps(body), flush=True)
-    return 0
+    """The exit code says whether everything could be measured; the last line, what holds."""
+    return run(PARTS, quick=os.environ.get("QUICK", "") not in ("", "0"))
 
 
 if __name__ == "__main__":

@@ -23,7 +23,7 @@ from roundsman_sim import (
     bench_people_slots as slots,
 )
 from roundsman_sim.bench_table import Row, last_line, table
-from roundsman_sim.day_command import FIRST_DAY, setting
+from roundsman_sim.day_setting import FIRST_DAY, setting
 
 BOARD: Final = "roundsman_sim.bench_board"
 SEARCH_S: Final = 0.3

@@ -20,7 +20,7 @@ from roundsman_hub.store.db import Database
 from roundsman_hub.store.rows import rows
 from roundsman_sim.bench_people_fleet import CENTRE, HALF_TOWN_M, Fleet
 from roundsman_sim.day_box import Box
-from roundsman_sim.day_command import Setting
+from roundsman_sim.day_setting import Setting
 from roundsman_sim.day_world import Ask, Script
 
 
@@ -112,11 +112,11 @@ def quiet(day: Script) -> Script:
 
 def live_through(made: Setting, day: Script, search_s: float) -> Kept:
     """One day in a database of its own."""
-    from roundsman_sim import day_box
+    from roundsman_sim import day_town
 
-    day_box.copy_database(made.server.dsn("postgres"), "town", "day")
+    day_town.copy_database(made.server.dsn("postgres"), "town", "day")
     with Database.connect(made.server.dsn("day"), max_size=4) as db:
         box = OfferBox(db, made.town, day, "living", engine=made.engine, search_s=search_s)
         box.run()
-    day_box.drop_database(made.server.dsn("postgres"), "day")
+    day_town.drop_database(made.server.dsn("postgres"), "day")
     return box.kept()

@@ -8,22 +8,18 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
 import msgspec
-import psycopg
 from psycopg import sql
 
-from roundsman_core.geo import LatLon
 from roundsman_hub.clock import Clock, to_ms
 from roundsman_hub.derive.worker import catch_up, keep_house, pass_time
 from roundsman_hub.eta.worker import EtaWorker
 from roundsman_hub.ingest.packets import Message
 from roundsman_hub.ingest.worker import Ingest
-from roundsman_hub.pki import Signer
 from roundsman_hub.planning.engines import Engine
 from roundsman_hub.planning.problem import Plan as Routes
 from roundsman_hub.planning.solve import decide
@@ -31,12 +27,12 @@ from roundsman_hub.replan.decide import unsettled
 from roundsman_hub.replan.planner import Planner
 from roundsman_hub.replan.revision import bump
 from roundsman_hub.replan.worker import PlanWorker
-from roundsman_hub.roads import RoadNetwork
-from roundsman_hub.store import fleet as fleet_store
 from roundsman_hub.store.db import Database
-from roundsman_hub.store.rows import new_id, notify, rows
-from roundsman_sim.day_eta import Said, Watch
-from roundsman_sim.day_van import DayVan, paid_cents
+from roundsman_hub.store.rows import notify, rows
+from roundsman_sim.day_eta import Watch
+from roundsman_sim.day_result import Result, outcome
+from roundsman_sim.day_town import Town
+from roundsman_sim.day_van import DayVan
 from roundsman_sim.day_world import Ask, Script
 from roundsman_wire.messages import Ack, Plan
 
@@ -49,16 +45,7 @@ TIME_PASSES_EVERY: Final = timedelta(minutes=5)
 PLANNED_BEFORE: Final = timedelta(minutes=30)
 ENDS_AFTER: Final = timedelta(hours=2)
 """A van that is not home then is called home: what it has left was not served."""
-CAPACITY: Final = 2.05
-"""Parcels of room for each order that falls to a van."""
-POLICIES: Final = {
-    "static": "the morning's plan, driven to its end; what is ordered later is appended to the round that ends nearest",
-    "greedy": "every change by cheapest insertion, without a search and without moving anything that is planned",
-    "living": "the product: insertion at once, a search after, adopted where it pays; arrival times that ask for help",
-}
 CHURN_AMONG: Final = 3
-LATE_CENTS_PER_MIN: Final = 200
-"""A fleet's own price where it names none (`FleetPlanning.lateness_cents_per_min`)."""
 
 
 class StepClock(Clock):
@@ -77,66 +64,6 @@ class StepClock(Clock):
     def utc_ms(self) -> int:
         """See `Clock.utc_ms`."""
         return int(self._at[0])  # type: ignore[attr-defined]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Town:
-    """Where it all happens, and the depot's vans, as a database has them.
-
-    Attributes
-    ----------
-    way : callable
-        The way between two places, by the roads that the hub knows.
-    """
-
-    fleet: str
-    depot: str
-    depot_at: LatLon
-    vehicles: tuple[str, ...]
-    roads: RoadNetwork
-    way: Callable[[LatLon, LatLon], tuple[tuple[LatLon, ...], float, float]]
-    signer: Signer
-
-
-@dataclass(frozen=True, kw_only=True)
-class Result:
-    """What a policy came to on one day.
-
-    Attributes
-    ----------
-    paid_cents : int
-        Vans, hours, kilometres, and an extra trip for each order that was left.
-    cost_cents : int
-        That, and lateness at the fleet's price: what the planner's judge counts, measured on what happened.
-    churn : int
-        Changes among drivers' next three stops.
-    said : tuple of Said
-        Arrival times as they were said, with what happened.
-    """
-
-    policy: str
-    seed: int
-    orders: int
-    served: int
-    on_time: int
-    urgent: int
-    urgent_on_time: int
-    late_s: int
-    km: float
-    vans_used: int
-    paid_cents: int
-    cost_cents: int
-    plans: int
-    churn: int
-    searches: int
-    took_s: float
-    said: tuple[Said, ...] = ()
-    tracks: tuple[tuple[LatLon, ...], ...] = ()
-
-    @property
-    def on_time_share(self) -> float:
-        """Of all orders that were not called off."""
-        return self.on_time / self.orders if self.orders else 1.0
 
 
 class Box:
@@ -389,110 +316,17 @@ class Box:
     # ── what it came to ─────────────────────────────────────────────────────────────────────────────────────────────
 
     def _result(self, took_s: float) -> Result:
-        served = {stop: times for van in self.vans for stop, times in van.served.items()}
-        due = [ask for ask in self._day.asks if ask.order not in self._called_off]
-        on_time = [ask for ask in due if ask.order in served and served[ask.order][0] <= ask.closes]
-        late_s = sum(max(0.0, (served[ask.order][0] - ask.closes).total_seconds()) for ask in due if ask.order in served)
-        left = [ask for ask in due if ask.order not in served]
-        paid = sum(paid_cents(van) for van in self.vans) + sum(self._extra_trip_cents(ask) for ask in left)
-        late_s += sum(self._town.way(self._town.depot_at, ask.home)[1] for ask in left)
         with self._db.transaction() as cur:
             plans = rows(
                 cur, "SELECT count(*) AS n FROM plans WHERE fleet_id = %s AND issued_at >= %s", (self._town.fleet, self._day.start)
             )
+        arrived = {stop: at for van in self.vans for stop, at in van.arrived.items()}
         return Result(
             policy=self._policy,
-            seed=self._day.seed,
-            orders=len(due),
-            served=sum(ask.order in served for ask in due),
-            on_time=len(on_time),
-            urgent=sum(ask.urgent for ask in due),
-            urgent_on_time=sum(ask.urgent for ask in on_time),
-            late_s=round(late_s),
-            km=round(sum(van.driven_m for van in self.vans) / 1000, 1),
-            vans_used=sum(van.left_at is not None for van in self.vans),
-            paid_cents=paid,
-            cost_cents=paid + round(late_s / 60 * LATE_CENTS_PER_MIN),
             plans=int(plans[0]["n"]),
             churn=self._churn,
             searches=self._searches,
             took_s=round(took_s, 1),
-            tracks=tuple(tuple(van.track) for van in self.vans),
-            said=self._watch.settled({stop: at for van in self.vans for stop, at in van.arrived.items()})
-            if self._watch is not None
-            else (),
+            said=() if self._watch is None else self._watch.settled(arrived),
+            **outcome(self._town, self._day, self.vans, self._called_off),
         )
-
-    def _extra_trip_cents(self, ask: Ask) -> int:
-        """An order that was left: an extra trip from the depot when its window closes, at a van's hourly and km prices, late by the way."""
-        _, there_s, there_m = self._town.way(self._town.depot_at, ask.home)
-        _, back_s, back_m = self._town.way(ask.home, self._town.depot_at)
-        return round(3_000 * (there_s + back_s + ask.service_s) / 3600 + 40 * (there_m + back_m) / 1000)
-
-
-def make_town(
-    db: Database, depot_at: LatLon, vans: int, orders: int, roads: RoadNetwork, signer: Signer, *, believed: RoadNetwork | None = None
-) -> Town:
-    """A fleet with one depot and its vans in an empty database.
-
-    Parameters
-    ----------
-    roads : RoadNetwork
-        What the truth is so many times of: nothing that was learned is in it.
-    believed : RoadNetwork, optional
-        What the hub plans with; the same, if left out.
-    """
-    fleet = new_id("fl")
-    start = datetime.fromisoformat("2026-03-01T08:00:00+02:00")
-    with db.transaction() as cur:
-        cur.execute("INSERT INTO fleets (fleet_id, name, timezone) VALUES (%s, 'Day in a box', 'Europe/Helsinki')", (fleet,))
-        depot = fleet_store.add_depot(cur, fleet, name="Depot", address="", lat_e6=depot_at.lat_e6, lon_e6=depot_at.lon_e6)
-        vehicles = [
-            fleet_store.add_vehicle(
-                cur,
-                fleet,
-                name=f"Van {number + 1}",
-                depot_id=depot,
-                driver_id=None,
-                capacity=round(CAPACITY * orders / vans),
-                shift_start=start,
-                shift_end=start + timedelta(hours=8),
-            )
-            for number in range(vans)
-        ]
-    return Town(
-        fleet=fleet,
-        depot=depot,
-        depot_at=depot_at,
-        vehicles=tuple(vehicles),
-        roads=believed or roads,
-        way=ways(roads),
-        signer=signer,
-    )
-
-
-def ways(roads: RoadNetwork) -> Callable[[LatLon, LatLon], tuple[tuple[LatLon, ...], float, float]]:
-    """Ways by the roads, each asked for once."""
-    known: dict[tuple[LatLon, LatLon], tuple[tuple[LatLon, ...], float, float]] = {}
-
-    def way(a: LatLon, b: LatLon) -> tuple[tuple[LatLon, ...], float, float]:
-        if (a, b) not in known:
-            route = roads.route([a, b])
-            geometry = route.geometry if len(route.geometry) > 1 else (a, b)
-            known[a, b] = (a, *geometry[1:-1], b), float(route.duration_s), float(route.distance_m)
-        return known[a, b]
-
-    return way
-
-
-def copy_database(server_dsn: str, template: str, name: str) -> None:
-    """A database of its own for a day, made from another; the one of that name before goes."""
-    with psycopg.connect(server_dsn, autocommit=True) as connection:
-        connection.execute(sql.SQL("DROP DATABASE IF EXISTS {}").format(sql.Identifier(name)))
-        connection.execute(sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(sql.Identifier(name), sql.Identifier(template)))
-
-
-def drop_database(server_dsn: str, name: str) -> None:
-    """The day is over."""
-    with psycopg.connect(server_dsn, autocommit=True) as connection:
-        connection.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))

@@ -16,7 +16,7 @@ from roundsman_hub.store.db import Database
 from roundsman_hub.store.rows import rows
 
 if TYPE_CHECKING:
-    from roundsman_sim.day_box import Town
+    from roundsman_sim.day_town import Town
     from roundsman_sim.day_van import DayVan
 
 EVERY: Final = timedelta(minutes=5)

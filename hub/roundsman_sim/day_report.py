@@ -10,8 +10,8 @@ from html import escape
 from typing import Final
 
 from roundsman_core.geo import LatLon
-from roundsman_sim.day_box import POLICIES, Result
 from roundsman_sim.day_eta import Said
+from roundsman_sim.day_result import POLICIES, Result
 
 AHEAD: Final = timedelta(minutes=30)
 AROUND_S: Final = 300.0

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import Final, Literal
@@ -18,37 +18,15 @@ import msgspec
 from roundsman_core.geo import LatLon, bearing_deg, distance_m
 from roundsman_hub.clock import to_ms
 from roundsman_hub.ingest.packets import Message
+from roundsman_sim.day_log import DayLog
 from roundsman_sim.day_world import Ask, Script, Trouble, drive_s, stop_s
-from roundsman_wire import frames
-from roundsman_wire.channels import topic
-from roundsman_wire.facts import AnyEntry
-from roundsman_wire.messages import (
-    FACTS,
-    LANE_NAMES,
-    TRACK,
-    Action,
-    Clock,
-    Duty,
-    FixRow,
-    LaneState,
-    Now,
-    Plan,
-    PlanStop,
-    Presence,
-    Receipt,
-    Report,
-    SessionStarted,
-    SessionState,
-    Visit,
-)
-from roundsman_wire.plain import encode_plain
+from roundsman_wire.messages import Action, Duty, FixRow, Now, Plan, PlanStop, Receipt, Report, Visit
 
 Road = Callable[[LatLon, LatLon], tuple[tuple[LatLon, ...], float, float]]
 """From, to → the way, its seconds by the roads, its metres."""
 FIX_EVERY_S: Final = 20
 NO_SHOW_SHARE: Final = 0.5
 """Of the service: the bell, a minute's patience, a card."""
-FRAME_ENTRIES: Final = 400
 
 
 @dataclass(kw_only=True)
@@ -58,18 +36,6 @@ class _Leg:
     takes_s: float
     metres: float
     stop: str | None
-
-
-@dataclass(kw_only=True)
-class Lane:
-    """One lane of the van's log: what is written, and how far it was sent."""
-
-    first: int = 1
-    waiting: list[bytes | FixRow] = field(default_factory=list)
-
-    def add(self, entry: bytes | FixRow) -> None:
-        """Append."""
-        self.waiting.append(entry)
 
 
 class DayVan:
@@ -88,11 +54,10 @@ class DayVan:
     """
 
     def __init__(self, *, number: int, vehicle: str, session: str, previous: str | None, day: Script, home: LatLon, road: Road) -> None:
-        self.number, self.vehicle, self.session, self.previous = number, vehicle, session, previous
+        self.number, self.vehicle, self.session = number, vehicle, session
         self._day, self._home, self._road = day, home, road
         self.asks: dict[str, Ask] = {}
-        self._lanes = {FACTS: Lane(), TRACK: Lane()}
-        self._mono_from = day.start - timedelta(hours=2)
+        self.log = DayLog(vehicle, session, previous, day.start - timedelta(hours=2))
         self._leg: _Leg | None = None
         self._serving: tuple[str, datetime, bool] | None = None
         self._visit = 0
@@ -112,13 +77,7 @@ class DayVan:
         self.held_until: datetime | None = None
         self._broken = [t for t in day.troubles if t.van == number and t.kind == "breakdown"]
         self._silent = [t for t in day.troubles if t.van == number and t.kind == "no_network"]
-        self._online = False
         self.report: str | None = None
-        opened = to_ms(self._mono_from)
-        self._tell(
-            SessionStarted(mono_ms=0, utc_ms=opened, session=session, previous=previous, agent_version="day", row_format=1), self._mono_from
-        )
-        self._tell(Clock(mono_ms=0, utc_ms=opened, source="gnss"), self._mono_from)
 
     # ── what the hub gives it ───────────────────────────────────────────────────────────────────────────────────────
 
@@ -135,8 +94,8 @@ class DayVan:
         if self.plan is not None and plan.version <= self.plan.version:
             return
         self.plan = plan
-        self._tell(Receipt(mono_ms=0, plan_version=plan.version, plan_hash=hash_, state="held"), now)
-        self._tell(Receipt(mono_ms=0, plan_version=plan.version, plan_hash=hash_, state="in_force"), now)
+        self.log.tell(Receipt(mono_ms=0, plan_version=plan.version, plan_hash=hash_, state="held"), now)
+        self.log.tell(Receipt(mono_ms=0, plan_version=plan.version, plan_hash=hash_, state="in_force"), now)
         if self._leg is not None and (stop := self._next()) is not None and stop.stop != self._leg.stop:
             self._turn_off(now)
         if self._leg is not None and self._leg.stop is not None and self._next() is None:
@@ -191,7 +150,7 @@ class DayVan:
             candidates.append(self._leg.since + timedelta(seconds=self._leg.takes_s))
         elif not self.on_duty and self.left_at is None:
             if self._next() is not None:
-                candidates.append(max(self._day.start, self._mono_from))
+                candidates.append(self._day.start)
         elif self._next() is not None or distance_m(self.at, self._home) > 30:
             candidates.append(now)
         return min(candidates, default=None)
@@ -209,7 +168,7 @@ class DayVan:
         elif self._leg is not None:
             self._arrive(at)
         elif not self.on_duty:
-            self._tell(Duty(mono_ms=0, duty="on", driver=None), at)
+            self.log.tell(Duty(mono_ms=0, duty="on", driver=None), at)
             self.on_duty, self.left_at, self._next_fix = True, at, at
             self._set_out(at)
         else:
@@ -247,16 +206,16 @@ class DayVan:
         begins = max(stands_at, ask.opens)
         ends = begins + timedelta(seconds=service_s * (NO_SHOW_SHARE if failed else 1.0))
         self._visit += 1
-        self._tell(self._stood("arrived", leg.stop), at)
-        self._tell(self._action(leg.stop, "arrived"), stands_at)
+        self.log.tell(self._stood("arrived", leg.stop), at)
+        self.log.tell(self._action(leg.stop, "arrived"), stands_at)
         self._serving = (leg.stop, ends, failed)
         self.served[leg.stop], self.arrived[leg.stop] = (begins, ends, failed), at
 
     def _finish(self, at: datetime) -> None:
         assert self._serving is not None
         stop, ends, failed = self._serving
-        self._tell(self._action(stop, "failed" if failed else "delivered", "nobody home" if failed else None), ends)
-        self._tell(self._stood("left", stop), ends)
+        self.log.tell(self._action(stop, "failed" if failed else "delivered", "nobody home" if failed else None), ends)
+        self.log.tell(self._stood("left", stop), ends)
         self._serving = None
         if self._next() is not None:
             self._set_out(at)
@@ -269,7 +228,7 @@ class DayVan:
         self.report = f"{self.session}-r"
         where = self.where(at)
         report = Report(mono_ms=0, report=self.report, topic="breakdown", text="will be mended", lat_e6=where.lat_e6, lon_e6=where.lon_e6)
-        self._tell(report, at)
+        self.log.tell(report, at)
 
     def _stand_until(self, leg: _Leg, at: datetime, until: datetime) -> None:
         """On the road, where it is: the rest of the leg begins then."""
@@ -292,7 +251,7 @@ class DayVan:
         """The driver goes off shift."""
         if self.on_duty:
             self.on_duty = False
-            self._tell(Duty(mono_ms=0, duty="off", driver=None), at)
+            self.log.tell(Duty(mono_ms=0, duty="off", driver=None), at)
 
     @property
     def idle(self) -> bool:
@@ -328,42 +287,7 @@ class DayVan:
     def say(self, now: datetime) -> list[Message]:
         """What it sends now; nothing without network."""
         linked = self.linked(now)
-        out: list[Message] = []
-        if linked != self._online:
-            self._online = linked
-            out.append(self._message("presence", encode_plain(self._presence())))
-        if not linked:
-            return out
-        for lane in (FACTS, TRACK):
-            out += self._frames(lane)
-        if self.on_duty:
-            out.append(self._message("now", encode_plain(self._now(now))))
-        return out
-
-    def _frames(self, lane: int) -> list[Message]:
-        state, out = self._lanes[lane], []
-        while state.waiting:
-            part, state.waiting = state.waiting[:FRAME_ENTRIES], state.waiting[FRAME_ENTRIES:]
-            body = frames.pack_entries(part) if lane == FACTS else frames.pack_rows(part)  # type: ignore[arg-type]
-            last = state.first + len(part) - 1
-            out.append(self._message(LANE_NAMES[lane], frames.encode_frame(self.session, lane, state.first, last, body)))
-            state.first = last + 1
-        return out
-
-    def _message(self, channel: str, payload: bytes) -> Message:
-        return Message(topic(self.vehicle, channel), payload)
-
-    def _presence(self) -> Presence:
-        if not self._online:
-            return Presence(online=False)
-        lanes = tuple(
-            LaneState(lane=lane, first_kept=state.first, last=state.first + len(state.waiting) - 1, acked=state.first - 1)
-            for lane, state in self._lanes.items()
-            if state.waiting or state.first > 1
-        )
-        return Presence(
-            online=True, session=self.session, sessions=(SessionState(session=self.session, previous=self.previous, lanes=lanes),)
-        )
+        return self.log.say(self._now(now) if self.on_duty and linked else None, linked=linked)
 
     def _now(self, now: datetime) -> Now:
         self._order += 1
@@ -371,7 +295,7 @@ class DayVan:
         return Now(
             session=self.session,
             order=self._order,
-            mono_ms=self._mono(now),
+            mono_ms=self.log.mono_ms(now),
             utc_ms=to_ms(now),
             lat_e6=where.lat_e6,
             lon_e6=where.lon_e6,
@@ -379,12 +303,6 @@ class DayVan:
             next_stop=self._serving[0] if self._serving else stop.stop if stop else None,
             plan_version=self.plan.version if self.plan else 0,
         )
-
-    def _tell(self, entry: AnyEntry, at: datetime) -> None:
-        stamped = type(entry)(
-            **{name: getattr(entry, name) for name in entry.__struct_fields__} | {"mono_ms": self._mono(at), "utc_ms": to_ms(at)}
-        )
-        self._lanes[FACTS].add(frames.encode_entry(stamped))
 
     def _fix(self, at: datetime) -> None:
         where = self.where(at)
@@ -394,9 +312,9 @@ class DayVan:
         heading = None
         if moving and self._leg is not None and distance_m(where, self._leg.geometry[-1]) > 5:
             heading = round(100 * bearing_deg(where, self._leg.geometry[-1])) % 36_000
-        self._lanes[TRACK].add(
+        self.log.fix(
             FixRow(
-                mono_ms=self._mono(at),
+                mono_ms=self.log.mono_ms(at),
                 utc_ms=to_ms(at),
                 lat_e6=where.lat_e6,
                 lon_e6=where.lon_e6,
@@ -406,9 +324,6 @@ class DayVan:
                 satellites=9,
             )
         )
-
-    def _mono(self, at: datetime) -> int:
-        return max(0, round((at - self._mono_from).total_seconds() * 1000))
 
     def where(self, at: datetime) -> LatLon:
         """Where it is."""

@@ -16,8 +16,10 @@ from roundsman_hub.planning.engines.here import Here
 from roundsman_hub.roads import GreatCircle
 from roundsman_hub.store.db import Database
 from roundsman_hub.store.rows import rows
-from roundsman_sim import bench_living, day_report, day_world
-from roundsman_sim.day_box import Box, Result, make_town
+from roundsman_sim import bench_days, day_report, day_world
+from roundsman_sim.day_box import Box
+from roundsman_sim.day_result import Result
+from roundsman_sim.day_town import make_town
 from roundsman_sim.day_van import DayVan
 from roundsman_sim.day_world import ZONE, Script, Trouble
 from roundsman_wire.messages import BasedOn, Plan
@@ -100,7 +102,7 @@ def test_the_figures_count_days_on_which_both_are_better(lived: tuple[Script, Re
     worse = replace(result, policy="static", on_time=result.on_time - 1, cost_cents=result.cost_cents + 1, said=())
     dearer = replace(result, policy="greedy", on_time=result.on_time - 1, cost_cents=result.cost_cents - 1, said=())
     good, bad = [result, worse, replace(worse, policy="greedy")], [result, worse, dearer]
-    rows = {row.name: row for row in bench_living.figures([good, bad])}
+    rows = {row.name: row for row in bench_days.figures([good, bad])}
     assert (rows["days_better"].value, rows["days_better"].holds) == (1, False)
     assert rows["on_time_gain_static_pct"].value == round(100 / result.orders, 2)
 

@@ -34,6 +34,8 @@ LOOKS_ANYWAY_S: Final = 15.0
 """A van that says nothing (no network, a long stop) still gets later: its times are told anew this often."""
 AGAIN_AFTER_S: Final = 1.0
 WORTH_TELLING_MS: Final = 5_000
+WIDTH_WORTH_TELLING_MS: Final = 30_000
+"""A time that stays the same gets surer as it comes nearer."""
 LATE_PRIORITY: Final = 4
 SAID_AGAIN_MS: Final = 60_000
 SAID_AGAIN_SHARE: Final = 0.05
@@ -207,7 +209,7 @@ class EtaWorker:
         self._legs_s.pop(vehicle["vehicle_id"], None)
         if vehicle["duty"] == "off":
             starts_utc_ms = max(now_utc_ms, to_ms(vehicle["shift_start"]))
-        elif vehicle["lat_e6"] is not None:
+        elif vehicle["lat_e6"] is not None and van.arrived_utc_ms is None:
             leg_s = self._leg_s(vehicle, LatLon.from_e6(vehicle["lat_e6"], vehicle["lon_e6"]), first)
             self._legs_s[vehicle["vehicle_id"]] = leg_s
         return etas(
@@ -237,7 +239,7 @@ class EtaWorker:
         version, told = self._told.get(van.vehicle["vehicle_id"], (-1, []))
         if version != van.plan.version or [eta.order_id for eta in told] != [eta.order_id for eta in times]:
             return True
-        return any(abs(new.eta_utc_ms - old.eta_utc_ms) >= WORTH_TELLING_MS for new, old in zip(times, told, strict=True))
+        return any(_differs(new, old) for new, old in zip(times, told, strict=True))
 
     def _write(self, cur: Cursor[Any], van: _Left, times: list[Eta], now_utc_ms: int) -> None:
         vehicle = van.vehicle
@@ -315,3 +317,9 @@ class EtaWorker:
             at=self._clock.now(),
         ):
             bump(cur, vehicle["depot_id"], text, LATE_PRIORITY, clock=self._clock, kind=kind, subject=vehicle["vehicle_id"])
+
+
+def _differs(new: Eta, old: Eta) -> bool:
+    """Whether the time, or how sure it is, is another than was told."""
+    narrower_ms = max(abs(new.low_utc_ms - old.low_utc_ms), abs(new.high_utc_ms - old.high_utc_ms))
+    return abs(new.eta_utc_ms - old.eta_utc_ms) >= WORTH_TELLING_MS or narrower_ms >= WIDTH_WORTH_TELLING_MS

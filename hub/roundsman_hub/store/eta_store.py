@@ -42,7 +42,7 @@ def learn(cur: Cursor, now: datetime) -> int:
     by_fleet: defaultdict[str, list[tuple[Row, Hit]]] = defaultdict(list)
     for r in sorted(arrived, key=lambda r: (r["arrived_at"], r["order_id"])):
         words = [Word(*map(datetime.fromisoformat, word)) for word in r["words"]]
-        for hit in hits(words, r["arrived_at"]):
+        for hit in hits(words, r["arrived_at"], r["order_id"]):
             by_fleet[r["fleet_id"]].append((r, hit))
     for fleet, found in by_fleet.items():
         known = calibrations(cur, fleet, lock=True)

@@ -1,0 +1,99 @@
+"""The log of a pretend van: numbered facts and fixes, sent as real frames while there is network, kept until there is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Final
+
+from roundsman_hub.clock import to_ms
+from roundsman_hub.ingest.packets import Message
+from roundsman_wire import frames
+from roundsman_wire.channels import topic
+from roundsman_wire.facts import AnyEntry
+from roundsman_wire.messages import FACTS, LANE_NAMES, TRACK, Clock, FixRow, LaneState, Now, Presence, SessionStarted, SessionState
+from roundsman_wire.plain import encode_plain
+
+FRAME_ENTRIES: Final = 400
+
+
+@dataclass(kw_only=True)
+class Lane:
+    """One lane: what is written, and how far it was sent."""
+
+    first: int = 1
+    waiting: list[bytes | FixRow] = field(default_factory=list)
+
+
+class DayLog:
+    """One session of a van. What was sent is forgotten: no frame is lost on the way to a hub in the same process.
+
+    Parameters
+    ----------
+    opened : datetime
+        The session's start, of which its entries count milliseconds.
+    previous : str, optional
+        The session before it.
+    """
+
+    def __init__(self, vehicle: str, session: str, previous: str | None, opened: datetime) -> None:
+        self.vehicle, self.session, self.previous, self.opened = vehicle, session, previous, opened
+        self._lanes = {FACTS: Lane(), TRACK: Lane()}
+        self._online = False
+        at = to_ms(opened)
+        self.tell(SessionStarted(mono_ms=0, utc_ms=at, session=session, previous=previous, agent_version="day", row_format=1), opened)
+        self.tell(Clock(mono_ms=0, utc_ms=at, source="gnss"), opened)
+
+    def mono_ms(self, at: datetime) -> int:
+        """An instant as the session's own clock has it."""
+        return max(0, round((at - self.opened).total_seconds() * 1000))
+
+    def tell(self, entry: AnyEntry, at: datetime) -> None:
+        """Append a fact of that instant."""
+        stamped = type(entry)(
+            **{name: getattr(entry, name) for name in entry.__struct_fields__} | {"mono_ms": self.mono_ms(at), "utc_ms": to_ms(at)}
+        )
+        self._lanes[FACTS].waiting.append(frames.encode_entry(stamped))
+
+    def fix(self, row: FixRow) -> None:
+        """Append a fix."""
+        self._lanes[TRACK].waiting.append(row)
+
+    def say(self, now: Now | None, *, linked: bool) -> list[Message]:
+        """What is sent; nothing without network. `now`: the live marker, while on duty."""
+        out: list[Message] = []
+        if linked != self._online:
+            self._online = linked
+            out.append(self._message("presence", encode_plain(self._presence())))
+        if not linked:
+            return out
+        for lane in (FACTS, TRACK):
+            out += self._frames(lane)
+        if now is not None:
+            out.append(self._message("now", encode_plain(now)))
+        return out
+
+    def _frames(self, lane: int) -> list[Message]:
+        state, out = self._lanes[lane], []
+        while state.waiting:
+            part, state.waiting = state.waiting[:FRAME_ENTRIES], state.waiting[FRAME_ENTRIES:]
+            body = frames.pack_entries(part) if lane == FACTS else frames.pack_rows(part)  # type: ignore[arg-type]
+            last = state.first + len(part) - 1
+            out.append(self._message(LANE_NAMES[lane], frames.encode_frame(self.session, lane, state.first, last, body)))
+            state.first = last + 1
+        return out
+
+    def _message(self, channel: str, payload: bytes) -> Message:
+        return Message(topic(self.vehicle, channel), payload)
+
+    def _presence(self) -> Presence:
+        if not self._online:
+            return Presence(online=False)
+        lanes = tuple(
+            LaneState(lane=lane, first_kept=state.first, last=state.first + len(state.waiting) - 1, acked=state.first - 1)
+            for lane, state in self._lanes.items()
+            if state.waiting or state.first > 1
+        )
+        return Presence(
+            online=True, session=self.session, sessions=(SessionState(session=self.session, previous=self.previous, lanes=lanes),)
+        )
