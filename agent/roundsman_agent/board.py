@@ -8,10 +8,11 @@ from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Final, Literal
 
-from roundsman_core import reorder
+from roundsman_core import calls, reorder
 from roundsman_wire.messages import (
     Action,
     AnyEntry,
+    DepotCall,
     Duty,
     Plan,
     PlanStop,
@@ -30,7 +31,8 @@ Phase = Literal["driving", "arrived", "done"]
 VERSIONS_KEPT_MS: Final = 86_400_000
 """A plan's version is about the instant it was made: of those a day older nobody asks any more."""
 DONE: Final = frozenset({"delivered", "partial", "refused", "damaged", "failed"})
-FOLDED: Final = ("session", "action", "duty", "visit", "scan", "report", "reordered", "risk", "said", "receipt")
+HANDED_OVER: Final = frozenset({"delivered", "partial"})
+FOLDED: Final = ("session", "action", "depot_call", "duty", "visit", "scan", "report", "reordered", "risk", "said", "receipt")
 """Kinds of facts that the board is folded from."""
 
 
@@ -39,7 +41,8 @@ class Board:
     """Where the driver's day stands.
 
     actions : every tap by its id, undone or not, oldest first.
-    undone : ids of taps that were taken back.
+    undone : ids of taps that were taken back, on stops and on calls.
+    calls : calls at depots and chargers that were ended, by id, oldest first, each with the number of taps before it.
     visiting, visiting_since_utc_ms : the planned stop at which the van stands by its own receiver.
     also : planned stops behind the same door.
     shift_since_utc_ms : start of the shift; None off shift.
@@ -57,6 +60,7 @@ class Board:
     actions: Mapping[str, Action] = field(default_factory=lambda: MappingProxyType({}))
     undone: frozenset[str] = frozenset()
     by_stop: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: MappingProxyType({}))
+    calls: Mapping[str, tuple[DepotCall, int]] = field(default_factory=lambda: MappingProxyType({}))
     visiting: str | None = None
     visiting_since_utc_ms: int | None = None
     also: frozenset[str] = frozenset()
@@ -91,19 +95,41 @@ class Board:
         said = self.said(stop)
         return None if said is None else said.utc_ms
 
+    def driven(self, plan: Plan) -> tuple[PlanStop, ...]:
+        """A plan's stops in the order that is driven: the driver's own, if they gave it one."""
+        if self.order is None or self.order.plan_version != plan.version:
+            return plan.stops
+        return reorder.applied(plan.stops, self.order.stops)
+
     def left_of(self, plan: Plan) -> list[PlanStop]:
-        """What remains of a plan in the order that is driven: the driver's own, if they gave it one."""
-        own = self.order is not None and self.order.plan_version == plan.version
-        return self.remaining(reorder.applied(plan.stops, self.order.stops) if own and self.order is not None else plan.stops)
+        """What remains of a plan in the order that is driven."""
+        return self.remaining(self.driven(plan))
 
     def remaining(self, stops: Iterable[PlanStop]) -> list[PlanStop]:
-        """Stops without those that are done, and without the depot; one at which the van stands comes first."""
-        left = [stop for stop in stops if stop.kind != "depot" and self.phase(stop.stop) != "done"]
+        """Stops (in driving order) without those that are done, with the calls at depots and chargers that are still to be made; one at
+        which the van stands comes first."""
+        every = list(stops)
+        done = {stop.stop for stop in every if not calls.is_call(stop) and self.phase(stop.stop) == "done"}
+        to_make = self._to_make(every, done) if any(stop.kind == "depot" for stop in every) else frozenset()
+        left = [stop for stop in every if (stop.stop in to_make if stop.kind == "depot" else stop.stop not in done)]
         return sorted(left, key=lambda stop: self.phase(stop.stop) != "arrived")
+
+    def _to_make(self, stops: list[PlanStop], done: set[str]) -> frozenset[str]:
+        made = [call for call in self.calls.values() if call[0].call not in self.undone]
+        newest_done = max(
+            (at for at, tap in enumerate(self.actions.values()) if tap.outcome in DONE and tap.action not in self.undone), default=-1
+        )
+        return calls.still_to_make(
+            stops,
+            done=done,
+            handed_over={stop for stop in done if (said := self.said(stop)) is not None and said.outcome in HANDED_OVER},
+            loaded=frozenset(task for call, _ in made for task in call.tasks),
+            just_made={call.stop for call, taps_before in made if taps_before > newest_done},
+        )
 
     def in_progress(self, stops: Iterable[PlanStop]) -> frozenset[str]:
         """Stops of a plan that the driver is at: no plan may take them away."""
-        return frozenset(stop.stop for stop in stops if self.phase(stop.stop) == "arrived")
+        return frozenset(stop.stop for stop in self.remaining(stops) if self.phase(stop.stop) == "arrived")
 
     def done_this_shift(self) -> frozenset[str]:
         """Stops completed since the shift began."""
@@ -118,9 +144,12 @@ class Board:
         scan = self.scans.get(parcel)
         return scan is not None and scan.event == "loaded"
 
-    def last_action(self) -> Action | None:
-        """The newest tap that was not undone."""
-        return next((action for action in reversed(tuple(self.actions.values())) if action.action not in self.undone), None)
+    def last_action(self) -> Action | DepotCall | None:
+        """The newest tap that was not undone, on a stop or on a call."""
+        taps = tuple(self.actions.values())
+        at, tap = next(((at, taps[at]) for at in reversed(range(len(taps))) if taps[at].action not in self.undone), (-1, None))
+        call, before = next(((call, n) for call, n in reversed(tuple(self.calls.values())) if call.call not in self.undone), (None, -1))
+        return call if before > at else tap
 
 
 def step(board: Board, entry: AnyEntry) -> Board:
@@ -137,6 +166,11 @@ def step(board: Board, entry: AnyEntry) -> Board:
                 actions=MappingProxyType({**board.actions, entry.action: entry}),
                 by_stop=MappingProxyType({**board.by_stop, entry.stop: taps}),
             )
+        case DepotCall(event="undo"):
+            return board if entry.undoes is None else replace(board, undone=board.undone | {entry.undoes})
+        case DepotCall():
+            made = board.calls if entry.call in board.calls else {**board.calls, entry.call: (entry, len(board.actions))}
+            return replace(board, calls=MappingProxyType(dict(made)))
         case Duty(duty="off"):
             return replace(
                 board, duty="off", driver=None, shift_since_utc_ms=None, visiting=None, visiting_since_utc_ms=None, also=frozenset()

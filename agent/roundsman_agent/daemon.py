@@ -346,7 +346,7 @@ class Daemon:
             "driver": unit.board.driver,
             "plan": None
             if unit.plan is None
-            else {"version": unit.plan.version, "held": unit.inbox.versions["plan"], "stops_left": len(unit.remaining())},
+            else {"version": unit.plan.version, "held": unit.inbox.versions["plan"], "stops_left": len(unit.rounds.order())},
             "log": {
                 "facts": {"last": facts.last, "acked": facts.acked},
                 "track": {"last": track.last, "acked": track.acked},

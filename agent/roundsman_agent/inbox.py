@@ -17,6 +17,7 @@ import msgspec
 from roundsman_agent.log_file import sync_folder, write_whole
 from roundsman_agent.signature import is_genuine
 from roundsman_agent.work import Message
+from roundsman_core import calls
 from roundsman_core.hours import Clocks
 from roundsman_wire import WireError, envelopes
 from roundsman_wire.envelopes import Envelope
@@ -215,7 +216,7 @@ class Inbox:
         payload = envelope.payload
         if isinstance(payload, Plan) and (payload.vehicle, payload.version) != (header.vehicle, header.version):
             raise WireError("the plan and its envelope disagree about vehicle or version")
-        return envelope
+        return envelope._replace(payload=calls.distinct(payload)) if isinstance(payload, Plan) else envelope
 
     def _load(self, name: str) -> Envelope | None:
         file = self._file(name)

@@ -22,6 +22,7 @@ from roundsman_agent.sampling import Mode, Nearness, Policy, Sample
 from roundsman_agent.standstill import Standstill
 from roundsman_agent.times import GnssMs
 from roundsman_agent.visits import Visits
+from roundsman_core import calls
 from roundsman_core.geo import LatLon, distance_m
 from roundsman_core.timebase import TimeBase
 from roundsman_wire.messages import (
@@ -64,10 +65,14 @@ class PlanChanged(msgspec.Struct, frozen=True, kw_only=True):
 
     @classmethod
     def of(cls, remaining: Iterable[PlanStop], done: Iterable[PlanStop] = ()) -> PlanChanged:
-        """From a plan's stops that remain, in driving order, and those that are done; the depot is none of them."""
+        """From a plan's stops that remain, in driving order, and those that are done.
+
+        A call at a depot or charger is one while it is the next: a van that stands in its own depot in the morning is not at the reload
+        of the afternoon.
+        """
         return cls(
             stops=(
-                *(PlannedStop.of(stop) for stop in remaining if stop.kind != "depot"),
+                *(PlannedStop.of(stop) for at, stop in enumerate(remaining) if stop.kind != "depot" or (at == 0 and calls.is_call(stop))),
                 *(PlannedStop.of(stop, done=True) for stop in done if stop.kind != "depot"),
             )
         )

@@ -13,12 +13,12 @@ from roundsman_agent.board import Board
 from roundsman_agent.inbox import RunningClocks
 from roundsman_agent.offers import Verdict
 from roundsman_agent.work import Message, Notice, Offer, Work
-from roundsman_core import reorder, timeline
+from roundsman_core import calls, reorder, timeline
 from roundsman_core.geo import LatLon, distance_m
 from roundsman_core.hours import Activity, Clocks, step
 from roundsman_core.reorder import Situation, Suggestion
 from roundsman_core.timeline import Arrival
-from roundsman_wire.messages import BasedOn, Plan, PlanStop, Reordered, Risk
+from roundsman_wire.messages import RELOAD, BasedOn, Plan, PlanStop, Reordered, Risk
 
 if TYPE_CHECKING:
     from roundsman_agent.unit import Unit
@@ -52,13 +52,17 @@ class Rounds:
     # ── what holds ──────────────────────────────────────────────────────────────────────────────────────────────────
 
     def remaining(self) -> list[PlanStop]:
-        """Stops that are still to be done, in driving order."""
+        """Stops that are still to be done, in driving order, with the calls at depots and chargers on the way."""
         plan, board = self._unit.plan, self._unit.board
         if plan is None:
             return []
         if self._left is None or self._left[0] is not plan or self._left[1] is not board:  # asked several times a second
             self._left = plan, board, board.left_of(plan)
         return list(self._left[2])
+
+    def order(self) -> list[str]:
+        """The customers' stops among them, by name: what the driver's own order is of."""
+        return [stop.stop for stop in self.remaining() if not calls.is_call(stop)]
 
     def verdict(self) -> Verdict | None:
         """What to do with the held plan; None: there is none."""
@@ -80,7 +84,7 @@ class Rounds:
         unit, plan, own = self._unit, self._unit.plan, self._unit.board.order
         if plan is None or before is None or own is None or own.plan_version != before.version or self._knew(plan.based_on):
             return None
-        planned = [stop.stop for stop in unit.board.remaining(plan.stops)]
+        planned = [stop.stop for stop in unit.board.remaining(plan.stops) if not calls.is_call(stop)]
         wished = _merged(planned, own.stops)
         if wished == planned or reorder.refused(self._situation(plan), wished):
             return None
@@ -107,7 +111,7 @@ class Rounds:
         self._keep_hours()
         stops = self.remaining()
         times = self.times(stops)
-        self._suggest(unit.plan, tuple(stop.stop for stop in stops), any(time.late_s for time in times))
+        self._suggest(unit.plan, tuple(self.order()), any(time.late_s for time in times))
         return [
             Risk(
                 **unit.instant(),
@@ -198,7 +202,7 @@ class Rounds:
     def work(self) -> Work:
         """Everything that the screen shows of the driver's work."""
         unit, stops, config = self._unit, self.remaining(), self._unit.inbox.config
-        current = tuple(stop.stop for stop in stops)
+        current = tuple(self.order())
         suggestion = self._suggestion
         if suggestion is not None and (set(suggestion.stops) != set(current) or suggestion.stops == current):
             suggestion = None
@@ -247,8 +251,13 @@ class Rounds:
         return Notice(version=plan.version, changes=plan.changes, reason=plan.reason, since_utc_ms=since)
 
     def _at_depot(self) -> bool:
-        """Before departure: nothing of the round is begun, and the van is not known to be elsewhere."""
-        unit, plan = self._unit, self._unit.plan
+        """Where goods are loaded now. Before departure: nothing of the round is begun, and the van is not known to be elsewhere. Under way:
+        the next thing to do is to load again, and the van is there."""
+        unit, plan, left = self._unit, self._unit.plan, self.remaining()
+        if plan is not None and left and left[0].stop.startswith(RELOAD) and calls.is_call(left[0]):
+            at, here = LatLon.from_e6(left[0].lat_e6, left[0].lon_e6), unit.here()
+            if unit.board.phase(left[0].stop) == "arrived" or (here is not None and distance_m(here, at) <= AT_DEPOT_M):
+                return True
         if plan is None or any(unit.board.phase(stop.stop) != "driving" for stop in plan.stops):
             return False
         depot, here = _depot(plan), unit.here()

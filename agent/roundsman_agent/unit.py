@@ -131,7 +131,7 @@ class Unit:
         return self.inbox.plan
 
     def remaining(self) -> list[PlanStop]:
-        """Stops that are still to be done, in driving order."""
+        """Stops that are still to be done, in driving order, with the calls at depots and chargers on the way."""
         return self.rounds.remaining()
 
     async def document(self, kind: str, data: bytes) -> None:
@@ -234,7 +234,7 @@ class Unit:
             if self.board.duty == "off":
                 why.append("off shift")
                 return None
-            if list(stops) == [stop.stop for stop in self.remaining()]:
+            if list(stops) == self.rounds.order():
                 return None
             if refusal := self.rounds.refusal(stops):
                 why.append(refusal)

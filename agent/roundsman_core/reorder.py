@@ -9,6 +9,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import groupby, pairwise
 from typing import Final
 
 from roundsman_core.geo import LatLon
@@ -30,7 +31,7 @@ class Situation:
     plan : Plan
         In force; its own order is what "moved" is counted from.
     left : frozenset of str
-        Its stops that remain.
+        Its stops that remain, calls at depots and chargers among them where they are known.
     now_utc_ms : int
     place : LatLon or None
     standing_at, since_utc_ms
@@ -64,9 +65,12 @@ class _Outlook:
 
 def applied(stops: Iterable[PlanStop], order: Sequence[str]) -> tuple[PlanStop, ...]:
     """Stops in a driver's order. It names what remained when it was given: what it does not name was done by then, and stands in front,
-    so that a stop whose tap is undone is the next one again."""
+    so that a stop whose tap is undone is the next one again. Calls at depots and chargers stay where they are."""
     at = {stop: number for number, stop in enumerate(order)}
-    return tuple(sorted(stops, key=lambda stop: at.get(stop.stop, -1)))
+    out: list[PlanStop] = []
+    for _, stretch in groupby(stops, key=lambda stop: stop.kind == "depot"):
+        out += sorted(stretch, key=lambda stop: at.get(stop.stop, -1))
+    return tuple(out)
 
 
 def moved(planned: Sequence[str], order: Sequence[str]) -> int:
@@ -94,9 +98,22 @@ def refused_order(plan: Plan, left: frozenset[str], order: Sequence[str], *, sta
     for stop in plan.stops:
         if stop.pinned and stop.stop in left and planned.index(stop.stop) != list(order).index(stop.stop):
             return f"{stop.name or stop.stop} has its fixed place"
+    if standing_at is None and (crossing := _crosses(plan, order)):
+        return f"{crossing.name or crossing.stop} comes behind a call at a depot or charger"
     if (count := moved(planned, order)) > plan.reorder.max_moved:
         return f"{count} stops would stand elsewhere than planned; at most {plan.reorder.max_moved} may"
     return ""
+
+
+def _crosses(plan: Plan, order: Sequence[str]) -> PlanStop | None:
+    """A stop that would come before a call at a depot or charger that the plan has in front of it, or the other way round: its goods are
+    not on board, or the next ones would have to wait for it. Asked without a look at which calls are over: the hub may not know yet."""
+    stretch, number = {}, 0
+    for stop in plan.stops:
+        number += stop.kind == "depot"
+        stretch[stop.stop] = number, stop
+    numbers = [stretch[stop] for stop in order]
+    return next((later[1] for earlier, later in pairwise(numbers) if later[0] < earlier[0]), None)
 
 
 def refused(situation: Situation, order: Sequence[str]) -> str:
@@ -106,7 +123,7 @@ def refused(situation: Situation, order: Sequence[str]) -> str:
     if why or plan.reorder is None:
         return why
     stops = {stop.stop: stop for stop in plan.stops}
-    as_planned, as_wished = _outlook(situation, _planned(situation)), _outlook(situation, [stops[stop] for stop in order])
+    as_planned, as_wished = _outlook(situation, _planned(situation)), _outlook(situation, _wished(situation, order))
     for stop in order:
         if as_wished.late_s[stop] and not as_planned.late_s[stop]:
             return f"{stops[stop].name or stop} would be {-(-as_wished.late_s[stop] // 60)} min late"
@@ -128,7 +145,7 @@ def suggest(situation: Situation, current: Sequence[str]) -> Suggestion | None:
     if plan.reorder is None or len(current) < 2:
         return None
     stops = {stop.stop: stop for stop in plan.stops}
-    now = _outlook(situation, [stops[stop] for stop in current])
+    now = _outlook(situation, _wished(situation, current))
     best, best_price = list(current), _price_s(now)
     first = 1 if situation.standing_at is not None else 0
     for _ in range(plan.reorder.max_moved):
@@ -137,7 +154,7 @@ def suggest(situation: Situation, current: Sequence[str]) -> Suggestion | None:
             for to in range(first, min(len(best), LOOKED_AT)):
                 tried = [stop for stop in best if stop != best[at]]
                 tried.insert(to, best[at])
-                price = _price_s(_outlook(situation, [stops[stop] for stop in tried]))
+                price = _price_s(_outlook(situation, _wished(situation, tried)))
                 if to != at and price < best_price and not refused(situation, tried):
                     found, best_price = tried, price
         if found is None:
@@ -146,14 +163,20 @@ def suggest(situation: Situation, current: Sequence[str]) -> Suggestion | None:
     saves_s = _price_s(now) - best_price
     if saves_s < WORTH_S:
         return None
-    then = _outlook(situation, [stops[stop] for stop in best])
+    then = _outlook(situation, _wished(situation, best))
     kept = next((stop for stop in best if now.late_s[stop] and not then.late_s[stop]), None)
     why = f"keeps the promise to {stops[kept].name or kept}" if kept is not None else f"saves {saves_s // 60} min"
     return Suggestion(stops=tuple(best), saves_s=saves_s, why=why)
 
 
 def _planned(situation: Situation) -> list[PlanStop]:
-    left = [stop for stop in situation.plan.stops if stop.stop in situation.left and stop.kind != "depot"]
+    left = [stop for stop in situation.plan.stops if stop.stop in situation.left]
+    return sorted(left, key=lambda stop: stop.stop != situation.standing_at)
+
+
+def _wished(situation: Situation, order: Sequence[str]) -> list[PlanStop]:
+    """What is left in another order, with the calls on the way in their places."""
+    left = applied([stop for stop in situation.plan.stops if stop.stop in situation.left], order)
     return sorted(left, key=lambda stop: stop.stop != situation.standing_at)
 
 

@@ -125,8 +125,14 @@ class Driver:
         self.body.drive(geometry, duration_s * self.temper.pace)
 
     async def _serve(self, stop: dict[str, Any]) -> None:
-        """At the door: tap, wait for the window, hand over, tap."""
+        """At the door: tap, wait for the window, hand over, tap. At a depot or charger: load or charge, tap."""
         rng, name = self.rng, str(stop["stop"])
+        if (call := stop.get("call")) is not None:
+            await self.clock.sleep(call["service_s"] * self.temper.service)
+            while not await self.screen.call_over(name, "loaded" if call["kind"] == "load" else "charged"):
+                await self.clock.sleep(4)
+            await self._left_the_screen(name)
+            return
         await self.clock.sleep(rng.uniform(4, 12))
         if rng.random() >= self.temper.forgets_arrival and stop.get("phase") != "arrived":
             await self._tap(name, "arrived")
@@ -142,6 +148,9 @@ class Driver:
             await self._tap(name, "failed", rng.choice(REASONS))
         else:
             await self._tap(name, "delivered")
+        await self._left_the_screen(name)
+
+    async def _left_the_screen(self, name: str) -> None:
         self.aim = None
         patience_s = 60.0
         while self.screen.next_stop == name and patience_s > 0:  # until the screen has taken it; then it shows the stop no more

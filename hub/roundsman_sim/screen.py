@@ -68,6 +68,10 @@ class Screen:
         answer = await self._post("/api/actions", {"stop": stop, "outcome": outcome} | ({"reason": reason} if reason else {}))
         return str(answer["action"]) if answer else None
 
+    async def call_over(self, stop: str, event: Literal["loaded", "charged"]) -> bool:
+        """Tap that a call at a depot or charger is over."""
+        return await self._post("/api/calls", {"stop": stop, "event": event}) is not None
+
     async def undo(self, action: str) -> bool:
         """Tap undo."""
         return await self._post(f"/api/actions/{action}/undo", {}) is not None

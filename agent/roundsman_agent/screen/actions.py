@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Annotated, Final, Literal
 
 import msgspec
@@ -15,11 +16,15 @@ from roundsman_agent.board import DONE
 from roundsman_agent.screen.http import Hash, Id, Text, answer, problem, read
 from roundsman_agent.screen.state import UNDO_S
 from roundsman_agent.unit import Unit
-from roundsman_wire.messages import Action, PlanStop, Proof
+from roundsman_core import calls
+from roundsman_wire.messages import CHARGE, RELOAD, Action, DepotCall, PlanStop, Proof
 
 NEEDS_REASON: Final = frozenset({"failed", "partial", "refused", "damaged"})
 NEEDS_PROOF: Final = frozenset({"delivered", "partial"})
 """Outcomes in which something was handed over."""
+
+CALLS: Final[Mapping[str, Literal["loaded", "charged"]]] = MappingProxyType({RELOAD: "loaded", CHARGE: "charged"})
+"""How a call ends, by what its name begins with."""
 
 
 class ProofRequest(msgspec.Struct, forbid_unknown_fields=True):
@@ -42,6 +47,14 @@ class ActionRequest(msgspec.Struct, forbid_unknown_fields=True):
     received_by: Text | None = None
     note: Text | None = None
     without_proof: Text | None = None
+
+
+class CallRequest(msgspec.Struct, forbid_unknown_fields=True):
+    """A call at a depot or charger is over. `action` is drawn by the page, as a tap's; it is undone like one."""
+
+    stop: Text
+    event: Literal["loaded", "charged"]
+    action: Id | None = None
 
 
 class Refused(Exception):
@@ -71,6 +84,17 @@ class Taps:
         undo_until = (self._unit.board.actions[action_id].utc_ms or 0) + 1000 * UNDO_S
         return answer({"action": action_id, "undo_until_utc_ms": undo_until})
 
+    async def call(self, request: Request) -> Response:
+        """Log that a call at a depot or charger is over, unless this very tap is logged already."""
+        said = await read(request, CallRequest)
+        call_id = said.action or uuid.uuid4().hex
+        try:
+            await self._unit.log_for_driver(lambda: self._called(call_id, said))
+        except Refused as refused:
+            return refused.response
+        undo_until = (self._unit.board.calls[call_id][0].utc_ms or 0) + 1000 * UNDO_S
+        return answer({"action": call_id, "undo_until_utc_ms": undo_until})
+
     async def undo(self, request: Request) -> Response:
         """Take a tap back, within its window; again: the same answer."""
         action_id = request.path_params["action"]
@@ -80,15 +104,21 @@ class Taps:
             return refused.response
         return answer({"action": action_id, "undone": True})
 
+    def _known(self, action_id: str) -> Action | DepotCall | None:
+        board = self._unit.board
+        return board.actions.get(action_id) or board.calls.get(action_id, (None,))[0]
+
     def _made(self, action_id: str, said: ActionRequest) -> Action | None:
         unit = self._unit
-        known = unit.board.actions.get(action_id)
+        known = self._known(action_id)
         if known is not None:
-            if (known.stop, known.outcome) != (said.stop, said.outcome):
+            if not isinstance(known, Action) or (known.stop, known.outcome) != (said.stop, said.outcome):
                 raise Refused(409, "This action id is used", "Draw a new id for another tap.")
             return None
         if unit.board.duty == "off":
             raise Refused(409, "Off shift", "Begin the shift first: POST /api/duty with duty `on`.")
+        if said.stop.startswith((RELOAD, CHARGE)):
+            raise Refused(422, "A call at a depot or charger", "POST /api/calls when it is over.")
         before = unit.board.said(said.stop)
         if before is not None and before.outcome in DONE:
             raise Refused(409, f"This stop is {before.outcome} already", f"Undo action {before.action} first, if it was a mistake.")
@@ -119,6 +149,39 @@ class Taps:
             note="; ".join(word for word in words if word) or None,
         )
 
+    def _called(self, call_id: str, said: CallRequest) -> DepotCall | None:
+        """The driver has loaded everything that the plan delivers from there, or has charged."""
+        unit = self._unit
+        plan = unit.plan
+        known = self._known(call_id)
+        if known is not None:
+            if not isinstance(known, DepotCall) or (known.stop, known.event) != (calls.place_of(said.stop), said.event):
+                raise Refused(409, "This action id is used", "Draw a new id for another tap.")
+            return None
+        if unit.board.duty == "off":
+            raise Refused(409, "Off shift", "Begin the shift first: POST /api/duty with duty `on`.")
+        call = next((stop for stop in unit.remaining() if stop.stop == said.stop and calls.is_call(stop)), None)
+        if plan is None or call is None:
+            raise Refused(404, "No such call left in the plan in force", "Read /api/screen: it may be over, or the plan may have changed.")
+        wanted = CALLS[call.stop[0]]
+        if said.event != wanted:
+            raise Refused(422, "That is another kind of call", f"Send event `{wanted}` when it is over.")
+        stops = unit.board.driven(plan)
+        load = calls.load_at(stops, next(at for at, stop in enumerate(stops) if stop.stop == call.stop)) if wanted == "loaded" else ()
+        here = unit.here()
+        return DepotCall(
+            **unit.instant(),
+            call=call_id,
+            stop=calls.place_of(call.stop),
+            event=wanted,
+            plan_version=plan.version,
+            tasks=tuple(task for stop in load if unit.board.phase(stop.stop) != "done" for task in stop.tasks),
+            since_utc_ms=unit.board.arrived_utc_ms(call.stop),
+            driver=unit.board.driver,
+            lat_e6=None if here is None else here.lat_e6,
+            lon_e6=None if here is None else here.lon_e6,
+        )
+
     def _check_expired(self, stop: PlanStop, *, begun: bool) -> None:
         """Work of an expired plan is not begun: the hub has given it to another van by now. What is on board, or begun, is ended."""
         until = self._unit.inbox.plan_valid_until_utc_ms
@@ -131,18 +194,24 @@ class Taps:
     def _proofs(self, said: Sequence[ProofRequest]) -> tuple[Proof, ...]:
         return proofs_of(self._unit, said)
 
-    def _undone(self, action_id: str) -> Action | None:
+    def _undone(self, action_id: str) -> Action | DepotCall | None:
         unit = self._unit
-        known = unit.board.actions.get(action_id)
+        known = self._known(action_id)
         if known is None:
             raise Refused(404, "No such action", "Read `last_action` of /api/screen.")
         if action_id in unit.board.undone:
             return None
         if unit.clock.utc_ms() > (known.utc_ms or 0) + 1000 * UNDO_S:
             raise Refused(409, "Too late to undo", "The customer may have been told: call the dispatcher.")
+        undo_id = f"undo-{action_id}"[:64]
+        if isinstance(known, DepotCall):
+            return DepotCall(
+                **unit.instant(), call=undo_id, stop=known.stop, event="undo", plan_version=known.plan_version, undoes=action_id,
+                driver=unit.board.driver,
+            )  # fmt: skip
         return Action(
             **unit.instant(),
-            action=f"undo-{action_id}"[:64],
+            action=undo_id,
             stop=known.stop,
             tasks=known.tasks,
             outcome="undo",

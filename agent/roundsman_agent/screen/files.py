@@ -14,6 +14,7 @@ from roundsman_agent.blobs import MAX_BYTES, BadBlob, NoRoom
 from roundsman_agent.screen.http import answer, body_of, problem
 from roundsman_agent.unit import Unit
 from roundsman_agent.work import Work
+from roundsman_core import calls
 from roundsman_wire.messages import Plan
 
 NO_MAP: Final = b'{"type":"FeatureCollection","attribution":"","features":[]}'
@@ -66,7 +67,9 @@ class Files:
 def route_of(unit: Unit, plan: Plan, work: Work) -> dict[str, Any]:
     """The route as the page draws it: pairs of [lat_e6, lon_e6]."""
     done = len(unit.board.done_this_shift())
-    positions = {stop.stop: done + number for number, stop in enumerate(work.stops, start=1)}
+    customers = (stop.stop for stop in work.stops if not calls.is_call(stop))
+    positions = {stop: number for number, stop in enumerate(customers, start=done + 1)}
+    to_make = {stop.stop for stop in work.stops}
     return {
         "version": plan.version,
         # The hub's road is drawn in the hub's order: in the driver's own it would lead astray.
@@ -77,7 +80,7 @@ def route_of(unit: Unit, plan: Plan, work: Work) -> dict[str, Any]:
                 "position": positions.get(stop.stop),
                 "lat_e6": stop.lat_e6,
                 "lon_e6": stop.lon_e6,
-                "state": unit.board.phase(stop.stop),
+                "state": "done" if calls.is_call(stop) and stop.stop not in to_make else unit.board.phase(stop.stop),
             }
             for stop in plan.stops
         ],

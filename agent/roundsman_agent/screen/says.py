@@ -11,6 +11,7 @@ from starlette.responses import Response
 from roundsman_agent.screen.actions import ProofRequest, Refused, proofs_of
 from roundsman_agent.screen.http import Id, LongText, Text, answer, problem, read
 from roundsman_agent.unit import Unit
+from roundsman_core import calls
 from roundsman_wire.messages import PlanStop, Report, Said, Scan
 
 
@@ -119,7 +120,7 @@ class Says:
 
     def _stop_of(self, parcel: str) -> tuple[PlanStop | None, int | None]:
         """The stop of the plan that a parcel belongs to, and its number in driving order."""
-        left = self._unit.remaining()
+        left = [stop for stop in self._unit.remaining() if not calls.is_call(stop)]
         done = len(self._unit.board.done_this_shift())
         for position, stop in enumerate(left, start=done + 1):
             if any(item.parcel == parcel for item in stop.items):

@@ -91,6 +91,7 @@ def application(
         Route("/api/events", Stream(streamed, changes), methods=["GET"]),
         Route("/api/shown", steering.shown, methods=["POST"]),
         Route("/api/actions", taps.act, methods=["POST"]),
+        Route("/api/calls", taps.call, methods=["POST"]),
         Route("/api/actions/{action}/undo", taps.undo, methods=["POST"]),
         Route("/api/duty", duty, methods=["POST"]),
         Route("/api/offers/{version:int}", steering.offer, methods=["POST"]),

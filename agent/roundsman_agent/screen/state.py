@@ -10,10 +10,10 @@ import msgspec
 from roundsman_agent.board import Board
 from roundsman_agent.pipeline import Position
 from roundsman_agent.work import Work
-from roundsman_core import timeline
+from roundsman_core import calls, timeline
 from roundsman_core.geo import LatLon, distance_m
 from roundsman_core.timeline import Arrival
-from roundsman_wire.messages import RELOAD, Parcel, Plan, PlanStop
+from roundsman_wire.messages import RELOAD, DepotCall, Parcel, Plan, PlanStop
 
 UNDO_S: Final = 60
 """Business seconds in which a tap can be taken back; after that the customer may have been told."""
@@ -49,6 +49,7 @@ class View(msgspec.Struct, frozen=True, kw_only=True):
 def screen(view: View) -> dict[str, Any]:
     """The state that the page paints and simulated drivers follow."""
     work, stops, times = view.work, view.work.stops, view.work.times
+    positions = _positions(view, stops)
     return {
         "now_utc_ms": view.now_utc_ms,
         "vehicle": view.vehicle,
@@ -60,13 +61,11 @@ def screen(view: View) -> dict[str, Any]:
         "moving": work.moving,
         "duty": view.board.duty,
         "driver": view.board.driver,
-        "plan": None if view.plan is None else _plan(view, view.plan, len(stops)),
-        "next": _next(view, stops[0], times[0]) if stops else None,
+        "plan": None if view.plan is None else _plan(view, view.plan, sum(position is not None for position in positions)),
+        "next": _next(view, stops[0], times[0], positions[0]) if stops else None,
         "following": [
             _following(view, stop, time, position)
-            for position, (stop, time) in enumerate(
-                zip(stops[1:FOLLOWING], times[1:FOLLOWING], strict=True), start=_position(view, stops) + 1
-            )
+            for stop, time, position in zip(stops[1:FOLLOWING], times[1:FOLLOWING], positions[1:FOLLOWING], strict=True)
         ],
         "offer": _offer(work),
         "notice": None
@@ -148,21 +147,47 @@ def _plan(view: View, plan: Plan, remaining: int) -> dict[str, Any]:
     }
 
 
-def _position(view: View, stops: Sequence[PlanStop]) -> int:
-    """Number of the next stop in the shift, from 1."""
-    return len(view.board.done_this_shift()) + (1 if stops else 0)
+def _positions(view: View, stops: Sequence[PlanStop]) -> list[int | None]:
+    """Numbers of the remaining stops in the shift, from 1. A call at a depot or charger has none: parcels lie by customers' numbers."""
+    number, out = len(view.board.done_this_shift()), []
+    for stop in stops:
+        number += not calls.is_call(stop)
+        out.append(None if calls.is_call(stop) else number)
+    return out
 
 
-def _next(view: View, stop: PlanStop, time: Arrival) -> dict[str, Any]:
+def _call(view: View, stop: PlanStop) -> dict[str, Any] | None:
+    """What is to be done at a depot or charger on the way; None: it is a customer's stop. `parcels` is told in whole numbers even where
+    no barcodes are known."""
+    if not calls.is_call(stop):
+        return None
+    place = stop.name.partition(": ")[2] or calls.place_of(stop.stop)[1:]
+    if not stop.stop.startswith(RELOAD):
+        return {"kind": "charge", "place": place, "service_s": stop.service_s, "parcels": 0}
+    goods = _goods(view, stop)
+    return {"kind": "load", "place": place, "service_s": stop.service_s, "parcels": sum(one.parcels for one in goods)}
+
+
+def _goods(view: View, call: PlanStop) -> list[PlanStop]:
+    """Deliveries that a call at a depot loads and that are still to be made."""
+    stops = view.work.stops
+    at = next((at for at, stop in enumerate(stops) if stop.stop == call.stop), None)
+    return [] if at is None else list(calls.load_at(stops, at))
+
+
+def _next(view: View, stop: PlanStop, time: Arrival, position: int | None) -> dict[str, Any]:
+    call = _call(view, stop)
+    items = stop.items if call is None else tuple(item for one in _goods(view, stop) for item in one.items)
     return {
         "stop": stop.stop,
-        "position": _position(view, [stop]),
+        "position": position,
+        "call": call,
         "kind": stop.kind,
         "name": stop.name,
         "address": stop.address,
         "instructions": stop.instructions,
         "phone": stop.phone,
-        "parcels": stop.parcels,
+        "parcels": stop.parcels if call is None else call["parcels"],
         "priority": stop.priority,
         "window_start_utc_ms": stop.window_start_utc_ms,
         "window_end_utc_ms": stop.window_end_utc_ms,
@@ -173,7 +198,7 @@ def _next(view: View, stop: PlanStop, time: Arrival) -> dict[str, Any]:
         "eta_utc_ms": time.eta_utc_ms,
         "late_s": time.late_s,
         "phase": "arrived" if view.board.phase(stop.stop) == "arrived" else "driving",
-        "items": [_item(view.board, item) for item in stop.items],
+        "items": [_item(view.board, item) for item in items],
         "proof": list(stop.proof),
         "has_code": stop.code_sha256 is not None,
         "contact_free": stop.contact_free,
@@ -184,14 +209,16 @@ def _next(view: View, stop: PlanStop, time: Arrival) -> dict[str, Any]:
     }
 
 
-def _following(view: View, stop: PlanStop, time: Arrival, position: int) -> dict[str, Any]:
+def _following(view: View, stop: PlanStop, time: Arrival, position: int | None) -> dict[str, Any]:
+    call = _call(view, stop)
     return {
         "stop": stop.stop,
         "position": position,
+        "call": call,
         "kind": stop.kind,
         "name": stop.name,
         "address": stop.address,
-        "parcels": stop.parcels,
+        "parcels": stop.parcels if call is None else call["parcels"],
         "window_start_utc_ms": stop.window_start_utc_ms,
         "window_end_utc_ms": stop.window_end_utc_ms,
         "eta_utc_ms": time.eta_utc_ms,
@@ -231,14 +258,13 @@ def _offer(work: Work) -> dict[str, Any] | None:
     }
 
 
-def _this_load(plan: Plan | None, left: Sequence[PlanStop]) -> frozenset[str]:
-    """Deliveries of the first load that is not done; the next call at a depot is for the others."""
-    names = {stop.stop for stop in left}
+def _this_load(left: Sequence[PlanStop]) -> frozenset[str]:
+    """Deliveries that are loaded now; the next call at a depot is for the others."""
     found: list[str] = []
-    for stop in plan.stops if plan else ():
-        if found and stop.stop.startswith(RELOAD):
+    for stop in left:
+        if found and calls.is_call(stop) and stop.stop.startswith(RELOAD):
             break
-        if stop.stop in names and stop.kind == "delivery":
+        if stop.kind == "delivery":
             found.append(stop.stop)
     return frozenset(found)
 
@@ -246,16 +272,19 @@ def _this_load(plan: Plan | None, left: Sequence[PlanStop]) -> frozenset[str]:
 def _loading(view: View) -> dict[str, Any] | None:
     """What has to be in the van now: the last stop's parcels first, for they lie deepest."""
     work = view.work
-    now = _this_load(view.plan, work.stops)
+    if not work.at_depot or work.moving:
+        return None
+    now = _this_load(work.stops)
     items = [
         _item(view.board, item) | {"stop": stop.stop, "position": position, "name": item.name or stop.name}
-        for position, stop in reversed(list(enumerate(work.stops, start=1)))
+        for stop, position in reversed(list(zip(work.stops, _positions(view, work.stops), strict=True)))
         if stop.stop in now
         for item in stop.items
     ]
-    if not work.at_depot or work.moving or not items:
+    if not items:
         return None
-    return {"items": items, "loaded": sum(item["loaded"] for item in items), "total": len(items)}
+    call = work.stops[0].stop if calls.is_call(work.stops[0]) and work.stops[0].stop.startswith(RELOAD) else None
+    return {"call": call, "items": items, "loaded": sum(item["loaded"] for item in items), "total": len(items)}
 
 
 def _reorder(view: View) -> dict[str, Any]:
@@ -275,10 +304,11 @@ def _last_action(view: View) -> dict[str, Any] | None:
     if last is None:
         return None
     name = next((stop.name for stop in (view.plan.stops if view.plan else ()) if stop.stop == last.stop), "")
+    action, outcome = (last.call, last.event) if isinstance(last, DepotCall) else (last.action, last.outcome)
     return {
-        "action": last.action,
+        "action": action,
         "stop": last.stop,
         "name": name,
-        "outcome": last.outcome,
+        "outcome": outcome,
         "undo_until_utc_ms": (last.utc_ms or 0) + 1000 * UNDO_S,
     }

@@ -71,7 +71,7 @@ class Steering:
         why = await self._unit.reorder(said.stops)
         if why:
             return problem(422, "Outside what may be changed in the van", why)
-        return answer({"stops": [stop.stop for stop in self._unit.remaining()]})
+        return answer({"stops": self._unit.rounds.order()})
 
 
 def _version(request: Request) -> int:

@@ -19,10 +19,12 @@ export async function tap(path, body, meant) {
 }
 
 export const act = (outcome, more = {}, meant = {}) => tap("/api/actions", { stop: state.next.stop, outcome, action: action(), ...more }, meant);
+// A call at a depot or charger on the way is over: one tap, undone like any other.
+export const call = (event) => tap("/api/calls", { stop: state.next.stop, event, action: action() });
 export const duty = (value) => tap("/api/duty", { duty: value });
 export const undo = () => tap(`/api/actions/${state.last_action.action}/undo`, {});
 
-const DONE_WORDS = { arrived: "arrived", delivered: "delivered", partial: "partial", refused: "refused", damaged: "damaged", failed: "failed" };
+const DONE_WORDS = { arrived: "arrived", delivered: "delivered", partial: "partial", refused: "refused", damaged: "damaged", failed: "failed", loaded: "callLoaded", charged: "callCharged" };
 export const outcomeWord = (outcome) => say(DONE_WORDS[outcome] ?? "delivered");
 
 function undoable() {
@@ -38,6 +40,12 @@ export function paintActions(stop, mapped) {
   if (state.duty === "off") buttons.push(["start", "go", say("start")]);
   else if (state.duty === "break") buttons.push(["start", "go", say("carryOn")]);
   else if (!stop) buttons.push(undoButton ?? ["end", "", say("end")]);
+  else if (stop.call?.kind === "load") {
+    // At the depot there may be parcels to scan; the tap that ends the call is there from the start.
+    if (state.loading) buttons.push(["loading", "act", say("loading"), say("loaded", state.loading.loaded, state.loading.total)]);
+    buttons.push(["loaded", "go", say("callLoaded")]);
+    if (undoButton && buttons.length < 2) buttons.push(undoButton);
+  } else if (stop.call) buttons.push(["charged", "go", say("callCharged")], ...(undoButton ? [undoButton] : []));
   else if (stop.phase === "driving") buttons.push(["arrived", "act", say("arrived")], ...(undoButton ? [undoButton] : []));
   else buttons.push(["delivered", "go", say(stop.kind === "pickup" ? "collected" : "delivered")], ["failed", "stop", say("problem")]);
   keep(buttons);

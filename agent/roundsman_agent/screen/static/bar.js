@@ -2,6 +2,7 @@
 import { attribute, el, icon, text } from "./dom.js";
 import { link as driveLink } from "./handoff.js";
 import { dead } from "./link.js";
+import { postponed } from "./talk.js";
 import { format, moving, say, state, working } from "./now.js";
 
 export function paintAlarm() {
@@ -20,10 +21,15 @@ export function paintBar() {
   const lost = state.duty !== "off" && state.fix.state !== "ok";
   attribute(el.gps, "class", "chip bad");
   text(el.gps, !lost ? "" : state.fix.state === "none" ? say("noFix") : say("staleFix", format.span(state.fix.age_s)));
-  text(el.count, state.plan && state.next && state.duty !== "off" ? say("of", state.next.position, state.plan.stops_total) : "");
+  text(el.count, state.plan && state.next?.position && state.duty !== "off" ? say("of", state.next.position, state.plan.stops_total) : "");
   text(el.age, state.plan && state.duty !== "off" ? say(state.plan.expired ? "planExpired" : "planAge", format.span(state.plan.age_s)) : "");
   const unread = state.messages.filter((message) => !message.answered).length;
   text(el.mail, unread ? say("mail", unread) : "");
+  // A plan that was put off until later stays in sight, with its age; a tap puts the question again.
+  const age = postponed() ? `★ ${format.span((state.now_utc_ms - state.offer.issued_utc_ms) / 1000)}` : "";
+  text(el.waiting, age);
+  attribute(el.waiting, "aria-label", `${say("newPlan")} ${age}`);
+  el.waiting.hidden = age === "";
   text(el.clock, format.clock(state.now_utc_ms));
   tighten();
 }

@@ -11,7 +11,7 @@ export const current = () => (working() ? state.next : null);
 
 export function paintCard() {
   const stop = current();
-  attribute(document.body, "data-phase", stop ? stop.phase : state.duty);
+  attribute(document.body, "data-phase", stop ? (stop.call ? "driving" : stop.phase) : state.duty);
   if (stop) paintStop(stop);
   else paintIdle();
   fit();
@@ -24,13 +24,16 @@ function paintTags(tags) {
   el.tags.replaceChildren(...tags.map(([look, word]) => make("span", { class: look }, word)));
 }
 
-export const kindWord = (stop) => say(stop.kind === "pickup" ? "collect" : "deliver", stop.parcels > 1 ? `× ${stop.parcels}` : "").trim();
+// What is to be done at a stop; at a depot or charger on the way: how many parcels, or for how long.
+export const kindWord = (stop) => (stop.call ? callWord(stop.call) : taskWord(stop));
+const callWord = (call) => (call.kind === "load" ? say("reload", call.parcels) : say("charge", format.span(call.service_s)));
+const taskWord = (stop) => say(stop.kind === "pickup" ? "collect" : "deliver", stop.parcels > 1 ? `× ${stop.parcels}` : "").trim();
 
 function paintStop(stop) {
   const arrived = stop.phase === "arrived";
   const tags = [];
   if (stop.priority >= 8) tags.push(["urgent", say("urgent")]);
-  tags.push([stop.kind === "pickup" ? "pickup" : "", kindWord(stop)]);
+  tags.push([stop.call ? "call" : stop.kind === "pickup" ? "pickup" : "", kindWord(stop)]);
   if (stop.contact_free) tags.push(["", say("contactFree")]);
   if (stop.pinned) tags.push(["", say("pinned")]);
   paintTags(tags);
@@ -46,9 +49,9 @@ function paintStop(stop) {
   const promised = stop.promise_end_utc_ms ? say("promised", format.between(stop.promise_start_utc_ms, stop.promise_end_utc_ms)) : "";
   text(el.promise, stop.promise_risk_s > 0 ? say("promiseRisk", promised, Math.ceil(stop.promise_risk_s / 60)) : promised);
   attribute(el.promise, "class", stop.promise_risk_s > 0 ? "late" : "");
-  text(el.name, stop.address ? stop.name : "");
-  text(el.instructions, stop.instructions);
-  const places = [...new Set(stop.items.map((item) => item.place).filter(Boolean))];
+  text(el.name, stop.address && !stop.call ? stop.name : "");
+  text(el.instructions, stop.call?.kind === "load" && state.loading ? say("scanParcels") : stop.instructions);
+  const places = stop.call ? [] : [...new Set(stop.items.map((item) => item.place).filter(Boolean))];
   text(el.places, places.length ? say("inVan", places.join(", ")) : "");
   const following = state.following[0];
   const then = following && !arrived ? say("then", format.clock(following.eta_utc_ms), title(following)) : "";

@@ -1,5 +1,6 @@
 // At the depot: every parcel into the van, last stop first, by scanner, by camera or by hand; and where it lies.
 import { attribute, el, make, text } from "./dom.js";
+import { call } from "./actions.js";
 import { send } from "./link.js";
 import { announce, explain, speak } from "./news.js";
 import { say, state, working } from "./now.js";
@@ -7,14 +8,16 @@ import { scannedAtDoor } from "./outcomes.js";
 import { cameraReads, listenToCamera, listenToWedge } from "./scanner.js";
 import { close, isOpen, named, show } from "./sheet.js";
 
-let left = null; // the plan whose loading the driver has ended
+let left = null; // the load that the driver has ended: a plan's first, or one of its calls at a depot
 let stopCamera = null;
 let rows = new Map();
 let last = { text: "", look: "" };
 
+const thisLoad = () => `${state.plan?.version} ${state.loading?.call ?? ""}`;
+
 export function offerLoading() {
   const loading = state.loading;
-  if (loading && working() && !isOpen() && left !== state.plan?.version && loading.loaded < loading.total) openLoading();
+  if (loading && working() && !isOpen() && left !== thisLoad() && loading.loaded < loading.total) openLoading();
 }
 
 export const loadingThere = () => Boolean(state.loading);
@@ -22,14 +25,15 @@ export const loadingThere = () => Boolean(state.loading);
 export function openLoading() {
   const content = [make("p", { id: "scanned", role: "status" }), make("video", { id: "eye", hidden: true, muted: true, playsinline: true }), make("ol", { id: "parcels" })];
   const camera = cameraReads() ? [named("camera", toggleCamera, "act", "", { stays: true })] : [];
-  const depart = named("depart", end, "go");
+  // Under way the last tap also says that the call at the depot is over.
+  const depart = state.loading?.call ? named("callLoaded", () => (end(), call("loaded")), "go") : named("depart", end, "go");
   rows = new Map();
   last = { text: say("scanParcels"), look: "" };
   show({ title: "", content, tiles: [depart, ...camera], parked: true, last: null, repaint: paintLoading, back: end });
 }
 
 function end() {
-  left = state.plan?.version ?? null;
+  left = thisLoad();
   stopCamera?.();
   stopCamera = null;
 }

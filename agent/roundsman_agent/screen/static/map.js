@@ -88,8 +88,8 @@ function worldNow() {
   const at = here();
   const xy = (latE6, lonE6) => frame.xy(latE6 / 1e6, lonE6 / 1e6);
   const van = at && { ...point(frame.xy(...at)), heading, fresh: state.fix.state === "ok" };
-  const stops = (route?.stops ?? []).filter((stop) => stop.state !== "done").map((stop) => ({ ...point(xy(stop.lat_e6, stop.lon_e6)), word: String(stop.position), next: stop.stop === state.next?.stop }));
-  if (!stops.some((stop) => stop.next) && state.next) stops.push({ ...point(xy(state.next.lat_e6, state.next.lon_e6)), word: String(state.next.position), next: true });
+  const stops = (route?.stops ?? []).filter((stop) => stop.state !== "done").map((stop) => ({ ...point(xy(stop.lat_e6, stop.lon_e6)), word: String(stop.position ?? "↺"), next: stop.stop === state.next?.stop }));
+  if (!stops.some((stop) => stop.next) && state.next) stops.push({ ...point(xy(state.next.lat_e6, state.next.lon_e6)), word: String(state.next.position ?? "↺"), next: true });
   stops.sort((a, b) => a.next - b.next);
   const road = (route?.route_e6 ?? []).map(([lat, lon]) => xy(lat, lon));
   const next = stops.find((stop) => stop.next);

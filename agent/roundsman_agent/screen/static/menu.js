@@ -17,7 +17,7 @@ export function toggleMenu(repaint) {
   if (state.offer?.safe && still) tiles.push(named("newPlan", openOffer, "act"));
   if (on && state.next && still) tiles.push(named("details", openDetails));
   if (state.duty !== "off" && still) tiles.push(named("stops", openRound));
-  if (on && state.next) tiles.push(named("problem", problem));
+  if (on && state.next && !state.next.call) tiles.push(named("problem", problem));
   if (on && loadingThere() && still) tiles.push(named("loading", openLoading));
   if (state.duty !== "off" && still) tiles.push(named("messages", openMessages));
   if (state.duty !== "off") tiles.push(named("report", openReports, "stop"));

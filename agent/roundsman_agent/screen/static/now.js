@@ -26,7 +26,7 @@ export function respeak() {
   document.documentElement.lang = language;
 }
 
-export const title = (stop) => stop.address || stop.name;
+export const title = (stop) => (stop.call ? say(stop.call.kind === "load" ? "toLoad" : "toCharge", stop.call.place) : stop.address || stop.name);
 export const moving = () => state?.moving === true;
 export const working = () => state?.duty === "on";
 export const planKey = () => (state?.plan ? `${state.plan.version} ${state.plan.hash}` : "");

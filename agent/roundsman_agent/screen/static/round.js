@@ -9,15 +9,18 @@ import { named, show } from "./sheet.js";
 
 export function openRound() {
   const stops = [state.next, ...state.following].filter(Boolean);
+  const customers = stops.filter((stop) => !stop.call);
   const rows = stops.map((stop) => {
     const late = stop.late_s >= 60 || stop.promise_risk_s > 0;
     const when = make("time", { class: late ? "late" : null }, format.clock(stop.eta_utc_ms));
     const risk = late ? make("small", { class: "late" }, say("late", Math.ceil(Math.max(stop.late_s, stop.promise_risk_s) / 60))) : null;
     const window = make("small", {}, format.between(stop.window_start_utc_ms, stop.window_end_utc_ms));
-    const parts = [make("b", {}, stop.position), make("span", {}, title(stop), " ", window, risk ? " " : null, risk), when];
-    const may = state.reorder.allowed && stop !== stops[0] && !stop.pinned;
-    if (!may) return make("li", { class: "row" }, ...parts);
-    return make("li", {}, make("button", { type: "button", class: "row", onclick: () => openAhead(stop, stops) }, ...parts));
+    const sign = stop.call ? (stop.call.kind === "load" ? "↺" : "↯") : stop.position;
+    const what = stop.call ? make("small", {}, kindWord(stop)) : window;
+    const parts = [make("b", {}, sign), make("span", {}, title(stop), " ", what, risk ? " " : null, risk), when];
+    const may = state.reorder.allowed && stop !== stops[0] && !stop.pinned && !stop.call;
+    if (!may) return make("li", { class: stop.call ? "row call" : "row" }, ...parts);
+    return make("li", {}, make("button", { type: "button", class: "row", onclick: () => openAhead(stop, customers) }, ...parts));
   });
   const wish = state.reorder.suggestion;
   const better = wish ? [named("betterOrder", () => reorder(wish.stops), "act", say("saves", format.span(wish.saves_s)))] : [];

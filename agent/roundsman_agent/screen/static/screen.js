@@ -1,11 +1,11 @@
 // The driver's screen: the unit's state on the glass, the driver's taps to the unit, and word of what was painted. No build step.
-import { act, duty, onBusy, paintActions, undo } from "./actions.js";
+import { act, call, duty, onBusy, paintActions, undo } from "./actions.js";
 import { paintAlarm, paintBar, paintTools } from "./bar.js";
 import { current, paintCard } from "./card.js";
 import { el } from "./dom.js";
 import { paintLight } from "./light.js";
 import { dead, listen, post } from "./link.js";
-import { offerLoading } from "./loading.js";
+import { offerLoading, openLoading } from "./loading.js";
 import { paintMap } from "./map.js";
 import { toggleMenu } from "./menu.js";
 import { moving, planKey, state, take } from "./now.js";
@@ -13,7 +13,7 @@ import { tellNews } from "./news.js";
 import { deliver, problem } from "./outcomes.js";
 import { openDetails } from "./round.js";
 import { paintSheet } from "./sheet.js";
-import { offerPlan, openMessages } from "./talk.js";
+import { offerPlan, openMessages, openWaiting } from "./talk.js";
 
 let shownPlan = ""; // version and hash that the unit has been told are painted
 let telling = "";
@@ -60,6 +60,9 @@ const TAPS = {
   arrived: () => act("arrived"),
   delivered: deliver,
   failed: problem,
+  loading: openLoading,
+  loaded: () => call("loaded"),
+  charged: () => call("charged"),
   undo,
   start: () => duty("on"),
   end: () => duty("off"),
@@ -69,6 +72,7 @@ el.actions.onclick = (event) => {
   if (button && state) TAPS[button.dataset.act]();
 };
 el.back.onclick = undo;
+el.waiting.onclick = () => state?.offer && openWaiting();
 el.details.onclick = openDetails;
 el.more.onclick = () => toggleMenu(paint);
 el.look.onclick = () => {

@@ -24,10 +24,14 @@ export function openMessages() {
 }
 
 async function tellDispatch(text, about) {
-  const body = { message: action(), text, ...(about ? { about: about.message } : {}), ...(about?.stop ?? state.next?.stop ? { stop: about?.stop ?? state.next.stop } : {}) };
+  const stop = about?.stop ?? customer();
+  const body = { message: action(), text, ...(about ? { about: about.message } : {}), ...(stop ? { stop } : {}) };
   const answer = await tap("/api/messages", body, { 409: "standFirst" });
   if (answer?.ok) announce(say("answered", say(`answer ${text}`)));
 }
+
+// The customer's stop that is next, if it is one.
+const customer = () => (state.next && !state.next.call ? state.next.stop : null);
 
 export function openReports() {
   const tiles = TOPICS.map((topic) => named(`report ${topic}`, () => report(topic, []), topic === "breakdown" || topic === "accident" ? "stop" : ""));
@@ -37,7 +41,7 @@ export function openReports() {
 function report(topic, proofs) {
   const photo = named("photo", () => askPhoto((proof) => report(topic, [...proofs, proof]), () => report(topic, proofs)), proofs.length ? "done" : "act", proofs.length ? `✓ ${proofs.length}` : "");
   const send = async () => {
-    const body = { report: action(), topic, text: "", ...(state.next ? { stop: state.next.stop } : {}), ...(proofs.length ? { proofs: proofs.map(({ kind, sha256 }) => ({ kind, sha256 })) } : {}) };
+    const body = { report: action(), topic, text: "", ...(customer() ? { stop: customer() } : {}), ...(proofs.length ? { proofs: proofs.map(({ kind, sha256 }) => ({ kind, sha256 })) } : {}) };
     const answer = await tap("/api/reports", body);
     if (answer?.ok) announce(say(state.link.state === "online" ? "reported" : "reportedLater", say(`report ${topic}`)));
   };
@@ -47,11 +51,16 @@ function report(topic, proofs) {
 // ── a plan that would change the next stop: asked when the van stands, once ──────────────────────────────────────────
 let asked = 0;
 
+// A plan that the driver has put off, or that waits for the van to stand again.
+export const postponed = () => Boolean(state.offer) && state.offer.version === asked && state.duty !== "off";
+
 export function offerPlan() {
   const offer = state.offer;
   if (!offer) asked = 0;
   else if (offer.safe && !moving() && offer.version !== asked && !isOpen()) openOffer();
 }
+
+export const openWaiting = () => (moving() || !state.offer.safe ? announce(say("standFirst")) : openOffer());
 
 export function openOffer() {
   const offer = state.offer;
