@@ -74,11 +74,13 @@ def _run(options: argparse.Namespace) -> int:
     # numpy's algebra, which nobody here uses, would start a thread a core and keep memory for each.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     from roundsman_agent import daemon
+    from roundsman_agent.ear import DozingLoop
 
     # What is loaded now stays: the collector need not look at it again with every thousandth fix.
     gc.collect()
     gc.freeze()
-    asyncio.run(daemon.run(_load(options)))
+    with asyncio.Runner(loop_factory=DozingLoop) as runner:
+        runner.run(daemon.run(_load(options)))
     return 0
 
 

@@ -30,3 +30,7 @@ class Clock:
     def mono_ms(self) -> MonoMs:
         """Business milliseconds since this clock was made; never jumps, says nothing about the date."""
         return MonoMs(int((time.monotonic_ns() - self._started_ns) * self.base.factor / 1e6))
+
+    def mono_ms_at(self, monotonic_s: float) -> MonoMs:
+        """The same of another instant of the system's monotonic clock."""
+        return MonoMs(int((monotonic_s - self._started_ns / 1e9) * self.base.factor * 1e3))

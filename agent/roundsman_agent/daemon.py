@@ -43,6 +43,8 @@ PAINT_WHOLE_S: Final = 10.0
 DRAIN_LOOK_S: Final = 0.1
 SAVE_S: Final = 60.0
 PURGE_S: Final = 3_600.0
+PATIENCE_S: Final = 5.0
+"""So long a fix may wait for those after it, while nobody looks at the screen: as long as the live map waits for the van anyway."""
 PRETEND_COMMIT_S: Final = 1.0
 """Where time runs fast, five real seconds would be minutes of a driver's day."""
 
@@ -105,7 +107,7 @@ class Daemon:
             on_change=self._changed,
             blobs=self.blobs,
         )
-        self._listening = Listening(config.receiver_url, self.unit, self._vigil)
+        self._listening = Listening(config.receiver_url, self.unit, self._vigil, self._patience_s)
         self.basemap = Basemap(config.store_dir / "map")
         self.uplink: Uplink | None = None
         self.courier: Courier | None = None
@@ -208,7 +210,9 @@ class Daemon:
             if passed_s >= due["purge"]:
                 await loop.run_in_executor(self._store, self.outbox.purge)
                 due["purge"] = passed_s + PURGE_S
-            await asyncio.sleep(max(self.config.time_base.real_s(TICK_S), 1.0))
+            # With a receiver that speaks, the next tick goes along with a fix: this is for when none comes.
+            late_s = 1.0 if self.unit.inbox.held is None else 0.0
+            await asyncio.sleep(max(self.config.time_base.real_s(TICK_S), 1.0) + late_s)
 
     def _serve_screen(self, group: asyncio.TaskGroup) -> ScreenServer | None:
         if self._listener is None:
@@ -235,6 +239,12 @@ class Daemon:
         if self.uplink is not None:
             self.uplink.resting = self.unit.board.duty == "off"
             self.uplink.grown(facts_last, track_last)
+
+    def _patience_s(self) -> float:
+        """Who looks at the screen, or waits for the van to stand, waits for each fix; where time runs fast, five seconds are minutes."""
+        if self._changes.watchers or self.unit.inbox.held is not None or self.config.time_base.factor != 1:
+            return 0.0
+        return PATIENCE_S
 
     def _changed(self, more_than_position: bool) -> None:
         self._changes.tell(more_than_position)

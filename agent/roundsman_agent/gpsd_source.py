@@ -71,24 +71,22 @@ class Gpsd:
     device: str = ""
 
     async def open(self) -> GpsdStream:
-        """Connect through gpsd-py3, then let gpsd report by itself."""
+        """Connect through gpsd-py3, and let gpsd report by itself."""
         loop = asyncio.get_running_loop()
-        shaking = loop.run_in_executor(None, _handshake, self.host, self.port)
+        shaking = loop.run_in_executor(None, _handshake, self.host, self.port, self.device)
         try:
             connected = await asyncio.shield(shaking)
         except asyncio.CancelledError:
             shaking.add_done_callback(_close_result)
             raise
-        writer, reader = await loop.create_connection(Ear, sock=connected)
-        watch: dict[str, object] = {"enable": True, "json": True}
-        if self.device:
-            watch["device"] = self.device
-        writer.write(f"?WATCH={json.dumps(watch)}\n".encode())
-        return GpsdStream(reader=reader, writer=writer, device=self.device)
+        return GpsdStream(ear=Ear(connected), device=self.device)
 
 
-def _handshake(host: str, port: int) -> socket.socket:
-    """Connect with gpsd-py3 and take its connection over."""
+def _handshake(host: str, port: int, device: str) -> socket.socket:
+    """Connect with gpsd-py3, take its connection over, and let gpsd report by itself."""
+    watch: dict[str, object] = {"enable": True, "json": True}
+    if device:
+        watch["device"] = device
     with _one_at_a_time:
         gpsd.gpsd_socket = gpsd.gpsd_stream = None
         alarm = threading.Timer(HANDSHAKE_S, _cut)
@@ -96,13 +94,13 @@ def _handshake(host: str, port: int) -> socket.socket:
         alarm.start()
         try:
             gpsd.connect(host, port)
+            gpsd.gpsd_socket.sendall(f"?WATCH={json.dumps(watch)}\n".encode())
             connected: socket.socket = gpsd.gpsd_socket.dup()
         finally:
             alarm.cancel()
             for part in (gpsd.gpsd_stream, gpsd.gpsd_socket):
                 with contextlib.suppress(OSError, AttributeError):
                     part.close()
-        connected.setblocking(False)
         return connected
 
 
@@ -122,8 +120,7 @@ def _close_result(shaking: asyncio.Future[socket.socket]) -> None:
 class GpsdStream:
     """An open gpsd: its reports in, epochs out. Two reports of one instant are merged: the first may lack the course."""
 
-    reader: Ear
-    writer: asyncio.WriteTransport
+    ear: Ear
     device: str = ""
     rest: bytes = b""
     waiting: Tpv | None = None
@@ -161,8 +158,7 @@ class GpsdStream:
 
     def close(self) -> None:
         """Let go of the connection."""
-        self.reader.close()
-        self.writer.close()
+        self.ear.close()
 
     def _report(self, line: bytes, epochs: list[Epoch]) -> None:
         try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
 from roundsman_agent.sources import open_source
@@ -24,6 +25,8 @@ class Listening:
         The receiver.
     vigil : Vigil
         Is told that it goes on; off shift there is nothing to wait for.
+    patience_s : callable
+        How long a fix may wait for those after it (see `ear`).
 
     Raises
     ------
@@ -31,9 +34,9 @@ class Listening:
         The receiver's URL is none that is read.
     """
 
-    def __init__(self, url: str, unit: Unit, vigil: Vigil) -> None:
+    def __init__(self, url: str, unit: Unit, vigil: Vigil, patience_s: Callable[[], float]) -> None:
         open_source(url, unit.clock)  # not begun: a wrong URL must be told at the start, not at the first shift's
-        self._url, self._unit, self._vigil = url, unit, vigil
+        self._url, self._unit, self._vigil, self._patience_s = url, unit, vigil, patience_s
         self._on, self._off = asyncio.Event(), asyncio.Event()
         self.heed_duty()
 
@@ -65,7 +68,12 @@ class Listening:
                 await asyncio.gather(hearing, ended, return_exceptions=True)
 
     async def _hear(self) -> None:
-        source = open_source(self._url, self._unit.clock, lambda: self._vigil.mark("receiver"))
+        source = open_source(self._url, self._unit.clock, self._all_taken, self._patience_s)
         async with contextlib.aclosing(source) as items:
             async for item in items:
                 self._unit.receive(item)
+            self._all_taken()
+
+    def _all_taken(self) -> None:
+        self._vigil.mark("receiver")
+        self._unit.placed()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import socket
 import urllib.parse
 from collections.abc import AsyncGenerator, Callable, Iterator
 from dataclasses import dataclass, field
@@ -18,7 +19,7 @@ import serial
 
 from roundsman_agent import AgentError, nmea
 from roundsman_agent.clock import Clock
-from roundsman_agent.ear import Ear
+from roundsman_agent.ear import Ear, Piece
 from roundsman_agent.fix import Fix, SourceEvent, SourceState
 from roundsman_agent.gpsd_source import Gpsd, GpsdStream
 from roundsman_agent.times import MonoMs
@@ -44,7 +45,9 @@ class SourceError(AgentError):
     """The receiver's URL is not one that this agent reads."""
 
 
-def open_source(url: str, clock: Clock, alive: Callable[[], None] = lambda: None) -> AsyncGenerator[Item]:
+def open_source(
+    url: str, clock: Clock, alive: Callable[[], None] = lambda: None, patience_s: Callable[[], float] = lambda: 0.0
+) -> AsyncGenerator[Item]:
     """Fixes of a receiver, as they come, and what there is to say about the receiver.
 
     Parameters
@@ -55,7 +58,10 @@ def open_source(url: str, clock: Clock, alive: Callable[[], None] = lambda: None
     clock : Clock
         The session's clock; a fix carries `mono_ms` of its arrival (of a recording: of its own time, from the first fix on).
     alive : callable, optional
-        Called at least every half minute as long as it listens and its items are taken: also while a receiver is silent or gone.
+        Called when all that came so far was taken, and at least every half minute as long as it listens: also while a receiver is silent
+        or gone.
+    patience_s : callable, optional
+        How long what comes may wait for what comes after it, so that it is worked on together (see `ear`).
 
     Returns
     -------
@@ -72,11 +78,12 @@ def open_source(url: str, clock: Clock, alive: Callable[[], None] = lambda: None
     try:
         match parts.scheme:
             case "gpsd":
-                return _live(Gpsd(host=parts.hostname or "127.0.0.1", port=parts.port or 2947, device=parts.path), url, clock, alive)
+                gpsd = Gpsd(host=parts.hostname or "127.0.0.1", port=parts.port or 2947, device=parts.path)
+                return _live(gpsd, url, clock, alive, patience_s)
             case "serial" if parts.path:
-                return _live(SerialLine(path=parts.path, baud=int(query.get("baud", "9600"))), url, clock, alive)
+                return _live(SerialLine(path=parts.path, baud=int(query.get("baud", "9600"))), url, clock, alive, patience_s)
             case "tcp" if parts.hostname and parts.port:
-                return _live(TcpLine(host=parts.hostname, port=parts.port), url, clock, alive)
+                return _live(TcpLine(host=parts.hostname, port=parts.port), url, clock, alive, patience_s)
             case "file" if parts.path:
                 rate = float(query["rate"]) if "rate" in query else None
                 if rate is not None and not rate > 0:
@@ -98,8 +105,23 @@ class TcpLine:
 
     async def open(self) -> NmeaStream:
         async with asyncio.timeout(CONNECT_S):
-            held, reader = await asyncio.get_running_loop().create_connection(Ear, self.host, self.port)
-        return NmeaStream(reader=reader, held=held)
+            return NmeaStream(ear=Ear(await self._connect()))
+
+    async def _connect(self) -> socket.socket:
+        loop, refusal = asyncio.get_running_loop(), OSError("no address")
+        for family, kind, protocol, _, address in await loop.getaddrinfo(self.host, self.port, type=socket.SOCK_STREAM):
+            line = socket.socket(family, kind, protocol)
+            line.setblocking(False)
+            try:
+                await loop.sock_connect(line, address)
+            except BaseException as error:
+                line.close()
+                if not isinstance(error, OSError):
+                    raise
+                refusal = error
+            else:
+                return line
+        raise refusal
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -111,16 +133,14 @@ class SerialLine:
 
     async def open(self) -> NmeaStream:
         port = await asyncio.to_thread(serial.Serial, self.path, self.baud, timeout=0)
-        held, reader = await asyncio.get_running_loop().connect_read_pipe(Ear, port)
-        return NmeaStream(reader=reader, held=held)
+        return NmeaStream(ear=Ear(port))
 
 
 @dataclass(kw_only=True, slots=True)
 class NmeaStream:
-    """An open line of NMEA: bytes in, epochs out. `held` keeps it open."""
+    """An open line of NMEA: bytes in, epochs out."""
 
-    reader: Ear
-    held: asyncio.BaseTransport
+    ear: Ear
     rest: bytes = b""
     assembly: nmea.Assembly = field(default_factory=nmea.Assembly)
 
@@ -153,11 +173,12 @@ class NmeaStream:
 
     def close(self) -> None:
         """Let go of the line."""
-        self.reader.close()
-        self.held.close()
+        self.ear.close()
 
 
-async def _live(line: Gpsd | SerialLine | TcpLine, url: str, clock: Clock, alive: Callable[[], None]) -> AsyncGenerator[Item]:
+async def _live(
+    line: Gpsd | SerialLine | TcpLine, url: str, clock: Clock, alive: Callable[[], None], patience_s: Callable[[], float]
+) -> AsyncGenerator[Item]:
     """Open, read, and open again, for ever."""
     failures = 0
     while True:
@@ -169,7 +190,7 @@ async def _live(line: Gpsd | SerialLine | TcpLine, url: str, clock: Clock, alive
             yield _event("lost", clock, f"{url}: {error or type(error).__name__}")
         else:
             yield _event("open", clock, url)
-            attention = _Attention(stream, url, clock)
+            attention = _Attention(stream, url, clock, patience_s)
             try:
                 while not attention.lost:
                     alive()
@@ -184,8 +205,8 @@ async def _live(line: Gpsd | SerialLine | TcpLine, url: str, clock: Clock, alive
 class _Attention:
     """Items of one open line, until it is lost or silent for too long."""
 
-    def __init__(self, stream: NmeaStream | GpsdStream, url: str, clock: Clock) -> None:
-        self._stream, self._url, self._clock = stream, url, clock
+    def __init__(self, stream: NmeaStream | GpsdStream, url: str, clock: Clock, patience_s: Callable[[], float]) -> None:
+        self._stream, self._url, self._clock, self._patience_s = stream, url, clock, patience_s
         self._now_s = asyncio.get_running_loop().time
         self._heard_s = self._told_garbage_s = self._told_searching_s = self._now_s()
         self._began_ms = clock.mono_ms()
@@ -198,33 +219,46 @@ class _Attention:
         """What comes next of it, and what there is to say of it."""
         stream, items = self._stream, list[Item]()
         try:
-            chunk = await stream.reader.read(PAUSE_S if stream.pending else SILENT_S)
+            pieces = await stream.ear.read(PAUSE_S if stream.pending else SILENT_S, self._patience_s())
         except OSError as error:  # a pulled plug, a closed pty, a reset
             return self._end(str(error))
-        if chunk:
-            self._heard_s, self._silent = self._now_s(), False
+        if not pieces:
             if not stream.pending:
-                self._began_ms = self._clock.mono_ms()
-            epochs = stream.take(chunk)
-        elif chunk is not None:
-            return self._end("closed")
-        elif stream.pending:
-            last = stream.pause()
-            epochs = [] if last is None else [last]
-        else:
-            return self._nothing()
+                return self._nothing()
+            self._pause(items)
+        for piece in pieces:
+            if not piece[1]:
+                return [*items, *self._end("closed")]
+            self._take(piece, items)
+        if stream.bad > self._counted and self._now_s() - self._told_garbage_s >= GARBAGE_EVERY_S:
+            items.append(SourceEvent(kind="garbage", mono_ms=self._clock.mono_ms(), text=self._url, count=stream.bad - self._counted))
+            self._counted, self._told_garbage_s = stream.bad, self._now_s()
+        return items
+
+    def _take(self, piece: Piece, items: list[Item]) -> None:
+        """One piece, with the pause before it."""
+        stream, (at_s, data) = self._stream, piece
+        at_ms = self._clock.mono_ms_at(at_s)
+        if stream.pending and at_s - self._heard_s >= PAUSE_S:
+            self._pause(items)
+        self._heard_s, self._silent = at_s, False
+        if not stream.pending:
+            self._began_ms = at_ms
+        if epochs := stream.take(data):
+            self._tell(epochs, items)
+            self._began_ms = at_ms
+
+    def _pause(self, items: list[Item]) -> None:
+        if (last := self._stream.pause()) is not None:
+            self._tell([last], items)
+
+    def _tell(self, epochs: list[nmea.Epoch], items: list[Item]) -> None:
         for epoch in epochs:
             if epoch.position is not None:
                 self.fixes, self._searching = True, False
                 items.append(fix_of(epoch, self._began_ms, self._url))
             else:
                 self._no_fix(items)
-        if epochs:
-            self._began_ms = self._clock.mono_ms()
-        if stream.bad > self._counted and self._now_s() - self._told_garbage_s >= GARBAGE_EVERY_S:
-            items.append(SourceEvent(kind="garbage", mono_ms=self._clock.mono_ms(), text=self._url, count=stream.bad - self._counted))
-            self._counted, self._told_garbage_s = stream.bad, self._now_s()
-        return items
 
     def _end(self, why: str) -> list[Item]:
         self.lost = True

@@ -98,7 +98,7 @@ class Unit:
         self._ticked_mono_ms = 0
         self._on_change = on_change
         self._inputs = asyncio.Lock()
-        self._ending = False
+        self._ending = self._moved = False
         self._receipts: set[tuple[int, str, ReceiptState]] = set()
         self.blobs = blobs
         self.rounds = Rounds(self)
@@ -291,7 +291,10 @@ class Unit:
     # ── the receiver, and time ──────────────────────────────────────────────────────────────────────────────────────
 
     def receive(self, item: Fix | SourceEvent) -> None:
-        """A fix, or news of the receiver. The shift ends with the driver's tap: what comes while that is being written is not taken."""
+        """A fix, or news of the receiver; after the last of those that came together, `placed`.
+
+        The shift ends with the driver's tap: what comes while that is being written is not taken.
+        """
         if self._ending and isinstance(item, Fix):
             return
         if isinstance(item, SourceEvent) and item.kind != "garbage":
@@ -301,6 +304,12 @@ class Unit:
         self._step(item)
         if self.tick_is_due:
             self.tick()
+
+    def placed(self) -> None:
+        """The newest position is that of now: whoever looks may be told."""
+        if self._moved:
+            self._moved = False
+            self._on_change(False)
 
     def engine(self, engine: Engine | None, source: str) -> None:
         """The key was turned, or (None) nothing tells of it any more."""
@@ -322,20 +331,17 @@ class Unit:
         self.pipeline, out = pipeline.step(self.pipeline, item, self._pipeline_config)
         facts: list[AnyEntry] = []
         rows: list[FixRow] = []
-        moved = False
         for thing in out:
             if isinstance(thing, FixRow):
                 rows.append(thing)
             elif isinstance(thing, Position):
-                self.position, moved = thing, True
+                self.position, self._moved = thing, True
             else:
                 facts.append(thing)
         if facts or rows:
             self._record(facts, rows)
         if facts and any(isinstance(fact, Visit) for fact in facts):
             self._settle()
-        elif moved:
-            self._on_change(False)
 
     def _record(self, facts: Sequence[AnyEntry], rows: Sequence[FixRow] = ()) -> None:
         if not facts:  # most fixes

@@ -215,12 +215,12 @@ def _sound(body: bytes) -> bytes:
 
 
 def _gpsd(inputs: int, rng: random.Random, outcome: Outcome) -> None:
-    stream = GpsdStream(reader=None, writer=None)  # type: ignore[arg-type]  # only its pure part is used
+    stream = GpsdStream(ear=None)  # type: ignore[arg-type]  # only its pure part is used
 
     def say(van: _Van, truth: Truth, said: Said, damage: bool) -> None:
         nonlocal stream
         if not damage:
-            stream = GpsdStream(reader=None, writer=None)  # type: ignore[arg-type]
+            stream = GpsdStream(ear=None)  # type: ignore[arg-type]
         line = _report(said)
         if damage and rng.random() < DAMAGED:
             line = _misreported(line, rng)

@@ -32,6 +32,7 @@ class Changes:
         self.revision = 0
         self.ended = False
         self.important = 0
+        self.watchers = 0
         self._told_s = float("-inf")
         self._waiting: set[asyncio.Future[None]] = set()
 
@@ -101,6 +102,7 @@ class Stream:
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         gone = asyncio.ensure_future(_gone(receive, asyncio.current_task()))
         loop, changes = asyncio.get_running_loop(), self._changes
+        changes.watchers += 1
         try:
             while not changes.ended:
                 seen, sent_s = changes.seen(), loop.time()
@@ -113,6 +115,7 @@ class Stream:
             if not gone.done():
                 raise
         finally:
+            changes.watchers -= 1
             gone.cancel()
             with suppress(asyncio.CancelledError):
                 await gone

@@ -88,7 +88,7 @@ def test_a_stuck_disk_starves_it_though_the_loop_runs(start: Any, wait: Any, sys
 def test_a_receiver_task_that_hangs_starves_it(start: Any, wait: Any, systemd: Systemd, monkeypatch: pytest.MonkeyPatch) -> None:
     """Not the receiver: the listening to it. A silent receiver is known to be silent."""
 
-    async def hangs(url: str, clock: Any, alive: Any = None) -> AsyncGenerator[Any]:
+    async def hangs(url: str, clock: Any, alive: Any = None, patience_s: Any = None) -> AsyncGenerator[Any]:
         await asyncio.Event().wait()
         yield None
 

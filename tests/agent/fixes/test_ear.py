@@ -1,101 +1,212 @@
-"""A line's reading end: nothing that came is lost, waiting ends in time, and a flood does not fill the memory."""
+"""A line's reading end: nothing that came is lost, waiting ends in time, a piece keeps its time, and a flood does not fill the memory."""
 
 from __future__ import annotations
 
 import asyncio
+import os
+import socket
+import threading
+import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
 
-from roundsman_agent.ear import MOST_PIECES, Ear
+from roundsman_agent.ear import BEAT_S, MOST_PIECES, DozingLoop, Ear
+
+LOOPS = pytest.mark.parametrize("loop", [asyncio.SelectorEventLoop, DozingLoop])
+LONG_S = 600.0
+
+Story = Callable[[Ear, socket.socket], Awaitable[Any]]
 
 
-class Transport(asyncio.ReadTransport):
-    """Remembers whether it may read."""
+def listen(loop: Any, story: Story) -> Any:
+    """Run a story about an ear, and the other end of its line."""
 
-    reading = True
+    async def tell() -> Any:
+        near, far = socket.socketpair()
+        ear = Ear(near)
+        try:
+            async with asyncio.timeout(60):
+                return await story(ear, far)
+        finally:
+            ear.close()
+            far.close()
 
-    def pause_reading(self) -> None:
-        self.reading = False
-
-    def resume_reading(self) -> None:
-        self.reading = True
-
-
-@pytest.fixture
-def listen() -> Callable[[Callable[[Ear, Transport], Awaitable[Any]]], Any]:
-    """Run a story about an ear on an open line."""
-
-    def run(story: Callable[[Ear, Transport], Awaitable[Any]]) -> Any:
-        async def tell() -> Any:
-            ear, transport = Ear(), Transport()
-            ear.connection_made(transport)
-            try:
-                async with asyncio.timeout(60):
-                    return await story(ear, transport)
-            finally:
-                ear.close()
-
-        return asyncio.run(tell())
-
-    return run
+    with asyncio.Runner(loop_factory=loop) as runner:
+        return runner.run(tell())
 
 
-def test_what_came_while_nobody_listened_comes_in_one_piece(listen: Any) -> None:
-    async def story(ear: Ear, _: Transport) -> bytes | None:
-        ear.data_received(b"one ")
-        ear.data_received(b"two")
-        return await ear.read(30.0)
-
-    assert listen(story) == b"one two"
+def words(pieces: list[tuple[float, bytes]]) -> bytes:
+    return b"".join(data for _, data in pieces)
 
 
-def test_a_short_wait_after_a_long_one_ends_first_and_the_line_is_still_heard(listen: Any) -> None:
-    async def story(ear: Ear, _: Transport) -> list[bytes | None]:
-        asyncio.get_running_loop().call_soon(ear.data_received, b"first")
-        heard = [await ear.read(1_000.0), await ear.read(0.01), await ear.read(0.01)]
-        asyncio.get_running_loop().call_later(0.01, ear.data_received, b"last")
-        return [*heard, await ear.read(30.0)]
+@LOOPS
+def test_what_came_while_nobody_listened_comes_at_once(loop: Any) -> None:
+    async def story(ear: Ear, far: socket.socket) -> bytes:
+        far.sendall(b"one ")
+        await asyncio.sleep(0)
+        far.sendall(b"two")
+        await asyncio.sleep(0)
+        return words(await ear.read(30.0))
 
-    assert listen(story) == [b"first", None, None, b"last"]
+    assert listen(loop, story) == b"one two"
 
 
-def test_a_timer_from_before_does_not_end_a_later_wait(listen: Any) -> None:
-    async def story(ear: Ear, _: Transport) -> bytes | None:
+@LOOPS
+def test_a_short_wait_after_a_long_one_ends_first_and_the_line_is_still_heard(loop: Any) -> None:
+    async def story(ear: Ear, far: socket.socket) -> list[bytes]:
+        asyncio.get_running_loop().call_soon(far.sendall, b"first")
+        heard = [words(await ear.read(1_000.0)), words(await ear.read(0.01)), words(await ear.read(0.01))]
+        asyncio.get_running_loop().call_later(0.01, far.sendall, b"last")
+        return [*heard, words(await ear.read(30.0))]
+
+    assert listen(loop, story) == [b"first", b"", b"", b"last"]
+
+
+@LOOPS
+def test_a_timer_from_before_does_not_end_a_later_wait(loop: Any) -> None:
+    async def story(ear: Ear, far: socket.socket) -> bytes:
         loop = asyncio.get_running_loop()
-        loop.call_soon(ear.data_received, b"first")
+        loop.call_soon(far.sendall, b"first")
         await ear.read(0.02)
-        loop.call_later(0.1, ear.data_received, b"later")
-        return await ear.read(30.0)
+        loop.call_later(0.1, far.sendall, b"later")
+        return words(await ear.read(30.0))
 
-    assert listen(story) == b"later"
-
-
-def test_what_came_before_the_end_is_heard_before_it(listen: Any) -> None:
-    async def story(ear: Ear, _: Transport) -> list[bytes | None]:
-        ear.data_received(b"last words")
-        ear.connection_lost(None)
-        return [await ear.read(30.0), await ear.read(30.0)]
-
-    assert listen(story) == [b"last words", b""]
+    assert listen(loop, story) == b"later"
 
 
-def test_a_line_that_breaks_says_why(listen: Any) -> None:
-    async def story(ear: Ear, _: Transport) -> None:
-        asyncio.get_running_loop().call_soon(ear.connection_lost, OSError("unplugged"))
-        await ear.read(30.0)
+@LOOPS
+def test_what_came_before_the_end_is_heard_before_it(loop: Any) -> None:
+    async def story(ear: Ear, far: socket.socket) -> list[list[bytes]]:
+        far.sendall(b"last words")
+        far.close()
+        return [[data for _, data in await ear.read(30.0)] for _ in range(2)]
+
+    assert listen(loop, story) == [[b"last words"], [b""]]
+
+
+@LOOPS
+def test_a_line_that_breaks_says_why(loop: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def story(ear: Ear, far: socket.socket) -> None:
+        def unplugged(*_: Any) -> bytes:
+            raise OSError("unplugged")
+
+        monkeypatch.setattr(os, "read", unplugged)
+        far.sendall(b"x")
+        await ear.read(30.0, 20.0)
 
     with pytest.raises(OSError, match="unplugged"):
-        listen(story)
+        listen(loop, story)
 
 
-def test_a_flood_is_left_on_the_line_until_somebody_listens(listen: Any) -> None:
-    async def story(ear: Ear, transport: Transport) -> list[bool]:
-        for _ in range(MOST_PIECES):
-            ear.data_received(b"x")
-        held = transport.reading
-        await ear.read(30.0)
-        return [held, transport.reading]
+@LOOPS
+def test_a_flood_is_left_on_the_line_until_somebody_listens(loop: Any) -> None:
+    async def story(ear: Ear, far: socket.socket) -> tuple[int, bytes]:
+        said = 0
+        while len(ear._pieces) < MOST_PIECES:
+            far.sendall(b"x")
+            said += 1
+            await asyncio.sleep(0)
+        far.sendall(b"y")
+        for _ in range(3):
+            await asyncio.sleep(0)
+        held = words(await ear.read(30.0))
+        return said - len(held), words(await ear.read(30.0))
 
-    assert listen(story) == [False, True]
+    left, rest = listen(loop, story)
+    assert rest == b"x" * left + b"y"
+
+
+class Turns:
+    """Counts how often a loop was awake."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self._loop = asyncio.get_running_loop()
+
+    def watch(self) -> None:
+        run_once = self._loop._run_once  # type: ignore[attr-defined]
+
+        def counted() -> None:
+            self.count += 1
+            run_once()
+
+        self._loop._run_once = counted  # type: ignore[attr-defined]
+
+
+def test_a_patient_listener_sleeps_through_what_comes_and_knows_when_each_piece_came() -> None:
+    async def story(ear: Ear, far: socket.socket) -> tuple[list[tuple[float, bytes]], list[float], int]:
+        said_s: list[float] = []
+
+        def speak() -> None:  # from outside: the loop's own timers would wake it
+            for number in range(5):
+                said_s.append(time.monotonic())
+                far.sendall(b"%d " % number)
+                while len(ear._pieces) <= number:
+                    time.sleep(0.001)
+            far.shutdown(socket.SHUT_WR)
+
+        turns = Turns()
+        turns.watch()
+        speaker = threading.Thread(target=speak)
+        asyncio.get_running_loop().call_soon(speaker.start)
+        pieces = await ear.read(LONG_S, LONG_S)
+        speaker.join()
+        return pieces, said_s, turns.count
+
+    pieces, said_s, turns = listen(DozingLoop, story)
+    assert [data for _, data in pieces] == [b"0 ", b"1 ", b"2 ", b"3 ", b"4 "]
+    assert all(said <= at < after for said, (at, _), after in zip(said_s, pieces, [*said_s[1:], float("inf")], strict=True))
+    assert turns <= 3, "it woke for pieces that could wait"
+
+
+def test_patience_ends_with_the_piece_that_comes_then() -> None:
+    async def story(ear: Ear, far: socket.socket) -> tuple[float, int]:
+        over = threading.Event()
+
+        def speak() -> None:
+            while not over.wait(0.02):
+                far.sendall(b"again ")
+
+        began_s = time.monotonic()
+        speaker = threading.Thread(target=speak)
+        speaker.start()
+        pieces = await ear.read(LONG_S, BEAT_S + 0.2)
+        over.set()
+        speaker.join()
+        return pieces[-1][0] - began_s, len(pieces)
+
+    took_s, _ = listen(DozingLoop, story)
+    assert 0.2 <= took_s < LONG_S / 10
+
+
+def test_whatever_else_wakes_the_loop_brings_what_was_put_aside() -> None:
+    """A driver's tap is judged by what the receiver has said until then."""
+
+    async def story(ear: Ear, far: socket.socket) -> bytes:
+        loop = asyncio.get_running_loop()
+
+        def tap() -> None:
+            far.sendall(b"here")
+            time.sleep(0.05)
+            loop.call_soon_threadsafe(lambda: None)
+
+        tapping = threading.Thread(target=tap)
+        tapping.start()
+        heard = words(await ear.read(LONG_S, LONG_S))
+        tapping.join()
+        return heard
+
+    assert listen(DozingLoop, story) == b"here"
+
+
+def test_a_line_that_ends_wakes_the_most_patient_listener() -> None:
+    async def story(ear: Ear, far: socket.socket) -> list[bytes]:
+        ending = threading.Timer(0.05, far.close)
+        ending.start()
+        heard = [data for _, data in await ear.read(LONG_S, LONG_S)]
+        ending.join()
+        return heard
+
+    assert listen(DozingLoop, story) == [b""]

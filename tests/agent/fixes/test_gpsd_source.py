@@ -283,7 +283,7 @@ def report(**said: object) -> bytes:
 
 def read(*chunks: bytes, device: str = "") -> tuple[GpsdStream, list[Epoch]]:
     # Only the pure part is used: no connection is needed to read reports.
-    stream = GpsdStream(reader=None, writer=None, device=device)  # type: ignore[arg-type]
+    stream = GpsdStream(ear=None, device=device)  # type: ignore[arg-type]
     return stream, [epoch for chunk in chunks for epoch in stream.take(chunk)]
 
 

@@ -141,7 +141,7 @@ def by_gpsd(reading: Reading, folder: Path) -> list[Epoch]:
     log.write_bytes(reading.raw)
     command = ["gpsfake", "-1", "-q", "-b", "-p", "-c", "0.01", str(log)]
     said = subprocess.run(command, capture_output=True, timeout=GPSFAKE_S, check=False).stdout
-    stream = GpsdStream(reader=None, writer=None)  # type: ignore[arg-type]  # only its pure part is used
+    stream = GpsdStream(ear=None)  # type: ignore[arg-type]  # only its pure part is used
     epochs = list(stream.take(said))
     assert stream.bad == 0, reading.name
     last = stream.pause()
