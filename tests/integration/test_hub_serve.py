@@ -238,7 +238,7 @@ def test_orders_are_imported_from_a_file(hub: Hub, vehicle: str, tmp_path: Path)
         (["migrate"], 0, "postgresql 1"),
         (["db", "check"], 0, "all hold"),
         (["db", "size"], 0, "bytes a fix"),
-        (["db", "retention"], 0, "raw fixes 90 days"),
+        (["db", "retention"], 0, "90 days  raw fixes"),
         (["provision", "--nonsense"], 2, "usage:"),
     ],
 )

@@ -3,24 +3,30 @@
 from __future__ import annotations
 
 from datetime import date, datetime
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
 from pydantic import AwareDatetime, BaseModel, Field
 
-from roundsman_hub import metrics
+from roundsman_hub import HubError, metrics
 from roundsman_hub.api.cursors import CursorText, cursor_of, read_cursor
 from roundsman_hub.api.desk import AtDesk, Desk, FleetReader, FleetWriter, MetricsReader
 from roundsman_hub.api.fleet import Limit, known_vehicle
 from roundsman_hub.api.problems import Problem, documented
 from roundsman_hub.api.proof_models import Said
-from roundsman_hub.store import day_store, personal, retention
+from roundsman_hub.store import day_store, retention
+from roundsman_hub.store.keeps import BY_NAME, KEEPS
 from roundsman_hub.store.rows import Row
 
 router = APIRouter(prefix="/v1", responses=documented(401, 403, 404, 422, 503))
 From = Annotated[AwareDatetime | None, Query(alias="from")]
 To = Annotated[AwareDatetime | None, Query()]
-PersonalDays = Annotated[int | None, Field(ge=personal.LEAST_DAYS, le=personal.MOST_DAYS)]
+
+
+def _days(name: str, *, required: bool = False) -> Any:
+    """The field of one kind, by the table of what is kept."""
+    keep = BY_NAME[name]
+    return Field(default=... if required else None, ge=keep.least, le=keep.most, description=keep.what)
 
 
 class Metrics(BaseModel):
@@ -61,25 +67,46 @@ class Days(BaseModel):
 
 
 class NewRetention(Said):
-    """How long raw fixes and, after them, simplified tracks are kept. A vehicle's days in numbers are kept for good.
+    """For how many days from now on what is kept. Left out: as before. `null`, for facts and visits: for good.
 
-    After `personal_days` (from an order's window on) its name, phone, address and instructions are blanked, after `word_days` chat,
-    messages and cases' words go, after `notice_days` the words of notices. Left out: as before.
+    Facts go by whole sessions of a van's agent; visits only with the facts that they come from, and never before them. After
+    `personal_days` (from an order's window on) its name, phone, address and instructions are blanked.
     """
 
-    raw_days: int = Field(ge=retention.LEAST_RAW_DAYS, le=retention.MOST_RAW_DAYS)
-    track_days: int = Field(ge=retention.LEAST_RAW_DAYS, le=retention.MOST_TRACK_DAYS, description="at least as long as raw fixes")
-    personal_days: PersonalDays = None
-    word_days: PersonalDays = None
-    notice_days: PersonalDays = None
+    raw_days: int = _days("raw_days", required=True)
+    track_days: int = _days("track_days", required=True)
+    fact_days: int | None = _days("fact_days")
+    visit_days: int | None = _days("visit_days")
+    proof_days: int | None = _days("proof_days")
+    personal_days: int | None = _days("personal_days")
+    word_days: int | None = _days("word_days")
+    notice_days: int | None = _days("notice_days")
+
+
+class Kept(BaseModel):
+    """One thing that is kept. `name`: as it is in `PUT /v1/retention`; "": nobody can choose. `days` null: for good, which is a choice
+    where `may_stay`. What is older than `before` goes within the hour."""
+
+    name: str
+    what: str
+    days: int | None
+    usual: int | None
+    least: int
+    most: int
+    may_stay: bool
+    before: datetime | None
 
 
 class Retention(BaseModel):
     """What the fleet keeps. `own`: it has chosen so; else the release has it so. Raw fixes before `raw_before` and simplified tracks
-    before `tracks_before` are let go within the hour; raw fixes before `aged_through` are gone."""
+    before `tracks_before` are let go within the hour; raw fixes before `aged_through` are gone.
+    `keeps`: the same and all else, for pages."""
 
     raw_days: int
     track_days: int
+    fact_days: int | None
+    visit_days: int | None
+    proof_days: int
     personal_days: int
     word_days: int
     notice_days: int
@@ -87,6 +114,7 @@ class Retention(BaseModel):
     raw_before: datetime
     tracks_before: datetime
     aged_through: datetime | None
+    keeps: list[Kept]
 
 
 @router.get("/metrics", tags=["metrics"])
@@ -131,39 +159,43 @@ def get_days(
 
 @router.get("/retention", tags=["fleet"])
 def get_retention(desk: AtDesk, caller: FleetReader) -> Retention:
-    """How long the fleet's raw fixes and simplified tracks are kept, and what is personal."""
+    """How long the fleet keeps what: tracks, facts, visits, pictures, and what is personal."""
     return _retention(desk, caller.fleet)
 
 
 @router.put("/retention", tags=["fleet"])
 def put_retention(wanted: NewRetention, desk: AtDesk, caller: FleetWriter) -> Retention:
-    """Keep raw fixes, simplified tracks and what is personal for so many days from now on. What is older is let go for good."""
-    if wanted.track_days < wanted.raw_days:
+    """Keep what is named for so many days from now on. What is older is let go for good."""
+    days = {name: getattr(wanted, name) for name in wanted.model_fields_set}
+    try:
+        with desk.db.tenant(caller.fleet) as cur:
+            retention.choose(cur, caller.fleet, at=desk.clock.now(), actor=caller.key_id, **days)
+    except HubError as error:
         raise Problem(
-            422,
-            "tracks-shorter-than-raw",
-            f"simplified tracks ({wanted.track_days} days) would go before the raw fixes ({wanted.raw_days} days) that they are made of",
-            next_step="let `track_days` be at least `raw_days`",
-        )
-    with desk.db.tenant(caller.fleet) as cur:
-        days = wanted.model_dump(exclude_none=True)
-        retention.choose(cur, caller.fleet, **days, at=desk.clock.now(), actor=caller.key_id)
+            422, "cannot-be-kept-so", str(error), next_step="GET /v1/retention says of each kind what can be chosen (`keeps`)"
+        ) from None
     return _retention(desk, caller.fleet)
 
 
 def _retention(desk: Desk, fleet: str) -> Retention:
     with desk.db.transaction() as cur:  # what has gone already is noted in the log's own tables
         [rule] = retention.rules(cur, desk.clock.now(), fleet)
+    kept = [
+        Kept(
+            name=keep.name,
+            what=keep.what,
+            days=rule.days[keep.name] if keep.name else None,
+            usual=keep.usual,
+            least=keep.least,
+            most=keep.most,
+            may_stay=keep.may_stay,
+            before=rule.before(keep.name) if keep.name else None,
+        )
+        for keep in KEEPS
+    ]
+    days: Any = rule.days  # which of them may be null, the table's own columns say
     return Retention(
-        raw_days=rule.raw_days,
-        track_days=rule.track_days,
-        personal_days=rule.personal_days,
-        word_days=rule.word_days,
-        notice_days=rule.notice_days,
-        own=rule.own,
-        raw_before=rule.raw_before,
-        tracks_before=rule.tracks_before,
-        aged_through=rule.aged_through,
+        **days, own=rule.own, raw_before=rule.raw_before, tracks_before=rule.tracks_before, aged_through=rule.aged_through, keeps=kept
     )
 
 

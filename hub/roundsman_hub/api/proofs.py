@@ -14,7 +14,7 @@ from roundsman_hub.api.fleet import known_vehicle
 from roundsman_hub.api.problems import documented, not_found
 from roundsman_hub.api.proof_models import Said
 from roundsman_hub.store import proof_chain, retention
-from roundsman_hub.store.rows import journal, row
+from roundsman_hub.store.rows import row
 
 router = APIRouter(prefix="/v1", tags=["orders"], responses=documented(401, 403, 404, 503))
 HEADERS: Final = {
@@ -48,6 +48,7 @@ class ChainShown(BaseModel):
     pictures_whole: int
     pictures_not_here: int = Field(description="still on their way, or let go after their time: their hashes stay in the chain")
     pictures_spoilt: list[str] = Field(description="hashes whose files are not what they were")
+    entries_let_go: int = Field(description="log entries that went after their time: their hashes stay in the chain")
 
 
 class Keeping(Said):
@@ -69,6 +70,7 @@ def get_chain(vehicle: str, request: Request, desk: AtDesk, caller: OrdersReader
         pictures_whole=found.whole,
         pictures_not_here=found.not_here,
         pictures_spoilt=found.spoilt,
+        entries_let_go=found.let_go,
     )
 
 
@@ -76,7 +78,5 @@ def get_chain(vehicle: str, request: Request, desk: AtDesk, caller: OrdersReader
 def put_keeping(keeping: Keeping, desk: AtDesk, caller: FleetWriter) -> Keeping:
     """How long photos and signatures are kept; a year, unless a fleet says otherwise. What they proved stays in the chain."""
     with desk.db.transaction() as cur:
-        retention.keep_proofs(cur, caller.fleet, keeping.days)
-        at, body = desk.clock.now(), {"proof_days": keeping.days}
-        journal(cur, fleet_id=caller.fleet, at=at, kind="retention.changed", subject=caller.fleet, actor=caller.key_id, body=body)
+        retention.choose(cur, caller.fleet, at=desk.clock.now(), actor=caller.key_id, proof_days=keeping.days)
     return keeping

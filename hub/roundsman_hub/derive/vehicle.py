@@ -154,10 +154,10 @@ def _session(cur: Cursor, session: Behind, touched: _Touched, news: News, *, ane
     facts = derived_store.facts(cur, session.session_no, done, through)
     result = fold(progress, facts)
     if result is None:
-        if _forget(cur, session, touched):
+        if not session.aged and _forget(cur, session, touched):
             begun_anew = True
             news.causes.append(trace.DATED)
-        facts = derived_store.facts(cur, session.session_no, 0, through)
+        facts = derived_store.facts(cur, session.session_no, 0, through)  # of an aged one: those that came since
         result = fold(with_date(facts), facts)
     if result is None:
         raise AssertionError("a session that begins with its date cannot guess it")

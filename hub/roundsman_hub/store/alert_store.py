@@ -27,7 +27,7 @@ def stretch_from(cur: Cursor, vehicle: str, changed_from: datetime | None) -> da
     end) joins the two, so the stretch goes back to before its own shift.
     """
     if changed_from is None:
-        return BEGINNING
+        return _told_since(cur, vehicle)
     start = _last_off(cur, vehicle, changed_from)
     while start > BEGINNING:
         row = cur.execute(
@@ -38,7 +38,18 @@ def stretch_from(cur: Cursor, vehicle: str, changed_from: datetime | None) -> da
         if row is None or row["at"] is None:
             break
         start = _last_off(cur, vehicle, row["at"])
-    return start
+    return max(start, _told_since(cur, vehicle))
+
+
+def _told_since(cur: Cursor, vehicle: str) -> datetime:
+    """Alerts of before are not read off anew: the facts that they come from are gone. The beginning, where all are there."""
+    cur.execute(
+        "SELECT max(d.at) AS at FROM duties d JOIN log.facts_aged USING (session_no) WHERE d.vehicle_id = %(v)s "
+        "UNION ALL SELECT max(coalesce(t.left_at, t.arrived_at)) FROM visits t JOIN log.facts_aged USING (session_no) "
+        "WHERE t.vehicle_id = %(v)s",
+        {"v": vehicle},
+    )
+    return max((row["at"] for row in cur if row["at"] is not None), default=BEGINNING)
 
 
 def _last_off(cur: Cursor, vehicle: str, before: datetime) -> datetime:

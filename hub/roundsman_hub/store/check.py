@@ -363,6 +363,6 @@ def _retention(cur: Cursor, now: datetime) -> list[Finding]:
             (rule.fleet_id, rule.raw_before - OVERDUE),
         ).fetchone()
         if row is not None and row["there"]:
-            late.append(f"{rule.fleet_id} keeps raw fixes for {rule.raw_days} days")
+            late.append(f"{rule.fleet_id} keeps raw fixes for {rule.days['raw_days']} days")
     text = "raw fixes are kept longer than their fleet's rule: is the upkeep role running?"
     return [Finding(name="raw fixes overdue", severity="broken", count=len(late), text=text, examples=late[:EXAMPLES])] if late else []

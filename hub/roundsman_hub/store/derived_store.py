@@ -28,6 +28,8 @@ class Behind:
     session_no: int
     vehicle_id: str
     fleet_id: str
+    aged: bool = False
+    """Its facts were let go: what was derived of them stays as it is, and what comes goes on from there."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,10 +45,10 @@ class Refolded:
 def behind(cur: Cursor) -> list[Behind]:
     """Sessions with facts that are not derived, or that were derived by other rules. In each vehicle's order."""
     cur.execute(
-        "SELECT s.session_no, s.vehicle_id, v.fleet_id FROM log.watermarks w JOIN log.sessions s USING (session_no) "
-        "JOIN vehicles v USING (vehicle_id) LEFT JOIN derive_state d USING (session_no) "
-        "WHERE w.lane = %s AND w.through_seq > 0 "
-        "AND (d.session_no IS NULL OR w.through_seq > d.through_seq OR (d.state->>'rules')::int <> %s) "
+        "SELECT s.session_no, s.vehicle_id, v.fleet_id, a.session_no IS NOT NULL AS aged FROM log.watermarks w "
+        "JOIN log.sessions s USING (session_no) JOIN vehicles v USING (vehicle_id) LEFT JOIN derive_state d USING (session_no) "
+        "LEFT JOIN log.facts_aged a USING (session_no) WHERE w.lane = %s AND w.through_seq > 0 "
+        "AND (d.session_no IS NULL OR w.through_seq > d.through_seq OR ((d.state->>'rules')::int <> %s AND a.session_no IS NULL)) "
         "ORDER BY s.vehicle_id, s.ordinal",
         (FACTS, RULES),
     )
@@ -81,7 +83,7 @@ def progress(cur: Cursor, session: Behind) -> tuple[int, Progress | None, int | 
     if row is None:
         return 0, None, None
     rules = int(row["state"].get("rules", 0))
-    if rules != RULES:
+    if rules != RULES and not session.aged:
         return 0, None, rules
     return int(row["through_seq"]), Progress(offset_ms=row["state"]["offset_ms"], guessed=row["state"]["guessed"]), rules
 
@@ -114,7 +116,8 @@ def sessions_of(cur: Cursor, vehicle: str) -> list[int]:
 def with_facts_in(cur: Cursor, vehicle: str, fleet: str, since: datetime, until: datetime) -> list[Behind]:
     """A vehicle's sessions that have a fact from `since` to before `until`, or one without a date; in their order."""
     cur.execute(
-        "SELECT s.session_no, s.vehicle_id, %(fleet)s AS fleet_id FROM log.sessions s WHERE s.vehicle_id = %(v)s AND EXISTS ("
+        "SELECT s.session_no, s.vehicle_id, %(fleet)s AS fleet_id FROM log.sessions s WHERE s.vehicle_id = %(v)s "
+        "AND NOT EXISTS (SELECT FROM log.facts_aged a WHERE a.session_no = s.session_no) AND EXISTS ("
         "SELECT FROM log.entries e WHERE e.session_no = s.session_no AND (e.time IS NULL OR (e.time >= %(since)s AND e.time < %(until)s))) "
         "ORDER BY s.ordinal, s.session_no",
         {"v": vehicle, "fleet": fleet, "since": since, "until": until},

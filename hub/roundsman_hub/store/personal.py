@@ -127,11 +127,11 @@ def forget(cur: Cursor, fleet_id: str, before: Mapping[str, datetime]) -> int:
     return gone
 
 
-def count_over(cur: Cursor, fleet_id: str, before: Mapping[str, datetime]) -> int:
-    """How many rows `forget` would touch."""
-    total = 0
+def count_over(cur: Cursor, fleet_id: str, before: Mapping[str, datetime]) -> dict[str, int]:
+    """How many rows `forget` would touch, by the rule's column."""
+    total = dict.fromkeys(DAYS, 0)
     for rule in RULES:
         query: LiteralString = "SELECT count(*) AS n FROM " + rule.table + " AS x WHERE x.fleet_id = %(fleet)s AND " + rule.where
         row = cur.execute(query, {"fleet": fleet_id, "before": before[rule.days]}).fetchone()
-        total += int(row["n"]) if row else 0
+        total[rule.days] += int(row["n"]) if row else 0
     return total

@@ -32,7 +32,8 @@ _NEW: LiteralString = """
     GROUP BY e.vehicle_id, v.fleet_id, e.session_no, e.seq, e.body, s.ordinal ORDER BY e.vehicle_id, s.ordinal, e.seq LIMIT %s
 """
 _CHAIN: LiteralString = """
-    SELECT c.n, c.session_no, c.seq, c.orders, c.proofs, c.entry_sha256, c.link, e.body
+    SELECT c.n, c.session_no, c.seq, c.orders, c.proofs, c.entry_sha256, c.link, e.body,
+           EXISTS (SELECT FROM log.facts_aged a WHERE a.session_no = c.session_no) AS aged
     FROM proof_chain c LEFT JOIN log.entries e USING (session_no, seq) WHERE c.vehicle_id = %s ORDER BY c.n
 """
 
@@ -47,6 +48,8 @@ class Verdict:
     not_here: int = 0
     """Still on their way, or let go after their time."""
     spoilt: list[str] = field(default_factory=list)
+    let_go: int = 0
+    """Links whose log entry went after its time: they still hold its hash."""
 
 
 def link_of(before: str, entry_sha256: str, proofs: list[str]) -> str:
@@ -86,7 +89,9 @@ def verify(cur: Cursor, vehicle: str, blobs: Path) -> Verdict:
         verdict.links += 1
         if link["n"] != verdict.links:
             verdict.broken.append((link["n"], "a link before this one is missing"))
-        if link["body"] is None:
+        if link["body"] is None and link["aged"]:
+            verdict.let_go += 1
+        elif link["body"] is None:
             verdict.broken.append((link["n"], "the log entry is gone"))
         elif hashlib.sha256(link["body"].encode()).hexdigest() != link["entry_sha256"]:
             verdict.broken.append((link["n"], "the log entry was changed"))

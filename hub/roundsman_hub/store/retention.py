@@ -7,7 +7,7 @@ again at the next look.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final
@@ -18,20 +18,13 @@ from psycopg import sql
 from roundsman_hub import HubError
 from roundsman_hub.store import personal, stretch_store
 from roundsman_hub.store.db import Cursor
+from roundsman_hub.store.keeps import BY_NAME
 from roundsman_hub.store.rows import journal
 from roundsman_hub.store.stretch_store import AGED
 from roundsman_wire.messages import TRACK
 
 RAW_DAYS: Final = 90
-"""A quarter: complaints and claims are settled on raw fixes."""
-TRACK_DAYS: Final = 730
-"""Two years: last year's same week can be compared. A row a vehicle and day is kept for good."""
-PROOF_DAYS: Final = 365
-"""A year: what is disputed is disputed by then."""
-LEAST_RAW_DAYS: Final = 2
-"""A UTC day goes as a whole, and its last hours may be another local day: with less, today's might go."""
-MOST_RAW_DAYS: Final = 3_650
-MOST_TRACK_DAYS: Final = 36_500
+"""What the release keeps, and a vehicle that no fleet has any more."""
 DAY: Final = timedelta(days=1)
 LOCK_WITHIN: Final = "500ms"
 """Below PostgreSQL's deadlock_timeout (1 s): should this ever stand crosswise with ingest, it is this that gives way."""
@@ -39,26 +32,38 @@ LOCK_WITHIN: Final = "500ms"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rule:
-    """What a fleet keeps. `own`: it has chosen so. Raw fixes before `raw_before` and simplified tracks before `tracks_before` may go;
-    those before `aged_through` have gone already. What is personal goes by `personal_days`, `word_days`, `notice_days` (`personal`)."""
+    """What a fleet keeps, in days by the names of `keeps.BY_NAME`; None: for good. `own`: it has chosen so. Raw fixes before `raw_before`
+    and tracks before `tracks_before` may go; raw fixes before `aged_through` have gone already."""
 
     fleet_id: str
     timezone: str
-    raw_days: int
-    track_days: int
-    personal_days: int
-    word_days: int
-    notice_days: int
+    days: Mapping[str, int | None]
     own: bool
-    raw_before: datetime
-    tracks_before: datetime
+    midnight: datetime
     aged_through: datetime | None
+
+    def before(self, name: str) -> datetime | None:
+        """What of a kind is older than this goes; None: nothing does."""
+        days = self.days[name]
+        return None if days is None else self.midnight - timedelta(days=days)
+
+    @property
+    def raw_before(self) -> datetime:
+        return self._certain("raw_days")
+
+    @property
+    def tracks_before(self) -> datetime:
+        return self._certain("track_days")
 
     @property
     def personal_before(self) -> dict[str, datetime]:
         """By the column of `personal.DAYS`: what is older goes."""
-        midnight = self.raw_before + timedelta(days=self.raw_days)
-        return {name: midnight - timedelta(days=getattr(self, name)) for name in personal.DAYS}
+        return {name: self._certain(name) for name in personal.DAYS}
+
+    def _certain(self, name: str) -> datetime:
+        before = self.before(name)
+        assert before is not None  # NOT NULL in the table
+        return before
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,32 +80,39 @@ class Piece:
 
 def rules(cur: Cursor, now: datetime, fleet: str | None = None) -> list[Rule]:
     """Every fleet's rule, or one fleet's, as of business time `now`."""
+    columns = sql.SQL(", ").join(
+        sql.SQL("CASE WHEN r.fleet_id IS NULL THEN {} ELSE r.{} END AS {}").format(keep.usual, sql.Identifier(name), sql.Identifier(name))
+        for name, keep in BY_NAME.items()
+    )
     cur.execute(
-        "SELECT f.fleet_id, f.timezone, coalesce(r.raw_days, %s) AS raw_days, coalesce(r.track_days, %s) AS track_days, "
-        "coalesce(r.personal_days, %s) AS personal_days, coalesce(r.word_days, %s) AS word_days, "
-        "coalesce(r.notice_days, %s) AS notice_days, "
-        "r.fleet_id IS NOT NULL AS own, a.through AS aged_through FROM fleets f LEFT JOIN retention r USING (fleet_id) "
-        "LEFT JOIN log.aged a USING (fleet_id) WHERE %s::text IN (f.fleet_id, '') ORDER BY f.fleet_id",
-        (RAW_DAYS, TRACK_DAYS, *(personal.DAYS[name] for name in ("personal_days", "word_days", "notice_days")), fleet or ""),
+        sql.SQL(
+            "SELECT f.fleet_id, f.timezone, {}, r.fleet_id IS NOT NULL AS own, a.through AS aged_through FROM fleets f "
+            "LEFT JOIN retention r USING (fleet_id) LEFT JOIN log.aged a USING (fleet_id) "
+            "WHERE %s::text IN (f.fleet_id, '') ORDER BY f.fleet_id"
+        ).format(columns),
+        (fleet or "",),
     )
     midnight = now.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
     return [
         Rule(
-            **row,
-            raw_before=midnight - timedelta(days=row["raw_days"]),
-            tracks_before=midnight - timedelta(days=row["track_days"]),
+            fleet_id=row["fleet_id"],
+            timezone=row["timezone"],
+            days={name: row[name] for name in BY_NAME},
+            own=row["own"],
+            midnight=midnight,
+            aged_through=row["aged_through"],
         )
         for row in cur
     ]
 
 
-def choose(cur: Cursor, fleet_id: str, *, raw_days: int, track_days: int, at: datetime, actor: str, **personal_days: int) -> None:
-    """A fleet keeps raw fixes and simplified tracks for so many days from now on. Noted in its journal.
+def choose(cur: Cursor, fleet_id: str, *, at: datetime, actor: str, **days: int | None) -> None:
+    """A fleet keeps something for so many days from now on. Noted in its journal.
 
     Parameters
     ----------
-    personal_days : int
-        Of `personal.DAYS` those that change, by name.
+    days : int or None
+        What changes, by the names of `keeps.BY_NAME`; None: for good.
 
     Raises
     ------
@@ -108,26 +120,29 @@ def choose(cur: Cursor, fleet_id: str, *, raw_days: int, track_days: int, at: da
         No such fleet, or numbers that cannot be.
     """
     if cur.execute("SELECT FROM fleets WHERE fleet_id = %s", (fleet_id,)).fetchone() is None:
-        raise HubError(f"no fleet {fleet_id!r}")
-    given = {name: personal_days.get(name) for name in personal.DAYS}
-    usual = {f"usual_{name}": days for name, days in personal.DAYS.items()}
+        raise HubError(f"no fleet {fleet_id!r}: `roundsman-hub db retention` lists them")
+    for name, wanted in days.items():
+        keep = BY_NAME[name]
+        if wanted is None and not keep.may_stay:
+            raise HubError(f"{keep.what}: not for good, but for {keep.least} to {keep.most} days")
+        if wanted is not None and not keep.least <= wanted <= keep.most:
+            raise HubError(
+                f"{keep.what}: {wanted} days; it can be {keep.least} to {keep.most} days{' or for good' if keep.may_stay else ''}"
+            )
     try:
         cur.execute(
-            "INSERT INTO retention AS r (fleet_id, raw_days, track_days, personal_days, word_days, notice_days) "
-            "VALUES (%(fleet)s, %(raw)s, %(track)s, coalesce(%(personal_days)s, %(usual_personal_days)s), "
-            "coalesce(%(word_days)s, %(usual_word_days)s), coalesce(%(notice_days)s, %(usual_notice_days)s)) "
-            "ON CONFLICT (fleet_id) DO UPDATE SET raw_days = excluded.raw_days, track_days = excluded.track_days, "
-            "personal_days = coalesce(%(personal_days)s, r.personal_days), word_days = coalesce(%(word_days)s, r.word_days), "
-            "notice_days = coalesce(%(notice_days)s, r.notice_days)",
-            {"fleet": fleet_id, "raw": raw_days, "track": track_days, **given, **usual},
+            "INSERT INTO retention (fleet_id, raw_days, track_days) VALUES (%s, %s, %s) ON CONFLICT DO NOTHING",
+            (fleet_id, BY_NAME["raw_days"].usual, BY_NAME["track_days"].usual),
         )
+        if days:
+            changes = sql.SQL(", ").join(sql.SQL("{} = {}").format(sql.Identifier(name), wanted) for name, wanted in days.items())
+            cur.execute(sql.SQL("UPDATE retention SET {} WHERE fleet_id = %s").format(changes), (fleet_id,))
     except psycopg.errors.CheckViolation:
         raise HubError(
-            f"raw fixes are kept for {LEAST_RAW_DAYS} to {MOST_RAW_DAYS} days, simplified tracks at least as long as they "
-            f"(at most {MOST_TRACK_DAYS}), and what is personal for {personal.LEAST_DAYS} to {personal.MOST_DAYS}"
+            "tracks and facts are kept at least as long as raw fixes, and visits at least as long as the facts that they come from "
+            "(from facts that stay for good, visits would come again)"
         ) from None
-    body = {"raw_days": raw_days, "track_days": track_days, **{name: days for name, days in given.items() if days is not None}}
-    journal(cur, fleet_id=fleet_id, at=at, kind="retention.changed", subject=fleet_id, actor=actor, body=body)
+    journal(cur, fleet_id=fleet_id, at=at, kind="retention.changed", subject=fleet_id, actor=actor, body=dict(days))
 
 
 def aged(cur: Cursor, rule: Rule) -> None:
@@ -297,17 +312,16 @@ def proofs_over(cur: Cursor, now: datetime) -> list[str]:
     cur.execute(
         "DELETE FROM blobs b USING fleets f LEFT JOIN retention r USING (fleet_id) WHERE f.fleet_id = b.fleet_id "
         "AND b.whole_at < %s - make_interval(days => coalesce(r.proof_days, %s)) RETURNING b.sha256",
-        (now, PROOF_DAYS),
+        (now, BY_NAME["proof_days"].usual),
     )
     gone = sorted({str(row["sha256"]) for row in cur})
     cur.execute("SELECT sha256 FROM blobs WHERE sha256 = ANY(%s)", (gone,))
     return sorted(set(gone) - {str(row["sha256"]) for row in cur})
 
 
-def keep_proofs(cur: Cursor, fleet_id: str, days: int) -> None:
-    """A fleet keeps photos and signatures for so many days from now on."""
-    cur.execute(
-        "INSERT INTO retention (fleet_id, raw_days, track_days, proof_days) VALUES (%s, %s, %s, %s) "
-        "ON CONFLICT (fleet_id) DO UPDATE SET proof_days = excluded.proof_days",
-        (fleet_id, RAW_DAYS, TRACK_DAYS, days),
-    )
+def count_proofs(cur: Cursor, rule: Rule) -> int:
+    """How many photos and signatures a fleet keeps no longer."""
+    row = cur.execute(
+        "SELECT count(*) AS n FROM blobs WHERE fleet_id = %s AND whole_at < %s", (rule.fleet_id, rule.before("proof_days"))
+    ).fetchone()
+    return int(row["n"]) if row else 0

@@ -23,7 +23,7 @@ from roundsman_hub.clock import from_ms, to_ms
 from roundsman_hub.replan.terms import kind_of_words
 from roundsman_hub.roads import GreatCircle
 from roundsman_hub.roads.network import RoadNetwork, RoadsError
-from roundsman_hub.store import day_store, matched_store, personal, retention, stretch_store
+from roundsman_hub.store import day_store, fact_store, matched_store, personal, retention, stretch_store
 from roundsman_hub.store.day_store import DayNumbers, Due
 from roundsman_hub.store.db import Cursor, Database
 from roundsman_hub.store.retention import DAY, RAW_DAYS, Piece, Rule
@@ -59,6 +59,8 @@ class Aged:
     dropped_days: int = 0
     late: int = 0
     tracks_let_go: int = 0
+    facts_let_go: int = 0
+    visits_let_go: int = 0
     busy_days: int = 0
     forgotten: int = 0
 
@@ -96,7 +98,9 @@ def count_days(db: Database, now: datetime, going: Going = lambda: True, *, prog
 
 
 def _beyond_recall(until: datetime, rule: Rule) -> bool:
-    """Is the day's simplified track gone, too? Then its row is only ever added to."""
+    """Is the day's simplified track gone, too, or its visits? Then its row is only ever added to."""
+    if (visits_before := rule.before("visit_days")) is not None and until <= visits_before:
+        return True
     return rule.aged_through is not None and until <= min(rule.aged_through, rule.tracks_before)
 
 
@@ -175,7 +179,26 @@ def age(db: Database, now: datetime, going: Going = lambda: True, *, roads: Road
             did["tracks_let_go"] += gone
             if gone < MOST:
                 break
+        did += _age_facts(db, rule, now, going)
     return Aged(**did)
+
+
+def _age_facts(db: Database, rule: Rule, now: datetime, going: Going) -> Counter[str]:
+    """Facts by whole sessions, then the visits that came from them."""
+    did: Counter[str] = Counter()
+    facts_before, visits_before = rule.before("fact_days"), rule.before("visit_days")
+    while facts_before is not None and going():
+        with db.transaction() as cur:
+            sessions = fact_store.old_sessions(cur, rule.fleet_id, facts_before, MOST)
+        for session in sessions:
+            with db.transaction() as cur:
+                did["facts_let_go"] += fact_store.let_go(cur, session, now)
+        if len(sessions) < MOST:
+            break
+    if visits_before is not None and going():
+        with db.transaction() as cur:
+            did["visits_let_go"] += fact_store.forget_visits(cur, rule.fleet_id, visits_before)
+    return did
 
 
 def _age_piece(

@@ -19,20 +19,18 @@ from roundsman_hub.clock import Clock
 from roundsman_hub.roads import GreatCircle, RoadNetwork
 from roundsman_hub.roles import open_settings_roads
 from roundsman_hub.settings import BLOBS, Settings, load
-from roundsman_hub.store import backup, personal, photos, retention
+from roundsman_hub.store import backup, fact_store, personal, photos, retention
 from roundsman_hub.store.check import Progress, check
-from roundsman_hub.store.db import Database
+from roundsman_hub.store.db import Cursor, Database
+from roundsman_hub.store.keeps import BY_NAME, KEEPS
 from roundsman_hub.store.prune import prune
+from roundsman_hub.store.retention import Rule
 from roundsman_hub.store.sizes import sizes
 from roundsman_hub.upkeep.ageing import age, count_days
 
+KEEP: Final = "keep"
 QUIET_S: Final = 2.0
 """Longer than this, and a person wonders whether it still works."""
-PERSONAL: Final = {
-    "personal_days": "orders' names, phones, addresses and instructions",
-    "word_days": "chat, messages and cases' words and photos",
-    "notice_days": "the words and addresses of notices",
-}
 
 
 def main(arguments: Sequence[str], data_dir: Path) -> int:
@@ -58,11 +56,11 @@ def _parser(data_dir: Path) -> argparse.ArgumentParser:
     command("size", _size, "tables, bytes a fix, growth a day, how long the disk lasts")
     keep = command("retention", _retention, "what each fleet keeps, and what would be let go")
     keep.add_argument("--apply", action="store_true", help="let it go now instead of waiting for the upkeep role")
-    keep.add_argument("--fleet", help="change this fleet's rule: --raw-days, --track-days and those below")
-    keep.add_argument("--raw-days", type=int, help=f"keep raw fixes so long (default {retention.RAW_DAYS})")
-    keep.add_argument("--track-days", type=int, help=f"keep simplified tracks so long (default {retention.TRACK_DAYS})")
-    for name, words in PERSONAL.items():
-        keep.add_argument(f"--{name.replace('_', '-')}", type=int, help=f"keep {words} so long (default {personal.DAYS[name]})")
+    keep.add_argument("--fleet", help="change this fleet's rule, by the options below")
+    for name, kept in BY_NAME.items():
+        usual = "for good" if kept.usual is None else kept.usual
+        words = f"keep {kept.what}: so many days{', or `keep`: for good' if kept.may_stay else ''} (usually {usual})"
+        keep.add_argument(f"--{name.replace('_', '-')}", type=_for_days if kept.may_stay else int, metavar="N", help=words)
     out = command("backup", _backup, "write a backup: a dump (portable), or a base for point-in-time recovery")
     out.add_argument("--out", type=Path, required=True, help="a file (dump), or with --base a folder; must not exist")
     out.add_argument("--no-photos", action="store_true", help="leave photos and signatures out; else they are copied to photos/ beside it")
@@ -156,24 +154,23 @@ def human(count: int) -> str:
     return f"{value:.1f} TB"
 
 
+def _for_days(text: str) -> int | str:
+    return text if text == KEEP else int(text)
+
+
 def _retention(options: argparse.Namespace) -> int:
     dsn, clock = _settings(options)
     now = clock.now()
+    given = {name: None if days == KEEP else days for name in BY_NAME if (days := getattr(options, name)) is not None}
     with Database.connect(dsn, max_size=1) as db:
-        if options.fleet:
-            _choose(db, options, now)
-        elif any(getattr(options, name) is not None for name in ("raw_days", "track_days", *PERSONAL)):
+        if given and not options.fleet:
             raise HubError("whose rule? say --fleet FLEET")
+        if options.fleet:
+            with db.transaction() as cur:
+                retention.choose(cur, options.fleet, at=now, actor="roundsman-hub db", **given)
         with db.transaction() as cur:
             rules = retention.rules(cur, now)
-            over = [
-                {
-                    "fleet": rule.fleet_id,
-                    **_over(retention.count_over(cur, rule)),
-                    "personal": personal.count_over(cur, rule.fleet_id, rule.personal_before),
-                }
-                for rule in rules
-            ]
+            over = [_over(cur, rule) for rule in rules]
         did: dict[str, Any] | None = None
         if options.apply:
             with contextlib.closing(_roads(options)) as roads:
@@ -181,18 +178,14 @@ def _retention(options: argparse.Namespace) -> int:
                 counted = count_days(db, now, progress=progress)
                 did = {"days_counted": counted, **asdict(age(db, now, roads=roads, progress=progress)), "roads": roads.name}
     if options.json:
-        body = [{**asdict(rule), **told} for rule, told in zip(rules, over, strict=True)]
-        print(json.dumps({"fleets": body, "applied": did}, default=datetime.isoformat))
+        print(json.dumps({"fleets": [_json(*pair) for pair in zip(rules, over, strict=True)], "applied": did}, default=datetime.isoformat))
         return 0
     for rule, told in zip(rules, over, strict=True):
-        print(
-            f"{rule.fleet_id}: raw fixes {rule.raw_days} days, simplified tracks {rule.track_days} days"
-            f"{'' if rule.own else ' (the release has it so)'}; days in numbers for good"
-        )
-        print(f"    to let go: {told['raw_fixes']:,} raw fixes before {rule.raw_before:%Y-%m-%d}, ", end="")
-        print(f"{told['tracks']:,} simplified tracks before {rule.tracks_before:%Y-%m-%d}")
-        print("    personal: " + "; ".join(f"{words} {getattr(rule, name)} days" for name, words in PERSONAL.items()), end="")
-        print(f" (to let go: {told['personal']:,} rows)")
+        print(f"{rule.fleet_id}{'' if rule.own else ' (the release has it so)'}")
+        for kept in KEEPS:
+            days = rule.days[kept.name] if kept.name else None
+            goes = f"to let go: {told[kept.name]:,} before {rule.before(kept.name):%Y-%m-%d}" if told.get(kept.name) is not None else ""
+            print(f"    {'for good' if days is None else f'{days:,} days':>12}  {kept.what}{goes and f' ({goes})'}")
     if did is not None:
         named = did.pop("roads")
         print("applied: " + ", ".join(f"{name.replace('_', ' ')} {value:,}" for name, value in did.items()))
@@ -207,22 +200,32 @@ def _retention(options: argparse.Namespace) -> int:
     return 0
 
 
+def _over(cur: Cursor, rule: Rule) -> dict[str, int | None]:
+    """What a fleet keeps no longer, counted, by the names of `BY_NAME`; None: it keeps all."""
+    raw, tracks = retention.count_over(cur, rule)
+    facts, visits = fact_store.count_over(cur, rule.fleet_id, rule.before("fact_days"), rule.before("visit_days"))
+    return {
+        "raw_days": raw,
+        "track_days": tracks,
+        "fact_days": facts if rule.days["fact_days"] is not None else None,
+        "visit_days": visits if rule.days["visit_days"] is not None else None,
+        "proof_days": retention.count_proofs(cur, rule),
+        **personal.count_over(cur, rule.fleet_id, rule.personal_before),
+    }
+
+
+def _json(rule: Rule, over: dict[str, int | None]) -> dict[str, Any]:
+    return {
+        "fleet": rule.fleet_id,
+        "own": rule.own,
+        "aged_through": rule.aged_through,
+        "keeps": [{"name": kept.name, "what": kept.what, "days": rule.days.get(kept.name), "over": over.get(kept.name)} for kept in KEEPS],
+    }
+
+
 def _roads(options: argparse.Namespace) -> RoadNetwork:
     """The running hub's; a hub that is only a database has none."""
     return GreatCircle() if options.database_url else open_settings_roads(load(options.data))
-
-
-def _over(told: tuple[int, int]) -> dict[str, int]:
-    return {"raw_fixes": told[0], "tracks": told[1]}
-
-
-def _choose(db: Database, options: argparse.Namespace, now: datetime) -> None:
-    with db.transaction() as cur:
-        before = {rule.fleet_id: rule for rule in retention.rules(cur, now)}.get(options.fleet)
-        raw_days = options.raw_days if options.raw_days is not None else before.raw_days if before else retention.RAW_DAYS
-        track_days = options.track_days if options.track_days is not None else before.track_days if before else retention.TRACK_DAYS
-        chosen = {name: days for name in PERSONAL if (days := getattr(options, name)) is not None}
-        retention.choose(cur, options.fleet, raw_days=raw_days, track_days=track_days, at=now, actor="roundsman-hub db", **chosen)
 
 
 def _backup(options: argparse.Namespace) -> int:

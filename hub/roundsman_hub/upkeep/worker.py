@@ -74,7 +74,7 @@ def _look(db: Database, clock: Clock, stop: threading.Event, aged_at: float, blo
     if blobs is not None and (gone := let_proofs_go(db, blobs, now)):
         log.info("let go: %d photos and signatures", gone)
     did = age(db, now, going, roads=roads)
-    if did.let_go or did.tracks_let_go or did.busy_days or did.forgotten:
+    if any((did.let_go, did.tracks_let_go, did.facts_let_go, did.visits_let_go, did.busy_days, did.forgotten)):
         log.info("let go: %s", did)
     if did.without_roads:
         log.warning("the road network is away: the raw fixes of %d vehicles' days wait for it, a day at most", did.without_roads)

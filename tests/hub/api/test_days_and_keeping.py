@@ -74,6 +74,32 @@ def test_a_fleet_chooses_how_long_it_keeps_what_is_personal(shop: Any) -> None:
     assert shop.put("/v1/retention", json={**days, "word_days": 13}).status_code == 422
 
 
+def test_everything_that_is_kept_is_listed_and_facts_and_visits_may_be_let_go(shop: Any) -> None:
+    usual = shop.get("/v1/retention").json()
+    listed = {keep["name"]: keep for keep in usual["keeps"]}
+    assert list(listed) == [
+        "raw_days",
+        "track_days",
+        "",
+        "fact_days",
+        "visit_days",
+        "proof_days",
+        "personal_days",
+        "word_days",
+        "notice_days",
+    ]
+    assert (listed["fact_days"]["days"], listed["fact_days"]["may_stay"], listed["raw_days"]["may_stay"]) == (None, True, False)
+    days = {"raw_days": 30, "track_days": 400}
+    told = shop.put("/v1/retention", json={**days, "fact_days": 200, "visit_days": 300, "proof_days": 90}).json()
+    assert (told["fact_days"], told["visit_days"], told["proof_days"]) == (200, 300, 90)
+    assert shop.put("/v1/retention", json=days).json()["fact_days"] == 200, "what is not named stays"
+    refused = shop.put("/v1/retention", json={**days, "fact_days": None})
+    assert (refused.status_code, "visits would come again" in refused.json()["detail"]) == (422, True)
+    told = shop.put("/v1/retention", json={**days, "fact_days": None, "visit_days": None}).json()
+    assert (told["fact_days"], told["visit_days"]) == (None, None)
+    assert shop.put("/v1/retention", json={**days, "personal_days": None}).status_code == 422
+
+
 def test_what_cannot_be_kept_is_refused(shop: Any) -> None:
     for days in (
         {"raw_days": 1, "track_days": 90},

@@ -121,13 +121,20 @@ def test_retention_is_told_chosen_and_applied(make_depot: Callable[[str], Any], 
     asked = ["db", "retention", "--database-url", depot.db.dsn, "--json"]
     assert main(asked) == 0
     [before] = json.loads(capsys.readouterr().out)["fleets"]
-    assert (before["raw_days"], before["own"], before["raw_fixes"]) == (90, False, 0)
-    assert main([*asked, "--fleet", "fl_1", "--raw-days", "30", "--apply"]) == 0
+    kept = {keep["name"]: keep for keep in before["keeps"]}
+    assert (kept["raw_days"]["days"], kept["raw_days"]["over"], before["own"]) == (90, 0, False)
+    assert (kept["fact_days"]["days"], kept["visit_days"]["days"]) == (None, None), "for good"
+    assert main([*asked, "--fleet", "fl_1", "--raw-days", "30", "--fact-days", "300", "--apply"]) == 0
     told = json.loads(capsys.readouterr().out)
-    assert (told["fleets"][0]["raw_days"], told["fleets"][0]["track_days"], told["fleets"][0]["raw_fixes"]) == (30, 730, 90)
+    kept = {keep["name"]: keep for keep in told["fleets"][0]["keeps"]}
+    assert (kept["raw_days"]["days"], kept["track_days"]["days"], kept["raw_days"]["over"], kept["fact_days"]["days"]) == (30, 730, 90, 300)
+    assert told["applied"]["roads"] == "great_circle"
     assert told["applied"]["let_go"] == 90
     assert depot.ask("SELECT count(*) AS n FROM log.fixes") == [{"n": 90}]
-    assert depot.ask("SELECT kind FROM journal") == [{"kind": "retention.changed"}]
+    assert main([*asked, "--fleet", "fl_1", "--fact-days", "keep"]) == 0
+    assert '"name": "fact_days", "what": "the vans' in (out := capsys.readouterr().out)
+    assert [k["days"] for k in json.loads(out)["fleets"][0]["keeps"] if k["name"] == "fact_days"] == [None]
+    assert [row["kind"] for row in depot.ask("SELECT kind FROM journal")] == ["retention.changed"] * 2
     assert look(depot).findings == [], "the log's books are right after it"
     assert main(["db", "retention", "--database-url", depot.db.dsn, "--raw-days", "5"]) == 1
 

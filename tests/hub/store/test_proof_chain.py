@@ -88,7 +88,7 @@ def test_a_picture_goes_after_its_time_and_the_chain_still_holds(plain_database:
         proof_chain.extend(cur, NOW)
         owner = row(cur, "SELECT fleet_id FROM vehicles WHERE vehicle_id = %s", (van,))
         assert owner is not None
-        retention.keep_proofs(cur, owner["fleet_id"], 30)
+        retention.choose(cur, owner["fleet_id"], at=NOW, actor="test", proof_days=30)
         cur.execute("DELETE FROM blobs WHERE fleet_id <> %s", (owner["fleet_id"],))  # a picture that others have stays for them
     assert let_proofs_go(plain_database, tmp_path, NOW + timedelta(days=29)) == 0
     assert let_proofs_go(plain_database, tmp_path, NOW + timedelta(days=31)) == 1
