@@ -47,7 +47,7 @@ def tell(van: Any, session_no: int, at: datetime, entries: list[AnyEntry], first
 def a_day(at: datetime) -> list[AnyEntry]:
     """On duty, a standstill of four minutes, through a gate, off duty."""
 
-    def ms(minutes: int) -> dict[str, int]:
+    def ms(minutes: int) -> dict[str, Any]:
         return {"mono_ms": minutes * 60_000, "utc_ms": to_ms(at) + minutes * 60_000}
 
     return [
