@@ -77,7 +77,7 @@ def _parser() -> argparse.ArgumentParser:
         ("files", "take vans' photos, and give them the map"),
         ("gateway", "let phones and trackers stand in for vans"),
         ("notify", "write to customers and shops what is worth telling"),
-        ("upkeep", "count days, let go what is old, compress"),
+        ("upkeep", "count days, let go what is old, compress; plan and learn at night"),
         ("traffic", "keep learned speeds, closures and traffic in service"),
     ):
         role = _command(commands, name, _role, f"run one role alone: {words}")
@@ -120,6 +120,7 @@ def _parser() -> argparse.ArgumentParser:
         told.set_defaults(told=name)
 
     _command(commands, "learn", _learn, "learn speeds and service times from the fleet's own days", add_help=False)
+    _command(commands, "nightly", _nightly, "do what is due at night and not done: tomorrow's plans, learning (a hub looks by itself)")
     _command(commands, "roads", _roads, "make the road datasets of a street extract, for each kind of vehicle", add_help=False)
     _command(commands, "db", _db, "check, size, retention, backup, restore: look after the database", add_help=False)
     for name, words in (
@@ -293,6 +294,12 @@ def _learn(options: argparse.Namespace) -> int:
     from roundsman_hub.learn import commands
 
     return commands.main(options.rest, options.data)
+
+
+def _nightly(options: argparse.Namespace) -> int:
+    from roundsman_hub.nightly import work
+
+    return work.main(options.data)
 
 
 def _day_command(options: argparse.Namespace) -> int:

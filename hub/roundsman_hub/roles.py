@@ -113,11 +113,16 @@ def run_api(settings: Settings, stop: threading.Event) -> None:
 
 
 def run_upkeep(settings: Settings, stop: threading.Event) -> None:
-    """Count days, lay old tracks on streets, let go what is older than its fleet keeps it, compress."""
+    """Count days, lay old tracks on streets, let go what is older than its fleet keeps it, compress. At night: plan tomorrow, learn."""
+    from roundsman_hub.nightly import timer
     from roundsman_hub.upkeep import worker
 
+    clock = Clock(settings.time_base)
+    nights = threading.Thread(target=timer.run, args=(settings, clock, stop), name="nights", daemon=True)
+    nights.start()
     with contextlib.closing(open_settings_roads(settings)) as roads:
-        worker.run(settings, Clock(settings.time_base), stop, roads)
+        worker.run(settings, clock, stop, roads)
+    nights.join(timer.ENDS_WITHIN_S)
 
 
 def run_notify(settings: Settings, stop: threading.Event) -> None:

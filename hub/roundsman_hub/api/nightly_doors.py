@@ -1,0 +1,103 @@
+"""Doors for the nights: when a depot's next day is planned by itself, what ran, and what learning came to."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Query
+from pydantic import BaseModel, Field
+
+from roundsman_hub.api.desk import AtDesk, FleetReader, FleetWriter
+from roundsman_hub.api.fleet import known_depot
+from roundsman_hub.api.order_book_doors import TimeOfDay
+from roundsman_hub.api.problems import documented
+from roundsman_hub.api.proof_models import Said
+from roundsman_hub.nightly.due import LEARN_AT, waits_for_roster
+from roundsman_hub.store import nightly_store as store
+from roundsman_hub.store.rows import Row, journal
+
+router = APIRouter(prefix="/v1", tags=["order book"], responses=documented(401, 403, 404, 422, 503))
+
+
+class Night(BaseModel):
+    """One run."""
+
+    day: date = Field(description="of a plan: the day that it is for; of learning: the morning that it ran on")
+    state: Literal["running", "done", "nothing", "failed"]
+    started_at: datetime
+    ended_at: datetime | None
+    says: str = Field(description="what came of it; of learning, the errors on days that were held out, beside what is in force")
+
+
+class LearningNight(Night):
+    """One run of learning. A table is adopted only where it was better on days that it had not seen."""
+
+    adopted: bool
+
+
+class DepotNightsShown(BaseModel):
+    """A depot's nights, the newest first."""
+
+    depot: str
+    plan_at: str | None = Field(description="local time, on the evening before; null: nothing is planned by itself")
+    waits_for_roster: date | None = Field(description="the plan of this day is due, and nobody is on its roster")
+    nights: list[Night]
+
+
+class Learning(BaseModel):
+    """What the fleet's own days taught, the newest morning first."""
+
+    learn_at: str = Field(description="local time")
+    nights: list[LearningNight]
+
+
+class Nightly(BaseModel):
+    """Everything that happens at night."""
+
+    depots: list[DepotNightsShown]
+    learning: Learning
+
+
+class PlanAt(Said):
+    """When a depot's next day is planned."""
+
+    depot: str
+    plan_at: TimeOfDay | None = Field(description="local time, on the evening before; null: not by itself")
+
+
+@router.get("/nightly")
+def get_nightly(desk: AtDesk, caller: FleetReader, last: Annotated[int, Query(ge=1, le=60)] = 7) -> Nightly:
+    """When the next day of each depot is planned by itself, how the last nights went, and what learning adopted or left."""
+    with desk.db.tenant(caller.fleet) as cur:
+        found, ran = store.depots(cur, desk.clock.now()), store.runs(cur, last)
+    return Nightly(
+        depots=[
+            DepotNightsShown(
+                depot=one.depot_id,
+                plan_at=None if one.plan_at is None else f"{one.plan_at:%H:%M}",
+                waits_for_roster=waits_for_roster(one, desk.clock.now()),
+                nights=[Night(**_night(r)) for r in ran if (r["kind"], r["subject"]) == ("plan", one.depot_id)],
+            )
+            for one in found
+        ],
+        learning=Learning(
+            learn_at=f"{LEARN_AT:%H:%M}",
+            nights=[LearningNight(**_night(r), adopted=bool(r["adopted"])) for r in ran if r["kind"] == "learn"],
+        ),
+    )
+
+
+@router.put("/nightly")
+def put_nightly(new: PlanAt, desk: AtDesk, caller: FleetWriter) -> Nightly:
+    """Say when a depot's next day is planned by itself, or that it is not."""
+    with desk.db.tenant(caller.fleet) as cur:
+        known_depot(cur, new.depot)
+        store.set_time(cur, caller.fleet, new.depot, new.plan_at)
+        body = {"plan_at": new.plan_at}
+        journal(cur, fleet_id=caller.fleet, at=desk.clock.now(), kind="nightly.changed", subject=new.depot, actor=caller.key_id, body=body)
+    return get_nightly(desk, caller)
+
+
+def _night(r: Row) -> dict[str, Any]:
+    return {name: r[name] for name in ("day", "state", "started_at", "ended_at", "says")}
