@@ -376,6 +376,12 @@ class Daemon:
             "sent": {"frames": uplink.frames_sent if uplink else 0, "bytes": uplink.bytes_sent if uplink else 0},
             "rss_mb": health.rss_mb(),
             "temperature_c": unit.care.vitals.temperature_c,
+            "voltage_v": unit.care.vitals.voltage_v,
+            "throttled": list(unit.care.vitals.throttled),
+            "disk_wear_pct": unit.care.vitals.disk_wear_pct,
+            "disk_written_mb": unit.care.vitals.disk_written_mb,
+            "clock": unit.care.vitals.clock,
+            "blobs_waiting": unit.blobs_waiting(),
         }
 
 

@@ -248,7 +248,8 @@ class Rounds:
         if plan is None or not plan.changes or plan.version == self._unit.inbox.seen_version:
             return None
         since = self._unit.board.in_force_utc_ms.get(plan.version, plan.issued_utc_ms)
-        return Notice(version=plan.version, changes=plan.changes, reason=plan.reason, since_utc_ms=since)
+        return Notice(version=plan.version, changes=plan.changes, reason=plan.reason, changes_said=plan.changes_said,
+                      reason_said=plan.reason_said, since_utc_ms=since)  # fmt: skip
 
     def _at_depot(self) -> bool:
         """Where goods are loaded now. Before departure: nothing of the round is begun, and the van is not known to be elsewhere. Under way:

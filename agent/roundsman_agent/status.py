@@ -11,6 +11,7 @@ from typing import Any, Final
 import msgspec
 
 from roundsman_agent import AgentError
+from roundsman_agent.checkup import UNSENT_S, WORN_PCT
 from roundsman_agent.config import AgentConfig
 
 TIMEOUT_S: Final = 5.0
@@ -71,8 +72,35 @@ def _rows(told: Mapping[str, Any]) -> tuple[tuple[bool, str, str], ...]:
             "log",
             f"facts {log['facts']['acked']}/{log['facts']['last']}, fixes {log['track']['acked']}/{log['track']['last']} at the hub",
         ),
-        (True, "backlog", f"{log['backlog']['facts']} facts, {log['backlog']['track']} fixes, {log['waiting']} not on the disk yet"),
+        (
+            log["oldest_unsent_s"] < UNSENT_S,
+            "backlog",
+            f"{log['backlog']['facts']} facts, {log['backlog']['track']} fixes, {log['waiting']} not on the disk yet"
+            + (f"; the oldest has waited {log['oldest_unsent_s']} s" if log["oldest_unsent_s"] else "")
+            + (f"; {told['blobs_waiting']} photos" if told["blobs_waiting"] else ""),
+        ),
         (not store["full"], "store", f"{store['mb']} of {store['max_mb']} MB at {store['path']}, {store['disk_free_mb']} MB of disk free"),
         (True, "sent", f"{told['sent']['frames']} frames, {told['sent']['bytes']} bytes"),
-        (True, "memory", f"{told['rss_mb']} MB" + (f", board {told['temperature_c']:.0f} °C" if told["temperature_c"] is not None else "")),
+        (
+            told["disk_wear_pct"] is None or told["disk_wear_pct"] < WORN_PCT,
+            "disk",
+            f"{told['disk_written_mb']} MB written since the start, "
+            + ("says nothing of its wear" if told["disk_wear_pct"] is None else f"{told['disk_wear_pct']} % worn"),
+        ),
+        (True, "memory", f"{told['rss_mb']} MB"),
+        (
+            not told["throttled"],
+            "board",
+            ", ".join(
+                word
+                for word in (
+                    "" if told["temperature_c"] is None else f"{told['temperature_c']:.0f} °C",
+                    "" if told["voltage_v"] is None else f"{told['voltage_v']:.2f} V",
+                    *told["throttled"],
+                )
+                if word
+            )
+            or "says nothing of heat and voltage",
+        ),
+        (True, "clock", told["clock"]),
     )

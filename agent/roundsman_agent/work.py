@@ -10,7 +10,7 @@ from roundsman_core.geo import LatLon
 from roundsman_core.hours import Clocks
 from roundsman_core.reorder import Suggestion
 from roundsman_core.timeline import Arrival
-from roundsman_wire.messages import Command, Plan, PlanStop
+from roundsman_wire.messages import Command, Plan, PlanStop, Sentence
 
 
 class Message(msgspec.Struct, frozen=True, kw_only=True):
@@ -37,6 +37,8 @@ class Notice(msgspec.Struct, frozen=True, kw_only=True):
     version: int
     changes: tuple[str, ...]
     reason: str
+    changes_said: tuple[tuple[Sentence, ...], ...]
+    reason_said: tuple[Sentence, ...]
     since_utc_ms: int
 
 

@@ -103,11 +103,20 @@ class HoursLeft(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     rested_15: bool = False
 
 
+class Sentence(msgspec.Struct, frozen=True, kw_only=True):
+    """One sentence of the hub's by its code, for whoever tells it in another language. `params` fill its gaps, in English; those whose
+    names end in `_said` are sentences themselves. `code` "": a person's own words, in `params["text"]`."""
+
+    code: str
+    params: dict[str, str | tuple[Sentence, ...]] = {}
+
+
 class Plan(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The whole current plan of one van. A plan without stops ends the shift.
 
     `matrix_s` : uint16 little-endian, row-major, shape (n + 1, n + 1) over [depot, first n ≤ 40 stops] — seconds from
     row's place to column's, 65535 where there is no way. `band_factors`: 24 multipliers of leg times, by hour UTC.
+    `reason`, `changes` are in English; `reason_said`, `changes_said` (one for each change) say the same by code.
     `route_e6`: the road to drive, as [lat, lon, lat, lon, …] differences after the first pair; empty: not known.
     """
 
@@ -132,6 +141,8 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     breaks: tuple[Break, ...] = ()
     hours: HoursLeft | None = None
     may_decline: bool = False
+    reason_said: tuple[Sentence, ...] = ()
+    changes_said: tuple[tuple[Sentence, ...], ...] = ()
 
 
 class ActiveHours(msgspec.Struct, frozen=True, kw_only=True):

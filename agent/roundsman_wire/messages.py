@@ -29,6 +29,7 @@ from roundsman_wire.documents import (
     Plan as Plan,
     PlanStop as PlanStop,
     Reorder as Reorder,
+    Sentence as Sentence,
     Sites as Sites,
     SteeringKind as SteeringKind,
 )

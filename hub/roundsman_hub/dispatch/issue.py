@@ -13,11 +13,12 @@ from psycopg.types.json import Jsonb
 from roundsman_hub import HubError
 from roundsman_hub.clock import Clock, from_ms, to_ms
 from roundsman_hub.dispatch.loading import placed
+from roundsman_hub.domain import sentences
 from roundsman_hub.pki import Signer
 from roundsman_hub.replan.world import Draft, VanFacts, World
 from roundsman_hub.store.rows import journal, notify, rows
 from roundsman_wire.envelopes import hash_of, seal
-from roundsman_wire.messages import BasedOn, EnvelopeHeader, HoursLeft, Plan, Reorder
+from roundsman_wire.messages import BasedOn, EnvelopeHeader, HoursLeft, Plan, Reorder, Sentence
 
 VALID_AFTER_SHIFT = timedelta(hours=2)
 """A plan is the current one until the shift ended and a late van had time to finish; then the screen marks it as expired."""
@@ -102,12 +103,19 @@ def _plan(world: World, draft: Draft, version: int) -> Plan:
         travel_times=draft.travel_times,
         reason=draft.reason,
         changes=draft.changes,
+        reason_said=_said(draft.reason),
+        changes_said=tuple(map(_said, draft.changes)),
         route_e6=draft.route_e6,
         reorder=OWN_ORDER,
         may_decline=draft.may_decline,
         breaks=draft.breaks,
         hours=_hours(van, to_ms(world.now)),
     )
+
+
+def _said(text: str) -> tuple[Sentence, ...]:
+    """An English text by codes, for the van to tell in its driver's language."""
+    return msgspec.convert(sentences.plain(text), tuple[Sentence, ...])
 
 
 def _hours(van: VanFacts, utc_ms: int) -> HoursLeft | None:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import pytest
 from playwright.sync_api import Page
 
 from roundsman_agent.fix import Fix
 from roundsman_core.geo import LatLon
-from roundsman_wire.messages import Receipt
+from roundsman_hub.domain import sentences
+from roundsman_wire.messages import Receipt, Sentence
 
 SIZES = {"portrait": (320, 568), "3.5 inch": (480, 320), "5 inch": (800, 480)}
 TARGET_PX = 130
@@ -114,3 +116,24 @@ def test_screen_goes_dark_at_night(browser: Any, van: Any, light: str, hour_ther
     van.loop.call_soon_threadsafe(unit.receive, fix)
     page.wait_for_function("(light) => document.body.dataset.light === light", arg=light, timeout=20_000)
     page.close()
+
+
+def test_drivers_are_told_why_in_their_language(browser: Any, van: Any, hub: Any) -> None:
+    """By codes; what this release does not know, or a person wrote, in the hub's own words."""
+    van.post("/api/duty", {"duty": "on"})
+    page = open_page(browser, van, "3.5 inch")
+    page.evaluate("localStorage.setItem('language', 'de')")
+    page.reload()
+    reason, changes = "delivery Anna Virtanen cancelled; ring twice", ("Moved: o_3 is now stop 1", "Something new")
+    stops = [hub.stop("o_3", name="Third"), hub.stop("o_1", name="First"), "o_2"]
+    said = {
+        "reason_said": msgspec.convert(sentences.plain(reason), tuple[Sentence, ...]),
+        "changes_said": (msgspec.convert(sentences.plain(changes[0]), tuple[Sentence, ...]), (Sentence(code="change.later"),)),
+    }
+    van.give("plan", hub.seal(hub.plan(2, *stops, reason=reason, changes=changes, **said)))
+    page.wait_for_function("document.querySelector('#news').textContent.includes('Anna Virtanen')")
+    told = page.inner_text("#news").replace("\u00ad", "")
+    assert "Something new" in told
+    assert "ring twice" in told
+    assert "cancelled" not in told
+    assert "Moved" not in told

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from roundsman_agent.screen import server
+from roundsman_hub.domain import sentences
 
 STATIC = server.STATIC
 LANGUAGES = ("en", "de", "es", "fr")
@@ -57,3 +58,12 @@ def test_page_knows_no_address_outside_the_unit() -> None:
         urls = set(re.findall(r"https?://[^\s\"'`]+", path.read_text(encoding="utf-8")))
         assert urls <= {"http://www.w3.org/2000/svg"}, path.name
         assert len(Path(path).read_text(encoding="utf-8").splitlines()) <= 400
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_what_the_hub_says_of_plans_is_told_in_its_own_words(language: str) -> None:
+    """One wording on the dispatcher's board and on the driver's screen: the hub's catalogue."""
+    text = (STATIC / "reasons" / f"{language}.js").read_text(encoding="utf-8").strip()
+    kept = dict(json.loads(text.removeprefix("export default").removesuffix(";")))
+    told = ("plan.", "change.", "story.", "unserved.", "kind.", "out.", "mode.", "choice.", "event.")
+    assert kept == {code: words for code, words in sentences.LANGUAGES[language].items() if code.startswith(told)}

@@ -13,6 +13,7 @@ from hypothesis import given, strategies as st
 from roundsman_hub.dispatch.issue import Stale, next_version
 from roundsman_hub.store.rows import row, rows
 from roundsman_wire.envelopes import hash_of, open_envelope
+from roundsman_wire.messages import Sentence
 
 Desk = Any  # the fixture of conftest.py
 
@@ -107,5 +108,8 @@ def test_reasons_are_kept_up_to_a_number_that_people_read(desk: Desk) -> None:
 def test_a_plan_without_stops_ends_the_shift(desk: Desk) -> None:
     plan = desk.issue()
     assert plan.stops == ()
+    assert plan.reason_said == (Sentence(code="", params={"text": "a test"}),), (
+        "a person's words go as they are, a known sentence by its code"
+    )
     later = desk.issue(world=replace(desk.world(), epoch=2))
     assert later.version > plan.version

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -131,7 +132,7 @@ class Program:
 
 
 @pytest.fixture
-def begin(pki: Any, broker: Any, receiver: Receiver, tmp_path: Path) -> Iterator[Callable[[], Program]]:
+def begin(pki: Any, broker: Any, receiver: Receiver, tmp_path: Path) -> Iterator[Callable[..., Program]]:
     port = free_port()
     unit = Unit(
         vehicle_id=VEHICLE,
@@ -143,7 +144,9 @@ def begin(pki: Any, broker: Any, receiver: Receiver, tmp_path: Path) -> Iterator
     file = provision(pki, unit, tmp_path / "unit")
     programs: list[Program] = []
 
-    def start() -> Program:
+    def start(receiver_url: str = "") -> Program:
+        if receiver_url:
+            file.write_text(file.read_text().replace(f"tcp://127.0.0.1:{receiver.port}", receiver_url))
         programs.append(Program(file, port))
         return programs[-1]
 
@@ -232,6 +235,49 @@ def test_fixes_of_a_drive_are_at_the_hub_after_the_program_ended(begin: Any, fol
     assert len(rows) == status["fixes"]["logged"] == status["fixes"]["accepted"]
     assert program.end(signal.SIGTERM) == 0
     until(lambda: not follower.presences[-1].online, "it said goodbye")
+
+
+@pytest.fixture
+def gpsd(receiver: Receiver) -> Iterator[str]:
+    """The real one, on the pretend receiver's line."""
+    program = shutil.which("gpsd", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
+    if program is None:
+        pytest.skip("gpsd is not installed (Debian: apt-get install gpsd)")
+    port = free_port()
+    process = subprocess.Popen([program, "-N", "-n", "-S", str(port), f"tcp://127.0.0.1:{receiver.port}"], stderr=subprocess.DEVNULL)
+    yield f"gpsd://127.0.0.1:{port}"
+    process.terminate()
+    process.wait(DEADLINE_S)
+
+
+def test_technician_is_told_how_a_unit_is_that_runs_on_gpsd_and_a_broker(begin: Any, gpsd: str, follower: Any) -> None:
+    """What `status` says of the board, and what the van's health entries carry to the hub, is the same."""
+    program = begin(gpsd)
+    asked = [sys.executable, "-m", "roundsman_agent"]
+    assert program.client.post("/api/duty", json={"duty": "on"}).is_success
+    until(lambda: program.client.get("/api/status").json()["fixes"]["accepted"] > 10, "it hears gpsd")
+    until(lambda: program.client.get("/api/status").json()["link"]["online"], "it has its broker")
+    status = subprocess.run([*asked, "status", "-c", str(program.file)], capture_output=True, text=True, timeout=60, check=False)
+    lines = {line[2:12].strip(): line for line in status.stdout.splitlines()}
+    assert {"link", "receiver", "fixes", "backlog", "store", "disk", "memory", "board", "clock"} <= set(lines), status.stdout
+    assert "up since" in lines["link"]
+    assert f"ok ({gpsd})" in lines["receiver"]
+    assert "MB written since the start" in lines["disk"]
+    doctor = subprocess.run([*asked, "doctor", "-c", str(program.file)], capture_output=True, text=True, timeout=60, check=False)
+    assert doctor.returncode == 0, doctor.stdout
+    assert "everything works" in doctor.stdout
+
+    def healths() -> list[dict[str, Any]]:
+        book = follower.snapshot()
+        facts = [msgspec.json.decode(e) for (_, lane), entries in book.entries.items() if lane == FACTS for e in entries.values()]
+        return [fact for fact in facts if fact["kind"] == "health"]
+
+    told = until(healths, "its health is at the hub")[0]
+    assert told["rss_mb"] > 10
+    assert told["disk_free_mb"] > 0
+    assert told["oldest_unsent_s"] >= 0
+    assert told["versions"]["agent"] == told["agent_version"]
+    assert program.end(signal.SIGTERM) == 0
 
 
 def test_doctor_finds_what_is_wrong(begin: Any, broker: Any, pki: Any, tmp_path: Path) -> None:

@@ -1,7 +1,7 @@
 // What changed and why, said once, when it is safe: a driver who is under way hears only that the next stop is another.
 import { attribute, el, text } from "./dom.js";
 import { post } from "./link.js";
-import { moving, say, state, title } from "./now.js";
+import { moving, say, state, tell, title } from "./now.js";
 
 const NEWS_MS = 12000;
 let timer = 0;
@@ -46,7 +46,8 @@ export function tellNews(openMessage) {
     const notice = state.notice;
     if (notice && notice.version !== told && !moving()) {
       told = notice.version;
-      const what = [...notice.changes.slice(0, 2), notice.reason].filter(Boolean).join(" · ");
+      const changes = notice.changes.slice(0, 2).map((words, at) => tell(notice.changes_said[at], words));
+      const what = [...changes, tell(notice.reason_said, notice.reason)].filter(Boolean).join(" · ");
       announce(what ? say("planChangedWhat", what) : say("planChanged"), { stays: true, onTap: () => seen(notice.version) });
     } else if (now.unread && now.unread !== known.unread && !moving()) {
       announce(say("messageIs", unread().text), { stays: true, onTap: openMessage });

@@ -1,10 +1,12 @@
 // The newest word of the unit, and how it is said: every part of the page reads these, only `take` and `respeak` change them.
 import { formats } from "./formats.js";
+import { teller } from "./reasons.js";
 import { setting } from "./settings.js";
 import { LANGUAGES, words } from "./words.js";
 
 export let state = null;
 export let say = words("en");
+export let tell = teller("en");
 export let format = formats("en", "", "km", say);
 let spoken = "";
 
@@ -22,6 +24,7 @@ export function respeak() {
   if (key === spoken) return;
   spoken = key;
   say = words(language);
+  tell = teller(language);
   format = formats(language, state?.time_zone ?? "", state?.distance_unit ?? "km", say);
   document.documentElement.lang = language;
 }

@@ -3,7 +3,7 @@ import { tap } from "./actions.js";
 import { make } from "./dom.js";
 import { action } from "./link.js";
 import { announce, unread } from "./news.js";
-import { format, moving, say, state } from "./now.js";
+import { format, moving, say, state, tell } from "./now.js";
 import { askPhoto } from "./proofs.js";
 import { close, isOpen, named, show } from "./sheet.js";
 
@@ -70,7 +70,11 @@ export function openOffer() {
   const refuse = () => show({ title: say("decline"), tiles: reasons.map((why) => named(`reason ${why}`, () => answer("decline", { reason: why }), "stop")), parked: true, back: openOffer });
   const names = (stops) => make("ol", { class: "names" }, ...stops.slice(0, 5).map((stop) => make("li", {}, stop.name)));
   const columns = make("div", { class: "columns" }, make("div", {}, make("h3", {}, say("before")), names(offer.before)), make("div", {}, make("h3", {}, say("after")), names(offer.after)));
-  const content = [make("p", { class: "strong" }, offer.reason), ...offer.changes.map((change) => make("p", {}, change)), columns];
+  const content = [
+    make("p", { class: "strong" }, tell(offer.reason_said, offer.reason)),
+    ...offer.changes.map((change, at) => make("p", {}, tell(offer.changes_said[at], change))),
+    columns,
+  ];
   const decline = offer.may_decline ? [named("decline", refuse, "stop", "", { stays: true })] : [];
   // Another plan, or none: the question is gone with it.
   const repaint = () => state.offer?.version !== offer.version && close();
