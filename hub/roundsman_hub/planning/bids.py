@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from roundsman_hub.planning.duty import DRIVE_S, REST_S, SPLIT_S
+from roundsman_hub.planning.duty import DRIVE_S, REST_S, SPLIT_S, Label
 from roundsman_hub.planning.fleet import Van
 from roundsman_hub.planning.lookups import UNITS_PER_CENT, Prices, Stop, begin
 from roundsman_hub.planning.problem import RELOAD, Step
@@ -44,6 +44,7 @@ class Prospect:
     latest_s : the latest start of each stop from which a drive without pauses keeps what the walk keeps now.
     latest_if_late_s : the same where work may be late at a price: deadlines and the shift alone.
     swallowed_s : for each position, how much of a delay there could vanish in time in which nothing is done now.
+    arrives_s : when it would be at each stop, and back, if it took no pause.
     peak_before, peak_after : the most on board in the same trip, up to a position and from it on.
     goods_after : what is loaded for the stops from a position to the end of its trip.
     """
@@ -55,6 +56,7 @@ class Prospect:
     latest_if_late_s: Sequence[int]
     home_s: int
     swallowed_s: Sequence[int]
+    arrives_s: Sequence[int]
     peak_before: Sequence[Loads]
     peak_after: Sequence[Loads]
     goods_after: Sequence[Loads]
@@ -68,18 +70,28 @@ class Prospect:
         travel, prices = ground.travel[van.profile], ground.prices[van.vehicle]
         stops = [ground.stops[van.type][step] for step in route]
         places = [van.start_place, *(stop.place for stop in stops)]
-        soonest, driven_s, served_s, idle = [van.start_s], 0, 0, [0]
-        clock = van.start_s
+        soonest, arrives, driven, served, clock = [van.start_s], [], [0], [0], van.start_s
         for at, (stop, visit) in enumerate(zip(stops, walk.visits, strict=True)):
             leg_s = max(travel.leg_s(places[at], stop.place, clock), 0)
+            arrives.append(clock + leg_s)
             clock = begin(stop, clock + leg_s)[0] + visit.service_s
-            driven_s, served_s = driven_s + leg_s, served_s + visit.service_s
+            driven.append(driven[-1] + leg_s)
+            served.append(served[-1] + visit.service_s)
             soonest.append(clock)
-            idle.append(clock - van.start_s - driven_s - served_s)
-        home_leg_s = 0 if van.end_place is None else max(travel.leg_s(places[-1], van.end_place, clock), 0)
-        nothing_s = walk.back_s - van.start_s - driven_s - served_s - home_leg_s
+        stays = van.end_place is None or (not route and van.at_depot)
+        home_leg_s = 0 if stays or van.end_place is None else max(travel.leg_s(places[-1], van.end_place, clock), 0)
+        arrives.append(clock + home_leg_s)
         longest_s = max((stop.service_s + stop.parking_s for stop in stops), default=0)
-        pause_s = least_pause_s(van, driven_s + home_leg_s, clock + home_leg_s, longest_s)
+
+        def nothing_s(at: int) -> int:
+            """The least time of the whole round in which nothing is done, if it is the same up to a position."""
+            busy_s = van.start_s + driven[at] + served[at]
+            if not walk.labels:
+                return soonest[at] - busy_s
+            rest_s = driven[-1] - driven[at] + home_leg_s
+            return min(label.clock_s - busy_s + least_pause_s(van, label, rest_s, arrives[-1], longest_s) for label in walk.labels[at])
+
+        now_s = walk.back_s - van.start_s - driven[-1] - served[-1] - home_leg_s
         home_s = van.shift_end_s + van.overtime_s + max(ground.allowed[van.vehicle].shift_s, walk.excess.shift_s)
         latest, if_late = _latest(travel, van, stops, walk, home_s)
         before, after, goods = _by_trip(ground, route, walk, walk.load_at_start)
@@ -91,7 +103,8 @@ class Prospect:
             latest_s=latest,
             latest_if_late_s=if_late,
             home_s=home_s,
-            swallowed_s=[max(0, nothing_s - max(spent, pause_s)) for spent in idle] if travel.steady else [ANY_TIME] * len(idle),
+            swallowed_s=[max(0, now_s - nothing_s(at)) if travel.steady else ANY_TIME for at in range(len(places))],
+            arrives_s=arrives,
             peak_before=before,
             peak_after=after,
             goods_after=goods,
@@ -104,14 +117,14 @@ def _patient(ground: Ground, prices: Prices) -> bool:
     return bool(prices.waiting or prices.idling) or ground.problem.max_wait_s is not None
 
 
-def least_pause_s(van: Van, driven_s: int, back_s: int, longest_stand_s: int) -> int:
-    """Seconds of pauses without which so much driving, or so long a day, breaks the rules."""
-    scheduled_s = sum(due.duration_s for due in van.breaks if due.latest_s < back_s)
+def least_pause_s(van: Van, label: Label, driven_s: int, back_s: int, longest_stand_s: int) -> int:
+    """Seconds of pauses that are still to come for a driver who drives so much more and is not back earlier, or rules are broken."""
+    scheduled_s = sum(due.duration_s for due in van.breaks[label.breaks :] if due.latest_s < back_s)
     hours = van.hours
-    if hours is None or driven_s <= hours.to_break_s or (hours.rule == "us_395" and longest_stand_s >= REST_S["us_395"]):
+    if hours is None or driven_s <= label.to_break_s or (hours.rule == "us_395" and longest_stand_s >= REST_S["us_395"]):
         return scheduled_s
-    first_s = SPLIT_S[1] if hours.rested_15 else REST_S[hours.rule]
-    more = (driven_s - hours.to_break_s - 1) // DRIVE_S[hours.rule]
+    first_s = SPLIT_S[1] if label.half else REST_S[hours.rule]
+    more = (driven_s - label.to_break_s - 1) // DRIVE_S[hours.rule]
     return max(scheduled_s, first_s + more * REST_S[hours.rule])
 
 
@@ -168,6 +181,7 @@ def bids(row: Row, task: Task, low: int, high: int, *, late_allowed: bool, loads
     idle = not row.route and van.at_depot
     mind = bool(ground.next_stops.get(van.vehicle))
     fuel = van.fuel_cents_per_km_per_1000 * prices.METRE_UNITS
+    pauses = bool(van.breaks) or van.hours is not None
     trip = 0
     closes_s = ANY_TIME if late_allowed or not stop.windows_s else max(closes for _, closes in stop.windows_s)
     done_soonest_s = max(stop.earliest_s, stop.windows_s[0][0] if stop.windows_s else stop.earliest_s) + stop.service_s
@@ -232,13 +246,16 @@ def bids(row: Row, task: Task, low: int, high: int, *, late_allowed: bool, loads
                 out.append(Bid(UNKNOWN, at, fetch))
                 continue
             longer_s = way_s - skipped_s + stand_s + service_s - swapped_s
-            own = late * prices.late + told * prices.promise
-            back_s = row.back_s + max(0, longer_s - prospect.swallowed_s[at])
-            if longer_s < 0:
+            if longer_s < 0 or (clock + on_s < prospect.arrives_s[at] and not steady):
                 out.append(Bid(UNKNOWN, at, fetch))
                 continue
-            spent = prices.time(back_s) - prices.time(row.back_s)
-            floor = fixed + more_m * prices.metre + max(own, spent + own - credit)
+            # A stop on the way is one more place to pause at: the van may even be back sooner.
+            back_s = max(prospect.arrives_s[-1], row.back_s + longer_s - prospect.swallowed_s[at])
+            if not pauses:
+                back_s = max(back_s, row.back_s)
+            own = late * prices.late + told * prices.promise
+            spent = prices.time(back_s) - prices.time(row.back_s) - credit
+            floor = fixed + more_m * prices.metre + own + (spent if pauses else max(spent, 0))
             if mind:
                 floor += row.churn_units([*row.route[:at], task.task, *row.route[at:]], at)
             out.append(Bid(floor, at, fetch))

@@ -61,6 +61,8 @@ class Walk:
     breaks: tuple[PlannedBreak, ...]
     excess: Excess
     units: int
+    labels: tuple[tuple[duty.Label, ...], ...] = ()
+    """Before each stop and before the way home, every way of having paused so far that may be of use; empty: without any pause."""
 
 
 class Ground(Lookups):
@@ -92,8 +94,10 @@ class Ground(Lookups):
         stops = [known[step] for step in route]
         if not van.breaks and van.hours is None:
             return _timed(self, van, route, stops, cargo, (), 0)
-        label = _best_pauses(self, van, stops, cargo)
-        return _timed(self, van, route, stops, cargo, duty.trail(label), label.bad)
+        if van.hours is not None and _without_pauses(self, van, stops, cargo):
+            return _timed(self, van, route, stops, cargo, (), 0)
+        label, labels = _best_pauses(self, van, stops, cargo)
+        return _timed(self, van, route, stops, cargo, duty.trail(label), label.bad, labels)
 
 
 def _without_pauses(ground: Lookups, van: Van, stops: Sequence[Stop], cargo: Cargo) -> bool:
@@ -122,22 +126,22 @@ def _without_pauses(ground: Lookups, van: Van, stops: Sequence[Stop], cargo: Car
     return not label.bad and label.clock_s <= due_s
 
 
-def _best_pauses(ground: Lookups, van: Van, stops: Sequence[Stop], cargo: Cargo) -> duty.Label:
-    """The cheapest way to keep the driver's pauses along the route; `bad`: by how many seconds it still breaks the rules.
+def _best_pauses(ground: Lookups, van: Van, stops: Sequence[Stop], cargo: Cargo) -> tuple[duty.Label, tuple[tuple[duty.Label, ...], ...]]:
+    """The cheapest way to keep the driver's pauses along the route (`bad`: by how many seconds it still breaks the rules), and `Walk.labels`.
 
     Where travel times are the same all day, and waiting has neither price nor limit, a rest is as good after a leg as before it, and
     leaves more to drive: it is looked at before one only while the van waits there anyway, for its load or for a break. So is a
     scheduled break that may still be taken after the leg.
     """
-    if _without_pauses(ground, van, stops, cargo):
-        return duty.first(van, van.start_s)
     travel, prices = ground.travel[van.profile], ground.prices[van.vehicle]
     idling, waiting = prices.idling, prices.waiting + prices.idling
     patient = not travel.steady or waiting > 0 or ground.problem.max_wait_s is not None
     labels = [duty.first(van, van.start_s)]
     place = van.start_place
     homeward = [None] if van.end_place is not None and (stops or not van.at_depot) else []
+    seen: list[tuple[duty.Label, ...]] = []
     for index, stop in enumerate([*stops, *homeward]):
+        seen.append(tuple(labels))
         ready_s = cargo.ready_s[index]
         to = stop.place if stop is not None else van.end_place
         assert to is not None
@@ -175,7 +179,9 @@ def _best_pauses(ground: Lookups, van: Van, stops: Sequence[Stop], cargo: Cargo)
         return label.bad + over_s, label.units + prices.time(label.clock_s)
 
     ended = [label._replace(bad=label.bad + duty.missing(van, label, label.clock_s)) for label in labels]
-    return min(ended, key=price)
+    if not homeward:
+        seen.append(tuple(labels))
+    return min(ended, key=price), tuple(seen)
 
 
 def _until(label: duty.Label, ready_s: int, units_per_s: int) -> duty.Label:
@@ -206,6 +212,7 @@ def _timed(
     cargo: Cargo,
     pauses: Sequence[tuple[PlannedBreak, duty.Where]],
     broken_s: int,
+    labels: tuple[tuple[duty.Label, ...], ...] = (),
 ) -> Walk:
     """The walk with these pauses."""
     travel = ground.travel[van.profile]
@@ -323,6 +330,7 @@ def _timed(
         load_at_start=cargo.loads[0],
         breaks=tuple(pause for pause, _ in pauses),
         excess=excess,
+        labels=labels,
         units=(prices.fixed if route and van.at_depot else 0)
         + distance * prices.metre
         + load_metres * van.fuel_cents_per_km_per_1000 * prices.METRE_UNITS // 1000

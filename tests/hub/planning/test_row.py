@@ -139,7 +139,7 @@ def test_the_quick_way_is_taken(make_problem: MakeProblem, seed: int, bands: int
     assert any(row.slack is not None for row in rows)
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=300, deadline=None)
 @given(seed=st.integers(0, 2**32), late_allowed=st.booleans())
 def test_one_task_where_only_walking_tells(make_rich: Callable[[int], tuple[Problem, Plan]], seed: int, late_allowed: bool) -> None:
     """Pauses, hours, ranges, second trips, every price: what is not walked because of its floor would not have won."""
