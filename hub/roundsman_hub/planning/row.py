@@ -118,7 +118,7 @@ class Row:
         for at in range(low, high + 1):
             if self.depart_s[at] > closes_s:
                 break
-            if at < count and done_soonest_s > slack.latest_s[at]:
+            if at < count and done_soonest_s > slack.latest_s[at] + self.stops[at].parking_s:
                 continue
             if weigh and any(peak > most for peak, most in zip(peaks[at], room, strict=True)):
                 full = True

@@ -127,7 +127,7 @@ def _without_pauses(ground: Lookups, van: Van, stops: Sequence[Stop], cargo: Car
 
 
 def _best_pauses(ground: Lookups, van: Van, stops: Sequence[Stop], cargo: Cargo) -> tuple[duty.Label, tuple[tuple[duty.Label, ...], ...]]:
-    """The cheapest way to keep the driver's pauses along the route (`bad`: by how many seconds it still breaks the rules), and `Walk.labels`.
+    """The cheapest way to keep the driver's pauses (`bad`: by how many seconds it still breaks the rules), and `Walk.labels`.
 
     Where travel times are the same all day, and waiting has neither price nor limit, a rest is as good after a leg as before it, and
     leaves more to drive: it is looked at before one only while the van waits there anyway, for its load or for a break. So is a
