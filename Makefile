@@ -40,8 +40,8 @@ bench-ingest: setup  ## ingest against \copy of the same rows, its cost, its lag
 bench-living: setup  ## living against static plans on pretend days, the truth of arrival times, roads, urgent orders (QUICK=1)
 	@$(PY) -m roundsman_sim.bench_living
 
-bench-people: setup  ## customers' pages: bytes, open connections, windows at 300 tasks, privacy; the dispatcher's map (QUICK=1)
-	@$(PY) -m roundsman_sim.bench_people
+bench-people: setup  ## customers' pages: bytes, open connections, windows at 300 tasks, privacy; the dispatcher's map (QUICK=1 ONLY="pages windows")
+	@$(PY) -m roundsman_sim.bench_people $(if $(QUICK),--quick) $(if $(ONLY),--only $(ONLY))
 
 soak: setup  ## faults of every kind, then every fix looked for at generator, van and hub (FIXES=100000 FAULTS=40 SEED=1)
 	@$(PY) -m roundsman_sim.soak

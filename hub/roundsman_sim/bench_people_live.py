@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -69,7 +70,17 @@ class Page(asyncio.Protocol):
             self._opened.set_exception(exc or ConnectionError("closed"))
 
 
-async def _measure(db: Database, made: Fleet, port: int, process: psutil.Process, many: int, rounds: int) -> tuple[int, float, float]:
+@dataclass(frozen=True, kw_only=True)
+class Found:
+    """Pages that are open at once; what each costs the server; p99 of a ring, from its commit's begin until it is at the page."""
+
+    still_open: int
+    each_kb: float
+    p99_s: float
+    ring_cpu_s: float
+
+
+async def _measure(db: Database, made: Fleet, port: int, process: psutil.Process, many: int, rounds: int) -> Found:
     loop, gate = asyncio.get_running_loop(), asyncio.Semaphore(OPENING_AT_ONCE)
     before = process.memory_info().rss
     pages: list[Page] = []
@@ -86,6 +97,7 @@ async def _measure(db: Database, made: Fleet, port: int, process: psutil.Process
     await asyncio.sleep(SETTLES_S)
     each_kb = (process.memory_info().rss - before) / 1024 / many
     waits: list[float] = []
+    cpu = process.cpu_times()
     for _ in range(rounds):
         for page in pages:
             page.rang_at = None
@@ -99,7 +111,9 @@ async def _measure(db: Database, made: Fleet, port: int, process: psutil.Process
     still_open = sum(not page.transport.is_closing() for page in pages)
     for page in pages:
         page.transport.abort()
-    return still_open, each_kb, sorted(waits)[int(0.99 * (len(waits) - 1))]
+    used = process.cpu_times()
+    ring_cpu_s = (used.user + used.system - cpu.user - cpu.system) / rounds
+    return Found(still_open=still_open, each_kb=each_kb, p99_s=sorted(waits)[int(0.99 * (len(waits) - 1))], ring_cpu_s=ring_cpu_s)
 
 
 def _change_all(db: Database, made: Fleet) -> None:
@@ -107,8 +121,8 @@ def _change_all(db: Database, made: Fleet) -> None:
         notify(cur, *(Notice(topic="order", fleet_id=made.fleet, subject=order) for order in made.orders))
 
 
-def run(db: Database, made: Fleet, folder: Path, many: int, rounds: int) -> tuple[int, float, float]:
-    """(pages that are open at once, kB each, p99 of a ring in seconds from the commit's begin to the page)."""
+def run(db: Database, made: Fleet, folder: Path, many: int, rounds: int) -> Found:
+    """Open so many pages at a process of its own, and ring at all of them, some rounds."""
     _many_files()
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
