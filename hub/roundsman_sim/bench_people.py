@@ -110,11 +110,11 @@ def offers(quick: bool) -> list[Row]:
     calm, bad = [], []
     with setting(None, vans=vans, orders=orders, town_seed=1, say=say) as made:
         workdays = [day for n in range(3 * days + 10) if (day := FIRST_DAY + timedelta(days=n)).weekday() < 5]
-        made.learn([made.script(900 + n, workdays[n]) for n in range(2)], search_s=SEARCH_S, say=say)
+        made.learn([made.script(900 + n, workdays[n]) for n in range(1)], search_s=SEARCH_S, say=say)
         for n in range(days):
             if n and time.monotonic() > ends:
                 break
-            script = made.script(1 + n, workdays[2 + n])
+            script = made.script(1 + n, workdays[1 + n])
             calm.append(slots.live_through(made, slots.quiet(script), SEARCH_S))
             bad.append(slots.live_through(made, script, SEARCH_S))
             say(f"day {n + 1} of {days}: undisturbed {calm[-1]}, disturbed {bad[-1]}")

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any, Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -30,6 +31,7 @@ router = APIRouter(prefix="/t", tags=["customer"])
 PRIVATE: Final = {"Cache-Control": "no-store", "X-Robots-Tag": "noindex, nofollow"}
 EXPIRES: Final = timedelta(days=90)
 """So long after its end an order's link still opens: returns and complaints are over by then."""
+DAY: Final = re.compile(r"20[0-9]{2}-(?:0[1-9]|1[0-2])-(?:0[1-9]|1[0-9]|2[0-8])|20[0-9]{2}-(?:0[13-9]|1[0-2])-(?:29|30)")
 TALKS: Final = ("taken", "planned", "next", "here")
 
 Lang = Annotated[str, Query(max_length=5)]
@@ -176,7 +178,7 @@ def zone_of(*names: str | None) -> ZoneInfo:
     return ZoneInfo("UTC")
 
 
-def shown(cur: Cursor, reading: Reading, *, said: str = "", refused: str = "") -> Shown:
+def shown(cur: Cursor, reading: Reading, *, said: str = "", refused: str = "", days: str = "") -> Shown:
     """Everything that the page is made from."""
     order, root = reading.order, reading.order["root_id"]
     done = reading.seen.stage in ("done", "failed")
@@ -208,6 +210,7 @@ def shown(cur: Cursor, reading: Reading, *, said: str = "", refused: str = "") -
         links=links,
         said=said,
         refused=refused,
+        other_days=tuple(date.fromisoformat(day) for day in DAY.findall(days)),
         may_talk=reading.seen.stage in TALKS,
     )
 
@@ -281,12 +284,13 @@ def get_page(
     part: Annotated[str, Query(description="`live`: only the parts that change")] = "",
     said: Annotated[str, Query(max_length=20)] = "",
     no: Annotated[str, Query(max_length=40)] = "",
+    days: Annotated[str, Query(max_length=60, description="other days, where the one that was asked for cannot be kept")] = "",
 ) -> HTMLResponse:
     """The page behind a link."""
     try:
         fleet = fleet_of(desk, token)
         with desk.db.tenant(fleet) as cur:
-            page = shown(cur, read(cur, desk, request, fleet, token, lang=lang, tz=tz), said=said, refused=no)
+            page = shown(cur, read(cur, desk, request, fleet, token, lang=lang, tz=tz), said=said, refused=no, days=days)
     except (LinkUnknown, LinkExpired, DatabaseAway) as error:
         status, kind = _SAYS.get(type(error).__name__, (503, "away"))
         words = Words(lang or preferred(request.headers.get("accept-language", "")), ZoneInfo("UTC"))

@@ -7,7 +7,7 @@ of its own.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Annotated, Any, Final
@@ -24,7 +24,7 @@ from roundsman_hub.api.desk import AtDesk, Desk
 from roundsman_hub.api.places import off_network_m
 from roundsman_hub.api.problems import Problem, documented
 from roundsman_hub.api.windows import depots_of
-from roundsman_hub.care import cases, wishes
+from roundsman_hub.care import cases, days, wishes
 from roundsman_hub.domain.care import REASONS, NotAllowed
 from roundsman_hub.geocode import Found
 from roundsman_hub.offers import choosing
@@ -41,6 +41,18 @@ MAGIC: Final = {b"\xff\xd8\xff": "image/jpeg", b"\x89PNG\r\n\x1a\n": "image/png"
 """A picture is what its first bytes say, not what its sender says."""
 MOST_LINES: Final = 40
 """Lines of one customer: more is no conversation."""
+
+
+class Declined(Problem):
+    """A customer's wish that cannot be carried out, in their language; `days`: on which it could."""
+
+    def __init__(self, kind: str, detail: str, step: str, language: str, other_days: Sequence[date]) -> None:
+        super().__init__(409, kind, detail, next_step=step, language=language)
+        self.days = [str(day) for day in other_days]
+
+    def more(self) -> dict[str, Any]:
+        """The days, where that is what was asked."""
+        return {"days": self.days} if self.days else {}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,14 +112,13 @@ def _offer(sent: Sent) -> Any:
 
 
 def day(sent: Sent) -> str:
-    """Another day, up to two weeks ahead."""
+    """Another day, up to two weeks ahead: with a time of that day's plan, where there is one."""
     try:
         chosen = date.fromisoformat(sent.needed("day", 10))
     except ValueError:
         raise Refused("form", "no such day") from None
-    zone = sent.reading.words.zone
-    wishes.another_day(sent.cur, sent.reading.fleet, sent.reading.order, chosen, zone, clock=sent.desk.clock)
-    return "day"
+    kept = wishes.another_day(sent.cur, sent.depots, sent.reading.fleet, sent.reading.order, chosen, clock=sent.desk.clock)
+    return "time" if kept.timed else "day"
 
 
 def place(sent: Sent) -> str:
@@ -290,18 +301,30 @@ def post_choice(token: str, what: str, request: Request, desk: AtDesk, form: Ann
         refused = "open" if what in ("return", "wrong", "call", "rate") else "closed"
     if refused == "gone":
         _offer_others(desk, depots, request, fleet, token)
-    return _answer(request, reading, said, refused)
+    other_days = _other_days(desk, depots, reading, _plain(form, "day")) if refused.startswith("day") else []
+    return _answer(request, reading, said, refused, other_days)
 
 
-def _answer(request: Request, reading: Reading, said: str, refused: str) -> Response:
+def _answer(request: Request, reading: Reading, said: str, refused: str, other_days: Sequence[date]) -> Response:
     if request.headers.get("accept", "").startswith("application/json"):
         if refused:
             words = reading.words
             step = "load the page: it shows what can"
-            raise Problem(409, refused.replace("_", "-"), refusal_in(words, refused), next_step=step, language=words.language)
+            raise Declined(refused.replace("_", "-"), refusal_in(words, refused), step, words.language, other_days)
         return JSONResponse({"said": said}, headers=PRIVATE)
     result = f"no={refused}" if refused else f"said={said}"
+    result += f"&days={','.join(map(str, other_days))}" if other_days else ""
     return RedirectResponse(f"{reading.base}?{reading.query}&{result}#said", 303, PRIVATE)
+
+
+def _other_days(desk: Desk, depots: Depots, reading: Reading, wanted: str) -> list[date]:
+    """A clear no, and the days on which it can come."""
+    try:
+        but = date.fromisoformat(wanted)
+    except ValueError:
+        but = date.min
+    with desk.db.tenant(reading.fleet) as cur:
+        return days.instead(cur, depots, reading.fleet, reading.order, now=desk.clock.now(), but=but)
 
 
 def _offer_others(desk: Desk, depots: Depots, request: Request, fleet: str, token: str) -> None:

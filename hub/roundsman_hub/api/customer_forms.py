@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from datetime import timedelta
+from datetime import datetime, time, timedelta
 from html import escape
 from typing import Final
 
@@ -17,15 +17,17 @@ KINDS: Final = ("on_the_way", "next", "changed", "done", "case")
 """Notices that a customer may mute; what failed goes with what is done."""
 
 
-def form(s: Shown, what: str, inside: str, send: str, *, files: bool = False, quiet: bool = False) -> str:
-    """A form that works by plain POST: it says whose page it is, in which words, and that it is sent once."""
+def form(s: Shown, what: str, inside: str, send: str = "", *, files: bool = False, quiet: bool = False) -> str:
+    """A form that works by plain POST: it says whose page it is, in which words, and that it is sent once. Without `send` its buttons are
+    inside."""
     kind = ' enctype="multipart/form-data"' if files else ""
     style = ' class="quiet"' if quiet else ""
     hidden = "".join(
         f'<input type="hidden" name="{name}" value="{escape(value)}">'
         for name, value in (("lang", s.words.language), ("tz", s.words.zone.key), ("once", secrets.token_urlsafe(9)))
     )
-    return f'<form method="post" action="{s.base}/{what}"{kind}>{hidden}{inside}<button{style}>{s.t(send)}</button></form>'
+    button = f"<button{style}>{s.t(send)}</button>" if send else ""
+    return f'<form method="post" action="{s.base}/{what}"{kind}>{hidden}{inside}{button}</form>'
 
 
 def fold(s: Shown, title: str, inside: str, *, opened: bool = False, name: str = "") -> str:
@@ -44,8 +46,9 @@ def choices(s: Shown) -> str:
         f'<p class="note">{s.t("day_hint")}</p><label>{s.t("day_label")}<input type="date" name="day" required min="{tomorrow}"'
         f' max="{tomorrow + timedelta(days=13)}" value="{tomorrow}"></label>'
     )
+    inside = _other_days(s) + form(s, "day", day, "day_send")
     if again:
-        return f'<section class="card folds">{fold(s, "day_title", form(s, "day", day, "day_send"), opened=True)}</section>'
+        return f'<section class="card folds">{fold(s, "day_title", inside, opened=True)}</section>'
     r = s.recipient
     place = f'<label>{s.t("place_label")}<input name="address" required maxlength="200" autocomplete="street-address"></label>'
     wish = (
@@ -56,12 +59,25 @@ def choices(s: Shown) -> str:
     )
     folds = [
         fold(s, "time_title", _times(s), opened=bool(s.offers) or s.said == "times"),
-        fold(s, "day_title", form(s, "day", day, "day_send")),
+        fold(s, "day_title", inside, opened=bool(s.other_days)),
         fold(s, "place_title", form(s, "place", place, "place_send")),
         fold(s, "wish_title", form(s, "wish", wish, "wish_send")),
         fold(s, "cancel_title", f'<p class="note">{s.t("cancel_hint")}</p>' + form(s, "cancel", "", "cancel_send", quiet=True)),
     ]
     return f'<section class="card folds">{"".join(folds)}</section>'
+
+
+def _other_days(s: Shown) -> str:
+    """Buttons for the days on which it can come."""
+    if not s.other_days:
+        return ""
+    noon = time(12, tzinfo=s.words.zone)
+    days = "".join(
+        f'<button class="quiet" name="day" value="{day}">{escape(s.words.day(datetime.combine(day, noon), s.now))}</button>'
+        for day in s.other_days
+    )
+    told = s.t("day_instead")
+    return form(s, "day", f"<p>{told}</p>{days}")
 
 
 def _times(s: Shown) -> str:

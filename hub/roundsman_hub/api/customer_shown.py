@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 from html import escape
 from typing import Any
 
@@ -37,6 +37,8 @@ class Shown:
     """Of pickups that belong to this customer's own returns."""
     said: str = ""
     refused: str = ""
+    other_days: tuple[date, ...] = ()
+    """On which it can come, where the day that was asked for cannot be kept."""
     may_talk: bool = False
 
     def t(self, key: str) -> str:

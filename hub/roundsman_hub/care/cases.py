@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from psycopg.types.json import Jsonb
 
@@ -169,61 +169,54 @@ def follow(cur: Cursor, fleet: str, clock: Clock) -> int:
 
 
 def _collection(cur: Cursor, depots: Depots, fleet: str, case: Row, order: Row, clock: Clock) -> dict[str, Any]:
-    """The pickup of a return, in the best window that can be kept; with an exchange, the replacement's delivery beside it."""
-    now = clock.now()
-    ask = Ask(at=LatLon.from_e6(order["lat_e6"], order["lon_e6"]), kind="pickup", service_s=SERVICE_S, parcels=max(1, len(case["items"])))
+    """The collection of a return, in the best window that can be kept. An exchange is one order, so one stop and one visit: a delivery
+    that is done once the replacement is there and the return is in the van."""
+    now, parcels = clock.now(), max(1, len(case["items"]))
+    kind: Literal["delivery", "pickup"] = "delivery" if case["exchange"] else "pickup"
+    ask = Ask(at=LatLon.from_e6(order["lat_e6"], order["lon_e6"]), kind=kind, service_s=SERVICE_S, parcels=parcels)
     found = choosing.offer(cur, depots, fleet, order["depot_id"], ask=ask, now=now)
     window = (found[0]["window_start"], found[0]["window_end"]) if found else (now, now + AHEAD)
     known = {item["parcel"]: item for item in order["items"]}
     items = [known.get(parcel, {"parcel": parcel, "name": ""}) for parcel in case["items"]]
-    both = {"same_van": f"exchange {case['case_id']}"} if case["exchange"] else {}
-    common = {
-        **{c: order[c] for c in ("depot_id", "name", "phone", "address", "lat_e6", "lon_e6", "placed")},
-        "window_start": window[0],
-        "window_end": window[1],
-        "promise_start": window[0] if found else None,
-        "promise_end": window[1] if found else None,
-        "service_s": SERVICE_S,
-        "parcels": max(1, len(items)),
-        "needs": Jsonb(both),
-        "created_at": now,
+    names = ", ".join(item["name"] or item["parcel"] for item in items) or "the goods"
+    what = {
+        "reference": f"{order['reference'] or order['order_id']} return {case['case_id']}",
+        "instructions": "Return: ask for the code",
+        "items": Jsonb(items),
     }
-    pickup = order_store.add(
+    if case["exchange"]:
+        what = {
+            "reference": f"{order['reference'] or order['order_id']} exchange {case['case_id']}",
+            "instructions": f"Exchange: hand over the replacement ({parcels}), take along {names}. Ask for the code"[:500],
+            "items": Jsonb([]),  # the replacement's own parcels have other numbers, which the shop knows
+        }
+    made = order_store.add(
         cur,
         fleet,
         {
-            **common,
-            "kind": "pickup",
-            "reference": f"{order['reference'] or order['order_id']} return {case['case_id']}",
-            "instructions": "Return: ask for the code",
-            "items": Jsonb(items),
+            **{c: order[c] for c in ("depot_id", "name", "phone", "address", "lat_e6", "lon_e6", "placed")},
+            **what,
+            "kind": kind,
+            "window_start": window[0],
+            "window_end": window[1],
+            "promise_start": window[0] if found else None,
+            "promise_end": window[1] if found else None,
+            "service_s": SERVICE_S,
+            "parcels": parcels,
+            "created_at": now,
             "proof": Jsonb(["code"]),
             "delivery_code": case["code"],
         },
     )
-    made = {"pickup_id": pickup}
-    if case["exchange"]:
-        made["delivery_id"] = order_store.add(
-            cur,
-            fleet,
-            {
-                **common,
-                "kind": "delivery",
-                "reference": f"{order['reference'] or order['order_id']} exchange {case['case_id']}",
-                "instructions": "Exchange: hand this over, and take the return along",
-                "items": Jsonb([]),
-            },
-        )
-    revision.bump(cur, order["depot_id"], "a return was approved", clock=clock, kind="ordered", subject=pickup)
+    revision.bump(cur, order["depot_id"], "a return was approved", clock=clock, kind="ordered", subject=made)
     recipient = customer_store.recipient(cur, case["root_id"])
     kept = {c: recipient[c] for c in ("email", "push_url", "language", "timezone", "units", "channels", "muted", "opted_out_at")}
-    for new in made.values():
-        customer_store.change_recipient(cur, fleet, new, kept)
-    return made
+    customer_store.change_recipient(cur, fleet, made, kept)
+    return {"pickup_id": made, **({"delivery_id": made} if case["exchange"] else {})}
 
 
 def _call_off(cur: Cursor, fleet: str, case: Row, clock: Clock) -> None:
-    for order in filter(None, (case["pickup_id"], case["delivery_id"])):
+    for order in filter(None, {case["pickup_id"], case["delivery_id"]}):
         order_store.lock(cur, order)
         shown = order_store.shown(cur, order_id=order)
         if shown is not None and shown["state"] in ("arrived", "delivered"):

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import date, datetime, time
+from datetime import date
 from typing import Any, Final
-from zoneinfo import ZoneInfo
 
 from roundsman_core.geo import LatLon
 from roundsman_hub import afterlife
+from roundsman_hub.care import days
+from roundsman_hub.care.days import Kept
 from roundsman_hub.clock import Clock
 from roundsman_hub.domain.afterlife import NotAllowed
 from roundsman_hub.offers.choosing import Refused
@@ -18,13 +19,10 @@ from roundsman_hub.offers.slots import slots
 from roundsman_hub.replan import revision
 from roundsman_hub.store import customer_store, offer_store, orders as order_store
 from roundsman_hub.store.db import Cursor
-from roundsman_hub.store.rows import Row, journal, row
+from roundsman_hub.store.rows import Row, journal
 
 OPEN: Final = frozenset({"new", "waiting_for_place", "unassigned", "planned", "next"})
 """States in which something can still be changed."""
-MOST_DAYS: Final = 14
-DAY: Final = (time(8), time(20))
-"""A day without a time yet: the hours in which people expect a van."""
 BY: Final = "customer"
 
 
@@ -78,30 +76,21 @@ def elsewhere(cur: Cursor, depots: Depots, fleet: str, order: Row, at: LatLon, a
     revision.bump(cur, order["depot_id"], f"{_name(order)}: another address", clock=clock, kind="changed", subject=order["order_id"])
 
 
-def another_day(cur: Cursor, fleet: str, order: Row, day: date, zone: ZoneInfo, *, clock: Clock, actor: str = BY) -> None:
-    """Keep it until a day on which the depot drives (or may yet: a day for which nobody is planned).
+def another_day(cur: Cursor, depots: Depots, fleet: str, order: Row, day: date, *, clock: Clock, actor: str = BY) -> Kept:
+    """Keep it until another day, with the promise that the day has for it.
 
     Raises
     ------
     Refused
-        "closed", or "day".
+        "closed", or what `days.check` says.
     """
-    today = clock.now().astimezone(zone).date()
-    if not 0 < (day - today).days <= MOST_DAYS:
-        raise Refused("day", "a day from tomorrow on, at most two weeks ahead")
-    window = (datetime.combine(day, DAY[0], zone), datetime.combine(day, DAY[1], zone))
-    known = row(
-        cur,
-        "SELECT count(*) FILTER (WHERE shift_start < %s AND shift_end > %s) AS that_day, count(*) FILTER (WHERE shift_end > %s) AS later"
-        " FROM vehicles WHERE depot_id = %s AND retired_at IS NULL",
-        (window[1], window[0], window[0], order["depot_id"]),
-    )
-    if known is not None and known["later"] and not known["that_day"]:
-        raise Refused("day", "shifts are planned beyond that day, and none on it")
+    offer_store.take_turn(cur, order["depot_id"])
+    kept = days.check(cur, depots, fleet, order, day, now=clock.now())
     try:
-        afterlife.decide(cur, fleet, order["order_id"], "tomorrow", actor=actor, clock=clock, window=window)
+        afterlife.decide(cur, fleet, order["order_id"], "tomorrow", actor=actor, clock=clock, window=kept.window)
     except NotAllowed as error:
         raise Refused("closed", str(error)) from None
+    return kept
 
 
 def cancel(cur: Cursor, fleet: str, order: Row, *, clock: Clock, actor: str = BY) -> None:

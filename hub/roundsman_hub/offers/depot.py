@@ -5,10 +5,11 @@ from __future__ import annotations
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any, Final, Literal
 
 from roundsman_core.geo import LatLon
+from roundsman_hub import order_book
 from roundsman_hub.clock import Clock
 from roundsman_hub.offers.slots import MARGIN_S, Slot, Window, slots
 from roundsman_hub.planning.problem import Problem
@@ -73,6 +74,19 @@ class Depots:
             world = load_world(cur, depot, self._clock)
         assert world is not None  # callers have looked it up
         return world
+
+    def day(self, depot: str, day: date) -> World | None:
+        """A depot's work and vans of a day to come, as its order book and roster have them; None: nobody is on its roster."""
+        with self._turns, self._db.transaction() as cur:
+            cur.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+            try:
+                return order_book.tomorrow(cur, depot, day, self._clock).world
+            except order_book.NotReady:
+                return None
+
+    def asked(self, ask: Ask, window: Window) -> OrderFacts:
+        """Work that no order stands for, as the planner sees orders."""
+        return _as_order(ASKED, ask, window)
 
     def problem(self, world: World, holds: Sequence[dict[str, Any]], ask: Ask | None = None) -> Problem:
         """The depot's work with every window that is held, and with the work that is asked for."""

@@ -110,5 +110,6 @@ def collected(cur: Cursor) -> list[Row]:
         cur,
         "SELECT c.*, s.state AS pickup_state, s.at AS pickup_at, s.reason AS pickup_reason FROM cases c"
         " JOIN order_states s ON s.order_id = c.pickup_id"
+        " OR s.order_id IN (SELECT t.next_order_id FROM order_turns t WHERE t.root_id = c.pickup_id)"  # another attempt at it
         " WHERE c.kind = 'return' AND c.state = 'approved' AND s.state = 'delivered'",
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import httpx
@@ -124,6 +124,50 @@ def test_another_day_and_cancelling(shop: Any) -> None:
     assert send(order, "wish", note="too late")[0] == "no closed"
 
 
+def test_another_day_is_promised_by_that_days_roster_or_clearly_refused_with_other_days(shop: Any) -> None:
+    """Room, free days and cut-offs of the day itself are looked at before anything is said."""
+    van = shop.van(shop.depot())
+    order = shop.order()
+    today = shop.clock.now().date()  # a Monday
+    tuesday, wednesday, thursday = (today + timedelta(days=n) for n in (1, 2, 3))
+    for day in (tuesday, wednesday):
+        shift = {"vehicle": van, "start": "08:00", "end": "16:00"}
+        answer = shop.put(f"/v1/roster/{day}", json={"items": [shift]})
+        assert answer.status_code == 200, answer.text
+    assert shop.put("/v1/calendar", json={"closed": [str(thursday)]}).status_code == 200
+    shop.order(address="Mill Street 9", parcels=20, window_start=f"{tuesday}T09:00:00Z", window_end=f"{tuesday}T14:00:00Z")  # fills the van
+
+    said, page = send(order, "day", day=str(thursday))
+    assert said == "no day_free"
+    said, page = send(order, "day", day=str(tuesday))
+    assert said == "no day_full"
+    assert "That day is full" in page
+    assert f'name="day" value="{wednesday}"' in page
+    assert f'name="day" value="{thursday}"' not in page
+    asked = httpx.post(f"{order['track_url']}/day", data={"day": str(tuesday)}, headers={"Accept": "application/json"}, trust_env=False)
+    assert (asked.status_code, asked.json()["type"]) == (409, "urn:roundsman:problem:day-full")
+    assert asked.json()["days"][0] == str(wednesday)
+    assert of(shop, order)["window_start"] == order["window_start"], "a refusal changes nothing"
+
+    said, page = send(order, "day", day=str(wednesday))
+    assert said == "said time"
+    assert "Done: we come Wednesday" in page
+    now = of(shop, order)
+    assert (now["promise_start"], now["promise_end"]) == (now["window_start"], now["window_end"])
+    assert now["promise_start"].startswith(str(wednesday))
+    assert datetime.fromisoformat(now["promise_end"]) - datetime.fromisoformat(now["promise_start"]) == timedelta(hours=4)
+
+
+def test_a_day_past_its_cut_off_is_not_promised(shop: Any) -> None:
+    shop.van(shop.depot())
+    order = shop.order()
+    today = shop.clock.now().date()
+    level = {"cut_off": "06:00", "working_days_later": 1, "window_start": "09:00", "window_end": "17:00"}
+    assert shop.put("/v1/service-levels/next", json=level).status_code in (200, 201)
+    assert send(order, "day", day=str(today + timedelta(days=1)))[0] == "no day_cut_off"
+    assert send(order, "day", day=str(today + timedelta(days=2)))[0] == "said day"
+
+
 def test_customer_driver_and_office_talk(shop: Any) -> None:
     van = shop.van(shop.depot())
     order = shop.order()
@@ -178,9 +222,10 @@ def test_a_return_is_asked_approved_collected_and_refunded(shop: Any) -> None:
     assert other == []
     code = re.search(r"Code for the hand-over: (\d{6})", page)
     assert code is not None
-    pickup, replacement = of(shop, {"order": case["pickup"]}), of(shop, {"order": case["delivery"]})
-    assert (pickup["kind"], pickup["delivery_code"], pickup["proof"]) == ("pickup", code[1], ["code"])
-    assert pickup["needs"]["same_van"] == replacement["needs"]["same_van"], "one visit brings the one and takes the other"
+    assert case["pickup"] == case["delivery"], "one stop brings the one and takes the other"
+    pickup = of(shop, {"order": case["pickup"]})
+    assert (pickup["kind"], pickup["delivery_code"], pickup["proof"]) == ("delivery", code[1], ["code"])
+    assert pickup["instructions"] == "Exchange: hand over the replacement (1), take along Boots. Ask for the code"
     assert case["evidence"]["state"] == "delivered"
     shown = shop.get(f"/v1/cases/{case['case']}").json()
     assert shop.get(shown["photos"][0]).content == PNG

@@ -27,6 +27,7 @@ CALLS: Final[dict[str, tuple[int | None, tuple[str, ...]]]] = {
     # callable: (which of its arguments is a sentence, and which keywords are)
     "Problem": (2, ("detail", "next_step")),
     "Refused": (1, ()),
+    "Declined": (2, ()),
     "NotAllowed": (0, ()),
     "NotReady": (1, ()),
     "NoTrack": (0, ()),
