@@ -265,7 +265,7 @@ class Order(Saying):
     contact_free: bool
     needs: OrderNeeds = OrderNeeds()
     state: OrderState
-    reason: str | None = Field(description="why it is unassigned, waits for a place, or failed")
+    reason: str | None = Field(description="why it is unassigned, waits for its day or a place, or failed")
     vehicle: str | None = Field(description="the van that served it, or whose newest plan has it")
     position: int | None = Field(description="in that plan, from 1")
     eta: datetime | None

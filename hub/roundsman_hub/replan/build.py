@@ -41,6 +41,8 @@ LEAST_SERVICE_S: Final = 30
 
 WAITS: Final = "waits until "
 """Begins the reason of a task that is between two vans."""
+LATER: Final = "is for "
+"""And of one that no van's shift reaches yet, because its day is still to come."""
 
 Table = npt.NDArray[np.int32]
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
+from zoneinfo import ZoneInfo
 
 import numpy as np
 
@@ -15,7 +16,7 @@ from roundsman_hub.planning.diff import diff
 from roundsman_hub.planning.evaluate import judge
 from roundsman_hub.planning.problem import CHARGE, RELOAD, Plan, PlannedVisit, Problem, Verdict, is_task
 from roundsman_hub.planning.walk import Ground
-from roundsman_hub.replan.build import WAITS, between_vans, on_board, remaining
+from roundsman_hub.replan.build import LATER, WAITS, between_vans, on_board, remaining
 from roundsman_hub.replan.holds import may_hold, permitted
 from roundsman_hub.replan.reasons import Kind
 from roundsman_hub.replan.revision import URGENT_PRIORITY
@@ -67,7 +68,8 @@ def answer(world: World, problem: Problem, plan: Plan, *, travel_times: str, why
     """
     holders = may_hold(world.issued, world.in_force)
     routes, waiting = permitted(plan.routes, holders)
-    unassigned = dict(plan.unassigned)
+    later = [order for task in plan.unassigned if _of_a_later_day(world, order := world.orders[task])]
+    unassigned = {**plan.unassigned, **{order.order_id: _later(world, order) for order in later}}
     names = {van.vehicle_id: van.name for van in world.vans.values()}
     for task, vans in waiting.items():
         unassigned[task] = _waits(names, vans)
@@ -168,6 +170,18 @@ def _of_van(world: World, van: VanFacts, aboard: Mapping[str, str]) -> list[Reas
 
 def _waits(names: Mapping[str, str], vans: frozenset[str]) -> str:
     return f"{WAITS}{' and '.join(sorted(names.get(van, van) for van in vans))} confirmed a plan without it"
+
+
+def _of_a_later_day(world: World, order: OrderFacts) -> bool:
+    """Whether no van's shift reaches it because its day is still to come."""
+    zone = ZoneInfo(world.timezone)
+    reached = any(order.window_start < van.shift_end for van in world.vans.values())
+    return not reached and order.window_start.astimezone(zone).date() > world.now.astimezone(zone).date()
+
+
+def _later(world: World, order: OrderFacts) -> str:
+    day = order.window_start.astimezone(ZoneInfo(world.timezone)).date()
+    return f"{LATER}{day}, whose plan is made the evening before"
 
 
 def _from_depot(order: OrderFacts) -> bool:

@@ -17,7 +17,7 @@ from roundsman_hub.planning.insertion import repair
 from roundsman_hub.planning.problem import Plan, Problem, is_task
 from roundsman_hub.planning.walk import Ground
 from roundsman_hub.replan import consent
-from roundsman_hub.replan.build import WAITS, anew, build, driven_to, remaining
+from roundsman_hub.replan.build import LATER, WAITS, anew, build, driven_to, remaining
 from roundsman_hub.replan.consent import Turn
 from roundsman_hub.replan.decide import Answer, altered, answer
 from roundsman_hub.replan.load import HEARD_WITHIN, Kept, load_world
@@ -212,7 +212,7 @@ class Planner:
 
         Once for each return: planning again remembers it, so that nothing oscillates.
         """
-        if all(reason.startswith(WAITS) for reason in world.unassigned.values()):
+        if all(reason.startswith((WAITS, LATER)) for reason in world.unassigned.values()):
             return []
         online = _online(world)
         back = sorted(online - self._could_be_told.get(world.depot_id, online))

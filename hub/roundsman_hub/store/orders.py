@@ -39,7 +39,7 @@ WITH newest AS (   -- each van's newest plan, and the newest that is in force th
                 WHEN first.order_id IS NOT NULL THEN 'next'
                 WHEN t.order_id IS NOT NULL THEN 'planned'
                 WHEN q.order_id IS NOT NULL THEN 'waiting_for_place'
-                WHEN u.order_id IS NOT NULL THEN 'unassigned'
+                WHEN u.order_id IS NOT NULL AND NOT starts_with(u.reason, 'is for ') THEN 'unassigned'  -- of a later day: new until then
                 ELSE 'new' END AS state,
            coalesce(s.reason, q.reason, u.reason) AS reason
     FROM orders o

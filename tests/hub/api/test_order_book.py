@@ -168,3 +168,16 @@ def test_a_service_level_says_why_it_is_not_sooner(shop: Any) -> None:
     assert (late["day"], late["why"]) == ("2026-05-04", "after the cut-off at 11:00"), "over the first of May and the weekend"
     assert shop.delete("/v1/service-levels/same-day").status_code == 204
     assert shop.get("/v1/service-levels").json()["items"] == []
+
+
+def test_an_order_of_a_later_day_is_for_that_day_and_no_van_is_missing(shop: Any, booked: tuple[str, list[str], list[str]]) -> None:
+    """Today's vans cannot take it, and need not: it is new, says whose it is, and nobody is alarmed."""
+    depot, _, orders = booked
+    planner = planner_of(shop)
+    search = planner.plan(depot)
+    if search is not None:  # a shift's first plan is searched before it is told
+        planner.adopt(search, search.warm)
+    shown = shop.get(f"/v1/orders/{orders[0]}").json()
+    assert (shown["state"], shown["reason"]) == ("new", f"is for {TUESDAY}, whose plan is made the evening before")
+    assert shown["said"][0]["code"] == "unserved.later"
+    assert [one["order"] for one in shop.get("/v1/orders", params={"state": "unassigned"}).json()["items"]] == []

@@ -47,7 +47,7 @@ SAYING: Final = {
     "planning/candidates.py": ("_refused", "at", "_told", "_broken_rule", "RULES"),
     "planning/evaluate.py": ("_forbidden",),
     "planning/diff.py": ("diff",),
-    "replan/decide.py": ("FIRST", "ENDED", "DECLINED", "TOLD_AGAIN", "_reason", "_waits", "_changes", "_depot_stop"),
+    "replan/decide.py": ("FIRST", "ENDED", "DECLINED", "TOLD_AGAIN", "_reason", "_waits", "_changes", "_depot_stop", "_later"),
     "replan/planner.py": ("OFF_ADDRESS", "adopt"),
     "replan/preview.py": ("bound",),
     "replan/story.py": ("_text",),

@@ -106,6 +106,7 @@ DE: Final = {
     "unserved.offline": "jeder Wagen, der es nehmen könnte, ist ohne Verbindung",
     "unserved.nobody": "kein Wagen darf es nehmen",
     "unserved.waits": "wartet, bis {vans} einen Plan ohne es bestätigt",
+    "unserved.later": "ist für den {day}; dessen Plan entsteht am Abend davor",
     # why it cannot come to that van
     "move.stands": "{name} steht dort oder fährt gerade hin",
     "move.aboard": "die Ware ist in {name}: sie wechselt nur durch Übergabe",

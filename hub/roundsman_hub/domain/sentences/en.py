@@ -106,6 +106,7 @@ EN: Final = {
     "unserved.offline": "every van that could take it is offline",
     "unserved.nobody": "no van may take it",
     "unserved.waits": "waits until {vans} confirmed a plan without it",
+    "unserved.later": "is for {day}, whose plan is made the evening before",
     # why it cannot come to that van
     "move.stands": "{name} stands there, or drives there now",
     "move.aboard": "its goods are on board of {name}: they move only by a hand-over",

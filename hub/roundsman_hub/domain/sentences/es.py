@@ -106,6 +106,7 @@ ES: Final = {
     "unserved.offline": "todas las furgonetas que podrían llevarlo están sin conexión",
     "unserved.nobody": "ninguna furgoneta puede llevarlo",
     "unserved.waits": "espera a que {vans} confirme un plan sin él",
+    "unserved.later": "es para el {day}, cuyo plan se hace la tarde anterior",
     # why it cannot come to that van
     "move.stands": "{name} está allí, o va hacia allí",
     "move.aboard": "la mercancía está en {name}: solo cambia con una entrega entre furgonetas",

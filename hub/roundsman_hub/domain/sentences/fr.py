@@ -106,6 +106,7 @@ FR: Final = {
     "unserved.offline": "tous les fourgons possibles sont hors ligne",
     "unserved.nobody": "aucun fourgon n'a le droit de la prendre",
     "unserved.waits": "attend que {vans} confirme un plan sans elle",
+    "unserved.later": "est pour le {day}, dont le plan est fait la veille au soir",
     # why it cannot come to that van
     "move.stands": "{name} y est, ou y va",
     "move.aboard": "la marchandise est dans {name} : elle ne change que par remise",
