@@ -105,7 +105,7 @@ def _empty(van: VanFacts, shift: Row) -> VanFacts:
 
 def search(found: Tomorrow, roads: RoadNetwork, seconds: float) -> Answer:
     """Plan it, outside any transaction: the night is long."""
-    cache = MatrixCache(roads)
+    cache = MatrixCache(roads.of_fleet(found.world.fleet_id))
     return answer(build(found.world, *cache.of(found.world), may_move=True), budget_s=seconds)
 
 

@@ -23,6 +23,7 @@ from roundsman_hub.api import customer, customer_page
 from roundsman_hub.api.desk import Desk
 from roundsman_hub.api.pages import WEB
 from roundsman_hub.clock import Clock
+from roundsman_hub.replan.matrix import Matrices
 from roundsman_hub.roads import GreatCircle
 from roundsman_sim import (
     bench_people_fleet as fleets,
@@ -49,7 +50,7 @@ def page_kb(db: Any, clock: Clock, made: fleets.Fleet) -> float:
     """Bytes of the page as they travel: all that is needed before it can be read. The script comes after, and is counted all the same."""
     from starlette.requests import Request
 
-    desk = Desk(db=db, clock=clock, geocoder=None, roads=GreatCircle())
+    desk = Desk(db=db, clock=clock, geocoder=None, roads=GreatCircle(), ways=Matrices(GreatCircle()))
     request = Request({"type": "http", "headers": [], "method": "GET", "path": "/"})
     most = 0
     for token in made.tokens[:20]:

@@ -21,6 +21,7 @@ from roundsman_hub.api.desk import Desk
 from roundsman_hub.clock import Clock
 from roundsman_hub.domain.customers import FRESH, SOON, UNDO_WINDOW, coarse, view
 from roundsman_hub.domain.words import Words
+from roundsman_hub.replan.matrix import Matrices
 from roundsman_hub.roads import GreatCircle
 from roundsman_hub.store import care_store, customer_store
 from roundsman_hub.store.db import Database
@@ -50,7 +51,7 @@ class Leaks:
 def look(db: Database, clock: Clock, made: Fleet, cases: int, seed: int) -> Leaks:
     """So many times: let something happen, and read somebody's page."""
     rng, leaks = random.Random(seed), Leaks()
-    desk = Desk(db=db, clock=clock, geocoder=None, roads=GreatCircle())
+    desk = Desk(db=db, clock=clock, geocoder=None, roads=GreatCircle(), ways=Matrices(GreatCircle()))
     inside = re.compile("|".join([*made.vans, *made.orders, made.fleet, made.depot, "vehiclename"]))
     for _ in range(cases):
         with db.transaction() as cur:
@@ -77,7 +78,7 @@ def draw(db: Database, clock: Clock, made: Fleet, cases: int, seed: int) -> Leak
     What differs from case to case is what the code decides by: state, arrival time, age and place of the van, stops before, language.
     """
     rng, leaks = random.Random(seed), Leaks()
-    desk = Desk(db=db, clock=clock, geocoder=None, roads=GreatCircle())
+    desk = Desk(db=db, clock=clock, geocoder=None, roads=GreatCircle(), ways=Matrices(GreatCircle()))
     request = Request({"type": "http", "headers": [], "method": "GET", "path": "/"})
     readings = []
     for token in made.tokens:

@@ -14,6 +14,7 @@ from roundsman_hub.clock import Clock
 from roundsman_hub.offers import choosing
 from roundsman_hub.offers.depot import Ask as Wanted, Depots
 from roundsman_hub.pki import open_pki
+from roundsman_hub.replan.matrix import Matrices
 from roundsman_hub.replan.planner import Planner
 from roundsman_hub.roads import GreatCircle
 from roundsman_hub.store.db import Database
@@ -30,7 +31,7 @@ def answer_times(db: Database, clock: Clock, made: Fleet, folder: Path, many: in
     search = planner.plan(made.depot)
     if search is not None:
         planner.adopt(search, search.warm)
-    rng, frame, depots = random.Random(seed), LocalFrame(CENTRE), Depots(db, GreatCircle(), clock)
+    rng, frame, depots = random.Random(seed), LocalFrame(CENTRE), Depots(db, Matrices(GreatCircle()), clock)
     took, fewest = [], 99
     cpu_s = time.process_time()
     for _ in range(many):
@@ -63,7 +64,7 @@ class OfferBox(Box):
     def __init__(self, *args: object, **kwargs: object) -> None:
         super().__init__(*args, **kwargs)  # type: ignore[arg-type]
         self.chosen, self.warned, self.refused = {}, {}, 0
-        self._depots = Depots(self._db, self._town.roads, self.clock)
+        self._depots = Depots(self._db, Matrices(self._town.roads), self.clock)
         self._rng = random.Random(self._day.seed)
 
     def _place(self, asks: Sequence[Ask]) -> None:

@@ -54,6 +54,7 @@ from roundsman_hub.live.broadcast import Broadcaster
 from roundsman_hub.live.doorbell import Doorbell, Doorway
 from roundsman_hub.live.drawn_plans import DrawnPlans
 from roundsman_hub.offers.depot import Depots
+from roundsman_hub.replan.matrix import Matrices
 from roundsman_hub.telemetry.figures import FIGURES
 from roundsman_hub.telemetry.gather import problems_of
 from roundsman_hub.telemetry.vitals import VITALS
@@ -175,9 +176,10 @@ def create_app(settings: Settings, db: Database, clock: Clock, geocoder: Geocode
     app.state.broadcaster = broadcaster
     app.state.doorbell = doorbell
     app.state.plans = plans
-    app.state.depots = Depots(db, roads, clock)
+    ways = Matrices(roads)
+    app.state.depots = Depots(db, ways, clock)
     FIGURES.source(lambda figures: figures.put("roundsman_sse_listeners", broadcaster.listeners + doorbell.listeners))
-    app.state.desk = Desk(db=db, clock=clock, geocoder=geocoder, roads=roads)
+    app.state.desk = Desk(db=db, clock=clock, geocoder=geocoder, roads=roads, ways=ways)
     problems.install(app)
     # Level 1: 5,000 vans' positions, 788 kB, shrink to 180 kB in 3 to 11 ms; at the usual level 9 to 142 kB in 60 to 80.
     app.add_middleware(GZipMiddleware, minimum_size=1_000, compresslevel=1)

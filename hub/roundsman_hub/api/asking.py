@@ -28,7 +28,6 @@ from roundsman_hub.planning.soundness import sound
 from roundsman_hub.planning.why import why
 from roundsman_hub.replan.build import build
 from roundsman_hub.replan.load import load_world
-from roundsman_hub.replan.matrix import MatrixCache
 from roundsman_hub.replan.terms import stop_times
 from roundsman_hub.replan.world import World
 from roundsman_hub.store import orders as order_store
@@ -201,7 +200,7 @@ def _world(desk: Desk, fleet: str, depot: str) -> World:
 
 
 def _problem(desk: Desk, world: World) -> Problem:
-    return build(world, *MatrixCache(desk.roads).of(world), may_move=True)
+    return build(world, *desk.ways.of(world), may_move=True)
 
 
 def _outlook(found: Answer) -> Outlook:

@@ -17,18 +17,23 @@ from roundsman_hub.domain.roles import Permission, may, who_may
 if TYPE_CHECKING:
     from roundsman_hub.clock import Clock
     from roundsman_hub.geocode import Geocoder
+    from roundsman_hub.replan.matrix import Matrices
     from roundsman_hub.roads import RoadNetwork
     from roundsman_hub.store.db import Database
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Desk:
-    """The adapters behind the API. `geocoder` is None where no extract and no service is set up: addresses then wait for a pin."""
+    """The adapters behind the API. `ways`: what is kept of the roads between depots' work.
+
+    `geocoder` is None where no extract and no service is set up: addresses then wait for a pin.
+    """
 
     db: Database
     clock: Clock
     geocoder: Geocoder | None
     roads: RoadNetwork
+    ways: Matrices
 
 
 def desk_of(request: Request) -> Desk:

@@ -177,13 +177,14 @@ def get_plan(vehicle: str, desk: AtDesk, caller: LiveReader) -> m.VehiclePlan:
 
 
 def drawer(roads: RoadNetwork) -> DrawRoute:
-    """Draws a plan's way along the roads, as [lon_deg, lat_deg] pairs; straight from stop to stop where the roads do not answer."""
+    """Draws a plan's way along the roads as its fleet finds them, as [lon_deg, lat_deg] pairs; straight from stop to stop where they do
+    not answer."""
 
-    def draw(places: list[LatLon]) -> list[list[float]]:
+    def draw(places: list[LatLon], fleet: str) -> list[list[float]]:
         line = tuple(places)
         if len(places) > 1:
             with contextlib.suppress(RoadsError):
-                line = roads.route(places).geometry
+                line = roads.of_fleet(fleet).route(places).geometry
         return [[round(at.lon_deg, 6), round(at.lat_deg, 6)] for at in line]
 
     return draw

@@ -6,10 +6,8 @@ from typing import Any
 
 from roundsman_hub.api.desk import Desk
 from roundsman_hub.api.problems import Problem as Refusal, not_found
-from roundsman_hub.planning.problem import Problem
-from roundsman_hub.replan.build import build, places
+from roundsman_hub.replan.build import build
 from roundsman_hub.replan.load import load_world
-from roundsman_hub.replan.matrix import MatrixCache
 from roundsman_hub.replan.preview import Build
 from roundsman_hub.replan.world import World
 from roundsman_hub.store import orders as order_store
@@ -28,14 +26,8 @@ def world_of(desk: Desk, depot: str) -> World:
 
 
 def builder(desk: Desk) -> Build:
-    """Problems of worlds of one depot, which share their travel times."""
-    cache = MatrixCache(desk.roads)
-
-    def problem(world: World) -> Problem:
-        work, starts = places(world)
-        return build(world, *cache.tables(work, starts), may_move=True)
-
-    return problem
+    """Problems of worlds of one depot, as the planner itself would pose them."""
+    return lambda world: build(world, *desk.ways.of(world), may_move=True)
 
 
 def open_order(cur: Cursor, order: str, *, status: int = 404) -> Row:

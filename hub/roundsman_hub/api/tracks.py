@@ -241,7 +241,7 @@ def get_nearest_vans(
     vans = sorted(vans, key=lambda van: away[van["vehicle_id"]])[:ASKED_OF_ROADS]
     if not vans:
         return NearVans(basis=desk.roads.name, items=[])
-    matrix = _drives(desk, [_position(van) for van in vans], place)
+    matrix = _drives(desk, caller.fleet, [_position(van) for van in vans], place)
     items = [
         NearVan(
             vehicle=van["vehicle_id"],
@@ -290,9 +290,9 @@ def _playback(desk: Desk, vehicles: list[str], since: datetime, until: datetime,
     yield json.dumps({"end": True, "next_cursor": cursor_of(last) if more else None}) + "\n"
 
 
-def _drives(desk: Desk, starts: list[LatLon], place: LatLon) -> Matrix:
+def _drives(desk: Desk, fleet: str, starts: list[LatLon], place: LatLon) -> Matrix:
     try:
-        return desk.roads.matrix(starts, [place])
+        return desk.roads.of_fleet(fleet).matrix(starts, [place])
     except RoadsError:
         return GreatCircle().matrix(starts, [place])  # said by `basis`
 

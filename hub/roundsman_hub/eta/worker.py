@@ -227,9 +227,10 @@ class EtaWorker:
         to = LatLon.from_e6(stop.lat_e6, stop.lon_e6)
         kind = kind_of_words(vehicle["terms"].get("profile", ""), vehicle["terms"].get("type", ""))
         band = band_at(self._clock.now().astimezone(ZoneInfo(vehicle["timezone"])))
-        band = band if band in self._roads.bands(kind) else ""
+        roads = self._roads.of_fleet(vehicle["fleet_id"])
+        band = band if band in roads.bands(kind) else ""
         try:
-            seconds = int(self._roads.matrix([position], [to], profile=kind, band=band).durations_s[0, 0])
+            seconds = int(roads.matrix([position], [to], profile=kind, band=band).durations_s[0, 0])
         except RoadsError as error:
             log.warning("%s; the rest of the leg is estimated", error)
             seconds = -1

@@ -11,7 +11,8 @@ from roundsman_core.geo import LatLon
 from roundsman_hub.live import documents
 from roundsman_hub.store.rows import Row
 
-DrawRoute = Callable[[list[LatLon]], list[list[float]]]
+DrawRoute = Callable[[list[LatLon], str], list[list[float]]]
+"""The way through places, as vehicles of a fleet drive it."""
 Wanted = Mapping[str, tuple[int, tuple[str, ...]]]
 """Vehicle → version of its plan, and its tasks in the order in which they are driven."""
 
@@ -36,7 +37,7 @@ class DrawnPlans:
         for r in read:
             key = wanted[r["vehicle_id"]]
             row = as_driven(r, key[1])
-            found[r["vehicle_id"]] = data = msgspec.json.encode(documents.plan(row, self._draw(places_of(row["plan"]))))
+            found[r["vehicle_id"]] = data = msgspec.json.encode(documents.plan(row, self._draw(places_of(row["plan"]), r["fleet_id"])))
             self._kept[r["vehicle_id"]] = key, data
         return found
 

@@ -13,11 +13,10 @@ from roundsman_hub import order_book
 from roundsman_hub.clock import Clock
 from roundsman_hub.offers.slots import MARGIN_S, Slot, Window, slots
 from roundsman_hub.planning.problem import Problem
-from roundsman_hub.replan.build import build, places
+from roundsman_hub.replan.build import build
 from roundsman_hub.replan.load import load_world
-from roundsman_hub.replan.matrix import MatrixCache
+from roundsman_hub.replan.matrix import Matrices
 from roundsman_hub.replan.world import OrderFacts, World
-from roundsman_hub.roads import RoadNetwork
 from roundsman_hub.store import offer_store as store
 from roundsman_hub.store.db import Cursor, Database
 
@@ -58,13 +57,10 @@ AT_ONCE: Final = 4
 
 
 class Depots:
-    """Reads depots' worlds and asks them. Keeps each depot's travel times; safe for several threads."""
+    """Reads depots' worlds and asks them. Safe for several threads."""
 
-    def __init__(self, db: Database, roads: RoadNetwork, clock: Clock) -> None:
-        self._db, self._roads, self._clock = db, roads, clock
-        self._matrices: dict[str, MatrixCache] = {}
-        self._locks: dict[str, threading.Lock] = {}
-        self._guard = threading.Lock()
+    def __init__(self, db: Database, ways: Matrices, clock: Clock) -> None:
+        self._db, self._ways, self._clock = db, ways, clock
         self._turns = threading.BoundedSemaphore(AT_ONCE)
 
     def world(self, depot: str) -> World:
@@ -101,10 +97,7 @@ class Depots:
         if ask is not None:
             orders[ASKED] = _as_order(ASKED, ask, (world.now, world.now + timedelta(days=1)))
         seen = replace(world, orders=orders)
-        work, starts = places(seen)
-        with self._lock(world.depot_id):
-            tables = self._matrices.setdefault(world.depot_id, MatrixCache(self._roads)).tables(work, starts)
-        return build(seen, *tables, may_move=False)
+        return build(seen, *self._ways.of(seen), may_move=False)
 
     def ask(
         self,
@@ -124,10 +117,6 @@ class Depots:
         if not problem.vans or all(task.task != asked for task in problem.tasks):
             return []
         return slots(problem, asked, windows, margin_s=margin_s)
-
-    def _lock(self, depot: str) -> threading.Lock:
-        with self._guard:
-            return self._locks.setdefault(depot, threading.Lock())
 
 
 def span(world: World) -> Window | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -13,7 +14,7 @@ import numpy.typing as npt
 
 from roundsman_core.geo import LatLon
 from roundsman_hub.planning.problem import Profile
-from roundsman_hub.replan.build import places
+from roundsman_hub.replan.build import driven_to, places
 from roundsman_hub.replan.terms import kind_of
 from roundsman_hub.replan.world import World
 from roundsman_hub.roads import RoadNetwork
@@ -200,3 +201,22 @@ class MatrixCache:
             self.network = found.network
         self.off_road = (self.off_road - {*places, *(targets or ())}) | found.off_road
         return found
+
+
+class Matrices:
+    """What is known of each depot's ways, for whoever asks about it (a choice of windows, a preview, who is nearest): the first question
+    about a depot asks the roads for all of it, each further one for the rows and columns of what is new. Safe for several threads."""
+
+    def __init__(self, roads: RoadNetwork) -> None:
+        self._roads = roads
+        self._kept: dict[str, tuple[MatrixCache, threading.Lock]] = {}
+        self._guard = threading.Lock()
+
+    def of(self, world: World) -> Ways:
+        """Everything that a problem of this world asks of the roads (see `MatrixCache.of`)."""
+        with self._guard:
+            if world.depot_id not in self._kept:
+                self._kept[world.depot_id] = MatrixCache(self._roads.of_fleet(world.fleet_id)), threading.Lock()
+            cache, lock = self._kept[world.depot_id]
+        with lock:
+            return cache.of(world, driven_to(world))

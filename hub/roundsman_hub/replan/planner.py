@@ -242,7 +242,7 @@ class Planner:
         if problem is None or plan is None:
             return self._commit(world, None, consent.unassigned_while(world), (), turn=turn)
         ground = ground or Ground(problem)
-        told = answer(world, problem, plan, travel_times=self._matrix(world.depot_id).network, why=why, ground=ground)
+        told = answer(world, problem, plan, travel_times=self._matrix(world).network, why=why, ground=ground)
         told = replace(told, unassigned=self._off_the_map(world, told.unassigned))
         unassigned = told.unassigned | {task: world.unassigned.get(task, consent.waits_for(world)) for task in turn.without}
         drafts = told.drafts
@@ -358,7 +358,7 @@ class Planner:
         end = [world.depot] if len(draft.stops) <= ROUTE_STOPS else []
         try:
             kind = kind_of(world.vans[draft.vehicle_id].terms)
-            route = self._roads.route([start or world.depot, *stops, *end], profile=kind)
+            route = self._roads.of_fleet(world.fleet_id).route([start or world.depot, *stops, *end], profile=kind)
         except RoadsError as error:
             log.warning("%s; the plan goes without its road", error)
             return ()
@@ -366,17 +366,17 @@ class Planner:
 
     def _off_the_map(self, world: World, unassigned: dict[str, str]) -> dict[str, str]:
         """The reasons, clearer where a place is nowhere near a road."""
-        off = self._matrix(world.depot_id).off_road
+        off = self._matrix(world).off_road
         if world.depot in off:
             return dict.fromkeys(unassigned, OFF_DEPOT)
         places_of = {task: order.position for task, order in world.orders.items()}
         return {task: OFF_ADDRESS if places_of.get(task) in off else reason for task, reason in unassigned.items()}
 
     def _ways(self, world: World) -> Ways:
-        return self._matrix(world.depot_id).of(world, driven_to(world))
+        return self._matrix(world).of(world, driven_to(world))
 
-    def _matrix(self, depot_id: str) -> MatrixCache:
-        return self._matrices.setdefault(depot_id, MatrixCache(self._roads))
+    def _matrix(self, world: World) -> MatrixCache:
+        return self._matrices.setdefault(world.depot_id, MatrixCache(self._roads.of_fleet(world.fleet_id)))
 
 
 def _opens(world: World) -> bool:

@@ -26,11 +26,17 @@ class ClosedRoads:
     Parameters
     ----------
     now : callable
-        Kind of vehicle → what holds for it now. Asked at every question, so it must be quick.
+        Fleet and kind of vehicle → what holds for it now. Asked at every question, so it must be quick.
+    fleet : str
+        Whose vehicles ask; "": nobody's, to whom nothing is closed.
     """
 
-    def __init__(self, roads: RoadNetwork, now: Callable[[str], InForce]) -> None:
-        self._roads, self._now = roads, now
+    def __init__(self, roads: RoadNetwork, now: Callable[[str, str], InForce], fleet: str = "") -> None:
+        self._roads, self._now, self._fleet = roads, now, fleet
+
+    def of_fleet(self, fleet: str) -> RoadNetwork:
+        """See `RoadNetwork.of_fleet`."""
+        return ClosedRoads(self._roads.of_fleet(fleet), self._now, fleet)
 
     @property
     def name(self) -> str:
@@ -39,7 +45,7 @@ class ClosedRoads:
 
     def version(self, profile: str = CAR, band: str = "") -> str:
         """See `RoadNetwork.version`: another while something is closed."""
-        return f"{self._roads.version(profile, band)} {self._now(profile).version}".strip()
+        return f"{self._roads.version(profile, band)} {self._holds(profile).version}".strip()
 
     def bands(self, profile: str = CAR) -> frozenset[str]:
         """See `RoadNetwork.bands`."""
@@ -48,7 +54,7 @@ class ClosedRoads:
     def matrix(self, places: Sequence[LatLon], targets: Sequence[LatLon] | None = None, *, profile: str = CAR, band: str = "") -> Matrix:
         """See `RoadNetwork.matrix`."""
         found = self._roads.matrix(places, targets, profile=profile, band=band)
-        holds = self._now(profile)
+        holds = self._holds(profile)
         if not holds.closed or not found.durations_s.size:
             return found
         columns = places if targets is None else targets
@@ -81,6 +87,9 @@ class ClosedRoads:
     def close(self) -> None:
         """End the network behind it."""
         self._roads.close()
+
+    def _holds(self, profile: str) -> InForce:
+        return self._now(self._fleet, profile) if self._fleet else InForce()
 
 
 def _go_round(

@@ -26,6 +26,10 @@ class GreatCircle:
 
     name: Final = "great_circle"
 
+    def of_fleet(self, fleet: str) -> GreatCircle:
+        """See `RoadNetwork.of_fleet`: there are no streets to close."""
+        return self
+
     def version(self, profile: str = CAR, band: str = "") -> str:
         """See `RoadNetwork.version`: a straight line stays one."""
         return self.name

@@ -15,7 +15,7 @@ READ_EVERY_S: Final = 1.0
 
 
 class Held:
-    """Function: kind of vehicle → what holds for it now. While the database is away, what was read last."""
+    """Function: fleet and kind of vehicle → what holds for it now. While the database is away, what was read last."""
 
     def __init__(self, db: Database, clock: Clock) -> None:
         self._db, self._clock = db, clock
@@ -23,7 +23,7 @@ class Held:
         self._again_at = 0.0
         self._lock = threading.Lock()
 
-    def __call__(self, kind: str) -> InForce:
+    def __call__(self, fleet: str, kind: str) -> InForce:
         now = self._clock.now()
         with self._lock:
             if time.monotonic() >= self._again_at:
@@ -34,4 +34,4 @@ class Held:
                     if not is_away(error):
                         raise
                 self._again_at = time.monotonic() + READ_EVERY_S
-            return in_force(self._closed, (), kind, now)
+            return in_force(self._closed, (), fleet, kind, now)

@@ -16,7 +16,8 @@ from roundsman_hub.roads.wanted import Wanted
 
 GRACE_S: Final = 15.0
 """A server that was replaced answers a little longer: whoever asked it last may be in the middle of a matrix."""
-Key = tuple[str, str]
+Key = tuple[str, str, str]
+"""Kind of vehicle, band, fleet."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -64,10 +65,10 @@ class Keeper:
             self._leaving.append((time.monotonic() + GRACE_S, self._running.pop(key)))
         told = [
             Address(
-                url=self._running[kind, band].process.url, profile=kind, band=band, version=wanted[kind, band].version,
-                factor=round(wanted[kind, band].factor, 4),
+                url=self._running[key].process.url, profile=key[0], band=key[1], version=wanted[key].version,
+                factor=round(wanted[key].factor, 4), fleet=key[2],
             )
-            for kind, band in sorted(self._running)
+            for key in sorted(self._running)
         ]  # fmt: skip
         changed = told != self._told
         if changed:

@@ -150,6 +150,10 @@ class RoadNetwork(Protocol):
         """ "osrm" or "great_circle"."""
         ...
 
+    def of_fleet(self, fleet: str) -> RoadNetwork:
+        """The same network as this fleet's vehicles find it: with what it has closed or imported. Not to be closed by itself."""
+        ...
+
     def version(self, profile: str = CAR, band: str = "") -> str:
         """Changes when the same question would get another answer: what was kept of older ones is worth nothing then."""
         ...

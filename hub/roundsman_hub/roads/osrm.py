@@ -6,6 +6,7 @@ import logging
 import re
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from copy import copy
 from dataclasses import replace
 from typing import Any, Final
 
@@ -28,11 +29,16 @@ log = logging.getLogger(__name__)
 
 Table = npt.NDArray[np.int32]
 TIMEOUT_S: Final = 10.0
-"""A table of 500 places takes 1 to 2 s; an urgent order does not wait longer than this for a server that hangs."""
+"""An urgent order (a row and a column) does not wait longer than this for a server that hangs."""
+CELLS_PER_S: Final = 25_000
+"""And so much longer for a large table: a sixteenth of what a free core gives: a crowded machine is not taken for one that hangs."""
 URL_TABLE: Final = 100
 """Places in one table of a server that we did not start: OSRM's own default limit."""
-PROCESS_TABLE: Final = min(MAX_TABLE, 500)
-"""Places in one table of our own: keeps a request's address under 8 kB and each answer under two seconds."""
+PROCESS_TABLE: Final = min(MAX_TABLE, 2_000)
+"""Places in one table of our own. Every table searches from each of its places once, so few large ones are cheaper: 1,000² in blocks of
+250² took 3.6 s of CPU, in two halves 2.3. An address of 2,000 places (30 kB) is read by our own server, not by every proxy."""
+HALVED_CELLS: Final = 40_000
+"""From 200² on both of the server's threads are kept busy."""
 OFF_ROAD_M: Final = 2_000.0
 """A place further from any road is off the map. OSRM would snap it to the map's edge, be that a hundred kilometres away."""
 AT_ONCE: Final = 2
@@ -61,9 +67,16 @@ class OsrmRoads:
     ) -> None:
         self._url, self._process, self._table_size = url.rstrip("/"), process, table_size
         self._addresses: Addresses = OneUrl(url) if addresses is None else addresses
+        self._fleet = ""
         self._http = httpx.Client(timeout=TIMEOUT_S, trust_env=False)
         self._pool = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="osrm")
         self._stand_in: RoadNetwork = GreatCircle()
+
+    def of_fleet(self, fleet: str) -> OsrmRoads:
+        """See `RoadNetwork.of_fleet`: shares connections and side process."""
+        own = copy(self)
+        own._fleet = fleet
+        return own
 
     @property
     def url(self) -> str:
@@ -72,16 +85,16 @@ class OsrmRoads:
 
     def version(self, profile: str = CAR, band: str = "") -> str:
         """See `RoadNetwork.version`."""
-        return self._addresses.find(profile, band).version
+        return self._addresses.find(profile, band, self._fleet).version
 
     def bands(self, profile: str = CAR) -> frozenset[str]:
         """See `RoadNetwork.bands`."""
-        return self._addresses.bands(profile)
+        return self._addresses.bands(profile, self._fleet)
 
     def matrix(self, places: Sequence[LatLon], targets: Sequence[LatLon] | None = None, *, profile: str = CAR, band: str = "") -> Matrix:
         """See `RoadNetwork.matrix`. Great circle (`network` says so) while the server is away."""
         columns = places if targets is None else targets
-        at = self._addresses.find(profile, band)
+        at = self._addresses.find(profile, band, self._fleet)
         off: set[LatLon] = set()
         while True:
             rows_on = [i for i, place in enumerate(places) if place not in off]
@@ -115,7 +128,7 @@ class OsrmRoads:
 
     def route(self, places: Sequence[LatLon], *, profile: str = CAR, band: str = "", steps: bool = False) -> Route:
         """See `RoadNetwork.route`. Straight lines (`network` says so) while the server is away."""
-        at = self._addresses.find(profile, band)
+        at = self._addresses.find(profile, band, self._fleet)
         wanted = "true" if steps else "false"
         query = f"overview=full&geometries=polyline6&steps={wanted}&continue_straight=false"
         answer = self._ask(at, f"/route/v1/driving/{in_url(places)}?{query}")
@@ -142,7 +155,7 @@ class OsrmRoads:
 
     def match(self, trace: Sequence[TracePoint], *, profile: str = CAR) -> tuple[MatchedStretch, ...]:
         """See `RoadNetwork.match`. The trace's own line (`network` says so) while the server is away, or where no street is near."""
-        at = self._addresses.find(profile, "")
+        at = self._addresses.find(profile, "", "")  # what is closed now was open, or driven all the same
         ask: Ask = lambda path: self._ask(at, path)  # noqa: E731  # one line, and typed
         out: list[MatchedStretch] = []
         for piece in stretches(trace):
@@ -154,7 +167,7 @@ class OsrmRoads:
 
     def nearest(self, place: LatLon, *, profile: str = CAR) -> Nearest:
         """See `RoadNetwork.nearest`."""
-        answer = self._ask(self._addresses.find(profile, ""), f"/nearest/v1/driving/{place.lon_deg:.6f},{place.lat_deg:.6f}")
+        answer = self._ask(self._addresses.find(profile, "", ""), f"/nearest/v1/driving/{place.lon_deg:.6f},{place.lat_deg:.6f}")
         if answer is None:
             return self._stand_in.nearest(place)
         if answer["code"] != "Ok":
@@ -176,12 +189,12 @@ class OsrmRoads:
         durations = np.zeros((len(rows), len(columns)), dtype=np.int32)
         distances = np.zeros((len(rows), len(columns)), dtype=np.int32)
         whole = whole and 1 < len(rows) <= self._table_size  # OSRM refuses a table of one place
-        row_step = len(rows) if whole else max(1, min(len(rows), self._table_size // 2))
-        column_step = len(columns) if whole else self._table_size - row_step
+        whole = whole and (self._table_size <= URL_TABLE or len(rows) * len(columns) < HALVED_CELLS)
+        row_step, column_step = (len(rows), len(columns)) if whole else self._steps(len(rows), len(columns))
         blocks = [
             (slice(row, row + row_step), slice(column, column + column_step))
-            for row in range(0, len(rows), row_step or 1)
-            for column in range(0, len(columns), column_step or 1)
+            for row in range(0, len(rows), max(row_step, 1))
+            for column in range(0, len(columns), max(column_step, 1))
         ]
         answers = (self._pool.map if len(blocks) > 1 else map)(
             lambda block: self._table(at, rows[block[0]], columns[block[1]], whole=whole), blocks
@@ -193,6 +206,14 @@ class OsrmRoads:
             off |= far
         return durations, distances
 
+    def _steps(self, rows: int, columns: int) -> tuple[int, int]:
+        """Rows and columns of a block: all columns with half of the rows, where both of the server's threads get one that way."""
+        half = -(-rows // AT_ONCE) if rows * columns >= HALVED_CELLS else rows
+        if half + columns <= self._table_size:
+            return half, columns
+        row_step = max(1, min(half, self._table_size // 2))
+        return row_step, self._table_size - row_step
+
     def _table(
         self, at: Address, sources: Sequence[LatLon], targets: Sequence[LatLon], *, whole: bool
     ) -> tuple[Table, Table, set[LatLon]] | LatLon | None:
@@ -201,7 +222,8 @@ class OsrmRoads:
             places += targets
             middle = len(sources)
             which = f"&sources={_numbers(0, middle)}&destinations={_numbers(middle, len(places))}"
-        answer = self._ask(at, f"/table/v1/driving/{in_url(places)}?annotations=duration,distance{which}")
+        patience_s = TIMEOUT_S + len(sources) * len(targets) / CELLS_PER_S
+        answer = self._ask(at, f"/table/v1/driving/{in_url(places)}?annotations=duration,distance{which}", patience_s)
         if answer is None:
             return None
         if answer["code"] == "NoSegment" and (number := re.search(r"coordinate (\d+)", answer.get("message", ""))):
@@ -212,11 +234,11 @@ class OsrmRoads:
         far = {place for place, waypoint in snapped if waypoint["distance"] > OFF_ROAD_M}
         return _whole_numbers(answer["durations"]), _whole_numbers(answer["distances"]), far
 
-    def _ask(self, at: Address, path: str) -> dict[str, Any] | None:
+    def _ask(self, at: Address, path: str, patience_s: float = TIMEOUT_S) -> dict[str, Any] | None:
         """One request; once more after the side process was brought back, or another took its place. None: the server is away."""
         for attempt in (1, 2):
             try:
-                answer = msgspec.json.decode(self._http.get(at.url + path).content)
+                answer = msgspec.json.decode(self._http.get(at.url + path, timeout=patience_s).content)
                 return answer if isinstance(answer, dict) and "code" in answer else None
             except httpx.TimeoutException:
                 return None  # it hangs: asking again would only take as long again
@@ -228,7 +250,7 @@ class OsrmRoads:
                         self._process.ensure()
                     except RoadsError:
                         return None
-                at = self._addresses.find(at.profile, at.band)
+                at = self._addresses.find(at.profile, at.band, self._fleet)
         return None
 
 

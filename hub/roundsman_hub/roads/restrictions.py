@@ -17,8 +17,10 @@ DAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Closure:
-    """An area that no vehicle of these kinds drives through from an instant to another. `kinds` empty: every kind."""
+    """An area that no vehicle of these kinds drives through from an instant to another, of the fleet that closed it. `kinds` empty: every
+    kind."""
 
+    fleet: str
     name: str
     ring: tuple[LatLon, ...]
     kinds: frozenset[str]
@@ -41,8 +43,9 @@ class ZoneHours:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AccessZone:
-    """An area that is closed to these kinds at the same hours of each week."""
+    """An area that is closed to these kinds of a fleet's vehicles at the same hours of each week."""
 
+    fleet: str
     name: str
     ring: tuple[LatLon, ...]
     kinds: frozenset[str]
@@ -65,8 +68,9 @@ class AccessZone:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Imported:
-    """Speeds that somebody measured, km/h by segment, from an instant to another."""
+    """Speeds that a fleet imported, km/h by segment, from an instant to another."""
 
+    fleet: str
     name: str
     kmh: tuple[tuple[Segment, float], ...]
     from_at: datetime
@@ -79,7 +83,7 @@ class Imported:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InForce:
-    """What holds at an instant, for one kind of vehicle."""
+    """What holds at an instant, for one fleet's vehicles of one kind."""
 
     closed: tuple[Closure | AccessZone, ...] = ()
     speeds: tuple[Imported, ...] = ()
@@ -97,9 +101,9 @@ class InForce:
         return tuple(one.name for one in (*self.closed, *self.speeds))
 
 
-def in_force(closed: Sequence[Closure | AccessZone], speeds: Sequence[Imported], kind: str, at: datetime) -> InForce:
-    """What holds for a kind of vehicle at an instant."""
+def in_force(closed: Sequence[Closure | AccessZone], speeds: Sequence[Imported], fleet: str, kind: str, at: datetime) -> InForce:
+    """What holds for a fleet's vehicles of a kind at an instant. What other fleets have closed is none of its business."""
     return InForce(
-        closed=tuple(one for one in closed if one.holds(at) and (not one.kinds or kind in one.kinds)),
-        speeds=tuple(one for one in speeds if one.holds(at)),
+        closed=tuple(one for one in closed if one.fleet == fleet and one.holds(at) and (not one.kinds or kind in one.kinds)),
+        speeds=tuple(one for one in speeds if one.fleet == fleet and one.holds(at)),
     )

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import threading
 import time
 from datetime import timedelta
 from typing import Final
+
+import msgspec
 
 from roundsman_hub.clock import Clock
 from roundsman_hub.learn.drives import drives_of, moving
@@ -37,6 +38,18 @@ NOW_SPAN: Final = timedelta(minutes=15)
 SLOWER: Final = 0.15
 """The last minutes ask for another plan when all streets are this much slower or faster than when the plan was last asked for."""
 TRAFFIC_PRIORITY: Final = 4
+
+
+Holds = dict[str, dict[str, tuple[str, ...]]]
+"""By fleet and kind of vehicle: names of what is closed or slow."""
+
+
+class State(msgspec.Struct, frozen=True, kw_only=True):
+    """What the planner was last told of the roads. `slow`: by kind, in steps of `SLOWER`."""
+
+    holds: dict[str, dict[str, tuple[str, ...]]] = {}
+    learned: int = 0
+    slow: dict[str, int] = {}
 
 
 class TrafficRole:
@@ -86,7 +99,7 @@ class TrafficRole:
             self._keeper.mend()
             if self._keeper.serve(wanted(traffic, kinds, at, timezone, lambda ring: self._known_streets().within(ring))):
                 log.info("roads: the paces in service have changed")
-        self._ask({kind: holds.names for kind, holds in told(closed, imported, PROFILES, at).items()})
+        self._ask(told(closed, imported, PROFILES, at))
 
     def close(self) -> None:
         """End everything that was started."""
@@ -95,23 +108,28 @@ class TrafficRole:
         for roads in self._plain.values():
             roads.close()
 
-    def _ask(self, holds: dict[str, tuple[str, ...]]) -> None:
-        """Ask for another plan when something began or ended, or the streets are slower than they were: once, however many hubs look."""
+    def _ask(self, holds: Holds) -> None:
+        """Ask for another plan when something began or ended, or the streets are slower than they were: once, however many hubs look.
+
+        What a fleet has closed asks its own depots alone; what was learned, and traffic, ask everybody's.
+        """
         slow = {kind: round(last.factor / SLOWER) for kind, last in self._now.items() if round(last.factor / SLOWER) != round(1 / SLOWER)}
-        now = json.dumps(
-            {"holds": {kind: sorted(names) for kind, names in holds.items()}, "learned": self._version, "slow": slow}, sort_keys=True
-        )
+        now = State(holds=holds, learned=self._version, slow=slow)
         with self._db.transaction() as cur:
             row = cur.execute("SELECT told FROM road_state").fetchone()
-            if row is not None and row["told"] == now:
+            if row is not None and msgspec.json.decode(row["told"], type=State) == now:
                 return
-            before = road_store.swap_told(cur, now)
-            if before is None and not any(holds.values()) and not self._version:
+            told_before = road_store.swap_told(cur, msgspec.json.encode(now).decode())
+            if told_before is None and not holds and not self._version:
                 return
-            reason = _reason(json.loads(before) if before else {}, json.loads(now))
-            for depot in road_store.depots(cur):
-                bump(cur, depot, reason, TRAFFIC_PRIORITY, clock=self._clock, kind="traffic")
-        log.info("roads: %s", reason)
+            before = State() if told_before is None else msgspec.json.decode(told_before, type=State)
+            reasons = {}
+            for fleet, depot in road_store.depots(cur):
+                if (reason := _reason(before, now, fleet)) is not None:
+                    reasons[fleet] = reason
+                    bump(cur, depot, reason, TRAFFIC_PRIORITY, clock=self._clock, kind="traffic")
+        for fleet, reason in reasons.items():
+            log.info("roads of %s: %s", fleet, reason)
 
     def _look_at_traffic(self) -> dict[str, Now]:
         """The fleet's own last minutes, by kind of vehicle."""
@@ -151,18 +169,19 @@ def run(settings: Settings, clock: Clock, stop: threading.Event) -> None:
         TrafficRole(settings, db, clock).run(stop)
 
 
-def _reason(before: dict[str, object], now: dict[str, object]) -> str:
-    """For people: what began and what ended."""
+def _reason(before: State, now: State, fleet: str) -> str | None:
+    """For people: what began and what ended. None: nothing that is this fleet's business."""
 
-    def names(state: dict[str, object]) -> set[str]:
-        holds = state.get("holds", {})
-        return {name for listed in holds.values() for name in listed} if isinstance(holds, dict) else set()
+    def names(state: State) -> set[str]:
+        return {name for listed in state.holds.get(fleet, {}).values() for name in listed}
 
     begun, ended = sorted(names(now) - names(before)), sorted(names(before) - names(now))
     said = [f"closed or slow from now on: {', '.join(begun)}"] if begun else []
     said += [f"over: {', '.join(ended)}"] if ended else []
-    if now.get("learned") != before.get("learned", 0):
+    if now.learned != before.learned:
         said.append("newly learned speeds of streets")
-    if now.get("slow") != before.get("slow", {}):
+    if now.slow != before.slow:
         said.append("traffic has changed")
-    return "; ".join(said) or "the roads have changed"
+    if not said and now.holds.get(fleet) != before.holds.get(fleet):
+        said.append("the roads have changed")
+    return "; ".join(said) or None

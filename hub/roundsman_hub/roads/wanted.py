@@ -50,31 +50,44 @@ class Traffic:
     now: Mapping[str, Now] = field(default_factory=dict)
 
 
-def wanted(traffic: Traffic, kinds: Iterable[str], at: datetime, timezone: str, within: Within) -> dict[tuple[str, str], Wanted]:
-    """The paces to serve, by (kind, band). Cars at all hours are left out while nothing holds: they are the hub's own server.
+def wanted(traffic: Traffic, kinds: Iterable[str], at: datetime, timezone: str, within: Within) -> dict[tuple[str, str, str], Wanted]:
+    """The paces to serve, by (kind, band, fleet). Those of every fleet ("") come without closures; a fleet has one of its own only where
+    something of its own holds. Cars at all hours are left out while nothing is learned of now: they are the hub's own server.
 
     What is closed or slow counts at all hours and in this hour's band while it holds; in another band if it still holds when that band
     begins next. The last minutes count in this hour's band; at all hours only where no band is known.
     """
     out = {}
     here = band_at(at.astimezone(ZoneInfo(timezone)))
+    fleets = sorted({one.fleet for one in (*traffic.closed, *traffic.imported)})
     for kind in sorted({CAR, *kinds}):
         known = traffic.table.bands(kind)
         ahead = bands_ahead(at, timezone, hours=HOURS_AHEAD, known=known)
         begins = {name: at + timedelta(seconds=start_s) for start_s, name in reversed(ahead)}
         for band in ("", *sorted(known)):
             then = at if band in ("", here) else begins[band]
-            holds = in_force(traffic.closed, traffic.imported, kind, then)
             last = traffic.now.get(kind) if band == here or (not band and not known) else None
-            made = _laid_over(traffic.table, kind, band, last or Now(), holds, within)
+            made = _laid_over(traffic.table, kind, band, last or Now(), InForce(), within)
             if kind != CAR or band or made != Wanted():
-                out[kind, band] = made
+                out[kind, band, ""] = made
+            for fleet in fleets:
+                holds = in_force(traffic.closed, traffic.imported, fleet, kind, then)
+                if holds != InForce():
+                    out[kind, band, fleet] = _laid_over(traffic.table, kind, band, last or Now(), holds, within)
     return out
 
 
-def told(closed: Sequence[Closure | AccessZone], imported: Sequence[Imported], kinds: Iterable[str], at: datetime) -> dict[str, InForce]:
-    """What holds now, by kind: whose change asks for another plan."""
-    return {kind: in_force(closed, imported, kind, at) for kind in sorted({CAR, *kinds})}
+def told(
+    closed: Sequence[Closure | AccessZone], imported: Sequence[Imported], kinds: Iterable[str], at: datetime
+) -> dict[str, dict[str, tuple[str, ...]]]:
+    """Names of what holds now, by fleet and kind: whose change asks for another plan. Fleets and kinds for which nothing holds are left
+    out."""
+    out: dict[str, dict[str, tuple[str, ...]]] = {}
+    for fleet in sorted({one.fleet for one in (*closed, *imported)}):
+        names = {kind: in_force(closed, imported, fleet, kind, at).names for kind in sorted({CAR, *kinds})}
+        if any(names.values()):
+            out[fleet] = {kind: tuple(sorted(of_kind)) for kind, of_kind in names.items() if of_kind}
+    return out
 
 
 def _laid_over(table: SpeedTable, kind: str, band: str, last: Now, holds: InForce, within: Within) -> Wanted:

@@ -89,7 +89,12 @@ def closed(cur: Cursor, now: datetime) -> list[Closure | AccessZone]:
     """Closures that have not ended, and all access zones."""
     out: list[Closure | AccessZone] = [
         Closure(
-            name=row["name"], ring=_ring(row["ring_e6"]), kinds=frozenset(row["kinds"]), from_at=row["from_at"], until_at=row["until_at"]
+            fleet=row["fleet_id"],
+            name=row["name"],
+            ring=_ring(row["ring_e6"]),
+            kinds=frozenset(row["kinds"]),
+            from_at=row["from_at"],
+            until_at=row["until_at"],
         )
         for row in cur.execute("SELECT * FROM closures WHERE until_at > %s ORDER BY closure_id", (now,))
     ]
@@ -101,14 +106,25 @@ def zone_of(row: dict[str, Any]) -> AccessZone:
     """A row of `access_zones`."""
     hours = (ZoneHours(days=frozenset(one["days"]), start_min=minutes(one["start"]), end_min=minutes(one["end"])) for one in row["hours"])
     return AccessZone(
-        name=row["name"], ring=_ring(row["ring_e6"]), kinds=frozenset(row["kinds"]), hours=tuple(hours), timezone=row["timezone"]
+        fleet=row["fleet_id"],
+        name=row["name"],
+        ring=_ring(row["ring_e6"]),
+        kinds=frozenset(row["kinds"]),
+        hours=tuple(hours),
+        timezone=row["timezone"],
     )
 
 
 def imported(cur: Cursor, now: datetime) -> list[Imported]:
     """Imported speeds that have not ended, the newest last."""
     return [
-        Imported(name=f"speeds {row['import_id']}", kmh=speed_lines(row["body"]), from_at=row["from_at"], until_at=row["until_at"])
+        Imported(
+            fleet=row["fleet_id"],
+            name=f"speeds {row['import_id']}",
+            kmh=speed_lines(row["body"]),
+            from_at=row["from_at"],
+            until_at=row["until_at"],
+        )
         for row in cur.execute("SELECT * FROM speed_imports WHERE until_at > %s ORDER BY made_at, import_id", (now,))
     ]
 
@@ -155,9 +171,9 @@ def swap_told(cur: Cursor, told: str) -> str | None:
     return None if before is None else str(before["told"])
 
 
-def depots(cur: Cursor) -> list[str]:
-    """Of every fleet."""
-    return [str(row["depot_id"]) for row in cur.execute("SELECT depot_id FROM depots ORDER BY depot_id")]
+def depots(cur: Cursor) -> list[tuple[str, str]]:
+    """(fleet, depot)."""
+    return [(str(row["fleet_id"]), str(row["depot_id"])) for row in cur.execute("SELECT fleet_id, depot_id FROM depots ORDER BY depot_id")]
 
 
 def fleets(cur: Cursor) -> list[tuple[str, str]]:

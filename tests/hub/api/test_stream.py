@@ -129,7 +129,7 @@ def test_snapshot_takes_the_place_of_what_waited() -> None:
 def test_view_tells_each_change_once(shop: Any) -> None:
     shop.van(shop.depot())
     order = shop.order()["order"]
-    view = FleetView(DrawnPlans(lambda places: []))
+    view = FleetView(DrawnPlans(lambda places, fleet: []))
     with shop.db.tenant(shop.fleet) as cur:
         assert ("order", order) in view.refresh(cur, {"orders", "vehicles", "events"}, shop.clock.now())
         assert view.refresh(cur, {"orders", "vehicles", "events"}, shop.clock.now()) == {}

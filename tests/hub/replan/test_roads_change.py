@@ -56,7 +56,6 @@ class EndsHere(GreatCircle):
 def close(yard: Yard, ring: list[tuple[int, int]], hours: float) -> None:
     with yard.db.transaction() as cur:
         now = yard.clock.now()
-        cur.execute("DELETE FROM closures")  # another yard's: streets are nobody's, so they would count here too
         cur.execute(
             "INSERT INTO closures VALUES (%s, %s, 'Bridge works', %s, '{}', %s, %s, 'k', %s)",
             (new_id("cl"), yard.fleet, Jsonb(ring), now, now + timedelta(hours=hours), now),
@@ -92,6 +91,10 @@ def test_a_closure_asks_for_a_plan_when_it_begins_and_when_it_ends_and_never_bet
     assert look(0) == before
     close(yard, around(LatLon(50.0, 10.0), 1_000), hours=1)
     assert [look(minutes) - before for minutes in (0, 1, 30, 59, 60, 61, 120)] == [1, 1, 1, 1, 2, 2, 2]
+    with yard.db.transaction() as cur:
+        cur.execute("INSERT INTO fleets (fleet_id, name, timezone) VALUES (%s, 'Others', 'UTC')", (other := new_id("f"),))
+        cur.execute("UPDATE closures SET fleet_id = %s, until_at = until_at + interval '2 hours'", (other,))
+    assert look(130) - before == 2  # another fleet's streets
 
 
 def test_a_plan_goes_round_what_is_closed_and_says_who_computed_it(yard: Yard) -> None:

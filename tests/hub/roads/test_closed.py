@@ -18,14 +18,14 @@ from roundsman_hub.roads.closed import ClosedRoads
 from roundsman_hub.roads.keeper import Keeper
 from roundsman_hub.roads.restrictions import AccessZone, Closure, Imported, InForce, ZoneHours, in_force
 from roundsman_hub.roads.streets import Streets
-from roundsman_hub.roads.wanted import Traffic, Wanted, wanted
+from roundsman_hub.roads.wanted import Traffic, Wanted, told, wanted
 
 Crossing = Callable[[int, int], LatLon]
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
 
 
-def closure(ring: tuple[LatLon, ...], *, kinds: frozenset[str] = frozenset(), hours: float = 1) -> Closure:
-    return Closure(name="works", ring=ring, kinds=kinds, from_at=NOON, until_at=NOON + timedelta(hours=hours))
+def closure(ring: tuple[LatLon, ...], *, kinds: frozenset[str] = frozenset(), hours: float = 1, fleet: str = "f") -> Closure:
+    return Closure(fleet=fleet, name="works", ring=ring, kinds=kinds, from_at=NOON, until_at=NOON + timedelta(hours=hours))
 
 
 def square(at: LatLon, half_deg: float) -> tuple[LatLon, ...]:
@@ -34,16 +34,16 @@ def square(at: LatLon, half_deg: float) -> tuple[LatLon, ...]:
 
 def test_a_closure_begins_and_ends_by_itself() -> None:
     one = closure(square(LatLon(50, 8), 0.01), kinds=frozenset({"truck"}))
-    holds = [in_force([one], [], "truck", NOON + timedelta(minutes=m)).version != "" for m in (-1, 0, 59, 60)]
+    holds = [in_force([one], [], "f", "truck", NOON + timedelta(minutes=m)).version != "" for m in (-1, 0, 59, 60)]
     assert holds == [False, True, True, False]
-    assert in_force([one], [], "car", NOON).version == ""
+    assert in_force([one], [], "f", "car", NOON).version == ""
 
 
 @given(st.integers(0, 7 * 24 * 60 - 1))
 def test_a_zone_holds_over_midnight_and_only_on_its_days(minute: int) -> None:
     """Friday 22:00 to 6:00 is one night: it ends on Saturday, and Friday's early morning is open."""
     hours = ZoneHours(days=frozenset({"fri"}), start_min=22 * 60, end_min=6 * 60)
-    zone = AccessZone(name="night", ring=(), kinds=frozenset(), hours=(hours,), timezone="UTC")
+    zone = AccessZone(fleet="f", name="night", ring=(), kinds=frozenset(), hours=(hours,), timezone="UTC")
     at = datetime(2026, 3, 2, tzinfo=UTC) + timedelta(minutes=minute)  # a Monday
     friday_22 = datetime(2026, 3, 6, 22, tzinfo=UTC)
     assert zone.holds(at) == (friday_22 <= at < friday_22 + timedelta(hours=8))
@@ -52,7 +52,7 @@ def test_a_zone_holds_over_midnight_and_only_on_its_days(minute: int) -> None:
 def test_straight_ways_go_round_what_is_closed_and_none_leads_into_it() -> None:
     west, east, inside, north = LatLon(50, 8.0), LatLon(50, 8.1), LatLon(50, 8.05), LatLon(50.1, 8.0)
     holds = [InForce()]
-    roads = ClosedRoads(GreatCircle(), lambda kind: holds[0])
+    roads = ClosedRoads(GreatCircle(), lambda fleet, kind: holds[0]).of_fleet("f")
     before, version = roads.matrix([west, east, inside, north]), roads.version()
     holds[0] = InForce(closed=(closure(square(inside, 0.01)),))
     after = roads.matrix([west, east, inside, north])
@@ -74,7 +74,7 @@ def keeper(village: Path, cache: Path, osrm: OsrmRoads, tmp_path_factory: pytest
     served = tmp_path_factory.mktemp("served") / "roads.json"
     keeper = Keeper(village, cache, served, lambda line: None)
     roads = OsrmRoads(osrm.url, table_size=500, addresses=Served(served, osrm.url))
-    yield keeper, roads
+    yield keeper, roads.of_fleet("f")
     roads.close()
     keeper.close()
 
@@ -93,6 +93,9 @@ def test_a_closed_street_is_driven_round_until_it_opens(
     during = roads.matrix(places)
     assert during.distances_m[0, 1] > before.distances_m[0, 1] + 200
     assert roads.version() != "base"
+    other = roads.of_fleet("another")
+    assert (other.matrix(places).durations_s == before.durations_s).all()
+    assert other.version() == "base"  # what is kept of the ways stays
     assert not servers.serve(wanted(traffic, [], NOON + timedelta(minutes=30), "UTC", streets.within))
     assert servers.serve(wanted(traffic, [], NOON + timedelta(hours=1), "UTC", streets.within))
     assert (roads.matrix(places).durations_s == before.durations_s).all()
@@ -110,7 +113,7 @@ def test_kinds_bands_and_imported_speeds_have_servers_of_their_own(
         segments={"car": {(pair, "morning"): 2.0 for pair in both}},
         network_kmh={"car": dict.fromkeys(both, 25.0)},
     )
-    slow = Imported(name="feed", kmh=tuple((pair, 5.0) for pair in both), from_at=NOON, until_at=NOON + timedelta(hours=1))
+    slow = Imported(fleet="f", name="feed", kmh=tuple((pair, 5.0) for pair in both), from_at=NOON, until_at=NOON + timedelta(hours=1))
     servers.serve(wanted(Traffic(table=table), ["truck"], NOON, "UTC", Streets(village).within))
     places = [at_crossing(5, 1), at_crossing(5, 4)]
     usual, morning = roads.matrix(places), roads.matrix(places, band="morning")
@@ -128,8 +131,34 @@ def test_kinds_bands_and_imported_speeds_have_servers_of_their_own(
 def test_the_last_minutes_count_in_this_hours_band_alone() -> None:
     table = SpeedTable(factors={("car", ""): 1.0, ("car", "midday"): 1.1, ("car", "afternoon"): 1.3})
     made = wanted(Traffic(table=table, now={"car": Now(factor=2.0)}), [], NOON, "UTC", lambda ring: [])
-    assert made["car", "midday"].factor == pytest.approx(2.2)
-    assert made["car", "afternoon"].factor == 1.3
-    assert ("car", "") not in made
+    assert made["car", "midday", ""].factor == pytest.approx(2.2)
+    assert made["car", "afternoon", ""].factor == 1.3
+    assert ("car", "", "") not in made
     alone = wanted(Traffic(now={"car": Now(factor=2.0)}), [], NOON, "UTC", lambda ring: [])
-    assert alone == {("car", ""): Wanted(factor=2.0)}
+    assert alone == {("car", "", ""): Wanted(factor=2.0)}
+
+
+OUTLINES = st.builds(lambda lat, lon, half: square(LatLon(50 + lat, 8 + lon), half), *[st.floats(0, 0.2)] * 2, st.floats(0.001, 0.1))
+CLOSURES = st.lists(
+    st.builds(
+        closure, OUTLINES, kinds=st.frozensets(st.sampled_from(["car", "truck"])), hours=st.floats(0.1, 200), fleet=st.sampled_from("ab")
+    ),
+    max_size=4,
+)
+
+
+@given(CLOSURES, st.sampled_from(["car", "truck"]), st.integers(0, 30))
+def test_what_a_fleet_closes_changes_nothing_for_another(closures: list[Closure], kind: str, hours: int) -> None:
+    """Neither times nor versions nor servers nor what its planner is told: a fleet with and without the others' closures is the same."""
+    at = NOON + timedelta(hours=hours)
+    own = [one for one in closures if one.fleet == "a"]
+    places = [LatLon(50, 8), LatLon(50.1, 8.1), LatLon(50.2, 8.05)]
+    table = SpeedTable(factors={("car", ""): 1.0, ("car", "midday"): 1.1, ("truck", ""): 1.0})
+
+    def seen(listed: list[Closure]) -> tuple[object, ...]:
+        roads = ClosedRoads(GreatCircle(), lambda fleet, kind: in_force(listed, (), fleet, kind, at)).of_fleet("a")
+        served = wanted(Traffic(table=table, closed=listed), ["truck"], at, "UTC", lambda ring: [(1, round(1e6 * ring[0].lat_deg))])
+        mine = {key: want for key, want in served.items() if key[2] in ("", "a")}
+        return roads.matrix(places, profile=kind).durations_s.tolist(), roads.version(kind), mine, told(listed, [], ["truck"], at).get("a")
+
+    assert seen(closures) == seen(own)

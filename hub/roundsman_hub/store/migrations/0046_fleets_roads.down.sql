@@ -1,0 +1,2 @@
+DELETE FROM road_state;
+DROP INDEX closures_by_fleet;
