@@ -62,6 +62,9 @@ def _parser() -> argparse.ArgumentParser:
     serve.add_argument("--vans-host", default="127.0.0.1", help="address that vans reach the broker at (default: loopback only)")
     serve.add_argument("--files-port", type=int, help="port of the vans' files; 0: any free one (default: 8884, or as before)")
     serve.add_argument("--gateway-port", type=int, help="let phones and trackers send to this port; 0: any free one (default: not at all)")
+    serve.add_argument(
+        "--gateway-mqtt-port", type=int, help="let OwnTracks phones log in to the broker on this port (TLS); 0: any free one"
+    )
     serve.add_argument("--gateway-host", default="127.0.0.1", help="address of the gateway (default: loopback only)")
     serve.add_argument("--vans-port", type=int, help="port of the vans' listener; 0: any free one (default: 8883, or as before)")
     serve.add_argument("--api-host", default="127.0.0.1")
@@ -164,6 +167,7 @@ def _serve(options: argparse.Namespace) -> int:
             vans_port=options.vans_port,
             files_port=options.files_port,
             gateway=None if options.gateway_port is None else Endpoint(host=options.gateway_host, port=options.gateway_port),
+            phones=None if options.gateway_mqtt_port is None else Endpoint(host=options.gateway_host, port=options.gateway_mqtt_port),
             broker=_broker_login(options.mqtt) if options.mqtt else None,
             database_url=options.database_url or None,
             wal_archive=options.wal_archive,

@@ -1,8 +1,9 @@
-"""The broker: mosquitto with two doors, closed from the first day.
+"""The broker: mosquitto with two doors (a third for telephones, where it is wanted), closed from the first day.
 
 Vans come in by mutual TLS, their certificate's common name is their user name and client id, and the access list lets each
 write only its own `up/#` and read only its own `down/#`. The hub's programs have a listener of their own on loopback, by
-password: under the vans' rule "user name = client id" they would evict each other.
+password: under the vans' rule "user name = client id" they would evict each other. Telephones come in by TLS and password, each as
+the vehicle that it stands in for: their client ids are their user names too, so none can take another's, or a van's.
 """
 
 from __future__ import annotations
@@ -46,6 +47,13 @@ user {HUB_USER}
 topic read rm/1/+/+/up/#
 topic write rm/1/+/+/down/#
 """
+PHONES_ACL = """\
+# %u is the vehicle that a telephone stands in for, by its password. OwnTracks' own topics, and nothing else.
+pattern write owntracks/%u/#
+pattern read owntracks/%u/+/cmd
+"""
+HUB_HEARS_PHONES = "topic readwrite owntracks/#\n"
+"""It writes only to let go of what telephones had the broker keep."""
 
 
 class PortTaken(HubError):
@@ -63,6 +71,12 @@ class Broker:
     directory: Path
     vans: Endpoint
     hub: BrokerLogin
+    phones: Endpoint | None = None
+
+    @property
+    def phones_file(self) -> Path:
+        """The telephones' passwords: the gateway writes it, whoever keeps the broker has it read again."""
+        return phones_file(self.directory)
 
     @property
     def config_file(self) -> Path:
@@ -71,6 +85,11 @@ class Broker:
     @property
     def log_file(self) -> Path:
         return self.directory / "mosquitto.log"
+
+
+def phones_file(directory: Path) -> Path:
+    """Where the passwords of telephones are kept, in the broker's folder."""
+    return directory / "phones.passwords"
 
 
 def free_port(host: str = "127.0.0.1") -> int:
@@ -106,7 +125,7 @@ def require_free(endpoint: Endpoint, *, what: str, option: str) -> None:
             ) from None
 
 
-def prepare(directory: Path, pki: Pki, *, vans: Endpoint, hub: Endpoint) -> Broker:
+def prepare(directory: Path, pki: Pki, *, vans: Endpoint, hub: Endpoint, phones: Endpoint | None = None) -> Broker:
     """Write the broker's configuration. The hub's password is made once and kept.
 
     Parameters
@@ -115,6 +134,8 @@ def prepare(directory: Path, pki: Pki, *, vans: Endpoint, hub: Endpoint) -> Brok
         The broker's own: configuration, access lists, retained messages, log.
     vans, hub : Endpoint
         The two listeners; `hub` should be loopback, its traffic is in the clear.
+    phones : Endpoint, optional
+        A listener for telephones (TLS, passwords).
     """
     directory.mkdir(parents=True, exist_ok=True)
     directory.chmod(0o700)
@@ -123,12 +144,16 @@ def prepare(directory: Path, pki: Pki, *, vans: Endpoint, hub: Endpoint) -> Brok
         write_private(secret, secrets.token_urlsafe(32))
     password = secret.read_text()
     write_private(directory / "vans.acl", VANS_ACL)
-    write_private(directory / "hub.acl", HUB_ACL)
-    write_private(directory / "hub.passwords", f"{HUB_USER}:{_password_hash(password)}\n")
+    write_private(directory / "hub.acl", HUB_ACL + (HUB_HEARS_PHONES if phones else ""))
+    write_private(directory / "phones.acl", PHONES_ACL)
+    if not phones_file(directory).exists():
+        write_private(phones_file(directory), "")
+    write_private(directory / "hub.passwords", f"{HUB_USER}:{password_hash(password)}\n")
     broker = Broker(
         directory=directory.absolute(),
         vans=vans,
         hub=BrokerLogin(host=hub.host, port=hub.port, username=HUB_USER, password=password),
+        phones=phones,
     )
     write_private(broker.config_file, _configuration(broker, pki))
     return broker
@@ -173,10 +198,23 @@ listener {broker.hub.port} {broker.hub.host}
 allow_anonymous false
 password_file {at / "hub.passwords"}
 acl_file {at / "hub.acl"}
+{"" if broker.phones is None else _phones_door(broker, broker.phones, pki)}"""
+
+
+def _phones_door(broker: Broker, door: Endpoint, pki: Pki) -> str:
+    return f"""
+listener {door.port} {door.host}
+allow_anonymous false
+certfile {pki.broker_cert_file.absolute()}
+keyfile {pki.broker_key_file.absolute()}
+tls_version tlsv1.2
+use_username_as_clientid true
+password_file {broker.phones_file}
+acl_file {broker.directory / "phones.acl"}
 """
 
 
-def _password_hash(password: str) -> str:
+def password_hash(password: str) -> str:
     salt = os.urandom(12)
     digest = hashlib.pbkdf2_hmac("sha512", password.encode(), salt, PASSWORD_ROUNDS)
     return f"$7${PASSWORD_ROUNDS}${base64.b64encode(salt).decode()}${base64.b64encode(digest).decode()}"

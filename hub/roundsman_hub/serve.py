@@ -53,6 +53,7 @@ class Options:
     vans_port: int | None = None
     files_port: int | None = None
     gateway: Endpoint | None = None
+    phones: Endpoint | None = None
     broker: BrokerLogin | None = None
     database_url: str | None = None
     wal_archive: str | None = None
@@ -102,7 +103,7 @@ def _run(options: Options, say: Say, stack: contextlib.ExitStack) -> None:
         require_free(options.api, what="the API", option="--api-port")
     (data_dir / HUB_FILE).unlink(missing_ok=True)  # whoever finds it finds a hub that runs
     stack.callback((data_dir / HUB_FILE).unlink, missing_ok=True)
-    pki = open_pki(data_dir / "pki", hosts=[options.vans_host])
+    pki = open_pki(data_dir / "pki", hosts=[options.vans_host, *([options.phones.host] if options.phones else [])])
     steps: list[Callable[[], None]] = []
     pids: dict[str, Callable[[], int | None]] = {"serve": os.getpid}
     ends = stack.enter_context(_together())
@@ -117,10 +118,16 @@ def _run(options: Options, say: Say, stack: contextlib.ExitStack) -> None:
         gateway = replace(gateway, port=free_port(gateway.host))
     if gateway is not None:
         require_free(gateway, what="the gateway", option="--gateway-port")
+    phones = options.phones
+    if phones is not None:
+        if gateway is None or options.broker is not None:
+            raise HubError("--gateway-mqtt-port needs --gateway-port, and the hub's own broker (no --mqtt)")
+        phones = replace(phones, port=phones.port or free_port(phones.host))
+        require_free(phones, what="telephones over MQTT", option="--gateway-mqtt-port")
     login = options.broker
     if login is None:
         require_free(vans, what="the vans' broker", option="--vans-port")
-        made = broker.prepare(data_dir / "broker", pki, vans=vans, hub=Endpoint(host="127.0.0.1", port=free_port()))
+        made = broker.prepare(data_dir / "broker", pki, vans=vans, hub=Endpoint(host="127.0.0.1", port=free_port()), phones=phones)
         keeper = BrokerKeeper(made, say)
         ends.append(keeper.stop)
         steps.append(keeper.step)
@@ -147,6 +154,7 @@ def _run(options: Options, say: Say, stack: contextlib.ExitStack) -> None:
         vans_broker=vans,
         files=files,
         gateway=gateway,
+        phones=phones,
         api=replace(options.api, port=options.api.port or free_port(options.api.host)),
         osm=options.osm.absolute() if options.osm else None,
         osrm_url=options.osrm_url,

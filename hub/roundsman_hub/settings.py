@@ -63,6 +63,8 @@ class Settings:
         Where vans put photos and fetch the map (HTTPS, mutual TLS); None: nowhere.
     gateway : Endpoint or None
         Where phones and trackers send to (see `gateway`); None: nowhere.
+    phones : Endpoint or None
+        The broker's listener for telephones (OwnTracks over MQTT); None: it has none.
     osm : Path or None
         Street extract (.osm.pbf): roads, addresses, base map.
     osrm_url : str or None
@@ -80,6 +82,7 @@ class Settings:
     api: Endpoint
     files: Endpoint | None = None
     gateway: Endpoint | None = None
+    phones: Endpoint | None = None
     osm: Path | None = None
     osrm_url: str | None = None
     osrm_table: int | None = None
@@ -119,6 +122,7 @@ class Settings:
             "broker": {"host": self.vans_broker.host, "port": self.vans_broker.port},
             "files": {"host": self.files.host, "port": self.files.port} if self.files else None,
             "gateway": {"host": self.gateway.host, "port": self.gateway.port} if self.gateway else None,
+            "phones": {"host": self.phones.host, "port": self.phones.port} if self.phones else None,
             "hub_broker": {
                 "host": self.hub_broker.host,
                 "port": self.hub_broker.port,
@@ -156,6 +160,7 @@ def load(data_dir: Path) -> Settings:
             api=Endpoint(**body["api"]),
             files=Endpoint(**body["files"]) if body.get("files") else None,
             gateway=Endpoint(**body["gateway"]) if body.get("gateway") else None,
+            phones=Endpoint(**body["phones"]) if body.get("phones") else None,
             osm=Path(body["osm"]) if body["osm"] else None,
             osrm_url=body["osrm_url"],
             osrm_table=body["osrm_table"],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import random
+import signal
 import subprocess
 import sys
 import time
@@ -95,13 +96,19 @@ class BrokerKeeper:
     def __init__(self, made: broker.Broker, say: Say) -> None:
         self._made, self._say = made, say
         self._process = broker.start(made)
+        self._phones_ns = self._phones_changed_ns()
 
     @property
     def pid(self) -> int:
         return self._process.pid
 
     def step(self) -> None:
-        """Start it again if it died; a start that fails is tried again at the next step."""
+        """Start it again if it died; a start that fails is tried again at the next step. Other passwords of telephones are read anew:
+        who is no longer among them is put off the line."""
+        changed_ns = self._phones_changed_ns()
+        if changed_ns != self._phones_ns and self._process.poll() is None:
+            self._phones_ns = changed_ns
+            self._process.send_signal(signal.SIGHUP)
         if self._process.poll() is not None:
             self._say(f"the broker ended with {self._process.returncode}, starting it again")
             with contextlib.suppress(BrokerFailed):
@@ -109,6 +116,12 @@ class BrokerKeeper:
 
     def stop(self) -> None:
         broker.stop(self._process)
+
+    def _phones_changed_ns(self) -> int:
+        try:
+            return self._made.phones_file.stat().st_mtime_ns
+        except FileNotFoundError:
+            return 0
 
 
 class DatabaseKeeper:

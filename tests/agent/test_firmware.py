@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 import shutil
 import subprocess
@@ -9,6 +10,8 @@ import sys
 from pathlib import Path
 
 import pytest
+
+from roundsman_agent import config
 
 FOLDER = Path(__file__).parents[2] / "firmware-config"
 UNITS = ("roundsman-agent.service", "roundsman-screen.service")
@@ -50,6 +53,14 @@ def test_the_agent_reads_the_settings_and_shows_where_each_came_from() -> None:
     for key in ("vehicle", "broker.host", "receiver.url", "store.max_mb", "sampling.mode"):
         (line,) = [line for line in done.stdout.splitlines() if line.startswith(key + " ")]
         assert "agent.toml:" in line
+
+
+def test_the_kiosk_may_use_its_camera_on_the_agents_page_alone() -> None:
+    screen = config.load(FOLDER / "agent.toml")
+    page = f"http://{screen.screen_host}:{screen.screen_port}"
+    policy = json.loads((FOLDER / "chromium" / "roundsman.json").read_text())
+    assert policy["VideoCaptureAllowedUrls"] == [page]
+    assert f" {page}/" in (FOLDER / "systemd" / "roundsman-screen.service").read_text()
 
 
 @pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd-analyze is not installed")

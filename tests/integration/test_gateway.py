@@ -15,8 +15,10 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import paho.mqtt.client as paho
 import psycopg
 import pytest
+from paho.mqtt.enums import CallbackAPIVersion
 
 WITHIN_S = 90.0
 POSITIONS = 60
@@ -94,6 +96,8 @@ def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hub]:
         "0",
         "--gateway-port",
         "0",
+        "--gateway-mqtt-port",
+        "0",
     ]
     with log.open("w") as said:
         process = subprocess.Popen(command, stdout=said, stderr=said, env=os.environ | {"PYTHONUNBUFFERED": "1"})
@@ -120,8 +124,12 @@ def test_a_trackers_positions_are_in_the_log_exactly_once_over_a_killed_gateway(
     began = int(time.time()) - POSITIONS
     for number in range(POSITIONS):
         said = {"id": "868204001234567", "lat": f"{50 + number / 1e4:.6f}", "lon": "10.0", "timestamp": str(began + number), "speed": "20"}
-        for _ in range(2 if number % 10 == 0 else 1):  # the network ate the answer: it says it again
-            assert hub.send(lambda said=said: hub.door.get(path, params=said)).status_code == 200  # type: ignore[misc]
+        for again in range(2 if number % 10 == 0 else 1):  # the network ate the answer: it says it again, in the address or in a form
+
+            def ask(said: dict[str, str] = said, form: bool = (number + again) % 2 == 1) -> httpx.Response:
+                return hub.door.post(path, data=said) if form else hub.door.get(path, params=said)
+
+            assert hub.send(ask).status_code == 200
         if number in (20, 40):
             killed = hub.about["pids"]["gateway"]
             os.kill(killed, signal.SIGKILL)
@@ -166,3 +174,103 @@ def test_a_token_opens_one_devices_door_only(hub: Hub) -> None:
     assert hub.door.post(path.replace("osmand", "owntracks"), json={}).status_code == 401
     assert hub.api.delete(f"/v1/vehicles/{vehicle}/device").status_code == 204
     until(lambda: hub.door.get(path, params=said).status_code == 401, "its token is of no use any more")
+
+
+class Phone:
+    """OwnTracks in its usual mode: MQTT, each position retained and at QoS 1, its last will left with the broker."""
+
+    def __init__(self, hub: Hub, user: str, password: str, topic: str) -> None:
+        self.topic, self.refused = topic, False
+        self._given: set[int] = set()
+        self.client = paho.Client(CallbackAPIVersion.VERSION2, client_id=user, protocol=paho.MQTTv311, clean_session=False)
+        self.client.username_pw_set(user, password)
+        self.client.tls_set(str(hub.data / "pki" / "ca.pem"))
+        self.client.will_set(topic, json.dumps({"_type": "lwt", "tst": int(time.time())}), qos=1)
+        self.client.on_connect = self._connected
+        self.client.on_publish = lambda *seen: self._given.add(seen[2])
+        self.client.connect(hub.about["phones"]["host"], hub.about["phones"]["port"], keepalive=20)
+        self.client.loop_start()
+        until(lambda: self.refused or self.client.is_connected(), "an answer from the broker")
+
+    def _connected(self, _client: Any, _data: Any, _flags: Any, reason: Any, _properties: Any) -> None:
+        self.refused = self.refused or reason.is_failure
+
+    def say(self, said: Any, topic: str = "") -> None:
+        """Send, and wait until the broker has it."""
+        mid = self.client.publish(topic or self.topic, json.dumps(said), qos=1, retain=True).mid
+        until(lambda: mid in self._given, "the broker has it")
+
+    def vanish(self) -> None:
+        """The network is gone without a word."""
+        sock = self.client.socket()
+        self.client.loop_stop()
+        if sock is not None:
+            sock.close()
+
+    def end(self) -> None:
+        self.client.disconnect()
+        self.client.loop_stop()
+
+
+def location(at: int, lat: float) -> dict[str, Any]:
+    return {"_type": "location", "lat": lat, "lon": 10.1, "tst": at, "acc": 8, "vel": 36, "tid": "ab"}
+
+
+def registered(hub: Hub, vehicle: str) -> dict[str, Any]:
+    answer = hub.api.put(f"/v1/vehicles/{vehicle}/device", json={"kind": "owntracks_mqtt", "unique_id": "phone"})
+    assert answer.is_success, answer.text
+    return dict(answer.json())
+
+
+def joined(hub: Hub, made: dict[str, Any]) -> Phone:
+    """The broker hears of a registration a moment later: a phone tries again, as the app does."""
+
+    def attempt() -> Phone | None:
+        one = Phone(hub, made["username"], made["password"], made["path"])
+        if not one.refused:
+            return one
+        one.end()
+        return None
+
+    found: Phone = until(attempt, "the phone is let in")
+    return found
+
+
+def test_a_phone_over_mqtt_is_in_the_log_once_and_sees_nothing_of_others(hub: Hub) -> None:
+    """Invariants 2, 8 and 10, with a real broker: over a killed gateway, over tries at another's topic, and outside the shift."""
+    vehicle, other, resting = hub.vehicle("Over MQTT"), hub.vehicle("Neighbour"), hub.vehicle("At home", hours=-1.0)
+    made, others, at_home = registered(hub, vehicle), registered(hub, other), registered(hub, resting)
+    assert (made["username"], made["path"]) == (vehicle, f"owntracks/{vehicle}/phone")
+    phone, neighbour, home = joined(hub, made), joined(hub, others), joined(hub, at_home)
+    heard: list[str] = []
+    neighbour.client.on_message = lambda *seen: heard.append(seen[2].topic)
+    for topic in ("owntracks/#", "rm/1/#", f"owntracks/{vehicle}/phone"):
+        neighbour.client.subscribe(topic, qos=1)
+    now = int(time.time())
+    phone.say({"_type": "card", "name": "Ann", "tid": "ab"})
+    phone.say({"_type": "waypoint", "desc": "a place", "lat": 1.0, "lon": 1.0, "tst": now})
+    phone.say(["no", "message"])
+    phone.say(location(now - 40, 50.2), topic=f"owntracks/{other}/phone")
+    home.say(location(now - 30, 50.3))
+    for number in range(20):
+        phone.say(location(now - 20 + number, 50.1 + number / 1e4))
+        if number == 8:
+            killed = hub.about["pids"]["gateway"]
+            os.kill(killed, signal.SIGKILL)
+    until(lambda: hub.about["pids"].get("gateway") not in (None, killed), "the gateway runs again")
+    counted = "SELECT count(*), count(DISTINCT time), min(lat_e6), max(lat_e6) FROM log.fixes WHERE vehicle_id = %s"
+    until(lambda: hub.rows(counted, vehicle)[0][0] >= 20, "all positions at the hub")
+    assert hub.rows(counted, vehicle) == [(20, 20, 50_100_000, 50_101_900)]
+    assert hub.rows(counted, other)[0][0] == hub.rows(counted, resting)[0][0] == 0
+    assert heard == [], "nobody reads another's topics, nor the vans'"
+    online = "SELECT online FROM vehicle_now WHERE vehicle_id = %s"
+    until(lambda: hub.rows(online, vehicle) == [(True,)], "it is on line")
+    phone.vanish()
+    until(lambda: hub.rows(online, vehicle) == [(False,)], "its last will says that the link is lost")
+    again = joined(hub, made)
+    again.say(location(int(time.time()), 50.15))
+    until(lambda: hub.rows(online, vehicle) == [(True,)], "and its next position that it is back")
+    assert hub.api.delete(f"/v1/vehicles/{vehicle}/device").status_code == 204
+    until(lambda: not again.client.is_connected(), "who is registered no more is put off the line")
+    for one in (again, neighbour, home):
+        one.end()

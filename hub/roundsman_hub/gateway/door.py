@@ -6,7 +6,7 @@ import asyncio
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 from urllib.parse import parse_qsl
 
@@ -20,6 +20,7 @@ from roundsman_hub.gateway import words
 from roundsman_hub.gateway.spool import Spool
 from roundsman_hub.gateway.words import Report, Unfit
 from roundsman_hub.store.rows import Row
+from roundsman_hub.telemetry.figures import FIGURES
 
 MAX_BODY_BYTES: Final = 65_536
 
@@ -29,6 +30,15 @@ class Devices:
     """The devices that are registered, by the hash of their token; read anew every few seconds, and kept while the database is away."""
 
     known: Mapping[str, Row] | None = None
+    phones: Mapping[str, Row] = field(default_factory=dict)
+    """Those over MQTT, by vehicle: their user name."""
+    lost: set[str] = field(default_factory=set)
+    """Vehicles whose link was lost, until the database has been told."""
+
+    def take(self, found: list[Row]) -> None:
+        """Registrations, as the database has them now."""
+        self.known = {device["token_sha256"]: device for device in found}
+        self.phones = {device["vehicle_id"]: device for device in found if device["kind"] == "owntracks_mqtt"}
 
 
 class Door:
@@ -84,11 +94,13 @@ class Door:
             return _stepped_over(error)
         if report is not None:
             await self._keep(device, report)
+        elif isinstance(said, dict):
+            pass_over(said)
         return JSONResponse([])
 
     async def _keep(self, device: Row, report: Report) -> None:
         """Outside the shift nothing is kept."""
-        if to_ms(device["shift_start"]) <= report.utc_ms < to_ms(device["shift_end"]):
+        if on_shift(device, report):
             await asyncio.to_thread(self._spool.keep, device["vehicle_id"], device["driver_id"], [report])
 
     def _device(self, request: Request, kind: str) -> Row | Response:
@@ -98,6 +110,19 @@ class Door:
         if device is None or device["kind"] != kind:
             return _refusal(401, "no device of this kind has this token: register it anew")
         return device
+
+
+def pass_over(said: Mapping[str, Any]) -> str:
+    """Count what says no position, by its kind; gives the kind."""
+    kind = said.get("_type")
+    kind = kind if isinstance(kind, str) and kind in words.PASSED_OVER else "other"
+    FIGURES.add("roundsman_gateway_passed_over_total", kind=kind)
+    return kind
+
+
+def on_shift(device: Row, report: Report) -> bool:
+    """Whether the hub's shift of that vehicle lets its position be taken."""
+    return bool(to_ms(device["shift_start"]) <= report.utc_ms < to_ms(device["shift_end"]))
 
 
 async def _body(request: Request) -> bytes | None:

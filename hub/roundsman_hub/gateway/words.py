@@ -21,6 +21,10 @@ WORST_M: Final = 500.0
 EARLIEST_MS: Final = 1_577_836_800_000
 """2020: a tracker whose clock was never set."""
 AHEAD_MS: Final = 300_000
+PASSED_OVER: Final = frozenset(
+    {"beacon", "card", "cmd", "configuration", "dump", "encrypted", "lwt", "request", "status", "steps", "waypoint", "waypoints"}
+)
+"""What OwnTracks says besides positions: https://owntracks.org/booklet/tech/json/."""
 
 
 class Unfit(HubError):

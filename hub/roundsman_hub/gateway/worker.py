@@ -5,13 +5,16 @@ from __future__ import annotations
 import logging
 import random
 import threading
+from pathlib import Path
 from typing import Final
 
 import uvicorn
 
 from roundsman_core.backoff import pause_s
 from roundsman_hub import HubError
+from roundsman_hub.broker import phones_file
 from roundsman_hub.clock import Clock, from_ms, to_ms
+from roundsman_hub.gateway import phones
 from roundsman_hub.gateway.door import Devices, Door
 from roundsman_hub.gateway.spool import Spool, Waiting
 from roundsman_hub.ingest.said import hear_now
@@ -32,7 +35,7 @@ BACKOFF_S: Final = (0.5, 30.0)
 ENDS_WITHIN_S: Final = 2
 
 DEVICES: Final = """
-SELECT d.token_sha256, d.kind, d.unique_id, v.vehicle_id, v.fleet_id, v.driver_id, v.shift_start, v.shift_end
+SELECT d.token_sha256, d.kind, d.unique_id, d.broker_password, v.vehicle_id, v.fleet_id, v.driver_id, v.shift_start, v.shift_end
 FROM devices d JOIN vehicles v USING (vehicle_id) WHERE v.retired_at IS NULL
 """
 
@@ -40,8 +43,8 @@ FROM devices d JOIN vehicles v USING (vehicle_id) WHERE v.retired_at IS NULL
 class Sender:
     """Brings the spool to the database, and the devices' registrations to the door."""
 
-    def __init__(self, db: Database, spool: Spool, devices: Devices, clock: Clock) -> None:
-        self._db, self._spool, self._devices, self._clock = db, spool, devices, clock
+    def __init__(self, db: Database, spool: Spool, devices: Devices, clock: Clock, passwords: Path | None = None) -> None:
+        self._db, self._spool, self._devices, self._clock, self._passwords = db, spool, devices, clock, passwords
 
     def run(self, stop: threading.Event) -> None:
         """Until `stop`; while the database is away, the spool keeps what comes."""
@@ -65,7 +68,9 @@ class Sender:
         """Read the registrations, end shifts that are over, send all that waits."""
         with self._db.transaction() as cur:
             found = rows(cur, DEVICES)
-        self._devices.known = {device["token_sha256"]: device for device in found}
+        self._devices.take(found)
+        if self._passwords is not None:
+            phones.write_passwords(self._passwords, found)
         vehicles = {device["vehicle_id"]: device for device in found}
         self._end_shifts(vehicles)
         while waiting := self._spool.waiting():
@@ -74,7 +79,18 @@ class Sender:
                 self._mark(cur, waiting, vehicles)
             self._spool.taken([ack for _, ack in taken.acks])
             if not taken.acks:  # of a vehicle that the hub does not know any more
-                return
+                break
+        self._tell_lost(vehicles)
+
+    def _tell_lost(self, vehicles: dict[str, Row]) -> None:
+        """Links that were lost; one that came back meanwhile is none (see `Phones`)."""
+        for vehicle in list(self._devices.lost):
+            device = vehicles.get(vehicle)
+            if device is not None:
+                with self._db.transaction() as cur:
+                    if set_online(cur, vehicle, device["fleet_id"], online=False, at_real=self._clock.real_now()):
+                        notify(cur, Notice(topic="vehicle", fleet_id=device["fleet_id"], subject=vehicle))
+            self._devices.lost.discard(vehicle)
 
     def _take(self, cur: Cursor, waiting: list[Waiting]) -> Taken:
         frames = [
@@ -145,7 +161,13 @@ def run(settings: Settings, clock: Clock, stop: threading.Event) -> None:
     assert settings.gateway is not None
     spool, devices = Spool(settings.data_dir / "gateway" / "spool.db", clock.utc_ms), Devices()
     with Database.connect(settings.database_url, max_size=2) as db:
-        sending = threading.Thread(target=Sender(db, spool, devices, clock).run, args=(stop,), name="sender")
+        passwords = phones_file(settings.data_dir / "broker") if settings.phones is not None else None
+        sending = threading.Thread(target=Sender(db, spool, devices, clock, passwords).run, args=(stop,), name="sender")
+        if settings.phones is not None:
+            hearing = threading.Thread(target=phones.Phones(settings.hub_broker, devices, spool, clock).run, args=(stop,), name="phones")
+            hearing.start()
+        else:
+            hearing = None
         server = uvicorn.Server(
             uvicorn.Config(
                 Door(devices, spool, clock).application(),
@@ -163,6 +185,8 @@ def run(settings: Settings, clock: Clock, stop: threading.Event) -> None:
         finally:
             stop.set()
             sending.join()
+            if hearing is not None:
+                hearing.join()
             spool.close()
         if not server.started:
             raise HubError(f"the gateway did not start on {settings.gateway}")

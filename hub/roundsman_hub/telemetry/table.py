@@ -56,6 +56,9 @@ METRICS: Final = (
     Metric(name="roundsman_vans_backlog_entries", kind="gauge", says="What vans on line said they have unacknowledged, in all"),
     Metric(name="roundsman_vans_unwell", kind="gauge", labels=("what",), says="Vans on line whose unit says so: hot, throttled, disk, …"),
     Metric(name="roundsman_vans_oldest_unsent_seconds", kind="gauge", says="For how long a van on line has had something to send, at most"),
+    Metric(
+        name="roundsman_gateway_passed_over_total", kind="counter", labels=("kind",), says="What telephones said besides positions, by kind"
+    ),
     # ── plan, API ──
     Metric(name="roundsman_plan_seconds", kind="histogram", labels=("step",), buckets=SECONDS, says="A depot planned: insertion or search"),
     Metric(name="roundsman_http_request_seconds", kind="histogram", labels=("route", "status"), buckets=SECONDS, says="API requests"),

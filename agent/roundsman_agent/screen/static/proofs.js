@@ -3,7 +3,7 @@ import { make } from "./dom.js";
 import { keep } from "./link.js";
 import { announce, explain } from "./news.js";
 import { say } from "./now.js";
-import { shrink, takeByFile, toBlob } from "./photo.js";
+import { grab, hasEye, openEye, shrink, takeByFile, toBlob } from "./photo.js";
 import { close, named, show } from "./sheet.js";
 
 const LINE_PX = 3.5;
@@ -18,7 +18,30 @@ async function store(kind, blob, done, back) {
   }
 }
 
-export async function askPhoto(done, back) {
+export const askPhoto = (done, back) => (hasEye() ? viewfinder(done, back) : fromFile(done, back));
+
+// What the camera sees, live, and one large button; a picture that is there already is one tap away, and so is everything if it fails.
+async function viewfinder(done, back) {
+  const eye = make("video", { id: "finder", muted: true, playsinline: true, "aria-label": say("photo") });
+  let stop = null;
+  const end = () => stop?.();
+  const shoot = async () => {
+    if (!stop || !eye.videoWidth) return;
+    const small = await grab(eye);
+    end();
+    look(small, done, back);
+  };
+  const file = named("fromFile", () => (end(), fromFile(done, back)));
+  show({ title: say("photo"), content: [eye], tiles: [named("takePhoto", shoot, "go", "", { stays: true }), file], parked: true, back: () => (end(), back()) });
+  try {
+    stop = await openEye(eye);
+    if (!eye.isConnected) end(); // gone before it saw
+  } catch {
+    if (eye.isConnected) announce(say("noCamera"), { bad: true });
+  }
+}
+
+async function fromFile(done, back) {
   const file = await takeByFile();
   if (!file) return back();
   let small;
@@ -28,6 +51,10 @@ export async function askPhoto(done, back) {
     announce(say("notAPicture"), { bad: true });
     return back();
   }
+  look(small, done, back);
+}
+
+function look(small, done, back) {
   const picture = make("img", { src: URL.createObjectURL(small), alt: say("photo") });
   const free = () => URL.revokeObjectURL(picture.src);
   const use = () => (free(), store("photo", small, done, back));

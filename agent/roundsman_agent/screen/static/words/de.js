@@ -35,6 +35,7 @@ export default {
   "loading": "Beladen", "loaded": "{0} von {1} geladen", "depart": "Fertig geladen", "camera": "Kamera", "noCamera": "Keine Kamera",
   "scanParcels": "Jedes Paket scannen oder antippen.", "scanIn": "{0} → Stopp {1} {2}", "scanOut": "{0} ausgeladen", "scanUnknown": "NICHT FÜR DIESEN WAGEN: {0}",
   "toLoad": "Zum Depot: {0}", "toCharge": "Ladesäule: {0}", "reload": "{0} PAKETE LADEN", "charge": "{0} AUFLADEN", "callLoaded": "Geladen", "callCharged": "Auf­geladen",
+  "takePhoto": "Aus­lösen", "fromFile": "Aus einer Datei",
   "messages": "Nachrichten", "noMessages": "Keine Nachrichten", "messageIs": "Nachricht: {0}", "answered": "Gesendet: {0}", "standFirst": "Erst anhalten.",
   "answer yes": "Ja", "answer no": "Nein", "answer on my way": "Unterwegs", "answer in 10 minutes": "In 10 Minuten",
   "answer please call me": "Bitte anrufen", "answer not possible": "Nicht möglich", "answer running late": "Bin verspätet",

@@ -35,6 +35,7 @@ export default {
   "loading": "Loading", "loaded": "Loaded {0} of {1}", "depart": "Done loading", "camera": "Camera", "noCamera": "No camera",
   "scanParcels": "Scan each parcel, or tap it.", "scanIn": "{0} → stop {1} {2}", "scanOut": "{0} taken out", "scanUnknown": "NOT FOR THIS VAN: {0}",
   "toLoad": "Depot: {0}", "toCharge": "Charger: {0}", "reload": "LOAD {0} PARCELS", "charge": "CHARGE {0}", "callLoaded": "Loaded", "callCharged": "Charged",
+  "takePhoto": "Take it", "fromFile": "From a file",
   "messages": "Messages", "noMessages": "No messages", "messageIs": "Message: {0}", "answered": "Sent: {0}", "standFirst": "Stop the van first.",
   "answer yes": "Yes", "answer no": "No", "answer on my way": "On my way", "answer in 10 minutes": "In 10 minutes",
   "answer please call me": "Please call me", "answer not possible": "Not possible", "answer running late": "Running late",

@@ -35,6 +35,7 @@ export default {
   "loading": "Cargar", "loaded": "Cargados {0} de {1}", "depart": "Carga lista", "camera": "Cámara", "noCamera": "Sin cámara",
   "scanParcels": "Escanee cada paquete, o tóquelo.", "scanIn": "{0} → parada {1} {2}", "scanOut": "{0} descargado", "scanUnknown": "NO ES DE ESTA FURGONETA: {0}",
   "toLoad": "Almacén: {0}", "toCharge": "Cargador: {0}", "reload": "CARGAR {0} PAQUETES", "charge": "RECARGAR {0}", "callLoaded": "Cargado", "callCharged": "Recar­gado",
+  "takePhoto": "Disparar", "fromFile": "De un archivo",
   "messages": "Mensajes", "noMessages": "No hay mensajes", "messageIs": "Mensaje: {0}", "answered": "Enviado: {0}", "standFirst": "Pare primero la furgoneta.",
   "answer yes": "Sí", "answer no": "No", "answer on my way": "En camino", "answer in 10 minutes": "En 10 minutos",
   "answer please call me": "Llámeme, por favor", "answer not possible": "No es posible", "answer running late": "Voy con retraso",

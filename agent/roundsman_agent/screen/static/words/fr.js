@@ -35,6 +35,7 @@ export default {
   "loading": "Charger", "loaded": "Chargés : {0} sur {1}", "depart": "Chargement fini", "camera": "Caméra", "noCamera": "Pas de caméra",
   "scanParcels": "Scannez chaque colis, ou touchez-le.", "scanIn": "{0} → arrêt {1} {2}", "scanOut": "{0} déchargé", "scanUnknown": "PAS POUR CE FOURGON : {0}",
   "toLoad": "Dépôt : {0}", "toCharge": "Borne : {0}", "reload": "CHARGER {0} COLIS", "charge": "RECHARGER {0}", "callLoaded": "Chargé", "callCharged": "Rechargé",
+  "takePhoto": "Prendre", "fromFile": "D'un fichier",
   "messages": "Messages", "noMessages": "Aucun message", "messageIs": "Message : {0}", "answered": "Envoyé : {0}", "standFirst": "Arrêtez d'abord le fourgon.",
   "answer yes": "Oui", "answer no": "Non", "answer on my way": "En route", "answer in 10 minutes": "Dans 10 minutes",
   "answer please call me": "Appelez-moi", "answer not possible": "Impossible", "answer running late": "Je suis en retard",
