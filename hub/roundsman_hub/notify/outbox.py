@@ -58,6 +58,7 @@ def tell_order(
                     "address": address,
                     "subject": subject,
                     "body": body,
+                    "language": words.language,
                     "written_at": at,
                     "not_before": when,
                 },

@@ -16,11 +16,13 @@ from urllib.parse import quote
 
 import apprise
 import httpx
+from apprise.attachment.memory import AttachMemory
 from standardwebhooks import Webhook
 
 from roundsman_core.backoff import pause_s
 from roundsman_hub import HubError
 from roundsman_hub.clock import Clock
+from roundsman_hub.notify.letter import Logo, letter, logo_of
 from roundsman_hub.store import customer_store, outbox_store as store
 from roundsman_hub.store.db import Database
 from roundsman_hub.store.rows import Row
@@ -62,13 +64,25 @@ def _person(notice: Row, settings: Mapping[str, Any]) -> None:
     if not template:
         raise Refused(f"the fleet has no account for {notice['channel']} any more")
     url = template.replace("{to}", quote(notice["address"], safe=""))
+    body, form, attached = notice["body"], apprise.NotifyFormat.TEXT, None
     if notice["channel"] == "email":
-        url += ("&" if "?" in url else "?") + f"+X-Notice-Id={notice['notice_id']}"
+        url += ("&" if "?" in url else "?") + f"format=html&inline=yes&+X-Notice-Id={notice['notice_id']}"
+        logo = logo_of(settings)
+        body, form = _letter(notice, settings, logo), apprise.NotifyFormat.HTML
+        if logo is not None:
+            held = AttachMemory(content=logo.data, name=logo.name, mimetype=logo.media_type)  # type: ignore[no-untyped-call]  # apprise
+            attached = apprise.AppriseAttachment(held)
     service = apprise.Apprise()
     if not service.add(url):
         raise Refused(f"the fleet's address for {notice['channel']} is not one that apprise knows")
-    if not service.notify(body=notice["body"], title=notice["subject"], body_format=apprise.NotifyFormat.TEXT):
+    if not service.notify(body=body, title=notice["subject"], body_format=form, attach=attached):
         raise Refused(f"the {notice['channel']} service did not take it")
+
+
+def _letter(notice: Row, settings: Mapping[str, Any], logo: Logo | None) -> str:
+    """In HTML, from which apprise makes the plain text beside it."""
+    brand = notice["subject"].partition(": ")[0] if not settings.get("brand") else str(settings["brand"])
+    return letter(notice["subject"], notice["body"], language=notice["language"], brand=brand, colour=settings.get("colour", ""), logo=logo)
 
 
 def _hook(notice: Row, settings: Mapping[str, Any]) -> None:

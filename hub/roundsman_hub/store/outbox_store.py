@@ -29,9 +29,9 @@ def add(cur: Cursor, fleet: str, values: Mapping[str, Any]) -> bool:
     """Write a notice down; false where the same one was written before."""
     made = cur.execute(
         "INSERT INTO outbox (notice_id, fleet_id, root_id, order_id, key, kind, channel, address, subject, body, state, written_at,"
-        " not_before) VALUES (%(notice_id)s, %(fleet_id)s, %(root_id)s, %(order_id)s, %(key)s, %(kind)s, %(channel)s, %(address)s,"
-        " %(subject)s, %(body)s, 'waiting', %(written_at)s, %(not_before)s) ON CONFLICT (key) DO NOTHING",
-        {"notice_id": new_id("n"), "fleet_id": fleet, **values},
+        " not_before, language) VALUES (%(notice_id)s, %(fleet_id)s, %(root_id)s, %(order_id)s, %(key)s, %(kind)s, %(channel)s,"
+        " %(address)s, %(subject)s, %(body)s, 'waiting', %(written_at)s, %(not_before)s, %(language)s) ON CONFLICT (key) DO NOTHING",
+        {"notice_id": new_id("n"), "fleet_id": fleet, "language": "", **values},
     )
     if made.rowcount:
         notify(cur, "outbox", fleet, str(values["order_id"]))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import logging
+import os
+import re
 import socket
 import threading
 from collections.abc import Iterator
@@ -11,6 +13,7 @@ from datetime import timedelta
 from email import message_from_bytes, policy
 from email.message import EmailMessage
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,7 +22,9 @@ from aiosmtpd.smtp import SMTP, Envelope, Session
 from standardwebhooks import Webhook
 
 from roundsman_hub.clock import Clock
+from roundsman_hub.domain.words import LANGUAGES
 from roundsman_hub.notify import sending, worker
+from roundsman_hub.notify.letter import on
 from roundsman_hub.store.rows import rows
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
@@ -141,6 +146,56 @@ def test_customer_reads_that_it_is_their_turn_and_that_it_is_done(shop: Any, mai
         send_all(shop, clock)
     assert [m["Subject"] for m in mailbox.mail] == ["Mill & Sons: Sie sind dran", "Mill & Sons: Erledigt"]
     assert {notice["state"] for notice in outbox(shop)} == {"sent"}
+
+
+LOGO = "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
+
+
+@pytest.mark.parametrize("language", sorted(LANGUAGES))
+def test_a_mail_is_a_letter_of_the_brands_in_html_and_the_same_in_plain_text(
+    shop: Any, mailbox: Mailbox, clock: Clock, language: str
+) -> None:
+    """Read back from the mail server: nothing is fetched from elsewhere, the logo travels along, and dark is dark."""
+    order = open_shop(shop, mailbox, colour="#7a1f5c", logo=LOGO)
+    shop.put(f"/v1/orders/{order['order']}/recipient", json={"email": "kit@home.example", "language": language})
+    worker.look(shop.db, clock)
+    send_all(shop, clock)
+    (mail,) = mailbox.mail
+    html, text = mail.get_body(("html",)), mail.get_body(("plain",))
+    assert html is not None
+    assert text is not None
+    letter, words = html.get_content(), text.get_content()
+    keep(f"mail-{language}", letter)
+    assert f'<html lang="{language}">' in letter
+    assert "Mill &amp; Sons" in letter
+    assert "background:#7a1f5c" in letter
+    assert "prefers-color-scheme: dark" in letter
+    assert LANGUAGES[language]["subject_next"] in letter
+    assert order["track_url"].split("/t/")[1] in letter
+    assert re.findall(r'(?:src|background)="?([^" >]+)', letter) == ["cid:logo.png"], "nothing but the logo, and that is in the mail"
+    (logo,) = [part for part in mail.walk() if part.get_content_type() == "image/png"]
+    assert (logo["Content-ID"], logo.get_content_disposition()) == ("<logo.png>", "inline")
+    assert logo.get_content()[:4] == b"\x89PNG"
+    assert "https://hub.example/t/" in words
+    assert "color-scheme" not in words, "the style is no part of the text"
+
+
+def keep(name: str, letter: str) -> None:
+    """For people to look at, where `ROUNDSMAN_PICTURES` says."""
+    if folder := os.environ.get("ROUNDSMAN_PICTURES"):
+        (Path(folder) / f"{name}.html").write_text(letter, encoding="utf-8")
+
+
+def test_ink_can_be_read_on_every_brands_colour() -> None:
+    for colour in ("#ffffff", "#000000", "#0b6b4a", "#ffd400", "#7a1f5c", "#5fd3a5"):
+        ink, ground = luminance(on(colour)), luminance(colour)
+        assert (max(ink, ground) + 0.05) / (min(ink, ground) + 0.05) >= 4.5, colour
+
+
+def luminance(colour: str) -> float:
+    parts = [int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5)]
+    red, green, blue = (part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts)
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
 
 
 def test_a_server_that_refuses_is_asked_again_and_then_left_to_a_person(shop: Any, mailbox: Mailbox, clock: Clock) -> None:
