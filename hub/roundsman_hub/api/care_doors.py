@@ -124,6 +124,9 @@ class Service(Said):
     """What the fleet chose for its customers' side."""
 
     brand: Words = Field(default="", description="the name that customers read; by default the fleet's")
+    currency: Annotated[str, StringConstraints(pattern=r"^[A-Z]{3}$")] = Field(
+        default="EUR", description="ISO 4217: of amounts that customers read"
+    )
     colour: Annotated[str, StringConstraints(pattern=r"^(#[0-9A-Fa-f]{6})?$")] = Field(default="", description="the brand's, in letters")
     logo: Annotated[str, StringConstraints(max_length=32_000, pattern=r"^(data:image/(png|jpeg);base64,[A-Za-z0-9+/]+=*)?$")] = Field(
         default="", description="the brand's, in letters: PNG or JPEG as a data address, up to 24 kB; 32 pixels high"

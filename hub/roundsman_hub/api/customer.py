@@ -197,6 +197,7 @@ def shown(cur: Cursor, reading: Reading, *, said: str = "", refused: str = "", d
         seen=reading.seen,
         base=reading.base,
         script="/assets/track.js" if built("assets/track.js") else None,
+        currency=str(reading.settings.get("currency", "EUR")),
         channels=tuple(reading.settings.get("channels", {})),
         items=order["items"],
         recipient=reading.recipient,

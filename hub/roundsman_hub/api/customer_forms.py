@@ -208,6 +208,8 @@ def _more(s: Shown, case: Row) -> str:
         more = f"<p><strong>{escape(s.words('return_code', code=case['code']))}</strong></p>"
         if link := s.links.get(case["pickup_id"] or ""):
             more += f'<p><a href="{escape(link)}">{s.t("return_see")}</a></p>'
+    if case["state"] == "refunded" and case["refund_cents"]:
+        more += f"<p>{escape(s.words('refund_amount', amount=s.words.money(case['refund_cents'], s.currency)))}</p>"
     if "withdraw" in TABLE[case["kind"]].get(case["state"], {}):
         more += form(s, "withdraw", f'<input type="hidden" name="case" value="{escape(case["case_id"])}">', "case_withdraw", quiet=True)
     return more

@@ -23,6 +23,7 @@ class Shown:
     seen: CustomerView
     base: str = ""
     script: str | None = None
+    currency: str = "EUR"
     channels: tuple[str, ...] = ()
     items: list[Row] = field(default_factory=list)
     recipient: Mapping[str, Any] = field(default_factory=dict)

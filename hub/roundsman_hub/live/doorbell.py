@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import random
 import re
 import threading
 import time
@@ -29,6 +30,8 @@ ENDS_WITHIN_S: Final = 3.0
 ALIVE_S: Final = 25.0
 """A comment goes out this often: proxies close what is silent for half a minute."""
 LONGEST_S: Final = 900.0
+AGAIN_MS: Final = (1_000, 9_000)
+"""A page that lost its line opens it again after a time of its own: after a hub's restart ten thousand do not come in one second."""
 QUIET_S: Final[dict[str, float]] = {"eta": 5.0, "vehicle": 2.0}
 """By topic: a page is not rung at again within so many seconds for the same kind of change."""
 RANG: Final = b"event: changed\ndata: {}\n\n"
@@ -196,7 +199,8 @@ class Doorway:
         ends = time.monotonic() + LONGEST_S
         try:
             await send({"type": "http.response.start", "status": 200, "headers": _HEADERS})
-            await send({"type": "http.response.body", "body": ALIVE, "more_body": True})
+            retry_ms = random.randrange(*AGAIN_MS)
+            await send({"type": "http.response.body", "body": ALIVE + f"retry: {retry_ms}\n\n".encode(), "more_body": True})
             while not bell.closed and time.monotonic() < ends:
                 await bell.woken.wait()
                 bell.woken.clear()

@@ -240,6 +240,9 @@ def test_a_return_is_asked_approved_collected_and_refunded(shop: Any) -> None:
     steps = [step["state"] for step in shop.get(f"/v1/cases/{case['case']}").json()["steps"]]
     assert steps == ["requested", "approved", "collected", "received", "inspected", "refunded"]
     assert "Return: refunded" in httpx.get(order["track_url"], trust_env=False).text
+    shop.put("/v1/service", json={"currency": "GBP"})
+    for lang, amount in {"en": "You get back £49.00.", "de": "Sie bekommen 49,00\N{NO-BREAK SPACE}£ zurück."}.items():
+        assert amount in httpx.get(order["track_url"], params={"lang": lang}, trust_env=False).text
 
 
 def follow(shop: Any) -> None:

@@ -15,6 +15,9 @@ from roundsman_hub.domain.words.fr import FR
 LANGUAGES: Final[Mapping[str, Mapping[str, str]]] = {"en": EN, "de": DE, "es": ES, "fr": FR}
 NAMES: Final = {"en": "English", "de": "Deutsch", "es": "Español", "fr": "Français"}
 M_PER_MILE: Final = 1609.344
+_MARKS: Final = {"en": (",", "."), "de": (".", ","), "es": (".", ","), "fr": ("\N{NARROW NO-BREAK SPACE}", ",")}
+"""Between thousands, and before the fraction."""
+_SIGNS: Final = {"EUR": "€", "GBP": "£", "USD": "$"}
 _ORDER: Final = {"en": "{d} {n} {m}", "de": "{d}, {n}. {m}", "es": "{d}, {n} de {m}", "fr": "{d} {n} {m}"}
 
 
@@ -66,4 +69,15 @@ class Words:
 
     def distance(self, metres: float) -> str:
         """Kilometres or miles, to a tenth."""
-        return f"{metres / M_PER_MILE:.1f} mi" if self.units == "mi" else f"{metres / 1000:.1f} km"
+        return f"{self._number(metres / M_PER_MILE, 1)} mi" if self.units == "mi" else f"{self._number(metres / 1000, 1)} km"
+
+    def money(self, cents: int, currency: str) -> str:
+        """An amount in the fleet's currency, written as the reader's language writes it."""
+        amount, sign = self._number(cents / 100, 2), _SIGNS.get(currency)
+        if self.language == "en":
+            return f"{sign}{amount}" if sign else f"{currency}\N{NO-BREAK SPACE}{amount}"
+        return f"{amount}\N{NO-BREAK SPACE}{sign or currency}"
+
+    def _number(self, value: float, digits: int) -> str:
+        between, point = _MARKS[self.language]
+        return f"{value:,.{digits}f}".translate({ord(","): between, ord("."): point})

@@ -95,6 +95,7 @@ DE: Final = {
     "return_photos": "Fotos (freiwillig)",
     "return_send": "Abholung beantragen",
     "return_code": "Code für die Übergabe: {code}",
+    "refund_amount": "Sie bekommen {amount} zurück.",
     "return_see": "Ansehen und ändern, wann wir abholen",
     "return_not_delivered": "Nur was zugestellt wurde, kann zurück.",
     "return_too_late": "Die Rückgabefrist ist vorbei.",

@@ -95,6 +95,7 @@ EN: Final = {
     "return_photos": "Photos (optional)",
     "return_send": "Ask for a collection",
     "return_code": "Code for the hand-over: {code}",
+    "refund_amount": "You get back {amount}.",
     "return_see": "See and change when we collect it",
     "return_not_delivered": "Only what was delivered can go back.",
     "return_too_late": "The time for returns is over.",

@@ -95,6 +95,7 @@ ES: Final = {
     "return_photos": "Fotos (opcional)",
     "return_send": "Pedir una recogida",
     "return_code": "Código para la entrega: {code}",
+    "refund_amount": "Le devolvemos {amount}.",
     "return_see": "Ver y cambiar cuándo lo recogemos",
     "return_not_delivered": "Solo se puede devolver lo entregado.",
     "return_too_late": "El plazo de devolución ha terminado.",

@@ -95,6 +95,7 @@ FR: Final = {
     "return_photos": "Photos (facultatif)",
     "return_send": "Demander un enlèvement",
     "return_code": "Code pour la remise : {code}",
+    "refund_amount": "Nous vous rendons {amount}.",
     "return_see": "Voir et changer l’heure de l’enlèvement",
     "return_not_delivered": "Seul ce qui a été livré peut repartir.",
     "return_too_late": "Le délai de retour est passé.",
