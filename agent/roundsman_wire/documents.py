@@ -115,7 +115,8 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The whole current plan of one van. A plan without stops ends the shift.
 
     `matrix_s` : uint16 little-endian, row-major, shape (n + 1, n + 1) over [depot, first n ≤ 40 stops] — seconds from
-    row's place to column's, 65535 where there is no way. `band_factors`: 24 multipliers of leg times, by hour UTC.
+    row's place to column's, 65535 where there is no way. `band_factors`: 24 multipliers of leg times, by hour UTC,
+    for whoever sends legs at one pace. The hub does not: each leg has the pace of the hour that it is planned in.
     `reason`, `changes` are in English; `reason_said`, `changes_said` (one for each change) say the same by code.
     `route_e6`: the road to drive, as [lat, lon, lat, lon, …] differences after the first pair; empty: not known.
     """

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from roundsman_core.calls import is_call
 from roundsman_core.timeline import Legs, StopTime, arrivals, pauses_of
 from roundsman_hub.eta.calibrate import Calibration, bounds, horizon_of
 from roundsman_wire.messages import Plan, PlanStop
@@ -42,7 +43,7 @@ def etas(
     Parameters
     ----------
     stops : sequence of PlanStop
-        Remaining stops in driving order, the one in progress first.
+        Remaining stops in driving order, the one in progress first, calls at depots and chargers among them.
     now_utc_ms : int
         The instant that is computed for.
     starts_utc_ms : int
@@ -62,9 +63,13 @@ def etas(
     times = arrivals(starts_utc_ms, first_leg_s, legs, in_progress_since_utc_ms=arrived_utc_ms, band_factors=factors, pauses=pauses)
     known = learned or {}
     out = []
-    for position, (stop, at) in enumerate(zip(stops, times, strict=True), start=1):
+    position = 0
+    for stop, at in zip(stops, times, strict=True):
+        if is_call(stop):
+            continue  # nobody waits there; what comes behind it has waited for it
+        position += 1
         ahead_ms = max(0, at.eta_utc_ms - now_utc_ms)
-        standing = position == 1 and arrived_utc_ms is not None
+        standing = stop is stops[0] and arrived_utc_ms is not None
         low_s, high_s = (0.0, 0.0) if standing else bounds(known, ahead_ms / 1000)
         state = known.get(horizon_of(ahead_ms / 1000))
         out.append(

@@ -5,13 +5,16 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any, Final, LiteralString
 from zoneinfo import ZoneInfo
 
 import msgspec
 from psycopg import Cursor
 
+from roundsman_core import calls
 from roundsman_core.geo import LatLon
 from roundsman_core.timeline import first_leg_s
 from roundsman_hub.clock import Clock, from_ms, to_ms
@@ -42,6 +45,8 @@ SAID_AGAIN_SHARE: Final = 0.05
 """The history keeps what a person would notice: a minute, or a twentieth of the time until then."""
 FORGOTTEN_MS: Final = 86_400_000
 """What was last said of an order a day ago is said again: that costs one row."""
+CALLS_KEPT: Final = timedelta(days=1)
+"""A call at a depot that is older belongs to a round that is over."""
 LATE_S: Final = BY_KIND["promise"].level
 AWAY_S: Final = BY_KIND["off_route"].level
 
@@ -54,7 +59,7 @@ _VEHICLES: LiteralString = """
     WHERE v.retired_at IS NULL AND (v.vehicle_id = ANY(%s) OR %s) ORDER BY v.vehicle_id
 """
 _ORDERS: LiteralString = """
-    SELECT o.order_id, o.cancelled_at, s.state, s.vehicle_id, coalesce(s.arrived_at, s.at) AS arrived_at
+    SELECT o.order_id, o.cancelled_at, s.state, s.vehicle_id, coalesce(s.arrived_at, s.at) AS arrived_at, s.at
     FROM orders o LEFT JOIN order_states s USING (order_id) WHERE o.order_id = ANY(%s)
 """
 _VEHICLES_OF_ORDER: LiteralString = """
@@ -176,16 +181,23 @@ class EtaWorker:
         found = []
         for r in rows(cur, _VEHICLES, (list(known), list(known.values()), vehicles, everyone)):
             if r["plan"] is not None:
-                self._plans[r["vehicle_id"]] = msgspec.convert(r["plan"], Plan)
+                self._plans[r["vehicle_id"]] = calls.distinct(msgspec.convert(r["plan"], Plan))
             if r["version"] is not None:
                 found.append((r, self._plans[r["vehicle_id"]]))
         own = told_store.own_orders(cur, {r["vehicle_id"]: plan.version for r, plan in found})
         orders = {r["order_id"]: r for r in rows(cur, _ORDERS, ([stop.stop for _, plan in found for stop in plan.stops],))}
+        on_the_way = [r["vehicle_id"] for r, plan in found if any(map(calls.is_call, plan.stops))]
+        made = told_store.depot_calls(cur, on_the_way, self._clock.now() - CALLS_KEPT) if on_the_way else {}
         out = []
         for vehicle, plan in found:
             stops: list[PlanStop] = []
             arrived = None
-            for stop in told_store.as_driven(plan, own.get(vehicle["vehicle_id"])).stops:
+            driven = told_store.as_driven(plan, own.get(vehicle["vehicle_id"])).stops
+            to_make = _to_make(driven, orders, made.get(vehicle["vehicle_id"], []))
+            for stop in driven:
+                if stop.stop in to_make:
+                    stops.append(stop)
+                    continue
                 order = orders.get(stop.stop)
                 if order is None or order["state"] in ("delivered", "failed"):
                     continue
@@ -324,3 +336,20 @@ def _differs(new: Eta, old: Eta) -> bool:
     """Whether the time, or how sure it is, is another than was told."""
     narrower_ms = max(abs(new.low_utc_ms - old.low_utc_ms), abs(new.high_utc_ms - old.high_utc_ms))
     return abs(new.eta_utc_ms - old.eta_utc_ms) >= WORTH_TELLING_MS or narrower_ms >= WIDTH_WORTH_TELLING_MS
+
+
+def _to_make(driven: Sequence[PlanStop], orders: Mapping[str, Row], made: Sequence[told_store.DepotCalled]) -> frozenset[str]:
+    """Calls at depots and chargers that the van has still to make: they take their way and their time, as the van itself counts."""
+    if not any(map(calls.is_call, driven)):
+        return frozenset()
+    over = {name: order for name, order in orders.items() if order["state"] in ("delivered", "failed")}
+    gone = {stop.stop for stop in driven if not calls.is_call(stop) and (stop.stop not in orders or orders[stop.stop]["cancelled_at"])}
+    here = [over[stop.stop]["at"] for stop in driven if stop.stop in over]
+    last_done = max(here, default=None)
+    return calls.still_to_make(
+        driven,
+        done=over.keys() | gone,
+        handed_over={name for name, order in over.items() if order["state"] == "delivered"},
+        loaded=frozenset(task for call in made for task in call.tasks),
+        just_made={call.stop for call in made if last_done is None or call.at is None or call.at >= last_done},
+    )

@@ -15,6 +15,7 @@ from roundsman_hub.eta.worker import EtaWorker
 from roundsman_hub.roads import GreatCircle
 from roundsman_hub.store import eta_store
 from roundsman_hub.store.rows import Row, notify, row, rows
+from roundsman_wire.messages import Plan
 
 Yard = Any  # the fixture of conftest.py
 
@@ -175,3 +176,32 @@ def test_a_van_that_drives_away_from_its_next_stop_is_news_once(yard: Yard) -> N
         found = row(cur, "SELECT reasons FROM planning WHERE depot_id = %s", (yard.depot,))
     assert found is not None
     assert [reason["kind"] for reason in found["reasons"]] == ["off_route"]
+
+
+def test_a_second_load_takes_its_way_and_its_time_until_it_was_fetched(yard: Yard) -> None:
+    """As the van itself counts (`roundsman_core.calls`)."""
+    van, (near, far) = on_the_road(yard)
+    with yard.db.transaction() as cur:
+        (kept,) = rows(cur, "SELECT version, plan FROM plans WHERE vehicle_id = %s ORDER BY version DESC LIMIT 1", (van,))
+        plan = msgspec.convert(kept["plan"], Plan)
+        reload = msgspec.structs.replace(plan.stops[1], stop=f"@{yard.depot}", kind="depot", tasks=(), leg_s=400, service_s=600, items=())
+        longer = msgspec.structs.replace(plan, stops=(plan.stops[0], reload, *plan.stops[1:]), matrix_s=b"")
+        cur.execute(
+            "UPDATE plans SET plan = %s::jsonb WHERE vehicle_id = %s AND version = %s",
+            (msgspec.json.encode(longer).decode(), van, kept["version"]),
+        )
+    worker = EtaWorker(yard.db, GreatCircle(), yard.clock)
+    worker.tell([van])
+    before = told(yard)
+    assert set(before) == {near, far}, "nobody is told when the van is at its depot"
+    assert (before[near]["position"], before[far]["position"]) == (1, 2)
+    with yard.db.transaction() as cur:
+        cur.execute(
+            "INSERT INTO depot_calls (session_no, seq, vehicle_id, fleet_id, call, stop, event, version, tasks, at)"
+            " SELECT session_no, 999, vehicle_id, %s, 'c-1', %s, 'loaded', %s, %s, %s FROM log.sessions WHERE vehicle_id = %s",
+            (yard.fleet, reload.stop, kept["version"], Jsonb([far]), yard.clock.now(), van),
+        )
+    worker.tell([van])
+    after = told(yard)
+    assert (before[far]["eta"] - after[far]["eta"]).total_seconds() >= 600
+    assert before[near]["eta"] == after[near]["eta"]
