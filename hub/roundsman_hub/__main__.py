@@ -29,17 +29,28 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; gives the process's exit code."""
     parser = _parser()
     options, rest = parser.parse_known_args(argv)
-    if rest and options.run not in (_told, _db, _day_command, _plan_command, _roads, _learn):
+    own = options.run in (_told, _db, _day_command, _plan_command, _roads, _learn)
+    if rest and not own:
         parser.error(f"unrecognized arguments: {' '.join(rest)}")
     options.rest = rest
     os.environ["ROUNDSMAN_LOG_FORMAT"] = options.log_format  # so that the roles that `serve` starts write the same
     set_up(options.log_level, options.log_format)
     logging.getLogger("httpx").setLevel(logging.WARNING)
+    if own:  # says it once, in its own words
+        logging.getLogger("psycopg.pool").setLevel(logging.ERROR)
     run: Command = options.run
     try:
         return run(options)
     except HubError as error:
-        print(f"roundsman-hub: {error}", file=sys.stderr)
+        from roundsman_hub.store.db import DatabaseAway
+
+        hint = " (is the hub running? hub.json in its folder says where its database is)" if own and isinstance(error, DatabaseAway) else ""
+        print(f"roundsman-hub: {error}{hint}", file=sys.stderr)
+        return 1
+    except (FileNotFoundError, PermissionError, NotADirectoryError, IsADirectoryError) as error:
+        if not own or error.filename is None:
+            raise
+        print(f"roundsman-hub: {error.filename}: {error.strerror}: is the folder there, and may you write or read in it?", file=sys.stderr)
         return 1
 
 
@@ -80,7 +91,7 @@ def _parser() -> argparse.ArgumentParser:
         ("files", "take vans' photos, and give them the map"),
         ("gateway", "let phones and trackers stand in for vans"),
         ("notify", "write to customers and shops what is worth telling"),
-        ("upkeep", "count days, let go what is old, compress; plan and learn at night"),
+        ("upkeep", "count days, lay old tracks on streets, let go what is old, compress; plan and learn at night"),
         ("traffic", "keep learned speeds, closures and traffic in service"),
     ):
         role = _command(commands, name, _role, f"run one role alone: {words}")

@@ -26,6 +26,7 @@ from roundsman_wire.messages import (
     Action,
     AnyEntry,
     Crossing,
+    DepotCall,
     Duty,
     FixGap,
     Health,
@@ -72,6 +73,7 @@ def told_more(minute: float) -> list[AnyEntry]:
         Scan(**when, parcel="A-1", event="loaded", stop="o_1", place="floor"),
         Report(**when, report="r-1", topic="breakdown", text="flat tyre", proofs=(PHOTO,)),
         Reordered(**when, plan_version=99, stops=("o_3", "o_1")),
+        DepotCall(**when, call="d-1", stop="@p_day", event="loaded", plan_version=99, tasks=("o_3",)),
         Risk(**when, stop="o_1", eta_utc_ms=ms(150), promise_end_utc_ms=ms(120), late_s=1_800),
         Said(**when, message="m-1", text="on my way", about="m-0"),
         Note(**when, topic="message m-0", text=""),
@@ -282,6 +284,22 @@ def test_a_file_that_is_cut_or_changed_is_refused_before_anything_is_stored(
     bad.write_bytes(file.read_bytes()[:-200])
     with pytest.raises(BadFile, match="cannot be read"):
         verify(bad)
+
+
+def test_a_day_that_cannot_happen_again_is_not_recorded(hub: Database, tmp_path: Path) -> None:
+    """Nothing happened on it, or its facts were let go: it is said so, and no half file stays."""
+    file = tmp_path / "day.jsonl.gz"
+    with pytest.raises(HubError, match=f"nothing happened on .* logs of {DAY} to {DAY}"):
+        record(hub, FLEET, "UTC", DAY - timedelta(days=300), at(600), file)
+    try:
+        with hub.transaction() as cur:
+            cur.execute("INSERT INTO log.facts_aged SELECT session_no, min(at) FROM duties GROUP BY 1 HAVING min(at) IS NOT NULL")
+        with pytest.raises(HubError, match="let go by the fleet's rule"):
+            record(hub, FLEET, "UTC", DAY, at(600), file)
+    finally:
+        with hub.transaction() as cur:
+            cur.execute("DELETE FROM log.facts_aged")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_the_commands_tell_what_came_of_it(

@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
-from roundsman_hub import HubError
+from roundsman_hub import HubError, progress
 from roundsman_hub.clock import Clock
 from roundsman_hub.derive.vehicle import Vehicle, bring_up, order_alerts, refold_alerts
 from roundsman_hub.instants import BEGINNING, END
@@ -109,10 +109,10 @@ def main(settings: Settings, options: argparse.Namespace) -> int:
     """Exit code 1 if anything differs."""
     horizon = Clock(settings.time_base).now()
     with Database.connect(settings.database_url, max_size=2) as db:
-        results = [
-            check(db, vehicle, options.since or BEGINNING, options.until or END, horizon, write=not options.check)
-            for vehicle in _vehicles(db, options.vehicle)
-        ]
+        tell, vehicles, results = progress.on_stderr(), _vehicles(db, options.vehicle), []
+        for done, vehicle in enumerate(vehicles):
+            tell(f"vehicles derived again, now {vehicle.vehicle_id}", done, len(vehicles))
+            results.append(check(db, vehicle, options.since or BEGINNING, options.until or END, horizon, write=not options.check))
     if options.json:
         print(json.dumps({"checked": options.check, "vehicles": [asdict(result) for result in results]}))
     else:

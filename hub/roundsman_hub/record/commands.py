@@ -13,6 +13,7 @@ from datetime import date
 from pathlib import Path
 from typing import Final
 
+from roundsman_hub import progress
 from roundsman_hub.api import keys
 from roundsman_hub.clock import Clock
 from roundsman_hub.planning.engines.process import EngineProcess
@@ -29,7 +30,7 @@ def run_record(arguments: Sequence[str], data: Path) -> int:
     parser = argparse.ArgumentParser(
         prog="roundsman-hub record", description="Write a fleet's day into one file: log, orders, journal, plans."
     )
-    parser.add_argument("--day", type=date.fromisoformat, required=True, help="such as 2026-03-02, in the fleet's own time zone")
+    parser.add_argument("--day", type=_day, required=True, help="such as 2026-03-02, in the fleet's own time zone")
     parser.add_argument("--out", type=Path, required=True, help="file to write")
     parser.add_argument("--fleet", help="where there are several")
     parser.add_argument("--photos", action="store_true", help="copy the day's photos and signatures to photos/ beside the file, too")
@@ -37,7 +38,9 @@ def run_record(arguments: Sequence[str], data: Path) -> int:
     settings = load(data)
     with Database.connect(settings.database_url, max_size=2) as db:
         fleet, timezone = record.fleet_of(db, options.fleet)
-        counts = record.record(db, fleet, timezone, options.day, Clock(settings.time_base).now(), options.out)
+        counts = record.record(
+            db, fleet, timezone, options.day, Clock(settings.time_base).now(), options.out, progress=progress.on_stderr()
+        )
         if options.photos:
             with db.transaction() as cur:
                 names = photos.of_day(cur, fleet, *record.bounds(timezone, options.day))
@@ -46,6 +49,13 @@ def run_record(arguments: Sequence[str], data: Path) -> int:
         f"{options.out}: {options.out.stat().st_size:,} bytes; {', '.join(f'{count:,} {name}' for name, count in counts.items() if count)}"
     )
     return 0
+
+
+def _day(text: str) -> date:
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a day such as 2026-03-02") from None
 
 
 def _beside(file: Path) -> Path:
@@ -67,7 +77,7 @@ def run_replay(arguments: Sequence[str], data: Path) -> int:
     dsn = options.database_url or load(data).database_url
     migrate(dsn)
     with Database.connect(dsn, max_size=4) as db:
-        done = replay.replay(db, options.file, speed=options.speed)
+        done = replay.replay(db, options.file, speed=options.speed, progress=progress.on_stderr())
         if options.photos:
             names = [path.name for path in photos.whole(_beside(options.file))]
             with db.transaction() as cur:
@@ -112,7 +122,10 @@ def run_simulate(arguments: Sequence[str], data: Path) -> int:
         with EngineProcess() as engine:  # started with the first search
             outcomes = [simulate.happened(day)]
             wanted = options.policy or list(simulate.POLICIES)
-            outcomes += [simulate.simulate(day, policy, roads, engine, search_s=options.search_s) for policy in wanted]
+            tell = progress.on_stderr()
+            for done, policy in enumerate(wanted):
+                tell(f"policies driven, now {policy}", done, len(wanted))
+                outcomes.append(simulate.simulate(day, policy, roads, engine, search_s=options.search_s))
     finally:
         roads.close()
     if options.json:

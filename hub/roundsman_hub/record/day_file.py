@@ -19,6 +19,7 @@ links are not those of the hub. Photos, where they are wanted, are files beside 
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import hashlib
 import json
@@ -105,6 +106,8 @@ class Writer:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         if not self._raw.closed:
+            with contextlib.suppress(OSError):  # a full disk is why it goes, perhaps
+                self._file.close()
             self._raw.close()
         self._part.unlink(missing_ok=True)
 

@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 from roundsman_hub import HubError
 from roundsman_hub.derive.fold import RULES
 from roundsman_hub.derive.vehicle import Vehicle, order_alerts, refold_alerts
+from roundsman_hub.progress import Progress, quiet
 from roundsman_hub.record.day_file import FIX_COLUMNS, TABLES, Head, Writer, differences
 from roundsman_hub.store import derived_dump, record_store
 from roundsman_hub.store.db import Cursor, Database
@@ -47,8 +48,14 @@ def bounds(timezone: str, day: date) -> tuple[datetime, datetime]:
     return datetime.combine(day, time(), zone), datetime.combine(day + timedelta(days=1), time(), zone)
 
 
-def record(db: Database, fleet: str, timezone: str, day: date, now: datetime, path: Path) -> dict[str, int]:
-    """Write a fleet's day, midnight to midnight in its own time zone. Returns how much that was."""
+def record(db: Database, fleet: str, timezone: str, day: date, now: datetime, path: Path, *, progress: Progress = quiet) -> dict[str, int]:
+    """Write a fleet's day, midnight to midnight in its own time zone. Returns how much that was.
+
+    Raises
+    ------
+    HubError
+        The facts of the day were let go: what is left of it cannot happen again. Or nothing happened on it.
+    """
     since, until = bounds(timezone, day)
     head = Head(fleet=fleet, day=day, timezone=timezone, since=since, until=until, horizon=min(now, until + SETTLES), rules=RULES)
     counts: dict[str, int] = {}
@@ -56,9 +63,18 @@ def record(db: Database, fleet: str, timezone: str, day: date, now: datetime, pa
         try:
             with db.transaction() as cur:
                 cur.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+                if record_store.facts_are_gone(cur, fleet, since, until):
+                    raise HubError(
+                        f"the facts of {day} were let go by the fleet's rule (`roundsman-hub db retention`), so it cannot be recorded; "
+                        "its track and its numbers still answer"
+                    )
                 of = record_store.scope(cur, fleet, since, until)
+                if not of.sessions and not of.orders:
+                    first, last = record_store.days_told(cur, fleet, timezone)
+                    there = f"this hub has logs of {first} to {last}" if first else "this hub has no log of any day"
+                    raise HubError(f"nothing happened on {day}, in the fleet's time zone ({timezone}): {there}")
                 _tables(cur, of, writer, counts)
-                _log(cur, of, writer, counts)
+                _log(cur, of, writer, counts, progress)
                 for vehicle in of.vehicles:  # so that alerts are those of the horizon that the file names
                     refold_alerts(cur, Vehicle(vehicle_id=vehicle, fleet_id=fleet), head.horizon)
                 order_alerts(cur, of.orders, head.horizon)
@@ -78,12 +94,13 @@ def _tables(cur: Cursor, of: Scope, writer: Writer, counts: dict[str, int]) -> N
             counts[name] = counts.get(name, 0) + len(rows)
 
 
-def _log(cur: Cursor, of: Scope, writer: Writer, counts: dict[str, int]) -> None:
+def _log(cur: Cursor, of: Scope, writer: Writer, counts: dict[str, int], progress: Progress) -> None:
     sessions = record_store.sessions(cur, of)
     told = [{"vehicle": s["vehicle_id"], "session": s["session"], "previous": s["previous"]} for s in sessions]
     writer.line({"sessions": told})
     counts |= {"sessions": len(sessions), "facts": 0, "fixes": 0}
-    for session in sessions:
+    for done, session in enumerate(sessions):
+        progress("sessions written", done, len(sessions))
         number = session["session_no"]
         entries = record_store.entries(cur, number)
         for at in range(0, len(entries), record_store.CHUNK):

@@ -17,6 +17,7 @@ from roundsman_hub import HubError
 from roundsman_hub.clock import Clock, to_ms
 from roundsman_hub.derive.vehicle import Vehicle, order_alerts, refold_alerts
 from roundsman_hub.derive.worker import catch_up, pass_time
+from roundsman_hub.progress import Progress, quiet
 from roundsman_hub.record.changes import NONE, histories
 from roundsman_hub.record.day_file import FIX_COLUMNS, TABLES, Head, Line, read, summed, verify
 from roundsman_hub.store import chain_store, derived_dump, log_store, partitions, record_store
@@ -79,7 +80,9 @@ class _Day:
     journal: list[dict[str, Any]] = field(default_factory=list)
 
 
-def replay(db: Database, path: Path, *, speed: float | None = None, stop: threading.Event | None = None) -> Replayed:
+def replay(
+    db: Database, path: Path, *, speed: float | None = None, stop: threading.Event | None = None, progress: Progress = quiet
+) -> Replayed:
     """Let a recorded day happen again.
 
     Parameters
@@ -106,7 +109,7 @@ def replay(db: Database, path: Path, *, speed: float | None = None, stop: thread
             work(cur)
         partitions.ensure_days(cur, day.head.since)
     stop = stop or threading.Event()
-    events = 0
+    events, total = 0, sum(map(len, day.at.values()))
     began = time.monotonic()
     for until, works in _steps(day, timedelta(seconds=speed * WATCHED_STEP_S) if speed else STEP):
         if speed:  # what was before the day happens at once
@@ -117,6 +120,7 @@ def replay(db: Database, path: Path, *, speed: float | None = None, stop: thread
             for work in works:
                 work(cur)
         events += len(works)
+        progress(f"{until:%H:%M} UTC, parts of the day that happened", events, total)
         catch_up(db, _clock(until))
         pass_time(db, until)
     return _settled(db, day, events)

@@ -6,7 +6,7 @@ the vans' logs and the backups are what repairs.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Final, Literal, LiteralString
@@ -14,14 +14,13 @@ from typing import Any, Final, Literal, LiteralString
 from psycopg import sql
 
 from roundsman_hub.clock import Clock
+from roundsman_hub.progress import Progress, quiet
 from roundsman_hub.store import retention
 from roundsman_hub.store.db import Cursor, Database
 from roundsman_hub.store.migrate import migrations, storage
 from roundsman_wire.messages import FACTS, LANE_NAMES, TRACK
 
 Severity = Literal["broken", "odd"]
-Progress = Callable[[str, int, int], None]
-"""What is being looked at, how much of it is done, of how much."""
 EXAMPLES: Final = 5
 FUTURE: Final = timedelta(days=1)
 OVERDUE: Final = timedelta(days=2)
@@ -51,7 +50,7 @@ class Report:
         return any(finding.severity == "broken" for finding in self.findings)
 
 
-def check(db: Database, clock: Clock, progress: Progress = lambda *_: None) -> Report:
+def check(db: Database, clock: Clock, progress: Progress = quiet) -> Report:
     """Look at everything. Reads only; on a database in use it sees each vehicle at one instant."""
     report = Report()
     with db.transaction() as cur:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any, Final, LiteralString
 
 from psycopg import sql
@@ -29,6 +29,27 @@ class Scope:
     orders: tuple[str, ...]
     since: datetime
     until: datetime
+
+
+def facts_are_gone(cur: Cursor, fleet: str, since: datetime, until: datetime) -> bool:
+    """Did the fleet's rule let facts of that time go? Duties stay, and say when the van was at work."""
+    found = rows(
+        cur,
+        "SELECT FROM duties d JOIN log.facts_aged USING (session_no) WHERE d.fleet_id = %s AND d.at >= %s AND d.at < %s LIMIT 1",
+        (fleet, since, until),
+    )
+    return bool(found)
+
+
+def days_told(cur: Cursor, fleet: str, timezone: str) -> tuple[date | None, date | None]:
+    """The first and the last day, in a time zone, of which there are facts."""
+    [found] = rows(
+        cur,
+        "SELECT (min(e.time) AT TIME ZONE %s)::date AS first, (max(e.time) AT TIME ZONE %s)::date AS last FROM log.entries e "
+        "JOIN vehicles v USING (vehicle_id) WHERE v.fleet_id = %s",
+        (timezone, timezone, fleet),
+    )
+    return found["first"], found["last"]
 
 
 def scope(cur: Cursor, fleet: str, since: datetime, until: datetime) -> Scope:

@@ -20,6 +20,7 @@ from zoneinfo import ZoneInfo
 import psycopg
 
 from roundsman_hub.clock import from_ms, to_ms
+from roundsman_hub.progress import Progress, quiet
 from roundsman_hub.replan.terms import kind_of_words
 from roundsman_hub.roads import GreatCircle
 from roundsman_hub.roads.network import RoadNetwork, RoadsError
@@ -39,12 +40,6 @@ WAITS_FOR_ROADS: Final = timedelta(days=1)
 
 Going = Callable[[], bool]
 """Should the work go on? Asked between transactions."""
-Progress = Callable[[str, int, int], None]
-"""What is being done, how much of it is done, of how much."""
-
-
-def quiet(_what: str, _done: int, _of: int) -> None:
-    """For those whom nobody watches."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,7 +6,6 @@ import argparse
 import contextlib
 import json
 import os
-import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
@@ -14,13 +13,13 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
-from roundsman_hub import HubError
+from roundsman_hub import HubError, progress
 from roundsman_hub.clock import Clock
 from roundsman_hub.roads import GreatCircle, RoadNetwork
 from roundsman_hub.roles import open_settings_roads
 from roundsman_hub.settings import BLOBS, Settings, load
 from roundsman_hub.store import backup, fact_store, personal, photos, retention
-from roundsman_hub.store.check import Progress, check
+from roundsman_hub.store.check import check
 from roundsman_hub.store.db import Cursor, Database
 from roundsman_hub.store.keeps import BY_NAME, KEEPS
 from roundsman_hub.store.prune import prune
@@ -29,8 +28,6 @@ from roundsman_hub.store.sizes import sizes
 from roundsman_hub.upkeep.ageing import age, count_days
 
 KEEP: Final = "keep"
-QUIET_S: Final = 2.0
-"""Longer than this, and a person wonders whether it still works."""
 
 
 def main(arguments: Sequence[str], data_dir: Path) -> int:
@@ -88,7 +85,7 @@ def _settings(options: argparse.Namespace) -> tuple[str, Clock]:
 def _check(options: argparse.Namespace) -> int:
     dsn, clock = _settings(options)
     with Database.connect(dsn, max_size=1) as db:
-        report = check(db, clock, _progress())
+        report = check(db, clock, progress.on_stderr())
     if options.json:
         print(json.dumps({"broken": report.broken, "looked_at": report.looked_at, "findings": [asdict(f) for f in report.findings]}))
     else:
@@ -98,20 +95,6 @@ def _check(options: argparse.Namespace) -> int:
                 print(f"          {example}")
         print(f"{len(report.looked_at)} promises looked at: {'some do not hold' if report.broken else 'all hold'}")
     return 1 if report.broken else 0
-
-
-def _progress() -> Progress:
-    """Tells on standard error how far it is, from the third second on and once a second."""
-    began = told = time.monotonic()
-
-    def tell(what: str, done: int, of: int) -> None:
-        nonlocal told
-        now = time.monotonic()
-        if now - began > QUIET_S and now - told > 1.0:
-            told = now
-            print(f"… {what}: {done} of {of}", file=sys.stderr)
-
-    return tell
 
 
 def _size(options: argparse.Namespace) -> int:
@@ -174,9 +157,9 @@ def _retention(options: argparse.Namespace) -> int:
         did: dict[str, Any] | None = None
         if options.apply:
             with contextlib.closing(_roads(options)) as roads:
-                progress = _progress()
-                counted = count_days(db, now, progress=progress)
-                did = {"days_counted": counted, **asdict(age(db, now, roads=roads, progress=progress)), "roads": roads.name}
+                tell = progress.on_stderr()
+                counted = count_days(db, now, progress=tell)
+                did = {"days_counted": counted, **asdict(age(db, now, roads=roads, progress=tell)), "roads": roads.name}
     if options.json:
         print(json.dumps({"fleets": [_json(*pair) for pair in zip(rules, over, strict=True)], "applied": did}, default=datetime.isoformat))
         return 0

@@ -142,11 +142,11 @@ def test_retention_is_told_chosen_and_applied(make_depot: Callable[[str], Any], 
 def test_a_check_that_takes_long_says_how_far_it_is(
     make_depot: Callable[[str], Any], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from roundsman_hub.upkeep import commands
+    from roundsman_hub import progress
 
-    monkeypatch.setattr(commands, "QUIET_S", -1.0)
+    monkeypatch.setattr(progress, "QUIET_S", -1.0)
     ticks = iter(range(0, 10_000, 2))
-    monkeypatch.setattr("roundsman_hub.upkeep.commands.time.monotonic", lambda: float(next(ticks)))
+    monkeypatch.setattr("roundsman_hub.progress.time.monotonic", lambda: float(next(ticks)))
     assert main(["db", "check", "--database-url", make_depot("plain").db.dsn]) == 0
     assert "vehicles' logs: 1 of 1" in capsys.readouterr().err
 
