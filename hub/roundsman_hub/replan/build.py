@@ -11,9 +11,10 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from roundsman_core import calls
 from roundsman_core.geo import LatLon
 from roundsman_hub.clock import to_ms
-from roundsman_hub.planning.problem import Problem, Profile, Task, Van
+from roundsman_hub.planning.problem import CHARGE, RELOAD, Problem, Profile, Task, Van, is_task
 from roundsman_hub.planning.walk import Ground
 from roundsman_hub.replan import hand
 from roundsman_hub.replan.holds import may_hold
@@ -60,8 +61,36 @@ def at_work(van: VanFacts, now: datetime) -> bool:
 
 
 def remaining(world: World, van: VanFacts) -> tuple[str, ...]:
-    """What is left of the newest plan that was issued to a van."""
+    """What work is left of the newest plan that was issued to a van."""
     return tuple(stop.stop for stop in van.newest.stops if stop.stop in world.orders) if van.newest else ()
+
+
+def ahead(world: World, van: VanFacts) -> tuple[PlanStop, ...]:
+    """Stops of a van's newest plan that are not done, with the calls at depots and chargers that are still to be made."""
+    if van.newest is None:
+        return ()
+    named = calls.distinct(van.newest).stops
+    made = calls.still_to_make(named, done=world.done, handed_over=world.handed_over, loaded=van.reloaded, just_made=van.just_made)
+    pairs = zip(van.newest.stops, named, strict=True)
+    return tuple(stop for stop, own in pairs if (own.stop in made if calls.is_call(stop) else stop.stop not in world.done))
+
+
+def steps(world: World, van: VanFacts) -> tuple[str, ...]:
+    """The route that a van holds: its work, and the loads and charges between."""
+    return tuple(stop.stop for stop in ahead(world, van) if stop.stop in world.orders or calls.is_call(stop))
+
+
+def fetched(world: World, van: VanFacts) -> frozenset[str]:
+    """What is on board because its call at a depot is over, whether or not its driver said so: something of that load was handed over."""
+    if van.newest is None or van.left_with is None:
+        return frozenset()
+    left, named = ahead(world, van), calls.distinct(van.newest).stops
+    still = {id(stop) for stop in left}
+    out: set[str] = set()
+    for at, (stop, own) in enumerate(zip(van.newest.stops, named, strict=True)):
+        if calls.is_call(own) and own.stop.startswith(RELOAD) and id(stop) not in still:
+            out |= {task for one in calls.load_at(van.newest.stops, at) for task in one.tasks}
+    return frozenset(out)
 
 
 def anew(world: World, problem: Problem) -> Problem:
@@ -91,7 +120,7 @@ def on_board(world: World) -> dict[str, str]:
     carried = {
         task: van.vehicle_id
         for van in world.vans.values()
-        for task in van.left_with or ()
+        for task in (*(van.left_with or ()), *fetched(world, van))
         if task in world.orders and world.orders[task].kind == "delivery" and world.orders[task].needs.shipment is None
     } | {order.order_id: order.collected_by for order in world.orders.values() if order.collected_by is not None and not order.done}
     return carried | {task: vehicle for task, vehicle in world.handed.items() if task in world.orders and vehicle in world.vans}
@@ -117,6 +146,9 @@ def frozen(world: World, van: VanFacts, aboard: dict[str, str], holders: dict[st
     standing = tuple(task for task in van.in_progress if task in world.orders)
     if standing or van.left_with is None or van.duty == "off":
         return standing
+    route = steps(world, van)
+    if route and not is_task(route[0]):
+        return ()  # it drives to a depot or a charger
     left = [task for task in remaining(world, van) if not world.orders[task].cancelled]
     to = van.driving_to if van.driving_to in left else next(iter(left), None)
     if to is None or not holders.get(to, frozenset()) <= {van.vehicle_id}:
@@ -222,13 +254,14 @@ def build(
     start_place = {
         van.vehicle_id: first_start + index for index, van in enumerate(van for van in world.vans.values() if van.position is not None)
     }
+    calls_at = {f"{RELOAD}{depot}" for depot in world.depots} | {f"{CHARGE}{charger.name}" for charger in world.planning.chargers}
     problem = Problem(
         origin_utc_s=origin_utc_s,
         tasks=tuple(tasks),
         vans=tuple(_van(van, world, start_place.get(van.vehicle_id, 0), cold[van.vehicle_id], anyone_hears, roads) for van in vans),
         durations_s=durations_s,
         distances_m=distances_m,
-        current={van.vehicle_id: tuple(task for task in remaining(world, van) if task in known) for van in vans},
+        current={van.vehicle_id: tuple(step for step in steps(world, van) if step in known or step in calls_at) for van in vans},
         timezone=world.timezone,
     )
     return _let_finish(ruled(problem, world, roads), out={van.vehicle_id for van in vans if van.left_with is not None})

@@ -16,7 +16,7 @@ from roundsman_hub.planning.diff import diff
 from roundsman_hub.planning.evaluate import judge
 from roundsman_hub.planning.problem import CHARGE, RELOAD, Plan, PlannedVisit, Problem, Verdict, is_task
 from roundsman_hub.planning.walk import Ground
-from roundsman_hub.replan.build import LATER, WAITS, between_vans, on_board, remaining
+from roundsman_hub.replan.build import LATER, WAITS, ahead, between_vans, on_board, remaining
 from roundsman_hub.replan.holds import may_hold, permitted
 from roundsman_hub.replan.reasons import Kind
 from roundsman_hub.replan.revision import URGENT_PRIORITY
@@ -320,7 +320,7 @@ def _same(world: World, van: VanFacts, stops: tuple[PlanStop, ...]) -> bool:
         return not stops
     if van.refused or van.declined:
         return False
-    left = [stop for stop in van.newest.stops if stop.stop not in world.done]
+    left = ahead(world, van)
     same = len(left) == len(stops) and not any(_another(*pair) for pair in zip(left, stops, strict=True))
     return same and not _slower(world, left, stops)
 
@@ -352,7 +352,7 @@ def _may_decline(world: World, van: VanFacts, stops: tuple[PlanStop, ...], why: 
     """A driver may say no to a better order of the same stops: nobody's work depends on it. `why` is a search's, so nothing else asks."""
     if not why or van.newest is None or van.refused or van.declined:
         return False
-    before = [stop.stop for stop in van.newest.stops if stop.stop not in world.done]
+    before = [stop.stop for stop in ahead(world, van)]
     after = [stop.stop for stop in stops]
     return before != after and set(before) == set(after)
 

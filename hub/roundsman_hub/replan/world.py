@@ -96,7 +96,12 @@ class VanFacts:
     ended : bool
         It was on duty in this shift, and its driver went off.
     left_with : frozenset of str, or None
-        Tasks of the plan that was in force when the shift began (all loaded then); None: still at the depot.
+        Tasks that were loaded so far in this shift: what the plan in force when it began delivers before its first call at a depot, and
+        the goods of each later load; None: still at the depot.
+    reloaded : frozenset of str
+        Those of them that were loaded at calls on the way, as the log says.
+    just_made : frozenset of str
+        Places of the calls that were made since the newest stop that is done.
     in_progress : tuple of str
         Stops the van stands at, oldest first.
     driving_to : str or None
@@ -132,6 +137,8 @@ class VanFacts:
     declined_version: int = 0
     terms: VehicleTerms = field(default_factory=VehicleTerms)
     driver: DriverTerms = field(default_factory=DriverTerms)
+    reloaded: frozenset[str] = frozenset()
+    just_made: frozenset[str] = frozenset()
     breaks_taken: int = 0
     carried_weight_g: int = 0
     carried_volume_ml: int = 0
@@ -186,6 +193,8 @@ class World:
     issued: tuple[IssuedTasks, ...]
     unassigned: dict[str, str]
     """What was told so far of work that no van takes: told again only when it differs."""
+    handed_over: frozenset[str] = frozenset()
+    """Those of `done` at which something was handed over."""
     timezone: str = "UTC"
     planning: FleetPlanning = field(default_factory=FleetPlanning)
     awaited: tuple[str, ...] = ()
