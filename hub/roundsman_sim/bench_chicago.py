@@ -42,15 +42,21 @@ CANDIDATE_MPS: Final = np.linspace(4.0, 12.0, 801)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trip:
-    """One trip: its drive as the learner sees it, and its length as it was told."""
+    """One trip: its drive as the learner sees it, its length as it was told, and the local hour at which it began."""
 
     drive: Drive
     length_m: float
+    hour: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """Median relative errors of the trip time on held-out days, and how it was got."""
+    """Median relative errors of the trip time on held-out days, and how it was got.
+
+    like_trips : float
+        Median share by which a trip is off what is usual of trips like it (see `_like_trips`), from so many `pairs`: no predictor that is
+        told way and hour can be expected to do better.
+    """
 
     learned: float
     one_speed: float
@@ -58,6 +64,8 @@ class Outcome:
     held_out: int
     fixes: int
     matched_share: float
+    like_trips: float
+    pairs: int
 
 
 def measure(folder: Path, work: Path) -> Outcome:
@@ -92,6 +100,7 @@ def measure(folder: Path, work: Path) -> Outcome:
     test = [trip for trip in trips if trip.drive.day in held]
     best_mps = min(CANDIDATE_MPS, key=lambda mps: _one_speed_error(train, float(mps)))
     table = learn_speeds([trip.drive for trip in train])
+    like, pairs = _like_trips(trips)
     return Outcome(
         learned=median_error([trip.drive for trip in test], table),
         one_speed=_one_speed_error(test, float(best_mps)),
@@ -99,7 +108,36 @@ def measure(folder: Path, work: Path) -> Outcome:
         held_out=len(test),
         fixes=sum(map(len, tracks)),
         matched_share=matched_m / sum(trip.length_m for trip in trips),
+        like_trips=like,
+        pairs=pairs,
     )
+
+
+LIKE: Final = 0.99
+"""Cosine of two trips' metres by segment: the same way but for a block."""
+LIKE_HOURS: Final = 2.0
+
+
+def _like_trips(trips: list[Trip]) -> tuple[float, int]:
+    """How far a trip is from what is usual of its like, and of how many pairs that is told.
+
+    Pairs over the same way, begun within two hours of the day and on the same kind of day, but on different days. Two of a kind differ by
+    the square root of two times what each is off their middle.
+    """
+    segments = sorted({segment for trip in trips for leg in trip.drive.legs for segment in leg.segments})
+    at = {segment: number for number, segment in enumerate(segments)}
+    metres = np.zeros((len(trips), len(segments)))
+    for number, trip in enumerate(trips):
+        for leg in trip.drive.legs:
+            for segment, length_m in zip(leg.segments, leg.metres, strict=True):
+                metres[number, at[segment]] += length_m
+    metres /= np.sqrt((metres**2).sum(axis=1, keepdims=True))
+    pace = np.log([trip.drive.took_s / trip.length_m for trip in trips])
+    hour, free = np.array([trip.hour for trip in trips]), np.array([trip.drive.band.startswith("free") for trip in trips])
+    days = np.array([trip.drive.day for trip in trips])
+    alike = (metres @ metres.T > LIKE) & (np.abs(hour[:, None] - hour) < LIKE_HOURS) & (free[:, None] == free) & (days[:, None] != days)
+    a, b = np.nonzero(np.triu(alike, 1))
+    return float(np.median(np.abs(pace[a] - pace[b])) / math.sqrt(2)), len(a)
 
 
 def _one_speed_error(trips: list[Trip], mps: float) -> float:
@@ -130,7 +168,7 @@ def _trip(track: Floats, trace: list[TracePoint], stretches: tuple[MatchedStretc
     straight_to(len(trace) - 1)
     local = datetime.fromtimestamp(trace[0].at_s, ZoneInfo(ZONE))
     drive = Drive(kind="car", day=local.date().isoformat(), band=band_at(local), legs=tuple(legs))
-    return Trip(drive=drive, length_m=float(steps.sum()))
+    return Trip(drive=drive, length_m=float(steps.sum()), hour=local.hour + local.minute / 60)
 
 
 def _table(archive: zipfile.ZipFile, name: str, delimiter: str | None) -> Floats:

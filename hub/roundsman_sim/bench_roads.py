@@ -1,10 +1,12 @@
-"""Roads measured: matrices and how they grow, matching and its lengths, learned speeds. `rows` for `bench_living`; alone it prints."""
+"""Roads measured: matrices and how they grow, matching and its lengths, learned speeds. A row is printed as soon as it is known; a part
+that fails leaves the others theirs. `--quick` takes forty seconds of CPU, whole two minutes."""
 
 from __future__ import annotations
 
 import argparse
 import random
 import time
+import traceback
 from collections.abc import Callable
 from functools import partial
 from itertools import pairwise
@@ -27,6 +29,12 @@ from roundsman_sim.bench_table import Row, last_line, table
 
 DATA: Final = Path(__file__).parents[3] / "shared" / "data"
 MATRIX_S, EXTEND_S, LENGTH_PCT, CHICAGO_RATIO = 6.0, 0.1, 1.0, 0.6
+GOALS: Final = {
+    "matrix_1000_s": MATRIX_S,
+    "matrix_extend_s": EXTEND_S,
+    "match_length_error_pct": LENGTH_PCT,
+    "chicago_error_ratio": CHICAGO_RATIO,
+}
 STOPS: Final = 300
 SPEED_MPS: Final = 9.0
 NOISE_M: Final = 4.0
@@ -34,14 +42,25 @@ NOISE_M: Final = 4.0
 KEPT: Final = 0.75
 
 
-def rows(*, quick: bool = False) -> list[Row]:
-    """All figures; those whose data are not there say so by having none."""
+def measure(*, quick: bool = False, tell: Callable[[Row], None] = lambda row: None) -> list[Row]:
+    """All figures, each told as soon as it is known; those whose data are not there, or whose part fails, say so by having none."""
     out: list[Row] = []
     with TemporaryDirectory(prefix="rm-bench-roads-") as folder:
         work = Path(folder)
-        out += _matrices(work, quick=quick)
-        out += _matching(work, quick=quick)
-        out.append(_chicago(work))
+        parts: tuple[tuple[Callable[[], list[Row]], tuple[str, ...]], ...] = (
+            (lambda: _matrices(work, quick=quick), ("matrix_1000_s", "matrix_extend_s")),
+            (lambda: _matching(work, quick=quick), ("match_fixes_s", "match_length_error_pct")),
+            (lambda: _chicago(work), ("chicago_error_ratio",)),
+        )
+        for part, names in parts:
+            try:
+                found = part()
+            except (RoadsError, OSError, ValueError):
+                traceback.print_exc()
+                found = [Row(name, None, "", GOALS.get(name), None, "failed: see above") for name in names]
+            for row in found:
+                tell(row)
+            out += found
     return out
 
 
@@ -54,12 +73,17 @@ def _matrices(work: Path, *, quick: bool) -> list[Row]:
         roads = OsrmRoads(process.url, process=process, table_size=PROCESS_TABLE)
         plain = OsrmRoads(process.url, table_size=MAX_TABLE)
         roads.matrix(places[:100])  # warm
+        server = psutil.Process(process.pid)
+        before_s = _cpu_s(server)
         whole = _took(lambda: roads.matrix(places[:1_000]))
+        whole_cpu_s = _cpu_s(server) - before_s
         plain_s = None if quick else _took(lambda: plain.matrix(places[:1_000]))
         cache = MatrixCache(roads)
         cache.tables(places[:STOPS], [])
         # Each time one more order: of 300 stops and up to 19 more.
+        before_s = _cpu_s(server)
         grown = [_took(partial(cache.tables, places[: STOPS + more], [])) for more in range(1, 20)]
+        grown_cpu_s = (_cpu_s(server) - before_s) / len(grown)
         anew = median(_took(lambda: plain.matrix(places[: STOPS + 1])) for _ in range(3))
         plain.close()
         roads.close()
@@ -67,6 +91,8 @@ def _matrices(work: Path, *, quick: bool) -> list[Row]:
         Row("matrix_1000_s", whole, "s", MATRIX_S, plain_s, "one plain OSRM request for all of it"),
         Row("matrix_extend_s", median(grown), "s", EXTEND_S, anew, f"plain OSRM without a cache: all {STOPS + 1}² again"),
         Row("matrix_extend_worst_s", max(grown), "s"),
+        Row("matrix_1000_cpu_s", whole_cpu_s, "s", None, None, "server's and client's CPU; the server has two threads"),
+        Row("matrix_extend_cpu_s", grown_cpu_s, "s", None, None, "likewise"),
     ]
 
 
@@ -108,13 +134,19 @@ def _matching(work: Path, *, quick: bool) -> list[Row]:
     ]
 
 
-def _chicago(work: Path) -> Row:
+def _chicago(work: Path) -> list[Row]:
     folder = DATA / "gnss" / "chicago"
     if osrm_folder() is None or not folder.is_dir():
-        return Row("chicago_error_ratio", None, "", CHICAGO_RATIO)
+        return [Row("chicago_error_ratio", None, "", CHICAGO_RATIO)]
     found = bench_chicago.measure(folder, work)
     what = f"errors {100 * found.learned:.2f} %, of one speed {100 * found.one_speed:.2f} %; {found.held_out} of later days held out"
-    return Row("chicago_error_ratio", found.learned / found.one_speed, "", CHICAGO_RATIO, 1.0, what)
+    like = (
+        f"how far like trips are from what is usual of them, / one speed's error: {found.pairs} pairs over the same way, two hours at most"
+    )
+    return [
+        Row("chicago_error_ratio", found.learned / found.one_speed, "", CHICAGO_RATIO, 1.0, what),
+        Row("chicago_like_trips_ratio", found.like_trips / found.one_speed, "", None, None, like),
+    ]
 
 
 def simulated(roads: OsrmRoads, places: list[LatLon], rng: random.Random) -> tuple[list[TracePoint], float] | None:
@@ -168,7 +200,7 @@ def main() -> int:
     """Print them."""
     parser = argparse.ArgumentParser(prog="python -m roundsman_sim.bench_roads")
     parser.add_argument("--quick", action="store_true", help="fewer drives, no peer for the large matrix")
-    found = rows(quick=parser.parse_args().quick)
+    found = measure(quick=parser.parse_args().quick, tell=lambda row: print(table([row]).splitlines()[1], flush=True))
     print(table(found))
     print(last_line("roads", found))
     return 0
