@@ -35,6 +35,7 @@ from roundsman_wire.messages import (
     Said,
     Scan,
     SessionStarted,
+    Visit,
 )
 
 EIGHT_MS = 1_772_438_400_000
@@ -177,6 +178,16 @@ def test_what_was_loaded_on_the_way_is_known_until_it_is_taken_back(van: Van) ->
         assert told_store.depot_calls(cur, [van.vehicle], since + timedelta(hours=1)) == {}
     catch_up(van.db, Clock())
     assert known() == [("+fast", "charged", ())]
+
+
+def test_a_standstill_at_the_depot_for_a_second_load_is_no_stop_outside_the_plan(van: Van) -> None:
+    """The van tells it under the plan's own name of the call, which is no order's: it is kept, and no order is concerned."""
+    place: dict[str, Any] = {"visit": 7, "lat_e6": 60_170_000, "lon_e6": 24_940_000, "stop": "@d_1"}
+    van.tell(Visit(**at(5), phase="arrived", **place), Visit(**at(6), phase="serving", **place), Visit(**at(25), phase="left", **place))
+    visits = "SELECT order_id, left_at - arrived_at FROM visits WHERE vehicle_id = %s AND visit = 7"
+    assert van.rows(visits, van.vehicle) == [("@d_1", timedelta(minutes=20))]
+    assert van.rows("SELECT kind FROM alerts WHERE vehicle_id = %s", van.vehicle) == []
+    assert van.rows("SELECT order_id FROM order_states WHERE order_id = '@d_1'") == []
 
 
 def test_a_proof_is_pending_until_the_photo_is_whole(van: Van) -> None:

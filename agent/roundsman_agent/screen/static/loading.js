@@ -29,7 +29,7 @@ export function openLoading() {
   const depart = state.loading?.call ? named("callLoaded", () => (end(), call("loaded")), "go") : named("depart", end, "go");
   rows = new Map();
   last = { text: say("scanParcels"), look: "" };
-  show({ title: "", content, tiles: [depart, ...camera], parked: true, last: null, repaint: paintLoading, back: end });
+  show({ title: "", content, tiles: [depart, ...camera], parked: true, last: state.loading?.call ? "back" : null, repaint: paintLoading, back: end });
 }
 
 function end() {
