@@ -55,7 +55,8 @@ class Stage:
 
     def snapshot(self, second: int) -> bytes:
         """What a newcomer is told."""
-        body = {"vehicle": self._vans(second), "plan": self._plans, "order": self._orders, "event": [], "message": [], "report": []}
+        body: dict[str, Any] = {kind: [] for kind in ("event", "message", "report", "turn")}
+        body |= {"vehicle": self._vans(second), "plan": self._plans, "order": self._orders}
         return sse("snapshot", msgspec.json.encode(body)) + self._tick(second)
 
     def update(self, second: int) -> bytes:
@@ -174,8 +175,14 @@ def staged(folder: Path, vans: int, *, every_s: float) -> Iterator[str]:
         return {"items": [yard], "next_cursor": None}
 
     @app.get("/v1/alerts")
-    def alerts() -> dict[str, Any]:
+    @app.get("/v1/closures")
+    @app.get("/v1/access-zones")
+    def nothing() -> dict[str, Any]:
         return {"items": [], "next_cursor": None}
+
+    @app.get("/v1/depots/{depot}/unanswered")
+    def answered(depot: str) -> list[Any]:
+        return []
 
     @app.get("/v1/stream")
     async def stream() -> StreamingResponse:
