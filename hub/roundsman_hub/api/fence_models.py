@@ -49,22 +49,25 @@ class FenceHours(Said):
 FenceTimes = Annotated[list[FenceHours], Field(min_length=1, max_length=50)]
 
 
-class NewFence(Said):
-    name: Name
+class FenceShape(Said):
     circle: Circle | None = None
     rings_deg: Annotated[list[Ring], Field(min_length=1, max_length=20)] | None = Field(
         default=None, description="polygon: the outer ring, then its holes; [lat_deg, lon_deg] pairs"
     )
+
+    @model_validator(mode="after")
+    def _one_shape(self) -> FenceShape:
+        if (self.circle is None) == (self.rings_deg is None):
+            raise ValueError("give either circle or rings_deg")
+        return self
+
+
+class NewFence(FenceShape):
+    name: Name
     dwell_s: int | None = Field(default=None, gt=0)
     speed_limit_mps: float | None = Field(default=None, gt=0, le=100)
     active: FenceTimes | None = Field(default=None, description="hours of the week at which it counts; left out: always")
     time_zone: Text | None = Field(default=None, description="whose hours; the fleet's, if left out")
-
-    @model_validator(mode="after")
-    def _one_shape(self) -> NewFence:
-        if (self.circle is None) == (self.rings_deg is None):
-            raise ValueError("give either circle or rings_deg")
-        return self
 
 
 class FenceChange(Change):

@@ -73,6 +73,13 @@ def fence_out(r: Row) -> m.Fence:
     )
 
 
+def _shape_in(shape: m.FenceShape) -> dict[str, Any]:
+    """A circle or polygon as the database keeps it."""
+    rings = [[(shape.circle.lat_deg, shape.circle.lon_deg)]] if shape.circle else shape.rings_deg or []
+    rings_e6 = [[(round(lat * 1e6), round(lon * 1e6)) for lat, lon in ring] for ring in rings]
+    return {"rings_e6": rings_e6, "radius_m": shape.circle.radius_m if shape.circle else None}
+
+
 def _known_zone(name: str | None) -> None:
     if name is not None and name not in available_timezones():
         raise Problem(422, "unknown-timezone", f"no time zone {name!r}", next_step="use an IANA name, as Europe/Helsinki")
@@ -301,13 +308,11 @@ def post_fence(new: m.NewFence, desk: AtDesk, once: OnlyOnce, caller: FleetWrite
 
     def work(cur: Cursor) -> m.Fence:
         _known_zone(new.time_zone)
-        rings = [[(new.circle.lat_deg, new.circle.lon_deg)]] if new.circle else new.rings_deg or []
         fence_id = store.add_fence(
             cur,
             caller.fleet,
             name=new.name,
-            rings_e6=[[(round(lat * 1e6), round(lon * 1e6)) for lat, lon in ring] for ring in rings],
-            radius_m=new.circle.radius_m if new.circle else None,
+            **_shape_in(new),
             dwell_s=new.dwell_s,
             speed_limit_cm_s=None if new.speed_limit_mps is None else round(new.speed_limit_mps * 100),
             active=_hours_in(new.active),
@@ -350,6 +355,28 @@ def delete_fence(fence: str, desk: AtDesk, caller: FleetWriter) -> None:
         known_fence(cur, fence)
         store.change(cur, "fences", fence, {"deleted_at": desk.clock.now()})
         store.fences_changed(cur, caller.fleet, desk.clock.utc_ms())
+
+
+@router.put("/fences/{fence}/shape", response_model=m.Fence)
+def put_fence_shape(fence: str, shape: m.FenceShape, desk: AtDesk, caller: FleetWriter) -> m.Fence:
+    """Give a fence another shape: it is then another fence, with the old one's name, limits and hours. Says which."""
+    with desk.db.tenant(caller.fleet) as cur:
+        old = known_fence(cur, fence)
+        store.change(cur, "fences", fence, {"deleted_at": desk.clock.now()})
+        same = {field: old[field] for field in ("name", "dwell_s", "speed_limit_cm_s", "active", "time_zone")}
+        made = store.add_fence(cur, caller.fleet, **same, **_shape_in(shape))
+        store.fences_changed(cur, caller.fleet, desk.clock.utc_ms())
+        return fence_out(known_fence(cur, made))
+
+
+@router.post("/fences/{fence}/restore", response_model=m.Fence)
+def restore_fence(fence: str, desk: AtDesk, caller: FleetWriter) -> m.Fence:
+    """Put a fence that was taken away where it was: the same one, with what was crossed."""
+    with desk.db.tenant(caller.fleet) as cur:
+        if not store.change(cur, "fences", fence, {"deleted_at": None}):
+            _known(None, "fence", fence)
+        store.fences_changed(cur, caller.fleet, desk.clock.utc_ms())
+        return fence_out(known_fence(cur, fence))
 
 
 # ── what must be there ───────────────────────────────────────────────────────────────────────────────────────────────

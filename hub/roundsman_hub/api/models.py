@@ -13,6 +13,7 @@ from roundsman_hub.api.fence_models import (
     Fence as Fence,
     FenceChange as FenceChange,
     FenceHours as FenceHours,
+    FenceShape as FenceShape,
     LatDeg as LatDeg,
     LonDeg as LonDeg,
     Name as Name,

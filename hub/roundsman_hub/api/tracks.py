@@ -175,7 +175,7 @@ def get_near(
     limit: Limit = 100,
 ) -> Passes:
     """Who was near a place, then. Passes shorter than five seconds may be missed."""
-    _no_longer_than(LONGEST_NEAR, since, to)
+    no_longer_than(LONGEST_NEAR, since, to)
     (after,) = read_cursor(cursor, ("",))
     with desk.db.tenant(caller.fleet) as cur:
         vehicles = question_store.vehicles(cur, after, limit)
@@ -217,7 +217,7 @@ def get_playback(
     `{"end": true, "next_cursor": …}`. A frame holds the newest fix of each van since the frame before; frames without one are left
     out. Where raw fixes have aged (`simplified`), a van is where its simplified track has it at the frame's end, without speed and heading.
     """
-    _no_longer_than(LONGEST_PLAYBACK, since, to)
+    no_longer_than(LONGEST_PLAYBACK, since, to)
     (start,) = read_cursor(cursor, (since,))
     with desk.db.tenant(caller.fleet) as cur:
         vehicles = question_store.vehicles(cur)
@@ -305,7 +305,8 @@ def _way(value: int) -> int | None:
     return None if value < 0 else int(value)
 
 
-def _no_longer_than(longest: timedelta, since: datetime, to: datetime) -> None:
+def no_longer_than(longest: timedelta, since: datetime, to: datetime) -> None:
+    """Refuse a stretch of time that is backwards or too long."""
     if not since < to <= since + longest:
         days = longest.days
         raise Problem(422, "stretch-too-long", f"`to` must be after `from`, by {days} days at most", next_step="ask for a shorter stretch")

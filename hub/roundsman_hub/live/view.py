@@ -12,7 +12,7 @@ from roundsman_hub.instants import END
 from roundsman_hub.live import documents
 from roundsman_hub.live.documents import Document
 from roundsman_hub.live.drawn_plans import DrawnPlans, Wanted
-from roundsman_hub.store import live as live_store, orders as order_store, talk_store
+from roundsman_hub.store import live as live_store, orders as order_store, talk_store, turns
 from roundsman_hub.store.db import Cursor
 from roundsman_hub.store.rows import Row
 
@@ -23,16 +23,22 @@ READS: Final[dict[str, frozenset[str]]] = {
     # topic of a notice: what to read again
     "vehicle": frozenset({"vehicles"}),
     "plan": frozenset({"vehicles", "orders", "events", "talk"}),
-    "message": frozenset({"talk"}),
-    "order": frozenset({"orders", "events"}),
+    "message": frozenset({"talk", "turns"}),
+    "order": frozenset({"orders", "events", "turns"}),
     "eta": frozenset({"orders"}),
     "planning": frozenset({"orders"}),
+    "outbox": frozenset({"turns"}),
+    "proposal": frozenset({"turns"}),
 }
 LINES: Final = 200
 """Lines of talk that the page holds."""
-EVERYTHING: Final = frozenset({"vehicles", "orders", "events", "talk"})
-_ID: Final = {"vehicle": "vehicle", "plan": "vehicle", "order": "order", "event": "id", "message": "message", "report": "report"}
-_KINDS: Final = {"vehicles": ("vehicle", "plan"), "orders": ("order",), "events": ("event",), "talk": ("message", "report")}
+EVERYTHING: Final = frozenset({"vehicles", "orders", "events", "talk", "turns"})
+_ID: Final = {
+    "vehicle": "vehicle", "plan": "vehicle", "order": "order", "event": "id", "message": "message", "report": "report", "turn": "turn",
+}  # fmt: skip
+_KINDS: Final = {
+    "vehicles": ("vehicle", "plan"), "orders": ("order",), "events": ("event",), "talk": ("message", "report"), "turns": ("turn",),
+}  # fmt: skip
 
 
 class FleetView:
@@ -78,6 +84,8 @@ class FleetView:
             found = [("order", documents.order(r)) for r in order_store.since(cur, since)]
         elif part == "talk":
             found = talk(cur, since, now)
+        elif part == "turns":
+            found = [("turn", dict(r)) for r in turns.marks(cur)]
         else:
             found = [("event", documents.event(r)) for r in live_store.events(cur, since)]
         return {(kind, document[_ID[kind]]): document for kind, document in found} | {

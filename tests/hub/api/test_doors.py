@@ -150,13 +150,36 @@ def test_a_fence_keeps_hours(shop: Any) -> None:
     assert shop.post("/v1/fences", json=yard | {"active": [nights | {"start": "25:00"}]}).status_code == 422
 
 
+def test_fence_of_another_shape_keeps_the_rules_of_the_old_one(shop: Any) -> None:
+    nights = {"days": ["fri"], "start": "22:00", "end": "06:00"}
+    ring = [[50.0, 10.0], [50.0, 10.01], [50.01, 10.01]]
+    old = shop.post(
+        "/v1/fences", json={"name": "Yard", "rings_deg": [ring], "dwell_s": 600, "speed_limit_mps": 5, "active": [nights]}
+    ).json()
+    wider = [*ring, [50.01, 10.0]]
+    made = shop.put(f"/v1/fences/{old['fence']}/shape", json={"rings_deg": [wider]}).json()
+    assert made["fence"] != old["fence"], "crossings of the old shape stay the old one's"
+    assert made == old | {"fence": made["fence"], "rings_deg": [wider]}
+    assert shop.get("/v1/fences").json()["items"] == [made]
+    assert shop.put(f"/v1/fences/{old['fence']}/shape", json={"rings_deg": [wider]}).status_code == 404
+    assert shop.put(f"/v1/fences/{made['fence']}/shape", json={}).status_code == 422
+
+
+def test_fence_that_was_taken_away_is_put_back(shop: Any, make_shop: Any) -> None:
+    yard = shop.post("/v1/fences", json={"name": "Yard", "circle": {"lat_deg": 50, "lon_deg": 10, "radius_m": 60}}).json()
+    assert shop.delete(f"/v1/fences/{yard['fence']}").status_code == 204
+    assert make_shop().post(f"/v1/fences/{yard['fence']}/restore").status_code == 404
+    assert shop.post(f"/v1/fences/{yard['fence']}/restore").json() == yard
+    assert shop.get("/v1/fences").json()["items"] == [yard]
+
+
 def test_document_is_valid_and_names_the_problems(url: str, plain_database: Database) -> None:
-    document = httpx.get(f"{url}/openapi.json", trust_env=False).json()
+    document = httpx.get(f"{url}/openapi.json", trust_env=False, timeout=60).json()
     assert document["openapi"].startswith("3.1")
     for schema in document["components"]["schemas"].values():
         jsonschema.Draft202012Validator.check_schema(schema)
     known = {f"#/components/schemas/{name}" for name in document["components"]["schemas"]}
-    assert set(re.findall(r'"\$ref": ?"([^"]+)"', httpx.get(f"{url}/openapi.json", trust_env=False).text)) <= known
+    assert set(re.findall(r'"\$ref": ?"([^"]+)"', httpx.get(f"{url}/openapi.json", trust_env=False, timeout=60).text)) <= known
     for path, operations in document["paths"].items():
         for method, operation in operations.items():
             assert operation.get("description"), (method, path)

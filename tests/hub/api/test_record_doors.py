@@ -111,6 +111,43 @@ def test_a_day_is_played_back_in_frames_and_pages(past: Past) -> None:
     assert first[:-1] + [json.loads(line) for line in rest] == lines
 
 
+def test_day_is_played_back_as_it_was_known_then(past: Past) -> None:
+    """Plans as they were issued and arrivals as they were said, not as they came to be; the first plan is the one it began with."""
+    shop, first, second = past.shop, past.shop.order(reference="A-1")["order"], past.shop.order(reference="A-2")["order"]
+    with shop.db.transaction() as cur:
+        for version, at, orders in ((1, -900, [first]), (2, -60, [second, first]), (3, 300, [first, second]), (4, 2_000, [second])):
+            stops = [
+                {"stop": order, "lat_e6": NORTH_E6, "lon_e6": EAST_E6 + n, "arrival_utc_ms": round(past.at(600).timestamp() * 1000)}
+                for n, order in enumerate(orders)
+            ]
+            cur.execute(
+                "INSERT INTO plans (vehicle_id, version, fleet_id, issued_at, issued_real_at, reason, changes, plan, hash, envelope)"
+                " VALUES (%s, %s, %s, %s, %s, 'why', '[]', %s, 'h', '')",
+                (past.van, version, shop.fleet, past.at(at), past.at(at), json.dumps({"stops": stops})),
+            )
+        for said_at, eta in ((-60, 600), (200, 660), (1_500, 700)):
+            cur.execute(
+                "INSERT INTO eta_said (order_id, said_at, fleet_id, vehicle_id, eta, low, high) VALUES (%s, %s, %s, %s, %s, %s, %s)",
+                (first, past.at(said_at), shop.fleet, past.van, *[past.at(eta)] * 3),
+            )
+    shop.resolve(past.van, first, "delivered", ago_s=3_600 - 640)
+    stretch = {"from": past.at(0).isoformat(), "to": past.at(1_000).isoformat()}
+    then = past.get(f"/v1/vehicles/{past.van}/then", **stretch)
+    assert [(plan["version"], [stop["order"] for stop in plan["stops"]]) for plan in then["plans"]] == [
+        (2, [second, first]),
+        (3, [first, second]),
+    ]
+    assert [one["eta"] for one in then["said"]] == [
+        past.at(600).isoformat().replace("+00:00", "Z"),
+        past.at(660).isoformat().replace("+00:00", "Z"),
+    ]
+    [stop, left] = then["plans"][1]["stops"]
+    assert (stop["name"].split()[0], stop["state"], left["came_at"]) == ("A-1", "delivered", None)
+    [done] = past.get("/v1/playback/stops", **stretch)["items"]
+    assert (done["order"], done["state"], done["vehicle"]) == (first, "delivered", past.van)
+    assert shop.get("/v1/playback/stops", params=stretch | {"to": past.at(9e6).isoformat()}).status_code == 422
+
+
 def test_visits_of_an_order_and_of_its_address(past: Past) -> None:
     order, again = past.shop.order()["order"], past.shop.order()["order"]
     place = 50_010_000  # Mill Street 4
@@ -200,6 +237,8 @@ def test_another_fleet_sees_nothing_of_it(past: Past, make_shop: Callable[[], An
     for path in (f"/v1/vehicles/{past.van}/track", f"/v1/orders/{order}/story", f"/v1/visits?order={order}"):
         assert stranger.get(path).status_code == 404, path
     stretch = {"from": past.at(0).isoformat(), "to": past.at(100).isoformat()}
+    assert stranger.get(f"/v1/vehicles/{past.van}/then", params=stretch).status_code == 404
+    assert stranger.get("/v1/playback/stops", params=stretch).json()["items"] == []
     assert [json.loads(line) for line in stranger.get("/v1/playback", params=stretch).text.splitlines()] == [
         {"end": True, "next_cursor": None}
     ]

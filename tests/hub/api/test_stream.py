@@ -13,6 +13,7 @@ import httpx
 from roundsman_hub.live.drawn_plans import DrawnPlans
 from roundsman_hub.live.slot import Slot
 from roundsman_hub.live.view import FleetView, sse
+from roundsman_hub.store.rows import notify
 
 Event = tuple[str, dict[str, Any]]
 
@@ -67,6 +68,27 @@ def test_plan_and_its_reason_reach_the_page(shop: Any) -> None:
         shop.in_force(van, [])
         plan = first(events, lambda n, b: n == "plan")
         assert (plan["vehicle"], plan["reason"], plan["changes"]) == (van, "the first", ["one"])
+
+
+def test_page_is_told_that_a_case_or_a_line_of_talk_is_to_be_read_again(shop: Any) -> None:
+    """Level-triggered: the mark differs, whatever happened in between; the words themselves are asked for."""
+    shop.van(shop.depot())
+    order = shop.order(reference="A-1")["order"]
+    with listening(shop) as events:
+        marks = {turn["turn"]: turn["mark"] for turn in next(events)[1]["turn"]}
+        assert set(marks) == {"cases", "chat", "notices", "proposals"}
+        shop.post(f"/v1/orders/{order}/chat", json={"text": "We are on our way"})
+        told = first(events, lambda n, b: n == "turn" and b["turn"] == "chat")
+        assert told["mark"] != marks["chat"]
+        assert "on our way" not in json.dumps(told)
+        with shop.db.transaction() as cur:
+            cur.execute(
+                "INSERT INTO cases (case_id, fleet_id, root_id, order_id, kind, state, opened_at, changed_at)"
+                " VALUES ('c-1', %(f)s, %(o)s, %(o)s, 'complaint', 'opened', %(at)s, %(at)s)",
+                {"f": shop.fleet, "o": order, "at": shop.clock.now()},
+            )
+            notify(cur, "order", shop.fleet, order)
+        assert first(events, lambda n, b: n == "turn" and b["turn"] == "cases")["mark"] != marks["cases"]
 
 
 def test_what_is_gone_is_told(shop: Any) -> None:
