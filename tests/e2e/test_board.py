@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
-from collections.abc import Callable
+import shutil
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Browser, Page, expect
+
+from roundsman_core.geo import LatLon
+from roundsman_sim.proxy import Proxy
 
 WAITS_MS = 30_000
-VIEWS = ("now", "orders", "customers", "board", "vans", "tomorrow", "proposals", "playback", "fences", "settings")
+VIEWS = ("now", "orders", "customers", "board", "vans", "drivers", "tomorrow", "proposals", "playback", "fences", "settings")
 LOOKS = {"telephone-light": (320, 640, "light"), "desk-dark": (1440, 900, "dark")}
 
 
@@ -51,9 +59,112 @@ def test_every_view_fits_and_keeps_the_rules(
     for view in VIEWS:
         page.evaluate("view => location.hash = `#/${view}`", view)
         settled(page, view)
+        if view == "now":  # three of the four vans are heard of again: on a slow machine all had fallen silent
+            for number, vehicle in enumerate(hub.vehicles[:3]):
+                stop = hub.orders[number * 9 + 2]
+                hub.heard(vehicle, LatLon(stop["lat_deg"], stop["lon_deg"]), heading_deg=80 * number)
         picture(page, f"{view}-{look}")
         wrong += [f"{view}: {text}" for text in (*misfits(page), *axe(page))]
     assert not wrong, "\n".join(wrong)
+
+
+@contextmanager
+def line_to(hub: Any) -> Iterator[tuple[int, Callable[[], object], Callable[[], object]]]:
+    """A line to the hub: its port, and how to cut and to heal it."""
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever, name="line")
+    thread.start()
+    line = Proxy("127.0.0.1", int(hub.url.rpartition(":")[2]))
+    asyncio.run_coroutine_threadsafe(line.start(), loop).result(10)
+    try:
+        yield line.port, lambda: loop.call_soon_threadsafe(line.cut), lambda: loop.call_soon_threadsafe(line.heal)
+    finally:
+        asyncio.run_coroutine_threadsafe(line.stop(), loop).result(10)
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join(10)
+        loop.close()
+
+
+def test_page_that_lost_the_hub_says_so_and_catches_up(opened: Callable[..., Page], hub: Any) -> None:
+    """What happened while the line was cut is on the page once it is back, without loading it again."""
+    with line_to(hub) as (port, cut, heal):
+        page = opened()
+        page.goto(f"http://127.0.0.1:{port}/#/orders")
+        page.get_by_label("API key").fill(hub.key)
+        page.keyboard.press("Enter")
+        expect(page.locator(".link")).to_have_text("live", timeout=WAITS_MS)
+        cut()
+        expect(page.locator(".link")).to_contain_text("no link to the hub", timeout=WAITS_MS)
+        at = hub.orders[5]
+        window = {"window_start": at["window_start"], "window_end": at["window_end"]}
+        made = hub.client.post("/v1/orders", json={"reference": "WHILE-AWAY", "address": at["address"], **window}).json()
+        expect(page.get_by_role("link", name="WHILE-AWAY")).to_have_count(0)
+        heal()
+        expect(page.locator(".link")).to_have_text("live", timeout=WAITS_MS)
+        expect(page.get_by_role("link", name="WHILE-AWAY")).to_be_visible(timeout=WAITS_MS)
+        hub.client.post(f"/v1/orders/{made['order']}/cancel")
+
+
+def test_everything_is_in_lists_where_the_map_cannot_be_drawn(browser: Browser, hub: Any, axe: Callable[[Page], list[str]]) -> None:
+    """A browser without WebGL: exceptions, vans and orders are all there, fences too."""
+    plain = browser.browser_type.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox", "--disable-3d-apis"])
+    try:
+        page = plain.new_page(viewport={"width": 1440, "height": 900})
+        complaints: list[str] = []
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        enter(page, hub)
+        assert page.evaluate("document.createElement('canvas').getContext('webgl2')") is None
+        expect(page.get_by_text("This browser cannot draw the map")).to_be_visible()
+        expect(page.locator(".exception").first).to_be_visible()
+        wrong = axe(page)
+        page.evaluate("location.hash = '#/vans'")
+        expect(page.locator("main tbody tr")).to_have_count(len(hub.vehicles))
+        page.evaluate("location.hash = '#/orders'")
+        expect(page.locator("main tbody tr").nth(30)).to_be_visible()
+        page.evaluate("location.hash = '#/playback'")
+        page.get_by_role("button", name="Load").click()
+        expect(page.get_by_text("Asking the hub")).to_have_count(0, timeout=WAITS_MS)
+        page.evaluate("location.hash = '#/fences'")
+        expect(page.get_by_text("This browser cannot draw the map")).to_be_visible()
+        assert not [*wrong, *axe(page), *complaints]
+    finally:
+        plain.close()
+
+
+def test_day_is_played_back_with_what_was_planned_and_said_then(
+    opened: Callable[..., Page], hub: Any, axe: Callable[[Page], list[str]], misfits: Callable[[Page], list[str]]
+) -> None:
+    """Where the van was, its plan as it was, what was said of its arrivals, stops done by then; by keys alone on the slider."""
+    van, now = hub.vehicles[0], hub.clock.now()
+    with hub.db.transaction() as cur:
+        cur.execute("INSERT INTO log.sessions (vehicle_id, session) VALUES (%s, %s) RETURNING session_no", (van, f"{0x7001:016x}"))
+        session = cur.fetchall()[0]["session_no"]
+        cur.execute(
+            "INSERT INTO log.fixes (time, vehicle_id, session_no, seq, mono_ms, lat_e6, lon_e6, speed_cm_s, satellites, flags)"
+            " SELECT %s + s * interval '10 seconds', %s, %s, s + 1, s * 10000, %s + 90 * s, %s, 1000, 9, 0 FROM generate_series(0, 210) s",
+            (now - timedelta(minutes=30), van, session, round(hub.orders[0]["lat_deg"] * 1e6), round(hub.orders[0]["lon_deg"] * 1e6)),
+        )
+        cur.execute(
+            "INSERT INTO eta_said (order_id, said_at, fleet_id, vehicle_id, eta, low, high) VALUES (%s, %s, %s, %s, %s, %s, %s)",
+            (hub.orders[0]["order"], now - timedelta(minutes=28), hub.fleet, van, *[now - timedelta(minutes=20)] * 3),
+        )
+        cur.execute("UPDATE plans SET issued_at = %s WHERE vehicle_id = %s", (now - timedelta(minutes=29), van))
+    page = opened()
+    enter(page, hub, "playback")
+    page.get_by_label("From", exact=True).fill((now - timedelta(hours=1)).strftime("%Y-%m-%dT%H:%M"))
+    page.get_by_label("To", exact=True).fill((now + timedelta(minutes=20)).strftime("%Y-%m-%dT%H:%M"))
+    page.get_by_role("button", name="Load").click()
+    page.get_by_label("Plan of").select_option("Van 1")
+    then = page.get_by_role("region", name="What was known then")
+    expect(then).to_contain_text("had no plan then")
+    page.get_by_role("slider").press("End")
+    row = then.locator("tbody tr", has_text=hub.orders[0]["reference"])
+    expect(row).to_contain_text("later than said")
+    expect(page.locator(".player")).to_contain_text("stops done")
+    page.wait_for_selector(".map[data-map=ready]")
+    page.get_by_role("button", name="Mark before").click()
+    picture(page, "playback-then")
+    assert not [*misfits(page), *axe(page)]
 
 
 @pytest.mark.deep

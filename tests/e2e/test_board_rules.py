@@ -68,3 +68,14 @@ def test_played_back_van_stays_where_it_was_seen_last() -> None:
     assert (vans, count) == (["a", "b"], 2)
     assert places == [60.0, 24.0, 90.0, 61.0, 25.0, None]
     assert found == [-1, 0, 1]
+
+
+def test_pages_of_a_restarted_hub_do_not_all_come_back_at_once() -> None:
+    """The pause doubles to ten seconds, and falls anywhere in its upper half."""
+    script = "const at = share => [0, 1, 2, 3, 4, 5, 9].map(n => rules.pauseMs(n, () => share));"
+    script += " const some = Array.from({length: 200}, () => rules.pauseMs(3));"
+    script += " return [at(0), at(1), Math.min(...some), Math.max(...some)];"
+    least, most, low, high = run("../shared/pause.ts", script)
+    assert most == [500, 1_000, 2_000, 4_000, 8_000, 10_000, 10_000]
+    assert least == [one / 2 for one in most]
+    assert 2_000 <= low < 2_300 < 3_700 < high <= 4_000, "spread over the whole half"

@@ -147,12 +147,12 @@ def lift(desk: Page, order: str) -> None:
 
 
 def over(desk: Page, day: BoardHub, vehicle: str) -> None:
-    """Carry what is held over a van's lane."""
-    lane = desk.locator(".lane").nth(day.vehicles.index(vehicle)).bounding_box()
-    held = desk.locator(".task.lifted").bounding_box()
-    assert lane is not None
-    assert held is not None
-    desk.mouse.move(held["x"] + 20, lane["y"] + 20, steps=4)
+    """Carry what is held over a van's lane, behind what is there: its next stops may be frozen."""
+    lane = desk.locator(".lane").nth(day.vehicles.index(vehicle))
+    box, tasks = lane.bounding_box(), lane.locator(".task").all()
+    ends = [at["x"] + at["width"] for at in (task.bounding_box() for task in (*tasks, desk.locator(".task.lifted"))) if at]
+    assert box is not None
+    desk.mouse.move(max(ends) + 20, box["y"] + 20, steps=4)
 
 
 def test_task_is_dragged_to_another_van_with_its_effect_shown_first(desk: Page, day: BoardHub) -> None:
@@ -262,23 +262,82 @@ def test_file_of_orders_with_a_bad_line(desk: Page, day: BoardHub) -> None:
     expect(desk.locator("tr", has_text="C-1 Ann")).to_contain_text("cancelled")
 
 
-def test_fence_is_drawn_and_taken_down(desk: Page, day: BoardHub) -> None:
+def on_map(desk: Page, x: float, y: float) -> tuple[float, float]:
+    """A point of the map, by its share of width and height: measured anew each time, because what stands above it may grow."""
+    desk.locator(".map").scroll_into_view_if_needed()
+    box = desk.locator(".map").bounding_box()
+    assert box is not None
+    return box["x"] + box["width"] * x, box["y"] + box["height"] * y
+
+
+def test_fence_is_drawn_changed_taken_down_and_put_back(desk: Page, day: BoardHub) -> None:
     go(desk, "fences")
     desk.wait_for_selector("[data-map=ready]")
     desk.get_by_label("Name").fill("Market square")
-    box = desk.locator(".map").bounding_box()
-    assert box is not None
-    for x, y in ((0.4, 0.4), (0.6, 0.4), (0.6, 0.6)):
-        desk.mouse.click(box["x"] + box["width"] * x, box["y"] + box["height"] * y)
-    expect(desk.get_by_text("3 corners")).to_be_visible()
+    for count, at in enumerate(((0.4, 0.4), (0.6, 0.4), (0.6, 0.6)), 1):
+        desk.mouse.click(*on_map(desk, *at))
+        expect(desk.get_by_role("status").filter(has_text=f"{count} corner")).to_be_visible()
     desk.get_by_role("button", name="Corner at the middle").click()
     desk.get_by_role("button", name="Save the fence").click()
-    fence = desk.locator("li", has_text="Market square")
+    fence = desk.locator("li.choice", has_text="Market square")
     expect(fence).to_contain_text("4 corners")
     [made] = day.client.get("/v1/fences").json()["items"]
     assert len(made["rings_deg"][0]) == 4
+
+    fence.get_by_role("button", name="Change").click()
+    sketch = desk.get_by_role("region", name="Change Market square")
+    sketch.get_by_label("Name").fill("Old market")
+    sketch.get_by_label("Speed limit").fill("20")
+    sketch.get_by_role("button", name="Counts only at these hours").click()
+    sketch.get_by_text("Corners one by one").click()
+    sketch.get_by_role("button", name="Corner 4: Remove").click()  # by keys as by pointer
+    desk.wait_for_selector("[data-map=ready]")
+    sketch.get_by_role("button", name="Corner 1: To the middle").click()
+    sketch.get_by_role("button", name="Save the fence").click()
+    fence = desk.locator("li.choice", has_text="Old market")
+    expect(fence).to_contain_text("3 corners")
+    expect(fence).to_contain_text("at most 20 km/h")
+    expect(fence).to_contain_text("07:00 – 19:00")
+    [changed] = day.client.get("/v1/fences").json()["items"]
+    assert changed["rings_deg"][0][0] != made["rings_deg"][0][0]
+    assert changed["rings_deg"][0][1:] == made["rings_deg"][0][1:3]
+
     fence.get_by_role("button", name="Remove").click()
     expect(fence).to_have_count(0)
+    desk.get_by_role("button", name="Undo: Old market").click()
+    expect(fence).to_have_count(1)
+    assert day.client.get("/v1/fences").json()["items"] == [changed]
+    fence.get_by_role("button", name="Remove").click()
+    expect(fence).to_have_count(0)
+
+
+def test_work_of_a_van_that_does_not_answer_is_given_away(desk: Page, day: BoardHub) -> None:
+    """It stays with its van until somebody records who said that it will not be served, and where the goods are."""
+    silent = busiest(day)
+    [order, *_] = [one["order"] for one in loads(day)[silent]][::-1]
+    other = next(vehicle for vehicle in day.vehicles if vehicle != silent)
+    with day.db.transaction() as cur:  # the newest plan went out a minute ago, and the van said nothing of it
+        newest = "vehicle_id = %(v)s AND version = (SELECT max(version) FROM plans WHERE vehicle_id = %(v)s)"
+        cur.execute(f"DELETE FROM plan_receipts WHERE {newest}", {"v": silent})
+        cur.execute(f"UPDATE plans SET issued_real_at = issued_real_at - interval '1 minute' WHERE {newest}", {"v": silent})
+    go(desk, "orders")
+    go(desk, "now")  # what is not streamed is asked for on entering
+    row = desk.locator(".exception", has_text="Nobody answered its newest plan").filter(has_text=NAMES_OF[day.vehicles.index(silent)][0])
+    row.get_by_role("button", name="Give its work away").click()
+    dialog = desk.get_by_role("dialog", name="Give its work away")
+    boxes = dialog.get_by_role("checkbox")
+    expect(boxes.first).to_be_visible()
+    reference = next(one["reference"] for one in day.orders if one["order"] == order)
+    for box in boxes.all():
+        box.uncheck()
+    dialog.get_by_label(reference).check()
+    dialog.get_by_label("Goods are now in").select_option(label=NAMES_OF[day.vehicles.index(other)][0])
+    dialog.get_by_label("Who said so, and how").fill("Handed over at the Quay, told by telephone")
+    dialog.get_by_role("button", name="Record it").click()
+    expect(dialog).to_have_count(0)
+    until(day, lambda: day.in_plan(order) == other, "the goods are in the other van, and so is the task")
+    go(desk, f"orders/{order}")
+    expect(desk.get_by_role("region", name=reference)).to_contain_text(NAMES_OF[day.vehicles.index(other)][0])
 
 
 def test_reader_has_their_language_zone_and_miles(desk: Page, day: BoardHub) -> None:

@@ -32,7 +32,7 @@ const DANGER: ReadonlySet<Event> = new Set(["refuse", "reject", "decline"]);
 
 export function CasePage({ id }: { id: string }) {
   const fleet = useFleet("order");
-  const [turn, again] = useTurn();
+  const [turn, again] = useTurn("cases");
   const door = `/v1/cases/${encodeURIComponent(id)}`;
   const { answer: found, error, loading } = useAsked<CaseShown>(door, turn);
   const back = <a class="button quiet" href={to("customers")}>{t("cases.all")}</a>;

@@ -2,6 +2,7 @@
 
 import { useState } from "preact/hooks";
 import { told } from "../shared/api";
+import { useFleet } from "./fleet";
 import { Act, Empty, Field, Trouble } from "./parts";
 import { f, t } from "./reader";
 import { api, say, useAsked, useTurn } from "./session";
@@ -18,9 +19,11 @@ interface Offer {
 }
 
 export function Chat({ order, open = true }: { order: string; open?: boolean }) {
-  const [turn, again] = useTurn();
+  const [turn, again] = useTurn("chat");
   const door = `/v1/orders/${encodeURIComponent(order)}/chat`;
-  const { answer, error, loading } = useAsked<Lines>(door, turn);
+  const fleet = useFleet("message");
+  const theirs = [...fleet.messages.values()].filter((line) => line.order === order).map((line) => `${line.message} ${line.state}`).join(); // the driver's part of the talk
+  const { answer, error, loading } = useAsked<Lines>(door, `${turn} ${theirs}`);
   const [text, setText] = useState("");
   const [failed, setFailed] = useState("");
   const send = async (event: Event): Promise<void> => {

@@ -1,19 +1,19 @@
 /** What closes streets beside fences: closures for a while, access zones at hours of the week; listed, and ended. */
 
-import type { Fence } from "./documents";
+import { type Day, DAYS, type Fence, type WeekHours } from "./documents";
 import { type Closure, type Fleet, type Zone } from "./fleet";
 import { Act, Badge, Empty, Section } from "./parts";
 import { f, t } from "./reader";
 import { api } from "./session";
 
-export const DAYS = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"] as const;
 export const VEHICLE_KINDS = ["car", "van", "truck", "cargo_bike"] as const;
 
 /** The shapes of closures and zones as fences have them, for the map; `holds`: it is closed now. */
 export const closedShapes = (fleet: Fleet): (Fence & { holds: boolean })[] =>
   [...fleet.closures, ...fleet.zones].map((one) => ({ fence: "", name: one.name, circle: null, rings_deg: [one.ring_deg], dwell_s: null, speed_limit_mps: null, holds: one.holds }));
 
-const dayName = (day: (typeof DAYS)[number]): string => f.weekday(DAYS.indexOf(day));
+export const dayName = (day: Day): string => f.weekday(DAYS.indexOf(day));
+export const hoursText = (hours: readonly WeekHours[]): string => hours.map((one) => t("fences.hours_of", { days: one.days.map(dayName).join(", "), start: one.start, end: one.end })).join("; ");
 const kindsOf = (kinds: readonly (typeof VEHICLE_KINDS)[number][]): string => (kinds.length ? kinds.map((kind) => t(`vehicle.${kind}`)).join(", ") : t("vehicle.every"));
 
 export function ClosedAreas({ fleet, again }: { fleet: Fleet; again: () => void }) {
@@ -23,7 +23,7 @@ export function ClosedAreas({ fleet, again }: { fleet: Fleet; again: () => void 
       {all === 0 ? <Empty>{t("closures.none")}</Empty> : (
         <ul class="list choices">
           {fleet.closures.map((one) => <Row key={one.closure} one={one} rule={t("closures.from_until", { from: f.dayClock(one.from_utc), until: f.dayClock(one.until_utc) })} end={`/v1/closures/${encodeURIComponent(one.closure)}`} word="closures.end" again={again} />)}
-          {fleet.zones.map((one) => <Row key={one.zone} one={one} rule={one.hours.map((hours) => `${hours.days.map(dayName).join(", ")} ${hours.start} – ${hours.end}`).join("; ")} end={`/v1/access-zones/${encodeURIComponent(one.zone)}`} word="fences.remove" again={again} />)}
+          {fleet.zones.map((one) => <Row key={one.zone} one={one} rule={hoursText(one.hours)} end={`/v1/access-zones/${encodeURIComponent(one.zone)}`} word="fences.remove" again={again} />)}
         </ul>
       )}
     </Section>

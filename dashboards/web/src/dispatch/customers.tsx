@@ -26,7 +26,7 @@ export function CustomersPage({ route }: { route: Route }) {
 }
 
 function Cases() {
-  const [turn] = useTurn();
+  const [turn] = useTurn("cases");
   const [kind, setKind] = useState("");
   const [state, setState] = useState("under_way");
   const states: readonly string[] = state === "under_way" ? UNDER_WAY : state === "ended" ? ENDED : state ? [state] : [];

@@ -1,5 +1,7 @@
 /** What the live stream tells (see `roundsman_hub/live/documents.py`), as the page keeps it: instants as milliseconds since 1970. */
 
+import type { Sentence } from "./sentences";
+
 export type OrderState = "new" | "waiting_for_place" | "unassigned" | "planned" | "next" | "arrived" | "delivered" | "failed" | "cancelled";
 export const ORDER_STATES: readonly OrderState[] = ["new", "waiting_for_place", "unassigned", "planned", "next", "arrived", "delivered", "failed", "cancelled"];
 export const OPEN_STATES: readonly OrderState[] = ["planned", "next", "arrived"];
@@ -30,7 +32,9 @@ export interface Plan {
   version: number;
   issued_at: number;
   reason: string;
+  said?: Sentence[];
   changes: string[];
+  changes_said?: Sentence[];
   stops: string[];
   own_order: boolean;
   travel_times: string;
@@ -55,6 +59,7 @@ export interface Order {
   priority: number;
   state: OrderState;
   reason: string | null;
+  said?: Sentence[];
   vehicle: string | null;
   position: number | null;
   eta: number | null;
@@ -93,6 +98,13 @@ export interface Happened {
   text: string;
   /** The reason that was given, in whoever's words. */
   why: string | null;
+  said?: Sentence[];
+}
+
+/** How far something is that is asked for, not streamed: when its mark changes, there is something to read again. */
+export interface Turn {
+  turn: "cases" | "chat" | "notices" | "proposals";
+  mark: string;
 }
 
 export interface Tick {
@@ -115,6 +127,17 @@ export interface Fence {
   rings_deg: [number, number][][] | null;
   dwell_s: number | null;
   speed_limit_mps: number | null;
+  /** Hours of the week at which it counts, in `time_zone`; null: always. */
+  active?: WeekHours[] | null;
+  time_zone?: string;
+}
+
+export const DAYS = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"] as const;
+export type Day = (typeof DAYS)[number];
+export interface WeekHours {
+  days: Day[];
+  start: string;
+  end: string;
 }
 
 export interface Kinds {
@@ -124,9 +147,10 @@ export interface Kinds {
   event: Happened;
   message: Message;
   report: Report;
+  turn: Turn;
 }
 export type Kind = keyof Kinds;
-export const ID: { readonly [K in Kind]: keyof Kinds[K] } = { vehicle: "vehicle", plan: "vehicle", order: "order", event: "id", message: "message", report: "report" };
+export const ID: { readonly [K in Kind]: keyof Kinds[K] } = { vehicle: "vehicle", plan: "vehicle", order: "order", event: "id", message: "message", report: "report", turn: "turn" };
 
 /** One van's row in `Moving`: latitude, longitude, speed, heading, its fix's time, when it was heard of (real time), its backlog. */
 export const FIELDS = { lat_deg: 0, lon_deg: 1, speed_mps: 2, heading_deg: 3, time: 4, seen_real: 5, backlog: 6 } as const;

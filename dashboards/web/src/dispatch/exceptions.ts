@@ -3,6 +3,7 @@
 import type { Message, Order, Report, Vehicle } from "./documents";
 import { type Fleet, lateMs } from "./fleet";
 import type { Tone } from "./parts";
+import { sentence } from "./sentences";
 
 export const EXCEPTION_KINDS = ["report", "late", "silent", "unanswered", "declined", "unassigned", "place", "predicted_late", "off_route", "fence", "word", "failed"] as const;
 export type ExceptionKind = (typeof EXCEPTION_KINDS)[number];
@@ -79,7 +80,8 @@ function ofVan(fleet: Fleet, van: Vehicle, add: Add): void {
 }
 
 function ofOrder(fleet: Fleet, order: Order, add: Add): void {
-  const shared = { vehicle: order.vehicle, order, text: order.reason ?? "" };
+  const shared = { vehicle: order.vehicle, order, text: sentence(order.reason, order.said) };
+  if (fleet.isForLater(order)) return;
   if (order.state === "unassigned") add("unassigned", order.order, { ...shared, at: order.window_end });
   else if (order.state === "waiting_for_place") add("place", order.order, { ...shared, at: order.window_end });
   else if (order.state === "failed") add("failed", order.order, { ...shared, at: order.done_at });

@@ -29,7 +29,7 @@ const NOTHING = Number.NaN;
 class Feed {
   readonly ports = new Set<Port>();
   private readonly stop = new AbortController();
-  private readonly documents: { [K in Kind]: Map<string, Raw> } = { vehicle: new Map(), plan: new Map(), order: new Map(), event: new Map(), message: new Map(), report: new Map() };
+  private readonly documents: { [K in Kind]: Map<string, Raw> } = { vehicle: new Map(), plan: new Map(), order: new Map(), event: new Map(), message: new Map(), report: new Map(), turn: new Map() };
   private readonly rows = new Map<string, number>();
   private moving = new Float64Array(WIDTH * 64);
   private readonly moved = new Set<number>();
@@ -94,7 +94,7 @@ class Feed {
     this.anew = this.heard = true;
     for (const kind of Object.keys(this.documents) as Kind[]) {
       this.documents[kind].clear();
-      for (const document of body[kind] as Raw[]) this.take(kind, document);
+      for (const document of (body[kind] as Raw[] | undefined) ?? []) this.take(kind, document);
     }
   }
 

@@ -2,7 +2,7 @@
 
 import { useEffect, useReducer } from "preact/hooks";
 import type { Api } from "../shared/api";
-import { type Depot, type Fence, FIELDS, type Happened, type Kind, type Kinds, type Message, OPEN_STATES, type Order, type Plan, type Report, ID, type Tick, type Told, type Vehicle, WIDTH } from "./documents";
+import { type Depot, type Fence, FIELDS, type Happened, type Kind, type Kinds, type Message, OPEN_STATES, type Order, type Plan, type Report, ID, type Tick, type Told, type Turn, type Vehicle, type WeekHours, WIDTH } from "./documents";
 
 /** An area that nobody drives through for a while. */
 export interface Closure {
@@ -17,11 +17,24 @@ export interface Closure {
 /** An area that is closed at the same hours of each week. */
 export interface Zone extends Omit<Closure, "closure" | "from_utc" | "until_utc"> {
   zone: string;
-  hours: { days: ("mon" | "tue" | "wed" | "thu" | "fri" | "sat" | "sun")[]; start: string; end: string }[];
+  hours: WeekHours[];
 }
 export type Part = Kind | "moved" | "tick" | "link" | "sites";
 /** A van that was not heard of for this long (real time) is stale. */
 export const STALE_MS = 15_000;
+const HOUR_MS = 3_600_000;
+
+/** The next midnight of a zone; on days when clocks change too. */
+function nextMidnight(at: number, timeZone: string): number {
+  const clock = new Intl.DateTimeFormat("en-GB", { timeZone, hour: "numeric", minute: "numeric", second: "numeric", hourCycle: "h23" });
+  const sinceMs = (instant: number): number => {
+    const part = Object.fromEntries(clock.formatToParts(instant).map(({ type, value }) => [type, Number(value)]));
+    return ((part["hour"]! * 60 + part["minute"]!) * 60 + part["second"]!) * 1000 + (instant % 1000);
+  };
+  const about = at - sinceMs(at) + 24 * HOUR_MS;
+  const off = sinceMs(about);
+  return off > 12 * HOUR_MS ? about + 24 * HOUR_MS - off : about - off;
+}
 
 export class Fleet {
   readonly vehicles = new Map<string, Vehicle>();
@@ -30,8 +43,9 @@ export class Fleet {
   readonly events = new Map<string, Happened>();
   readonly messages = new Map<string, Message>();
   readonly reports = new Map<string, Report>();
+  readonly turns = new Map<string, Turn>();
   private readonly of: { [K in Kind]: Map<string, Kinds[K]> } = {
-    vehicle: this.vehicles, plan: this.plans, order: this.orders, event: this.events, message: this.messages, report: this.reports,
+    vehicle: this.vehicles, plan: this.plans, order: this.orders, event: this.events, message: this.messages, report: this.reports, turn: this.turns,
   };
   depots: Depot[] = [];
   fences: Fence[] = [];
@@ -42,6 +56,7 @@ export class Fleet {
   link: "connecting" | "live" | "away" | "old" = "connecting";
   private tick: Tick | null = null;
   private heardAt = 0;
+  private ends: { minute: number; zone: string; at: number } | null = null;
   private inOrder: Vehicle[] | null = null;
   private left: Map<string, Order[]> | null = null;
   private readonly listeners = new Set<(parts: ReadonlySet<Part>) => void>();
@@ -140,6 +155,23 @@ export class Fleet {
   stale(van: Vehicle): boolean {
     const silent = this.silentMs(van);
     return silent === null || silent > STALE_MS;
+  }
+
+  /** When the day that is being driven ends: at midnight of the fleet's zone, or with a shift that goes on past it. */
+  get dayEnds(): number {
+    const minute = Math.floor(this.now / 60_000);
+    if (this.ends?.minute !== minute || this.ends.zone !== this.fleet.timezone) {
+      const midnight = nextMidnight(this.now, this.fleet.timezone);
+      let at = midnight;
+      for (const van of this.vehicles.values()) if (van.shift_start <= this.now && van.shift_end > at && van.shift_end < midnight + 12 * HOUR_MS) at = van.shift_end;
+      this.ends = { minute, zone: this.fleet.timezone, at };
+    }
+    return this.ends.at;
+  }
+
+  /** It has no van because its day has not come: no reason to look for one. */
+  isForLater(order: Order): boolean {
+    return (order.state === "new" || order.state === "unassigned") && order.window_start >= this.dayEnds;
   }
 
   get vansInOrder(): readonly Vehicle[] {

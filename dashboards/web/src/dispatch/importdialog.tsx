@@ -4,12 +4,13 @@ import { useState } from "preact/hooks";
 import { told } from "../shared/api";
 import { Dialog, Field, Trouble } from "./parts";
 import { t, tn } from "./reader";
+import { type Sentence, Told } from "./sentences";
 import { api } from "./session";
 
 interface Report {
   imported: number;
   waiting_for_place: number;
-  bad: { line: number; field: string; detail: string }[];
+  bad: { line: number; field: string; detail: string; said?: Sentence[] }[];
 }
 
 const EXAMPLE = "reference,name,address,window_start,window_end,parcels";
@@ -44,7 +45,7 @@ export function ImportDialog({ close }: { close: () => void }) {
           {report.bad.length > 0 && (
             <div class="scroll short" tabIndex={0} role="region" aria-label={t("import.bad_lines")}>
               <table><thead><tr><th scope="col">{t("import.line")}</th><th scope="col">{t("import.field")}</th><th scope="col">{t("import.why")}</th></tr></thead>
-                <tbody>{report.bad.map((bad) => <tr key={`${bad.line} ${bad.field}`}><th scope="row">{bad.line}</th><td>{bad.field}</td><td lang="en">{bad.detail}</td></tr>)}</tbody>
+                <tbody>{report.bad.map((bad) => <tr key={`${bad.line} ${bad.field}`}><th scope="row">{bad.line}</th><td>{bad.field}</td><td><Told text={bad.detail} said={bad.said} /></td></tr>)}</tbody>
               </table>
             </div>
           )}

@@ -3,6 +3,7 @@
 import { fleet, orderName } from "./fleet";
 import type { Tone } from "./parts";
 import { f, t } from "./reader";
+import { sentence, type Sentence } from "./sentences";
 import { api } from "./session";
 
 export interface Breaks {
@@ -15,6 +16,7 @@ export interface Effect {
   feasible: boolean;
   reasons?: string[];
   reason?: string | null;
+  said?: Sentence[];
   added_s: number | null;
   added_m: number | null;
   cost_cents: number | null;
@@ -41,7 +43,7 @@ const signed = (text: string, value: number): string => (value > 0 ? `+${text}` 
 
 /** An effect in words: for the eye beside the pointer, and for the ear. */
 export function effectText(effect: Effect): { tone: Tone; text: string } {
-  const why = effect.reasons?.length ? effect.reasons.join("; ") : (effect.reason ?? "");
+  const why = sentence(effect.reasons?.length ? effect.reasons.join("; ") : effect.reason, effect.said);
   if (!effect.feasible) return { tone: "bad", text: why ? t("effect.impossible_why", { why }) : t("effect.impossible") };
   const parts = [
     effect.added_s === null ? "" : signed(f.span(effect.added_s), effect.added_s),

@@ -10,6 +10,7 @@ import { MapView } from "./mapview";
 import { Empty, Section } from "./parts";
 import { f, type Key, t, useReader } from "./reader";
 import { go, type Route, to } from "./route";
+import { sentence } from "./sentences";
 import { VanSheet } from "./vansheet";
 import en from "./words/en.json";
 
@@ -54,19 +55,24 @@ function Numbers({ fleet }: { fleet: Fleet }) {
 
 function numbersOf(fleet: Fleet): [Key, string][] {
   const n: Record<string, number> = {};
-  let inTime = 0;
+  let [inTime, later] = [0, 0];
   for (const order of fleet.orders.values()) {
+    if (fleet.isForLater(order)) {
+      later++;
+      continue;
+    }
     n[order.state] = (n[order.state] ?? 0) + 1;
     if (order.state === "delivered" && lateMs(order) < 60_000) inTime++;
   }
   const of = (...states: string[]): number => states.reduce((sum, state) => sum + (n[state] ?? 0), 0);
   const onDuty = [...fleet.vehicles.values()].filter((van) => van.duty !== "off").length;
   return [
-    ["numbers.done", t("of", { n: f.count(of("delivered")), all: f.count(fleet.orders.size - of("cancelled")) })],
+    ["numbers.done", t("of", { n: f.count(of("delivered")), all: f.count(fleet.orders.size - later - of("cancelled")) })],
     ["numbers.in_time", of("delivered") ? f.percent(inTime / of("delivered")) : "–"],
     ["numbers.under_way", f.count(of("planned", "next", "arrived"))],
     ["numbers.failed", f.count(of("failed"))],
     ["numbers.without_van", f.count(of("new", "unassigned", "waiting_for_place"))],
+    ...(later ? [["numbers.later", f.count(later)] as [Key, string]] : []),
     ["numbers.on_duty", t("of", { n: f.count(onDuty), all: f.count(fleet.vehicles.size) })],
   ];
 }
@@ -77,7 +83,7 @@ function saidOf(event: Happened, fleet: Fleet): string {
   if (!(key in en)) return event.text;
   const order = event.order ? fleet.orders.get(event.order) : undefined;
   const van = fleet.vehicles.get(event.vehicle ?? order?.vehicle ?? "")?.name ?? "–";
-  return [t(key as Key, { van, order: order ? orderName(order) : (event.order ?? "") }), event.why].filter(Boolean).join(": ");
+  return [t(key as Key, { van, order: order ? orderName(order) : (event.order ?? "") }), sentence(event.why, event.said)].filter(Boolean).join(": ");
 }
 
 function Events() {

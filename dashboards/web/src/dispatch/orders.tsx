@@ -3,12 +3,13 @@
 import { useState } from "preact/hooks";
 import { told } from "../shared/api";
 import { ORDER_STATES, type Order, type OrderState } from "./documents";
-import { lateMs, orderName, useFleet } from "./fleet";
+import { type Fleet, fleet as theFleet, lateMs, orderName, useFleet } from "./fleet";
 import { ImportDialog } from "./importdialog";
 import { NewOrderDialog } from "./neworder";
 import { type Tone, Badge, Empty, Section, Trouble, useMore, VanChip } from "./parts";
 import { f, t, tn, useReader } from "./reader";
 import { type Route, to } from "./route";
+import { Told } from "./sentences";
 import { api, say } from "./session";
 import { StoryPage } from "./story";
 
@@ -18,15 +19,16 @@ export const STATE_TONES: Record<OrderState, Tone> = {
 
 interface Filter {
   find: string;
-  state: OrderState | "" | "late";
+  state: OrderState | "" | "late" | "later";
   van: string;
 }
 
-function matching(orders: Iterable<Order>, filter: Filter): Order[] {
+function matching(fleet: Fleet, orders: Iterable<Order>, filter: Filter): Order[] {
   const wanted = filter.find.trim().toLowerCase();
   const found: Order[] = [];
   for (const order of orders) {
-    if (filter.state === "late" ? lateMs(order) < 60_000 : filter.state && order.state !== filter.state) continue;
+    const later = fleet.isForLater(order);
+    if (filter.state === "late" ? lateMs(order) < 60_000 : filter.state === "later" ? !later : filter.state && (later || order.state !== filter.state)) continue;
     if (filter.van && order.vehicle !== filter.van) continue;
     if (wanted && !`${order.reference} ${order.name} ${order.address} ${order.order}`.toLowerCase().includes(wanted)) continue;
     found.push(order);
@@ -46,7 +48,7 @@ function OrderList() {
   const [filter, setFilter] = useState<Filter>({ find: "", state: "", van: "" });
   const [chosen, setChosen] = useState<ReadonlySet<string>>(new Set());
   const [dialog, setDialog] = useState<"import" | "new" | null>(null);
-  const found = matching(fleet.orders.values(), filter);
+  const found = matching(fleet, fleet.orders.values(), filter);
   const { shown, more } = useMore(found.length);
   const chosenHere = found.filter((order) => chosen.has(order.order));
   const choose = (order: string, on: boolean): void => {
@@ -60,7 +62,7 @@ function OrderList() {
     <Section title={t("orders.title")} count={t("of", { n: f.count(found.length), all: f.count(fleet.orders.size) })} actions={<span class="actions"><button type="button" class="button primary" onClick={() => setDialog("new")}>{t("orders.new")}</button><button type="button" class="button" onClick={() => setDialog("import")}>{t("orders.import")}</button></span>}>
       <div class="tools">
         <label>{t("find")} <input type="search" value={filter.find} placeholder={t("orders.find")} onInput={(event) => set({ find: event.currentTarget.value })} /></label>
-        <label>{t("order.state")} <select value={filter.state} onChange={(event) => set({ state: event.currentTarget.value as Filter["state"] })}><option value="">{t("all")}</option><option value="late">{t("orders.late")}</option>{ORDER_STATES.map((state) => <option key={state} value={state}>{t(`state.${state}`)}</option>)}</select></label>
+        <label>{t("order.state")} <select value={filter.state} onChange={(event) => set({ state: event.currentTarget.value as Filter["state"] })}><option value="">{t("all")}</option><option value="late">{t("orders.late")}</option><option value="later">{t("orders.later")}</option>{ORDER_STATES.map((state) => <option key={state} value={state}>{t(`state.${state}`)}</option>)}</select></label>
         <label>{t("van.van")} <select value={filter.van} onChange={(event) => set({ van: event.currentTarget.value })}><option value="">{t("all")}</option>{fleet.vansInOrder.map((van) => <option key={van.vehicle} value={van.vehicle}>{van.name}</option>)}</select></label>
       </div>
       {chosenHere.length > 0 && <Bulk orders={chosenHere} done={() => setChosen(new Set())} />}
@@ -89,7 +91,7 @@ function OrderRow({ order, chosen, choose }: { order: Order; chosen: boolean; ch
     <tr class={order.state}>
       <td class="pick"><input type="checkbox" aria-label={t("orders.choose", { order: name })} checked={chosen} onChange={(event) => choose(order.order, event.currentTarget.checked)} /></td>
       <th scope="row"><a href={to("orders", order.order)}>{name}</a>{order.priority >= 8 && <Badge tone="bad">{t("order.urgent")}</Badge>}{order.kind === "pickup" && <Badge tone="info">{t("order.pickup")}</Badge>}<small>{order.address}</small></th>
-      <td><Badge tone={STATE_TONES[order.state]}>{t(`state.${order.state}`)}</Badge>{order.reason && <small lang="en">{order.reason}</small>}</td>
+      <td>{theFleet.isForLater(order) ? <Badge>{t("state.later", { day: f.day(order.window_start) })}</Badge> : <Badge tone={STATE_TONES[order.state]}>{t(`state.${order.state}`)}</Badge>}{order.reason && !theFleet.isForLater(order) && <small><Told text={order.reason} said={order.said} /></small>}</td>
       <td data-label={t("order.promised")}>{f.clock(order.promise_start ?? order.window_start)}–{f.clock(order.promise_end ?? order.window_end)}</td>
       <td data-label={t(order.done_at === null ? "order.expected" : "order.done_at")}>{f.clock(order.done_at ?? order.eta)}{late >= 60_000 && <Badge tone="bad">{t("late_by", { late: f.span(late / 1000) })}</Badge>}</td>
       <td>{order.vehicle ? <VanChip vehicle={order.vehicle} /> : "–"}</td>

@@ -14,7 +14,7 @@ interface Notice {
 const TONES: Record<State, Tone> = { waiting: "plain", sending: "info", sent: "good", dead: "bad" };
 
 export function Outbox({ order }: { order?: string }) {
-  const [turn, again] = useTurn();
+  const [turn, again] = useTurn("notices");
   const [state, setState] = useState<State | "">("");
   const query = new URLSearchParams({ limit: "500", ...(state ? { state } : {}), ...(order ? { order } : {}) });
   const { answer, error, loading } = useAsked<{ items: Notice[] }>(`/v1/notices?${query}`, turn);

@@ -5,12 +5,14 @@ import type { Order } from "./documents";
 import { orderName } from "./fleet";
 import { Act, Dialog, Field, Trouble } from "./parts";
 import { t } from "./reader";
+import { type Sentence, Told } from "./sentences";
 import { api, useAsked } from "./session";
 
 interface Waiting {
   order: string;
   address: string;
   reason: string;
+  said?: Sentence[];
   candidates: { label: string; lat_deg: number; lon_deg: number }[];
 }
 
@@ -23,7 +25,7 @@ export function PlaceDialog({ order, close }: { order: Order; close: () => void 
   return (
     <Dialog title={t("place.title", { order: orderName(order) })} close={close}>
       <p>{order.address}</p>
-      {waiting && <p class="quiet" lang="en">{waiting.reason}</p>}
+      {waiting && <p class="quiet"><Told text={waiting.reason} said={waiting.said} /></p>}
       <Trouble>{error}</Trouble>
       {loading && <p role="status">{t("loading")}</p>}
       <ul class="list choices">

@@ -1,27 +1,40 @@
-/** Any day played back: where the vans were, as the record has it by now. */
+/** Any day played back: where the vans were and what they did, as the record has it by now; and what was planned and said then. */
 
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useEffect, useMemo, useState } from "preact/hooks";
 import { told } from "../shared/api";
-import { draw } from "../shared/basemap";
-import { fleet } from "./fleet";
+import type { Alert } from "./exceptions";
+import { fleet as theFleet, useFleet } from "./fleet";
 import { FRAME_WIDTH, frameAt, type Frames, framesOf } from "./frames";
 import { canDraw } from "./map";
 import { Empty, Section, Trouble } from "./parts";
-import { f, isDark, t, tn, useReader } from "./reader";
+import { type Done, PlaybackMap } from "./playbackmap";
+import { f, t, tn, useReader } from "./reader";
 import { api } from "./session";
-import { VanLayer } from "./vanlayer";
+import { AlertsThen, planAt, ThenPanel, useThen } from "./then";
 
 const SPEEDS = [30, 120, 600] as const;
 /** So many vans' places are held at most: 6 MB. */
 const MOST_PLACES = 500_000;
 const TURN_MS = 100;
 const HOUR_MS = 3_600_000;
+const NO_STOPS: never[] = [];
+
+interface Stretch {
+  from: number;
+  until: number;
+  frames: Frames;
+  done: Done[];
+  alerts: Alert[];
+}
 
 export function PlaybackPage() {
   useReader();
-  const [from, setFrom] = useState(f.local(fleet.now - 4 * HOUR_MS));
-  const [until, setUntil] = useState(f.local(fleet.now));
-  const [frames, setFrames] = useState<Frames | null>(null);
+  const fleet = useFleet("tick"); // before its first word the hub's clock is not known
+  const [chosenFrom, setFrom] = useState("");
+  const [chosenUntil, setUntil] = useState("");
+  const [from, until] = [chosenFrom || f.local(fleet.now - 4 * HOUR_MS), chosenUntil || f.local(fleet.now)];
+  const [stretch, setStretch] = useState<Stretch | null>(null);
+  const [vehicle, setVehicle] = useState("");
   const [at, setAt] = useState(0);
   const [speed, setSpeed] = useState<number>(SPEEDS[1]);
   const [playing, setPlaying] = useState(false);
@@ -36,18 +49,32 @@ export function PlaybackPage() {
       const [start, end] = [f.instant(from), f.instant(until)];
       const step = Math.max(10, Math.ceil(((end - start) / 1000) * (Math.max(1, fleet.vehicles.size) / MOST_PLACES)));
       const query = new URLSearchParams({ from: new Date(start).toISOString(), to: new Date(end).toISOString(), step_s: String(Math.min(3_600, step)) });
-      const found = framesOf(await (await api.open(`/v1/playback?${query}`)).text());
-      setFrames(found);
-      setAt(found.at[0] ?? start);
+      const within = new URLSearchParams({ from: new Date(start).toISOString(), to: new Date(end).toISOString() });
+      const [text, stops, alerts] = await Promise.all([
+        api.open(`/v1/playback?${query}`).then((answer) => answer.text()),
+        api.get<{ items: Done[] }>(`/v1/playback/stops?${within}`),
+        api.all<Alert>(`/v1/alerts?${within}`),
+      ]);
+      const frames = framesOf(text);
+      setStretch({ from: start, until: end, frames, done: stops.items, alerts });
+      setAt(frames.at[0] ?? start);
     } catch (failure) {
       setError(told(failure));
-      setFrames(null);
+      setStretch(null);
     } finally {
       setBusy(false);
     }
   };
+  const { frames = null, done = NO_STOPS, alerts = NO_STOPS } = stretch ?? {};
   const first = frames?.at[0] ?? 0;
   const last = frames?.at.at(-1) ?? 0;
+  const then = useThen(stretch ? vehicle : "", stretch?.from ?? 0, stretch?.until ?? 0);
+  const plan = planAt(then.answer, at);
+  const marks = useMemo(() => marksOf(done, alerts, vehicle, first, last), [done, alerts, vehicle, first, last]);
+  const jump = (by: 1 | -1): void => {
+    const next = by > 0 ? marks.find((one) => one.at > at) : marks.findLast((one) => one.at < at);
+    if (next) setAt(next.at);
+  };
   useEffect(() => {
     if (!playing) return;
     const timer = setInterval(() => setAt((before) => Math.min(last, before + speed * TURN_MS)), TURN_MS);
@@ -57,6 +84,7 @@ export function PlaybackPage() {
     if (playing && at >= last) setPlaying(false);
   }, [playing, at, last]);
   return (
+    <>
     <Section title={t("playback.title")}>
       <form class="tools" onSubmit={(event) => void load(event)}>
         <label>{t("order.from")} <input type="datetime-local" required value={from} onInput={(event) => setFrom(event.currentTarget.value)} /></label>
@@ -71,52 +99,35 @@ export function PlaybackPage() {
         <>
           <div class="player">
             <button type="button" class="button primary" onClick={() => { if (at >= last) setAt(first); setPlaying(!playing); }}>{t(playing ? "playback.pause" : "playback.play")}</button>
-            <input type="range" aria-label={t("playback.when")} aria-valuetext={f.dayClock(at)} min={first} max={last} step={1000} value={at} onInput={(event) => setAt(Number(event.currentTarget.value))} />
+            <button type="button" class="button" aria-label={t("playback.before")} onClick={() => jump(-1)}>‹</button><button type="button" class="button" aria-label={t("playback.next")} onClick={() => jump(1)}>›</button>
+            <span class="scrubber"><span class="marks" aria-hidden="true">{marks.map((one) => <i key={`${one.at} ${one.kind}`} class={one.kind} style={{ left: `${((one.at - first) / Math.max(1, last - first)) * 100}%` }} />)}</span>
+            <input type="range" aria-label={t("playback.when")} aria-valuetext={f.dayClock(at)} min={first} max={last} step={1000} value={at} onInput={(event) => setAt(Number(event.currentTarget.value))} /></span>
             <output>{f.dayClock(at)}</output>
             <label>{t("playback.speed")} <select value={speed} onChange={(event) => setSpeed(Number(event.currentTarget.value))}>{SPEEDS.map((one) => <option key={one} value={one}>{one} ×</option>)}</select></label>
-            <span class="quiet">{tn("playback.vans", frames.vans.length)}</span>
+            <label>{t("playback.whose")} <select value={vehicle} onChange={(event) => setVehicle(event.currentTarget.value)}><option value="">{t("playback.nobody")}</option>{frames.vans.map((one) => <option key={one} value={one}>{fleet.vehicles.get(one)?.name ?? one}</option>)}</select></label>
+            <span class="quiet">{tn("playback.vans", frames.vans.length)} · {t("playback.stops", { n: f.count(done.filter((one) => Date.parse(one.at) <= at).length) })}</span>
           </div>
-          {canDraw() ? <PlaybackMap frames={frames} at={at} /> : <Places frames={frames} at={at} />}
+          {canDraw() ? <PlaybackMap frames={frames} done={done} plan={plan?.stops ?? NO_STOPS} chosen={vehicle} at={at} /> : <Places frames={frames} at={at} />}
         </>
       )}
     </Section>
+    {stretch && stretch.frames.at.length > 0 && <><ThenPanel vehicle={vehicle} then={then.answer} at={at} error={then.error} loading={then.loading} /><AlertsThen alerts={alerts} at={at} /></>}
+    </>
   );
 }
 
-function PlaybackMap({ frames, at }: { frames: Frames; at: number }) {
-  const box = useRef<HTMLDivElement>(null);
-  const [layer, setLayer] = useState<VanLayer | null>(null);
-  const dark = isDark();
-  useEffect(() => {
-    const frame = box.current!;
-    let end = (): void => {};
-    let gone = false;
-    void draw(frame, { interactive: true, dark }).then(({ map }) => {
-      if (gone) return map.remove();
-      map.getCanvas().setAttribute("aria-label", t("map.label"));
-      const vans = new VanLayer();
-      map.addLayer(vans);
-      end = () => map.remove();
-      setLayer(vans);
-      frame.dataset["map"] = "ready";
-    });
-    return () => {
-      gone = true;
-      setLayer(null);
-      end();
-    };
-  }, [dark]);
-  useEffect(() => {
-    const places = frames.places[frameAt(frames, at)];
-    if (!layer || !places) return;
-    layer.begin(frames.vans.length);
-    for (let row = 0; row < places.length; row += FRAME_WIDTH) {
-      const heading = places[row + 2]!;
-      if (!Number.isNaN(places[row]!)) layer.add(places[row]!, places[row + 1]!, Number.isNaN(heading) ? null : heading, "ok", 1);
-    }
-    layer.show();
-  }, [layer, frames, at]);
-  return <div class="map tall" ref={box} />;
+interface Mark {
+  at: number;
+  kind: "alert" | "failed" | "delivered";
+}
+/** So many marks can be told apart beside the slider. */
+const MOST_MARKS = 400;
+
+/** What happened, on the slider: alerts and failures, and the stops of the van that is looked at. */
+function marksOf(done: readonly Done[], alerts: readonly Alert[], vehicle: string, first: number, last: number): Mark[] {
+  const marks: Mark[] = alerts.filter((one) => !vehicle || one.vehicle === vehicle).map((one) => ({ at: Date.parse(one.from_at), kind: "alert" }));
+  for (const one of done) if (one.vehicle === vehicle || (!vehicle && one.state === "failed")) marks.push({ at: Date.parse(one.at), kind: one.state === "failed" ? "failed" : "delivered" });
+  return marks.filter((one) => one.at >= first && one.at <= last).sort((a, b) => a.at - b.at).slice(0, MOST_MARKS);
 }
 
 function Places({ frames, at }: { frames: Frames; at: number }) {
@@ -125,7 +136,7 @@ function Places({ frames, at }: { frames: Frames; at: number }) {
     <ul class="plainlist pad">
       {frames.vans.map((van, row) => {
         const [lat, lon] = [places?.[row * FRAME_WIDTH], places?.[row * FRAME_WIDTH + 1]];
-        return lat !== undefined && lon !== undefined && !Number.isNaN(lat) && <li key={van}>{fleet.vehicles.get(van)?.name ?? van}: {lat.toFixed(5)}, {lon.toFixed(5)}</li>;
+        return lat !== undefined && lon !== undefined && !Number.isNaN(lat) && <li key={van}>{theFleet.vehicles.get(van)?.name ?? van}: {lat.toFixed(5)}, {lon.toFixed(5)}</li>;
       })}
     </ul>
   );

@@ -5,9 +5,11 @@ import { type Fleet, orderName, useFleet } from "./fleet";
 import { itemsOf } from "./moves";
 import { Act, Badge, Empty, Section, type Tone, Trouble } from "./parts";
 import { f, t, tn, useReader } from "./reader";
+import { type Sentence, Told } from "./sentences";
 import { api, useAsked, useTurn } from "./session";
 
 interface Change {
+  said?: Sentence[];
   order: string;
   what: string;
   vehicle_before: string | null;
@@ -24,7 +26,7 @@ interface Proposal {
   at_utc: string;
   reasons: string[];
   state: "waiting" | "adopted" | "rejected" | "superseded";
-  diff: { text: string; changes: Change[]; saves: { cost_cents: number; late_s: number; travel_s: number } };
+  diff: { text: string; said?: Sentence[]; changes: Change[]; saves: { cost_cents: number; late_s: number; travel_s: number } };
 }
 type Mode = "automatic" | "ask" | "off";
 
@@ -33,7 +35,7 @@ const TONES: Record<Proposal["state"], Tone> = { waiting: "warn", adopted: "good
 export function ProposalsPage() {
   useReader();
   const fleet = useFleet("sites", "plan");
-  const [turn, again] = useTurn();
+  const [turn, again] = useTurn("proposals");
   const [state, setState] = useState<Proposal["state"] | "all">("waiting");
   const { answer, error, loading } = useAsked<Proposal[] | { items: Proposal[] }>(`/v1/proposals?state=${state}`, turn);
   const found = answer ? itemsOf(answer) : [];
@@ -84,13 +86,13 @@ function Row({ proposal, fleet, again }: { proposal: Proposal; fleet: Fleet; aga
   return (
     <li class="proposal">
       <p><Badge tone={TONES[proposal.state]}>{t(`proposal.${proposal.state}`)}</Badge> <time>{f.clock(proposal.at_utc)}</time> <b>{fleet.depots.find((one) => one.depot === proposal.depot)?.name}</b> <span class="quiet" lang="en">{proposal.reasons.join("; ")}</span></p>
-      <p lang="en">{diff.text}</p>
+      <p><Told text={diff.text} said={diff.said} /></p>
       <p>{t("proposal.saves", { money: f.money(diff.saves.cost_cents), late: f.span(diff.saves.late_s), travel: f.span(diff.saves.travel_s) })}</p>
       <details>
         <summary>{tn("proposal.changes", diff.changes.length)}</summary>
         <div class="scroll short" tabIndex={0} role="region" aria-label={t("proposal.diff")}>
           <table><thead><tr><th scope="col">{t("order.order")}</th><th scope="col">{t("proposal.before")}</th><th scope="col">{t("proposal.after")}</th><th scope="col">{t("import.why")}</th></tr></thead>
-            <tbody>{diff.changes.map((change) => <tr key={change.order}><th scope="row">{order(change.order)}</th><td>{stop(change.vehicle_before, change.position_before, change.arrival_before_utc)}</td><td>{stop(change.vehicle_after, change.position_after, change.arrival_after_utc)}</td><td lang="en">{change.why ?? change.what}</td></tr>)}</tbody>
+            <tbody>{diff.changes.map((change) => <tr key={change.order}><th scope="row">{order(change.order)}</th><td>{stop(change.vehicle_before, change.position_before, change.arrival_before_utc)}</td><td>{stop(change.vehicle_after, change.position_after, change.arrival_after_utc)}</td><td><Told text={change.why ?? change.what} said={change.said} /></td></tr>)}</tbody>
           </table>
         </div>
       </details>

@@ -50,11 +50,18 @@ const darkness = matchMedia("(prefers-color-scheme: dark)");
 
 export const isDark = (): boolean => (choices.theme === "auto" ? darkness.matches : choices.theme === "dark");
 
+let learning = (_language: Language): Promise<void> => Promise.resolve();
+/** What else has to be learned when the language changes: the hub's own sentences, once there is a key. */
+export function alsoLearn(learn: (language: Language) => Promise<void>): void {
+  learning = learn;
+}
+
 /** Take the choices on: words, formats, the page's language and look. */
 export async function settle(changed: Partial<Choices> = {}): Promise<void> {
   choices = { ...choices, ...changed };
   if (Object.keys(changed).length) localStorage.setItem(KEPT, JSON.stringify(choices));
   words = (await CATALOGUES[choices.language]()).default;
+  await learning(choices.language);
   f = new Format({ ...choices, timeZone: choices.timeZone || fleet.fleet.timezone });
   document.documentElement.lang = choices.language;
   document.documentElement.dataset["theme"] = isDark() ? "dark" : "light";

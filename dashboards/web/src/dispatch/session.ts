@@ -2,9 +2,10 @@
 
 import { useEffect, useState } from "preact/hooks";
 import { Api, Refused, told } from "../shared/api";
-import type { Told } from "./documents";
+import type { Told, Turn } from "./documents";
 import { fleet } from "./fleet";
-import { settle } from "./reader";
+import { alsoLearn, choices, settle } from "./reader";
+import { learn } from "./sentences";
 import FeedWorker from "./feed.worker?sharedworker";
 import OwnFeedWorker from "./feed.worker?worker";
 
@@ -17,10 +18,15 @@ export const keptKey = (): string | null => sessionStorage.getItem(KEY);
 /** Open the feed with a key. `ended`: the hub no longer takes it. */
 export async function enter(key: string, ended: (why: string) => void): Promise<void> {
   const asking = new Api(key);
+  asking.language = choices.language;
   await asking.get("/v1/fleets/me");
   api = asking;
   await fleet.load(api);
   sessionStorage.setItem(KEY, key);
+  alsoLearn(async (language) => {
+    asking.language = language;
+    await learn(asking, language).catch(() => {}); // an older hub has no such words: its English is told
+  });
   await settle();
   const port = typeof SharedWorker === "undefined" ? new OwnFeedWorker() : shared();
   port.onmessage = ({ data }: MessageEvent<Told>) => {
@@ -70,13 +76,18 @@ export function useAsked<T>(path: string | null, again: unknown = 0): Asked<T> {
   return state.path === path ? state : anew;
 }
 
-/** A number that grows every few seconds while the page is looked at, for what the live stream does not tell; and a way to ask at once. */
-export function useTurn(every_ms = 5_000): [turn: number, again: () => void] {
+/** A number that grows when the live stream tells that there is something to read again about a subject; and a way to ask at once. */
+export function useTurn(of: Turn["turn"]): [turn: number, again: () => void] {
   const [turn, set] = useState(0);
   useEffect(() => {
-    const timer = setInterval(() => document.hidden || set((n) => n + 1), every_ms);
-    return () => clearInterval(timer);
-  }, [every_ms]);
+    let mark = fleet.turns.get(of)?.mark;
+    return fleet.listen((parts) => {
+      const now = fleet.turns.get(of)?.mark;
+      if (!parts.has("turn") || now === mark) return;
+      mark = now;
+      set((n) => n + 1);
+    });
+  }, [of]);
   return [turn, () => set((n) => n + 1)];
 }
 

@@ -55,28 +55,28 @@ function OfFleet() {
   );
 }
 
+const KEPT_DAYS = ["raw_days", "track_days", "fact_days", "visit_days", "proof_days", "personal_days", "word_days", "notice_days"] as const;
+type KeptDays = (typeof KEPT_DAYS)[number];
 interface Retention {
-  raw_days: number;
-  track_days: number;
   own: boolean;
   aged_through: string | null;
+  keeps: { name: string; days: number | null; least: number; most: number; may_stay: boolean }[];
 }
 
 function Kept() {
   const [turn, setTurn] = useState(0);
   const { answer, error, loading } = useAsked<Retention>("/v1/retention", turn);
-  const [days, setDays] = useState({ raw_days: 90, track_days: 730 });
-  useEffect(() => {
-    if (answer) setDays({ raw_days: answer.raw_days, track_days: answer.track_days });
-  }, [answer]);
+  const [days, setDays] = useState<Partial<Record<KeptDays, number | null>>>({});
+  const keeps = (answer?.keeps ?? []).filter((one): one is typeof one & { name: KeptDays } => (KEPT_DAYS as readonly string[]).includes(one.name));
+  useEffect(() => setDays(Object.fromEntries(keeps.map((one) => [one.name, one.days]))), [answer]);
+  const set = (name: KeptDays, text: string): void => setDays({ ...days, [name]: text === "" ? null : Number(text) });
   return (
     <div class="form wide">
       <Trouble>{error}</Trouble>
       {loading && !answer && <p role="status">{t("loading")}</p>}
-      <Field label={t("settings.raw_days")}>{(id) => <input id={id} type="number" min={1} value={days.raw_days} onInput={(event) => setDays({ ...days, raw_days: Number(event.currentTarget.value) })} />}</Field>
-      <Field label={t("settings.track_days")}>{(id) => <input id={id} type="number" min={1} value={days.track_days} onInput={(event) => setDays({ ...days, track_days: Number(event.currentTarget.value) })} />}</Field>
-      <p class="quiet">{t("settings.retention_help")}{answer?.aged_through && ` ${t("settings.aged", { at: f.dayClock(answer.aged_through) })}`}</p>
-      <div class="actions"><Act act={() => api.put("/v1/retention", days)} done={t("settings.kept")} tone="primary" after={() => setTurn(turn + 1)}>{t("settings.save")}</Act></div>
+      {keeps.map(({ name, least, most, may_stay }) => <Field key={name} label={t(`settings.${name}`)} help={t(may_stay ? "settings.keep_or_stay" : "settings.keep_between", { least: f.count(least), most: f.count(most) })}>{(id) => <input id={id} type="number" min={least} max={most} value={days[name] ?? ""} onInput={(event) => set(name, event.currentTarget.value)} />}</Field>)}
+      <p class="quiet">{t("settings.retention_help")} {answer && t(answer.own ? "settings.own_days" : "settings.usual_days")}{answer?.aged_through && ` ${t("settings.aged", { at: f.dayClock(answer.aged_through) })}`}</p>
+      {answer && <div class="actions"><Act act={() => api.put("/v1/retention", days)} done={t("settings.kept")} tone="primary" after={() => setTurn(turn + 1)}>{t("settings.save")}</Act></div>}
     </div>
   );
 }

@@ -14,14 +14,15 @@ import { ProofPicture } from "./picture";
 import { PlaceDialog } from "./place";
 import { f, type Key, t } from "./reader";
 import { to } from "./route";
-import { api, useAsked } from "./session";
+import { type Sentence, Told } from "./sentences";
+import { api, useAsked, useTurn } from "./session";
 import { TalkDialog } from "./talk";
 import en from "./words/en.json";
 
 interface Shown {
   order: string; reference: string; kind: "delivery" | "pickup"; name: string; phone: string; address: string; instructions: string;
   window_start: string; window_end: string; promise_start: string | null; promise_end: string | null; parcels: number; priority: number; contact_free: boolean;
-  items: { name?: string; code?: string }[]; state: Order["state"]; reason: string | null; vehicle: string | null; track_url: string;
+  items: { name?: string; code?: string }[]; state: Order["state"]; reason: string | null; said?: Sentence[]; vehicle: string | null; track_url: string;
   eta: string | null; eta_low: string | null; eta_high: string | null; arrived_at: string | null; done_at: string | null; risk_late_s: number;
   proofs: { kind: string; state: "whole" | "pending"; sha256: string; at: string | null }[];
 }
@@ -30,6 +31,7 @@ interface Story {
 }
 interface Why {
   reason: string;
+  said?: Sentence[];
   relaxations: { constraints: string[]; price_cents: number; vehicle: string; start: string }[];
   delay: Record<"later_s" | "late_departure_s" | "travel_s" | "dwell_s" | "waiting_s" | "replanning_s", number> | null;
 }
@@ -51,8 +53,8 @@ export function StoryPage({ order }: { order: string }) {
     <>
       <Section title={name} actions={<a class="button quiet" href={to("orders")}>{t("orders.back")}</a>}>
         <div class="sheet">
-          <p><Badge tone={STATE_TONES[found.state]}>{t(`state.${found.state}`)}</Badge>{found.priority >= 8 && <Badge tone="bad">{t("order.urgent")}</Badge>}{found.kind === "pickup" && <Badge tone="info">{t("order.pickup")}</Badge>}{late >= 60_000 && <Badge tone="bad">{t("late_by", { late: f.span(late / 1000) })}</Badge>} <VanChip vehicle={found.vehicle} /></p>
-          {found.reason && <p class="trouble" lang="en">{found.reason}</p>}
+          <p>{live && fleet.isForLater(live) ? <Badge>{t("state.later", { day: f.day(live.window_start) })}</Badge> : <Badge tone={STATE_TONES[found.state]}>{t(`state.${found.state}`)}</Badge>}{found.priority >= 8 && <Badge tone="bad">{t("order.urgent")}</Badge>}{found.kind === "pickup" && <Badge tone="info">{t("order.pickup")}</Badge>}{late >= 60_000 && <Badge tone="bad">{t("late_by", { late: f.span(late / 1000) })}</Badge>} <VanChip vehicle={found.vehicle} /></p>
+          {found.reason && !(live && fleet.isForLater(live)) && <p class="trouble"><Told text={found.reason} said={found.said} /></p>}
           <dl class="facts">
             <div><dt>{t("order.address")}</dt><dd>{found.address || "–"}</dd></div>
             <div><dt>{t("order.name")}</dt><dd>{found.name || "–"}{found.phone && <> · <a href={`tel:${found.phone}`}>{found.phone}</a></>}</dd></div>
@@ -71,14 +73,14 @@ export function StoryPage({ order }: { order: string }) {
             {open && <Act act={() => api.post(`${door}/cancel`)} done={t("state.cancelled")} tone="danger">{t("bulk.cancel")}</Act>}
           </div>
           {found.proofs.length > 0 && <><h3>{t("order.proofs")}</h3><ul class="plainlist pictures">{found.proofs.map((proof) => <li key={proof.sha256}>{t(`proof.${proof.kind as "photo" | "signature" | "code"}`)} · {f.clock(proof.at)} · {t(proof.state === "whole" ? "proof.whole" : "proof.pending")} <code>{proof.sha256.slice(0, 12)}</code>{proof.state === "whole" && proof.kind !== "code" && <ProofPicture sha256={proof.sha256} kind={proof.kind as "photo" | "signature"} />}</li>)}</ul></>}
-          {open && <WhyBox door={door} turn={turn} wanted={found.state === "unassigned" || late > 0} />}
+          {open && <WhyBox door={door} turn={turn} wanted={(found.state === "unassigned" && !(live && fleet.isForLater(live))) || late > 0} />}
         </div>
       </Section>
       <Section title={t("story.title")} count={story.answer?.items.length}>
         <Trouble>{story.error}</Trouble>
         <Lines order={order} items={story.answer?.items ?? []} />
       </Section>
-      <CustomerSide order={order} open={open} turn={turn} />
+      <CustomerSide order={order} open={open} />
       {dialog === "move" && live && <MoveDialog order={live} close={() => setDialog(null)} />}
       {dialog === "place" && live && <PlaceDialog order={live} close={() => setDialog(null)} />}
       {dialog === "talk" && found.vehicle && <TalkDialog vehicle={found.vehicle} order={order} close={() => setDialog(null)} />}
@@ -87,7 +89,8 @@ export function StoryPage({ order }: { order: string }) {
 }
 
 /** What the order's customer asked for, said and was written. */
-function CustomerSide({ order, open, turn }: { order: string; open: boolean; turn: string }) {
+function CustomerSide({ order, open }: { order: string; open: boolean }) {
+  const [turn] = useTurn("cases");
   const { answer, error } = useAsked<{ items: Case[] }>(`/v1/cases?order=${encodeURIComponent(order)}`, turn);
   return (
     <>
@@ -107,7 +110,7 @@ function WhyBox({ door, turn, wanted }: { door: string; turn: string; wanted: bo
     <div class="why" role="status">
       {loading && t("loading")}
       <Trouble>{error}</Trouble>
-      {answer?.reason && <p lang="en">{answer.reason}</p>}
+      {answer?.reason && <p><Told text={answer.reason} said={answer.said} /></p>}
       {answer && answer.relaxations.length > 0 && <ul class="plainlist">{answer.relaxations.map((one) => <li key={one.constraints.join()}><span lang="en">{one.constraints.join(", ")}</span>: <VanChip vehicle={one.vehicle} />, {f.clock(one.start)}, {f.money(one.price_cents)}</li>)}</ul>}
       {answer?.delay && <dl class="facts">{(["late_departure_s", "travel_s", "dwell_s", "waiting_s", "replanning_s"] as const).filter((part) => answer.delay![part] !== 0).map((part) => <div key={part}><dt>{t(`why.${part}`)}</dt><dd>{f.span(answer.delay![part])}</dd></div>)}</dl>}
     </div>

@@ -9,6 +9,7 @@ import { Hours } from "./hours";
 import { Act, Badge, Empty, type Tone, Trouble } from "./parts";
 import { f, t, tn } from "./reader";
 import { to } from "./route";
+import { type Sentence, Told } from "./sentences";
 import { api, useAsked } from "./session";
 import { Talk } from "./talk";
 
@@ -21,6 +22,8 @@ interface ToldPlan {
   version: number;
   state: PlanState | "expired";
   reason: string | null;
+  plan_reason: string | null;
+  said?: Sentence[];
   committed_utc: string | null;
   sent_utc: string | null;
   held_utc: string | null;
@@ -64,8 +67,8 @@ export function VanSheet({ vehicle, brief = false }: { vehicle: string; brief?: 
       {plan && (
         <div class="plan">
           <p><b>{t("van.plan", { at: f.clock(plan.issued_at) })}</b> <Badge tone={PLAN_TONES[van.plan_state]}>{t(`plan.${van.plan_state}`)}</Badge>{plan.own_order && <Badge tone="info">{t("plan.own_order")}</Badge>}</p>
-          {plan.reason && <p class="quiet" lang="en">{plan.reason}</p>}
-          {plan.changes.length > 0 && <ul class="changes" lang="en">{plan.changes.map((text) => <li key={text}>{text}</li>)}</ul>}
+          {plan.reason && <p class="quiet"><Told text={plan.reason} said={plan.said} /></p>}
+          {plan.changes.length > 0 && <ul class="changes">{plan.changes.map((text, at) => <li key={text}><Told text={text} said={plan.changes_said?.length === plan.changes.length ? [plan.changes_said[at]!] : null} /></li>)}</ul>}
           <Delivery vehicle={vehicle} version={plan.version} state={van.plan_state} />
         </div>
       )}
@@ -147,7 +150,7 @@ function Record({ vehicle }: { vehicle: string }) {
           <h3>{t("plans.title")}</h3>
           <div class="scroll" tabIndex={0} role="region" aria-label={t("plans.title")}>
             <table><thead><tr><th scope="col">{t("plan.issued")}</th><th scope="col">{t("plan.step.held")}</th><th scope="col">{t("plan.step.in_force")}</th><th scope="col">{t("plan.step.shown")}</th><th scope="col">{t("order.state")}</th></tr></thead>
-              <tbody>{list.slice(0, 12).map((plan) => <tr key={plan.version}><th scope="row">{f.clock(plan.committed_utc)}</th><td>{f.clock(plan.held_utc)}</td><td>{f.clock(plan.in_force_utc)}</td><td>{f.clock(plan.shown_utc)}</td><td>{plan.state}{plan.reason && <small lang="en">{plan.reason}</small>}</td></tr>)}</tbody>
+              <tbody>{list.slice(0, 12).map((plan) => <tr key={plan.version}><th scope="row">{f.clock(plan.committed_utc)}</th><td>{f.clock(plan.held_utc)}</td><td>{f.clock(plan.in_force_utc)}</td><td>{f.clock(plan.shown_utc)}</td><td>{plan.state}{plan.reason && <small lang="en">{plan.reason}</small>}<small><Told text={plan.plan_reason} said={plan.said} /></small></td></tr>)}</tbody>
             </table>
           </div>
         </>
@@ -165,7 +168,7 @@ function DriverFacts({ driver, skills }: { driver: string | null; skills: string
   const all = [...answer.terms.skills, ...skills];
   return (
     <dl class="facts">
-      <div><dt>{t("driver.name")}</dt><dd>{answer.name}</dd></div>
+      <div><dt>{t("driver.name")}</dt><dd><a href={to("drivers", driver)}>{answer.name}</a></dd></div>
       <div><dt>{t("driver.phone")}</dt><dd>{answer.phone ? <a href={`tel:${answer.phone}`}>{answer.phone}</a> : "–"}</dd></div>
       <div><dt>{t("driver.skills")}</dt><dd>{all.length ? all.join(", ") : "–"}</dd></div>
     </dl>

@@ -20,6 +20,9 @@ export class Refused extends Error {
 type Method = "GET" | "POST" | "PUT" | "PATCH" | "DELETE";
 
 export class Api {
+  /** What its refusals are to be told in. */
+  language = "";
+
   constructor(readonly key: string) {}
 
   get = <T>(path: string, signal?: AbortSignal): Promise<T> => this.ask<T>("GET", path, undefined, signal);
@@ -30,7 +33,7 @@ export class Api {
 
   /** The answer itself, for what is not JSON. */
   async open(path: string, init: RequestInit = {}): Promise<Response> {
-    const answer = await fetch(path, { ...init, headers: { ...(init.headers as Record<string, string>), Authorization: `Bearer ${this.key}` } });
+    const answer = await fetch(path, { ...init, headers: { ...(init.headers as Record<string, string>), Authorization: `Bearer ${this.key}`, ...(this.language ? { "Accept-Language": this.language } : {}) } });
     if (!answer.ok) throw await refusal(answer);
     return answer;
   }

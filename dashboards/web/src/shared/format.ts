@@ -8,6 +8,7 @@ export interface Reader {
 }
 
 const KM_PER_MILE = 1.609344;
+const M_PER_FOOT = 0.3048;
 
 export class Format {
   private readonly hm: Intl.DateTimeFormat;
@@ -17,6 +18,7 @@ export class Format {
   private readonly sortable: Intl.DateTimeFormat;
   private readonly moneyOf: Intl.NumberFormat;
   private readonly decimal: Intl.NumberFormat;
+  private readonly hundredths: Intl.NumberFormat;
   private readonly whole: Intl.NumberFormat;
   readonly plural: Intl.PluralRules;
 
@@ -31,6 +33,7 @@ export class Format {
     this.sortable = new Intl.DateTimeFormat("sv-SE", { timeZone, year: "numeric", month: "2-digit", day: "2-digit", hour: "2-digit", minute: "2-digit" });
     this.moneyOf = new Intl.NumberFormat(tag, { style: "currency", currency: reader.currency, maximumFractionDigits: 2 });
     this.decimal = new Intl.NumberFormat(tag, { maximumFractionDigits: 1 });
+    this.hundredths = new Intl.NumberFormat(tag, { minimumFractionDigits: 2, maximumFractionDigits: 2 });
     this.whole = new Intl.NumberFormat(tag, { maximumFractionDigits: 0 });
     this.plural = new Intl.PluralRules(tag);
   }
@@ -42,7 +45,12 @@ export class Format {
   day = (at: string | number): string => this.dayOnly.format(new Date(at));
   money = (cents: number): string => this.moneyOf.format(cents / 100);
   count = (value: number): string => this.whole.format(value);
-  distance = (m: number): string => (this.reader.miles ? `${this.decimal.format(m / 1000 / KM_PER_MILE)} mi` : `${this.decimal.format(m / 1000)} km`);
+  /** Short ones in metres or feet: "0.1 km" tells nothing of a gate. */
+  distance = (m: number): string => {
+    if (this.reader.miles) return Math.abs(m) < 300 ? `${this.whole.format(m / M_PER_FOOT)} ft` : `${this.decimal.format(m / 1000 / KM_PER_MILE)} mi`;
+    return Math.abs(m) < 950 ? `${this.whole.format(m)} m` : `${this.decimal.format(m / 1000)} km`;
+  };
+  fine = (value: number): string => this.hundredths.format(value);
   speed = (mps: number): string => (this.reader.miles ? `${this.whole.format((mps * 3.6) / KM_PER_MILE)} mph` : `${this.whole.format(mps * 3.6)} km/h`);
   percent = (share: number): string => `${this.whole.format(share * 100)} %`;
 

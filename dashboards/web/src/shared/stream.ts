@@ -1,15 +1,10 @@
 /** Server-sent events over fetch: EventSource cannot send an Authorization header, and a key does not belong into an address. */
 
 import { Refused } from "./api";
+import { pauseMs } from "./pause";
 
 /** Longer than three ticks of the hub: the line is dead, whatever TCP believes. */
 const SILENCE_MS = 4_000;
-const FIRST_RETRY_MS = 500;
-const LONGEST_RETRY_MS = 10_000;
-
-/** Pause before the next try: doubled each time, and anywhere in its half, so that a restarted hub does not meet all pages in one moment. */
-export const pauseMs = (failures: number, random: () => number = Math.random): number =>
-  Math.min(LONGEST_RETRY_MS, FIRST_RETRY_MS * 2 ** failures) * (0.5 + random() / 2);
 
 /** Follow the stream for ever, opening it anew when it ends: it then begins with a snapshot, so nothing is missed. */
 export async function follow(
