@@ -150,12 +150,12 @@ def axe() -> Callable[[Any], list[str]]:
 
 @pytest.fixture(scope="session")
 def until() -> Callable[[Callable[[], bool]], None]:
-    """Wait for a condition, at most ten seconds."""
+    """Wait for a condition, at most thirty seconds."""
 
     def wait(holds: Callable[[], bool]) -> None:
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 30
         while not holds():
-            assert time.monotonic() < deadline, "it did not come to hold within 10 s"
+            assert time.monotonic() < deadline, "it did not come to hold within 30 s"
             time.sleep(0.02)
 
     return wait

@@ -19,6 +19,7 @@ from roundsman_core.geo import LatLon
 from roundsman_sim.proxy import Proxy
 
 WAITS_MS = 30_000
+expect.set_options(timeout=WAITS_MS)
 VIEWS = ("now", "orders", "customers", "board", "vans", "drivers", "tomorrow", "proposals", "playback", "fences", "settings")
 LOOKS = {"telephone-light": (320, 640, "light"), "desk-dark": (1440, 900, "dark")}
 
