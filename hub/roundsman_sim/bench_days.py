@@ -60,6 +60,7 @@ def days(made: Setting, many: int, learns_from: int, *, towns: int, say: Say) ->
                 continue
             say(f"day {number} of {many}: {_words(results)}")
             found.append(results)
+            print(last_line("days", figures(found)), flush=True)  # whoever ends this has what there is
     return found, wrong
 
 

@@ -244,6 +244,7 @@ class Box:
     def _van(self, number: int, vehicle: str) -> DayVan:
         with self._db.transaction() as cur:
             last = rows(cur, "SELECT session FROM log.sessions WHERE vehicle_id = %s ORDER BY ordinal DESC LIMIT 1", (vehicle,))
+            driver = rows(cur, "SELECT driver_id FROM vehicles WHERE vehicle_id = %s", (vehicle,))[0]["driver_id"]
         session = f"{self._day.day:%Y%m%d}{number + 1:08x}"
         previous = last[0]["session"] if last else None
         return DayVan(
@@ -254,6 +255,7 @@ class Box:
             day=self._day,
             home=self._town.depot_at,
             road=self._town.way,
+            driver=driver,
         )
 
     def _place(self, asks: Sequence[Ask]) -> None:

@@ -64,7 +64,7 @@ def make_town(
                 fleet,
                 name=f"Van {number + 1}",
                 depot_id=depot,
-                driver_id=None,
+                driver_id=fleet_store.add_driver(cur, fleet, name=f"Driver {number + 1}", phone=""),
                 capacity=round(CAPACITY * orders / vans),
                 shift_start=start,
                 shift_end=start + timedelta(hours=8),

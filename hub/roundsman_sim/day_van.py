@@ -53,9 +53,21 @@ class DayVan:
         Every fix.
     """
 
-    def __init__(self, *, number: int, vehicle: str, session: str, previous: str | None, day: Script, home: LatLon, road: Road) -> None:
+    def __init__(
+        self,
+        *,
+        number: int,
+        vehicle: str,
+        session: str,
+        previous: str | None,
+        day: Script,
+        home: LatLon,
+        road: Road,
+        driver: str | None = None,
+    ) -> None:
         self.number, self.vehicle, self.session = number, vehicle, session
         self._day, self._home, self._road = day, home, road
+        self._driver = driver
         self.asks: dict[str, Ask] = {}
         self.log = DayLog(vehicle, session, previous, day.start - timedelta(hours=2))
         self._leg: _Leg | None = None
@@ -76,6 +88,10 @@ class DayVan:
         self.driven_m = 0.0
         self.held_until: datetime | None = None
         self._broken = [t for t in day.troubles if t.van == number and t.kind == "breakdown"]
+        self._pauses = [t for t in day.troubles if t.van == number and t.kind == "pause"]
+        self._stubborn = [t for t in day.troubles if t.van == number and t.kind == "declines"]
+        self.resting = False
+        self.declined: list[int] = []
         self._silent = [t for t in day.troubles if t.van == number and t.kind == "no_network"]
         self.report: str | None = None
 
@@ -93,13 +109,23 @@ class DayVan:
         """Hold a newer plan, and act by it: what is done stays done."""
         if self.plan is not None and plan.version <= self.plan.version:
             return
-        self.plan = plan
         self.log.tell(Receipt(mono_ms=0, plan_version=plan.version, plan_hash=hash_, state="held"), now)
+        if self._says_no(plan, now):
+            self.declined.append(plan.version)
+            self.log.tell(
+                Receipt(mono_ms=0, plan_version=plan.version, plan_hash=hash_, state="declined", reason="my order is better"), now
+            )
+            return
+        self.plan = plan
         self.log.tell(Receipt(mono_ms=0, plan_version=plan.version, plan_hash=hash_, state="in_force"), now)
         if self._leg is not None and (stop := self._next()) is not None and stop.stop != self._leg.stop:
             self._turn_off(now)
         if self._leg is not None and self._leg.stop is not None and self._next() is None:
             self._turn_off(now)
+
+    def _says_no(self, plan: Plan, now: datetime) -> bool:
+        """Only another order of the same stops may be declined, and only where the plan says so."""
+        return self.plan is not None and plan.may_decline and any(t.since <= now < t.until for t in self._stubborn)
 
     def append(self, ask: Ask) -> None:
         """One more stop after all others, told by telephone: the hub's plan does not know of it."""
@@ -158,6 +184,9 @@ class DayVan:
     def _happen(self, at: datetime) -> None:
         if self.held_until is not None:
             self.held_until = None
+            if self.resting:
+                self.resting = False
+                self.log.tell(Duty(mono_ms=0, duty="on", driver=self._driver), at)
             return
         if self.on_duty and self._broken and self._broken[0].since <= at and self._serving is None:
             self._break_down(self._broken.pop(0), at)
@@ -168,7 +197,7 @@ class DayVan:
         elif self._leg is not None:
             self._arrive(at)
         elif not self.on_duty:
-            self.log.tell(Duty(mono_ms=0, duty="on", driver=None), at)
+            self.log.tell(Duty(mono_ms=0, duty="on", driver=self._driver), at)
             self.on_duty, self.left_at, self._next_fix = True, at, at
             self._set_out(at)
         else:
@@ -217,7 +246,11 @@ class DayVan:
         self.log.tell(self._action(stop, "failed" if failed else "delivered", "nobody home" if failed else None), ends)
         self.log.tell(self._stood("left", stop), ends)
         self._serving = None
-        if self._next() is not None:
+        if self._pauses and self._pauses[0].since <= at:
+            rest = self._pauses.pop(0)
+            self.resting, self.held_until = True, at + (rest.until - rest.since)
+            self.log.tell(Duty(mono_ms=0, duty="break", driver=self._driver), at)
+        elif self._next() is not None:
             self._set_out(at)
 
     def _break_down(self, trouble: Trouble, at: datetime) -> None:
@@ -251,7 +284,7 @@ class DayVan:
         """The driver goes off shift."""
         if self.on_duty:
             self.on_duty = False
-            self.log.tell(Duty(mono_ms=0, duty="off", driver=None), at)
+            self.log.tell(Duty(mono_ms=0, duty="off", driver=self._driver), at)
 
     @property
     def idle(self) -> bool:
@@ -299,7 +332,7 @@ class DayVan:
             utc_ms=to_ms(now),
             lat_e6=where.lat_e6,
             lon_e6=where.lon_e6,
-            duty="on",
+            duty="break" if self.resting else "on",
             next_stop=self._serving[0] if self._serving else stop.stop if stop else None,
             plan_version=self.plan.version if self.plan else 0,
         )

@@ -33,6 +33,9 @@ PARKING_S: Final = (25.0, 110.0)
 BANDS: Final = ((0, 1.05), (7.5, 1.45), (9.5, 1.18), (11.5, 1.25), (13.5, 1.15), (15.5, 1.5), (18.5, 1.1))
 """(hour, times the roads' own duration): a European town's usual working day."""
 ZONE: Final = ZoneInfo("Europe/Helsinki")
+WITH_THINGS: Final = (("breakdown", 1, (35, 70)), ("no_network", 2, (15, 45)))
+"""(kind, vans, minutes) of each day."""
+WITH_PEOPLE: Final = (("pause", 2, (10, 25)), ("declines", 2, (60, 150)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,7 +73,8 @@ class Jam:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trouble:
-    """A van breaks down and is mended, or has no network. `van`: its number."""
+    """A van breaks down and is mended, or has no network; its driver rests without a word before, or says no to every other order of the
+    same stops. `van`: its number."""
 
     van: int
     kind: str
@@ -133,7 +137,7 @@ def script(addresses: Sequence[tuple[str, LatLon]], *, vans: int, orders: int, d
         end=end,
         asks=tuple(asks),
         jams=tuple(_jam(rng, places, start) for _ in range(rng.randint(2, 4))),
-        troubles=tuple(_troubles(rng, vans, start)),
+        troubles=(*_troubles(rng, vans, start, WITH_THINGS), *_troubles(random.Random(seed * 104_729 + 5), vans, start, WITH_PEOPLE)),
         paces=tuple(people.uniform(0.96, 1.16) for _ in range(vans)),
         hands=tuple(people.uniform(0.9, 1.3) for _ in range(vans)),
         mood=math.exp(rng.gauss(0.0, 0.05)),
@@ -194,10 +198,10 @@ def _jam(rng: random.Random, places: Sequence[LatLon], start: datetime) -> Jam:
     )
 
 
-def _troubles(rng: random.Random, vans: int, start: datetime) -> list[Trouble]:
+def _troubles(rng: random.Random, vans: int, start: datetime, kinds: Sequence[tuple[str, int, tuple[int, int]]]) -> list[Trouble]:
     found = []
-    for kind, count, minutes in (("breakdown", 1, (35, 70)), ("no_network", 2, (15, 45))):
-        for van in rng.sample(range(vans), count):
+    for kind, count, minutes in kinds:
+        for van in rng.sample(range(vans), min(count, vans)):
             since = start + timedelta(minutes=rng.uniform(45, 260))
             found.append(Trouble(van=van, kind=kind, since=since, until=since + timedelta(minutes=rng.uniform(*minutes))))
     return found

@@ -9,6 +9,7 @@ from datetime import date, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from msgspec import structs
 
 from roundsman_core.geo import LatLon, LocalFrame, distance_m
 from roundsman_hub.pki import open_pki
@@ -22,7 +23,7 @@ from roundsman_sim.day_result import Result
 from roundsman_sim.day_town import make_town
 from roundsman_sim.day_van import DayVan
 from roundsman_sim.day_world import ZONE, Script, Trouble
-from roundsman_wire.messages import BasedOn, Plan
+from roundsman_wire.messages import AnyEntry, BasedOn, Plan
 
 MONDAY = date(2026, 3, 2)
 MIDDLE = LatLon(50.0, 10.0)
@@ -129,3 +130,63 @@ def test_a_van_that_breaks_down_stands_still_and_its_fixes_say_so() -> None:
     assert len(set(places[4:53])) == 1, "it stands"
     assert places[3] < places[4] < places[54] < there.lon_deg
     assert [at.lon_deg for at in van.track] == sorted(at.lon_deg for at in van.track)
+
+
+def plan_of(van: DayVan, *stops: str, version: int, may_decline: bool = False) -> Plan:
+    """A plan of these orders, as the telephone would tell them."""
+    van.plan = Plan(plan="p", vehicle="v", version=version, issued_utc_ms=0, based_on=BasedOn(session=None, facts_seq=0), stops=())
+    for stop in stops:
+        van.append(van.asks[stop])
+    told, van.plan = van.plan, None
+    return structs.replace(told, may_decline=may_decline)
+
+
+def test_a_driver_rests_after_a_stop_and_says_so_and_drives_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    start = datetime(2026, 3, 2, 8, tzinfo=ZONE)
+    there, further = LatLon(60.0, 25.05), LatLon(60.0, 25.1)
+    script = day_world.script([("There", there), ("Further", further)] * 30, vans=3, orders=20, day=start.date(), seed=1)
+    rest = Trouble(van=0, kind="pause", since=start, until=start + timedelta(minutes=20))
+    script = replace(script, troubles=(rest,), jams=(), no_shows=frozenset())
+    van = DayVan(
+        number=0, vehicle="v", session="0" * 16, previous=None, day=script, home=LatLon(60.0, 25.0),
+        road=lambda a, b: ((a, b), 600.0, distance_m(a, b)), driver="d_1",
+    )  # fmt: skip
+    first, second = [ask for ask in script.asks if ask.opens <= start][:2]
+    for ask in (first, second):
+        van.know(ask)
+    told: list[tuple[str, datetime]] = []
+    tell = van.log.tell
+
+    def listened(entry: AnyEntry, at: datetime) -> None:
+        told.append((getattr(entry, "duty", ""), at))
+        tell(entry, at)
+
+    monkeypatch.setattr(van.log, "tell", listened)
+    van.take(plan_of(van, first.order, second.order, version=1), "h", start)
+    for minute in range(200):
+        van.advance(start + timedelta(minutes=minute))
+    duties = [(duty, at) for duty, at in told if duty]
+    assert [duty for duty, _ in duties] == ["on", "break", "on"]
+    assert duties[1][1] == van.served[first.order][1], "as soon as the stop is done"
+    assert duties[2][1] - duties[1][1] == timedelta(minutes=20)
+    assert van.arrived[second.order] >= duties[2][1]
+
+
+def test_a_driver_who_declines_keeps_the_order_and_never_what_may_not_be_declined() -> None:
+    start = datetime(2026, 3, 2, 8, tzinfo=ZONE)
+    script = day_world.script([("There", LatLon(60.0, 25.05))] * 60, vans=3, orders=20, day=start.date(), seed=1)
+    script = replace(script, troubles=(Trouble(van=0, kind="declines", since=start, until=start + timedelta(hours=1)),))
+    van = DayVan(
+        number=0, vehicle="v", session="0" * 16, previous=None, day=script, home=LatLon(60.0, 25.0),
+        road=lambda a, b: ((a, b), 600.0, distance_m(a, b)),
+    )  # fmt: skip
+    a, b = script.asks[:2]
+    for ask in (a, b):
+        van.know(ask)
+    orders = ((a.order, b.order), (b.order, a.order), (b.order,))
+    mine, other, must = (plan_of(van, *order, version=n, may_decline=n == 2) for n, order in enumerate(orders, start=1))
+    van.take(mine, "h", start)
+    van.take(other, "h", start + timedelta(minutes=5))
+    assert ([stop.stop for stop in van.left], van.declined) == ([a.order, b.order], [2])
+    van.take(must, "h", start + timedelta(minutes=10))
+    assert [stop.stop for stop in van.left] == [b.order]

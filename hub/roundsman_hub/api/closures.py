@@ -15,6 +15,7 @@ from roundsman_hub.api.fence_models import FenceTimes, Name, Ring
 from roundsman_hub.api.once import OnlyOnce
 from roundsman_hub.api.problems import Problem, documented, not_found
 from roundsman_hub.api.proof_models import Said
+from roundsman_hub.roads import OsrmRoads
 from roundsman_hub.store import road_store
 from roundsman_hub.store.db import Cursor
 from roundsman_hub.store.fleet import fleet as fleet_of
@@ -85,6 +86,7 @@ class SpeedsTaken(BaseModel):
     lines: int
     from_utc: datetime
     until_utc: datetime
+    used: bool = Field(description="whether travel times here follow them; false: they are straight lines, or another's server")
 
 
 @router.get("/closures")
@@ -199,7 +201,7 @@ def import_speeds(
             "VALUES (%s, %s, %s, %s, %s, %s, %s, %s)",
             (made, caller.fleet, len(lines), text, now, until, caller.key_id, now),
         )
-        return SpeedsTaken(speeds=made, lines=len(lines), from_utc=now, until_utc=until)
+        return SpeedsTaken(speeds=made, lines=len(lines), from_utc=now, until_utc=until, used=isinstance(desk.roads, OsrmRoads))
 
     return once.run(caller, work, status=201)
 

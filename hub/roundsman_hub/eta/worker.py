@@ -20,6 +20,7 @@ from roundsman_core.timeline import first_leg_s
 from roundsman_hub.clock import Clock, from_ms, to_ms
 from roundsman_hub.eta.calibrate import Calibration, horizon_of
 from roundsman_hub.eta.compute import CALIBRATED, UNCALIBRATED, Eta, etas
+from roundsman_hub.replan.build import BREAK_S
 from roundsman_hub.replan.reasons import BY_KIND, Kind
 from roundsman_hub.replan.revision import bump
 from roundsman_hub.replan.terms import kind_of_words
@@ -217,7 +218,7 @@ class EtaWorker:
             return []
         first = van.stops[0]
         vehicle = van.vehicle
-        starts_utc_ms, leg_s = now_utc_ms, first.leg_s
+        starts_utc_ms, leg_s = now_utc_ms + (1000 * BREAK_S if vehicle["duty"] == "break" else 0), first.leg_s
         self._legs_s.pop(vehicle["vehicle_id"], None)
         if vehicle["duty"] == "off":
             starts_utc_ms = max(now_utc_ms, to_ms(vehicle["shift_start"]))

@@ -44,7 +44,7 @@ def test_an_access_zone_keeps_its_hours(shop: Any) -> None:
 def test_measured_speeds_are_taken_line_by_line(shop: Any) -> None:
     taken = shop.post("/v1/speeds:import?hours=2", content="1,2,30\n2,1,0\n", headers={"Content-Type": "text/csv"})
     assert taken.status_code == 201, taken.text
-    assert taken.json()["lines"] == 2
+    assert (taken.json()["lines"], taken.json()["used"]) == (2, False), "straight lines have no streets to slow"
     for bad in ("from,to,kmh\n1,2,3\n", "1,2,900\n", "\n"):
         refused = shop.post("/v1/speeds:import", content=bad, headers={"Content-Type": "text/csv"})
         assert refused.status_code == 422
