@@ -38,13 +38,13 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 TICK_S: Final = TICK_MS / 1000
+TICK_LATE_S: Final = 5.0
+"""With a receiver that speaks, a tick goes along with fixes, and those may have waited: a timer of its own is for when none comes."""
 PAINT_WHOLE_S: Final = 10.0
 """Business seconds. Expected times are painted in minutes; what happens is painted at once."""
 DRAIN_LOOK_S: Final = 0.1
 SAVE_S: Final = 60.0
 PURGE_S: Final = 3_600.0
-PATIENCE_S: Final = 5.0
-"""So long a fix may wait for those after it, while nobody looks at the screen: as long as the live map waits for the van anyway."""
 PRETEND_COMMIT_S: Final = 1.0
 """Where time runs fast, five real seconds would be minutes of a driver's day."""
 
@@ -210,9 +210,11 @@ class Daemon:
             if passed_s >= due["purge"]:
                 await loop.run_in_executor(self._store, self.outbox.purge)
                 due["purge"] = passed_s + PURGE_S
-            # With a receiver that speaks, the next tick goes along with a fix: this is for when none comes.
-            late_s = 1.0 if self.unit.inbox.held is None else 0.0
-            await asyncio.sleep(max(self.config.time_base.real_s(TICK_S), 1.0) + late_s)
+            self.unit.ticked.clear()
+            late_s = 0.0 if self.unit.inbox.held is not None else TICK_LATE_S
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(max(self.config.time_base.real_s(TICK_S), 1.0) + late_s):
+                    await self.unit.ticked.wait()
 
     def _serve_screen(self, group: asyncio.TaskGroup) -> ScreenServer | None:
         if self._listener is None:
@@ -241,14 +243,18 @@ class Daemon:
             self.uplink.grown(facts_last, track_last)
 
     def _patience_s(self) -> float:
-        """Who looks at the screen, or waits for the van to stand, waits for each fix; where time runs fast, five seconds are minutes."""
+        """A fix may wait as long as the live map waits for the van anyway.
+
+        Who looks at the screen, or waits for the van to stand, waits for each; and where time runs fast, five seconds are minutes.
+        """
         if self._changes.watchers or self.unit.inbox.held is not None or self.config.time_base.factor != 1:
             return 0.0
-        return PATIENCE_S
+        return min(NOW_S[1] if self.uplink is None else self.uplink.now_interval_s, COMMIT_S)
 
     def _changed(self, more_than_position: bool) -> None:
         self._changes.tell(more_than_position)
         if more_than_position:
+            self.unit.ticked.set()  # a plan that waits for the van to stand waits for each tick
             self._listening.heed_duty()
             if self.courier is not None:
                 self.courier.call()

@@ -22,9 +22,19 @@ MOST_PIECES: Final = 256
 LONGEST_S: Final = 3_600.0
 BEAT_S: Final = 0.3
 """A receiver's second is not this loop's: what may wait for five seconds is worked on with the fifth fix, not with the sixth."""
+LATE_S: Final = 1.0
+"""A piece wakes a patient listener; a timer only if none comes."""
 
 Piece = tuple[float, bytes]
 """When it came, by the system's monotonic clock in seconds, and what; nothing: the line has ended."""
+
+
+Patience = Callable[[], float]
+
+
+def at_once() -> float:
+    """No patience."""
+    return 0.0
 
 
 class Line(Protocol):
@@ -72,11 +82,19 @@ class Dozing(selectors.EpollSelector):
 
 
 class Ear:
-    """One open line's reading end."""
+    """One open line's reading end.
 
-    def __init__(self, line: Line) -> None:
+    Parameters
+    ----------
+    line : Line
+        Open; it is closed with the ear.
+    patience_s : callable
+        How long what comes may wait for what comes after it. Asked before each sleep of the loop.
+    """
+
+    def __init__(self, line: Line, patience_s: Patience = at_once) -> None:
         self._loop = asyncio.get_running_loop()
-        self._line = line
+        self._line, self._patience_s = line, patience_s
         self._fd = line.fileno()
         self._dozing: Dozing | None = None
         self._hearing = False
@@ -84,21 +102,19 @@ class Ear:
         self._over = False
         self._fault: OSError | None = None
         self._listener: asyncio.Future[None] | None = None
-        self._due_s = 0.0
+        self._read_s = 0.0
         self._until_s = 0.0
         self._timer: asyncio.TimerHandle | None = None
         os.set_blocking(self._fd, False)
         self._hear()
 
-    async def read(self, wait_s: float, patience_s: float = 0.0) -> list[Piece]:
+    async def read(self, wait_s: float) -> list[Piece]:
         """What came since the last time, or comes next.
 
         Parameters
         ----------
         wait_s : float
             So long it is waited for a piece; the answer is empty if none comes.
-        patience_s : float
-            So long may pass until the next answer, where the loop can sleep meanwhile.
 
         Raises
         ------
@@ -106,8 +122,9 @@ class Ear:
             The line broke.
         """
         if not self._pieces and not self._over:
-            self._due_s = time.monotonic() + patience_s - BEAT_S
-            self._wake_at(self._loop.time() + (max(wait_s, patience_s + 1) if patience_s else wait_s))
+            now_s = self._loop.time()
+            self._read_s = now_s
+            self._wake_at(now_s + max(wait_s, self._patience_s() + LATE_S) if self._dozing is not None else now_s + wait_s)
             self._listener = self._loop.create_future()
             try:
                 await self._listener
@@ -137,7 +154,7 @@ class Ear:
         mine = [(fd, select.EPOLLIN)]
         now_s = monotonic()
         until_s = now_s + (LONGEST_S if timeout_s is None else timeout_s)
-        wake_s = min(until_s, self._due_s)
+        wake_s = min(until_s, self._read_s + self._patience_s() - BEAT_S)
         for _ in range(MOST_PIECES - len(pieces)):
             if poll(until_s - now_s, 2) != mine:
                 return
@@ -201,9 +218,10 @@ class Ear:
         self.wake()
 
     def _wake_at(self, until_s: float) -> None:
-        """A timer that is set already serves, if it is not too late: it looks again when it is due."""
+        """A timer that is set already serves if it is not too late, for it looks again when it is due; but who can sleep is not to be woken
+        for nothing."""
         self._until_s = until_s
-        if self._timer is not None and self._timer.when() <= until_s:
+        if self._timer is not None and self._timer.when() <= until_s and self._dozing is None:
             return
         self._forget_timer()
         self._timer = self._loop.call_at(until_s, self._due)

@@ -22,7 +22,7 @@ from typing import Final
 import gpsd
 import msgspec
 
-from roundsman_agent.ear import Ear
+from roundsman_agent.ear import Ear, Patience
 from roundsman_agent.nmea import Doubt, Epoch
 from roundsman_agent.sentences import MAX_MPS
 from roundsman_agent.times import GnssMs
@@ -70,7 +70,7 @@ class Gpsd:
     port: int
     device: str = ""
 
-    async def open(self) -> GpsdStream:
+    async def open(self, patience_s: Patience) -> GpsdStream:
         """Connect through gpsd-py3, and let gpsd report by itself."""
         loop = asyncio.get_running_loop()
         shaking = loop.run_in_executor(None, _handshake, self.host, self.port, self.device)
@@ -79,7 +79,7 @@ class Gpsd:
         except asyncio.CancelledError:
             shaking.add_done_callback(_close_result)
             raise
-        return GpsdStream(ear=Ear(connected), device=self.device)
+        return GpsdStream(ear=Ear(connected, patience_s), device=self.device)
 
 
 def _handshake(host: str, port: int, device: str) -> socket.socket:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
+from roundsman_agent.ear import Patience
 from roundsman_agent.sources import open_source
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ class Listening:
         The receiver's URL is none that is read.
     """
 
-    def __init__(self, url: str, unit: Unit, vigil: Vigil, patience_s: Callable[[], float]) -> None:
+    def __init__(self, url: str, unit: Unit, vigil: Vigil, patience_s: Patience) -> None:
         open_source(url, unit.clock)  # not begun: a wrong URL must be told at the start, not at the first shift's
         self._url, self._unit, self._vigil, self._patience_s = url, unit, vigil, patience_s
         self._on, self._off = asyncio.Event(), asyncio.Event()

@@ -19,7 +19,7 @@ import serial
 
 from roundsman_agent import AgentError, nmea
 from roundsman_agent.clock import Clock
-from roundsman_agent.ear import Ear, Piece
+from roundsman_agent.ear import Ear, Patience, Piece, at_once
 from roundsman_agent.fix import Fix, SourceEvent, SourceState
 from roundsman_agent.gpsd_source import Gpsd, GpsdStream
 from roundsman_agent.times import MonoMs
@@ -45,9 +45,7 @@ class SourceError(AgentError):
     """The receiver's URL is not one that this agent reads."""
 
 
-def open_source(
-    url: str, clock: Clock, alive: Callable[[], None] = lambda: None, patience_s: Callable[[], float] = lambda: 0.0
-) -> AsyncGenerator[Item]:
+def open_source(url: str, clock: Clock, alive: Callable[[], None] = lambda: None, patience_s: Patience = at_once) -> AsyncGenerator[Item]:
     """Fixes of a receiver, as they come, and what there is to say about the receiver.
 
     Parameters
@@ -103,9 +101,9 @@ class TcpLine:
     host: str
     port: int
 
-    async def open(self) -> NmeaStream:
+    async def open(self, patience_s: Patience) -> NmeaStream:
         async with asyncio.timeout(CONNECT_S):
-            return NmeaStream(ear=Ear(await self._connect()))
+            return NmeaStream(ear=Ear(await self._connect(), patience_s))
 
     async def _connect(self) -> socket.socket:
         loop, refusal = asyncio.get_running_loop(), OSError("no address")
@@ -131,9 +129,9 @@ class SerialLine:
     path: str
     baud: int
 
-    async def open(self) -> NmeaStream:
+    async def open(self, patience_s: Patience) -> NmeaStream:
         port = await asyncio.to_thread(serial.Serial, self.path, self.baud, timeout=0)
-        return NmeaStream(ear=Ear(port))
+        return NmeaStream(ear=Ear(port, patience_s))
 
 
 @dataclass(kw_only=True, slots=True)
@@ -177,7 +175,7 @@ class NmeaStream:
 
 
 async def _live(
-    line: Gpsd | SerialLine | TcpLine, url: str, clock: Clock, alive: Callable[[], None], patience_s: Callable[[], float]
+    line: Gpsd | SerialLine | TcpLine, url: str, clock: Clock, alive: Callable[[], None], patience_s: Patience
 ) -> AsyncGenerator[Item]:
     """Open, read, and open again, for ever."""
     failures = 0
@@ -185,12 +183,12 @@ async def _live(
         alive()
         failures += 1
         try:
-            stream = await line.open()
+            stream = await line.open(patience_s)
         except Exception as error:  # gpsd-py3 raises bare Exception, IndexError, KeyError; pyserial its own; all mean: not now
             yield _event("lost", clock, f"{url}: {error or type(error).__name__}")
         else:
             yield _event("open", clock, url)
-            attention = _Attention(stream, url, clock, patience_s)
+            attention = _Attention(stream, url, clock)
             try:
                 while not attention.lost:
                     alive()
@@ -205,8 +203,8 @@ async def _live(
 class _Attention:
     """Items of one open line, until it is lost or silent for too long."""
 
-    def __init__(self, stream: NmeaStream | GpsdStream, url: str, clock: Clock, patience_s: Callable[[], float]) -> None:
-        self._stream, self._url, self._clock, self._patience_s = stream, url, clock, patience_s
+    def __init__(self, stream: NmeaStream | GpsdStream, url: str, clock: Clock) -> None:
+        self._stream, self._url, self._clock = stream, url, clock
         self._now_s = asyncio.get_running_loop().time
         self._heard_s = self._told_garbage_s = self._told_searching_s = self._now_s()
         self._began_ms = clock.mono_ms()
@@ -219,7 +217,7 @@ class _Attention:
         """What comes next of it, and what there is to say of it."""
         stream, items = self._stream, list[Item]()
         try:
-            pieces = await stream.ear.read(PAUSE_S if stream.pending else SILENT_S, self._patience_s())
+            pieces = await stream.ear.read(PAUSE_S if stream.pending else SILENT_S)
         except OSError as error:  # a pulled plug, a closed pty, a reset
             return self._end(str(error))
         if not pieces:

@@ -51,6 +51,8 @@ AT_ONCE: Final = (Visit, Crossing, Receipt, Reordered, Risk, Note)
 
 TICK_MS: Final = 5_000
 """Business time. Most of what happens, happens with a fix; what only time brings may come five seconds late."""
+EARLY: Final = 0.9
+"""A tick goes along with the fixes that are worked on nearest to its time."""
 AGREE_DRIFTS: Final = 8
 """The system's date is taken while it lies within two seconds (at life's speed) of the receiver's; else the receiver's own."""
 
@@ -96,6 +98,7 @@ class Unit:
         self._file_sampling = sampling
         self._caught_up_mono_ms = clock.mono_ms()
         self._ticked_mono_ms = 0
+        self.ticked = asyncio.Event()
         self._on_change = on_change
         self._inputs = asyncio.Lock()
         self._ending = self._moved = False
@@ -318,6 +321,7 @@ class Unit:
     def tick(self) -> None:
         """Time passes: what it alone brings. With a receiver that speaks this goes along with a fix, while the processor is awake."""
         self._ticked_mono_ms = self.clock.mono_ms()
+        self.ticked.set()
         if not any(self.outbox.backlog().values()):
             self._caught_up_mono_ms = self.clock.mono_ms()
         self._step(Tick(mono_ms=self.clock.mono_ms(), utc_ms=self.clock.utc_ms()))
@@ -391,7 +395,7 @@ class Unit:
     @property
     def tick_is_due(self) -> bool:
         """Now and then; and always while a plan waits for the van to stand."""
-        return self.inbox.held is not None or self.clock.mono_ms() - self._ticked_mono_ms >= TICK_MS
+        return self.inbox.held is not None or self.clock.mono_ms() - self._ticked_mono_ms >= TICK_MS * EARLY
 
     @property
     def policy(self) -> Policy:

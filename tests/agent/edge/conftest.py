@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from roundsman_agent import config, daemon
 from roundsman_agent.config import AgentConfig
+from roundsman_agent.ear import DozingLoop
 from roundsman_wire import envelopes
 from roundsman_wire.messages import BasedOn, EnvelopeHeader, Plan, PlanStop
 
@@ -142,7 +143,8 @@ def start(settings: AgentConfig) -> Iterator[Start]:
 
         def work() -> None:
             try:
-                asyncio.run(main())
+                with asyncio.Runner(loop_factory=DozingLoop) as runner:
+                    runner.run(main())
             except BaseException as error:
                 failed.append(error)
 

@@ -1,0 +1,122 @@
+"""While nobody looks, fixes wait for each other; whoever asks, and whatever ends the agent, gets what was heard until then."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import socket
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from roundsman_agent.fix import Fix
+from roundsman_agent.times import MonoMs
+from roundsman_core.geo import LatLon
+from roundsman_sim.receiver import Receiver, Truth
+from roundsman_wire.messages import TRACK
+
+DEADLINE_S = 60.0
+
+
+class Line:
+    """A receiver on a TCP line, of a van that drives north at ten metres a second."""
+
+    def __init__(self) -> None:
+        self._door = socket.create_server(("127.0.0.1", 0))
+        self._door.settimeout(DEADLINE_S)
+        self.url = f"tcp://127.0.0.1:{self._door.getsockname()[1]}"
+        self._receiver = Receiver(1)
+        self._began_ms = round(time.time()) * 1000
+        self._line: socket.socket | None = None
+        self.said = 0
+
+    def meet(self, van: Any, wait: Any) -> None:
+        """The van's agent listens."""
+        self._line, _ = self._door.accept()
+        wait(lambda: van.daemon.unit.receiver.startswith("open"), "the agent listens")
+
+    def say(self, epochs: int) -> None:
+        assert self._line is not None
+        for _ in range(epochs):
+            place = LatLon(50.0 + self.said * 10.0 / 111_200.0, 10.0)
+            truth = Truth(utc_ms=self._began_ms + 1000 * self.said, position=place, speed_mps=10.0, heading_deg=0.0)
+            self._line.sendall(self._receiver.listen(truth).sentences)
+            self.said += 1
+
+    def close(self) -> None:
+        for part in (self._line, self._door):
+            if part is not None:
+                part.close()
+
+
+@pytest.fixture
+def line() -> Iterator[Line]:
+    receiver = Line()
+    yield receiver
+    receiver.close()
+
+
+@pytest.fixture
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A unit whose fixes may wait for longer than any test does."""
+    monkeypatch.setattr("roundsman_agent.daemon.Daemon._patience_s", lambda _: math.inf)
+
+
+def fixes_in(van: Any) -> int:
+    return sum(lane.last for lane in van.daemon.outbox.lanes() if lane.lane == TRACK)
+
+
+@pytest.mark.usefixtures("patient")
+def test_an_agent_that_ends_keeps_what_it_heard(start: Any, wait: Any, line: Line) -> None:
+    """Invariant: a fix that waits for others is not lost to an orderly end."""
+    van = start(receiver_url=line.url, sampling_mode="full")
+    van.post("/api/duty", {"duty": "on"})
+    line.meet(van, wait)
+    line.say(4)
+    van.stop()
+    assert fixes_in(van) == line.said
+
+
+@pytest.mark.usefixtures("patient")
+def test_the_shifts_end_comes_after_what_was_heard_before_it(start: Any, wait: Any, line: Line) -> None:
+    van = start(receiver_url=line.url, sampling_mode="full")
+    van.post("/api/duty", {"duty": "on"})
+    line.meet(van, wait)
+    line.say(3)
+    van.post("/api/duty", {"duty": "off"})
+    van.stop()
+    assert fixes_in(van) == line.said
+
+
+def test_whoever_looks_at_the_screen_sees_each_fix(start: Any, wait: Any, line: Line) -> None:
+    van = start(receiver_url=line.url, sampling_mode="full")
+    van.post("/api/duty", {"duty": "on"})
+    line.meet(van, wait)
+    with van.client.stream("GET", "/api/events") as events:
+        next(events.iter_raw())
+        wait(lambda: van.daemon._patience_s() == 0.0, "the agent knows that it is watched")
+        for _ in range(3):
+            line.say(1)
+            wait(lambda: van.daemon.unit.pipeline.accepted == line.said, "the fix is worked on at once")
+    wait(lambda: van.daemon._patience_s() > 0.0, "the agent knows that nobody looks any more")
+
+
+def test_only_the_newest_of_fixes_that_waited_is_told_to_the_live_map(start: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    van = start()
+    van.post("/api/duty", {"duty": "on"})
+    unit, told = van.daemon.unit, list[LatLon]()
+    monkeypatch.setattr(unit, "_on_change", lambda more_than_position: None if more_than_position else told.append(unit.position.position))
+    places = [LatLon(50.0 + second * 10.0 / 111_200.0, 10.0) for second in range(4)]
+
+    async def five_seconds() -> None:
+        began_ms = unit.clock.mono_ms()
+        for second, place in enumerate(places):
+            unit.receive(Fix(mono_ms=MonoMs(began_ms + 1000 * second), utc_ms=None, position=place, speed_mps=10.0))
+        assert not told
+        unit.placed()
+        unit.placed()
+
+    asyncio.run_coroutine_threadsafe(five_seconds(), van.loop).result(DEADLINE_S)
+    assert told == places[-1:]
