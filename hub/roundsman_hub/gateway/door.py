@@ -32,6 +32,8 @@ class Devices:
     known: Mapping[str, Row] | None = None
     phones: Mapping[str, Row] = field(default_factory=dict)
     """Those over MQTT, by vehicle: their user name."""
+    listening: bool = False
+    """The broker keeps from now on what telephones say: before, none is let in, or its words would be lost."""
     lost: set[str] = field(default_factory=set)
     """Vehicles whose link was lost, until the database has been told."""
 

@@ -1,7 +1,8 @@
 """OwnTracks over MQTT: telephones at the broker, heard by the gateway. The broker has checked who writes where; the topic says who it is.
 
 Each message is acknowledged to the broker when it is on the gateway's disk, under a session that the broker keeps: a gateway that was
-killed hears again what it had not kept, and the spool takes nothing twice.
+killed hears again what it had not kept, and the spool takes nothing twice. No telephone is let in before the broker keeps for the gateway
+what it says. (A broker that is killed forgets what it had not saved: this way is as sure as the broker is, less than a unit's own log.)
 """
 
 from __future__ import annotations
@@ -61,6 +62,7 @@ class Phones:
         client.username_pw_set(self._login.username, self._login.password)
         client.reconnect_delay_set(1, 30)
         client.on_connect = self._connected
+        client.on_subscribe = self._subscribed
         client.on_message = self._heard
         kept = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]  # paho-mqtt has no types here
         kept.SessionExpiryInterval, kept.ReceiveMaximum = KEPT_S, AT_ONCE
@@ -75,6 +77,9 @@ class Phones:
             log.warning("the broker lets the gateway not in: %s", reason)
         else:
             client.subscribe(TOPIC, options=SubscribeOptions(qos=1, noLocal=True, retainAsPublished=True))
+
+    def _subscribed(self, _client: paho.Client, _data: Any, _mid: int, reasons: list[Any], _properties: Any) -> None:
+        self._devices.listening = self._devices.listening or not any(reason.is_failure for reason in reasons)
 
     def _heard(self, client: paho.Client, _data: Any, message: paho.MQTTMessage) -> None:
         if not message.payload:

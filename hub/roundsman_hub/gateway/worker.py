@@ -69,7 +69,7 @@ class Sender:
         with self._db.transaction() as cur:
             found = rows(cur, DEVICES)
         self._devices.take(found)
-        if self._passwords is not None:
+        if self._passwords is not None and self._devices.listening:
             phones.write_passwords(self._passwords, found)
         vehicles = {device["vehicle_id"]: device for device in found}
         self._end_shifts(vehicles)
