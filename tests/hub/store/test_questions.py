@@ -19,7 +19,8 @@ NAMES = [f"v_{van:012x}" for van in range(1, VANS + 1)]
 PLACE = {"at": FIRST_PAGE[0], "session_no": 0, "visit": 0, "limit": 100, "every": EIGHT}
 STRETCH = {"since": EIGHT + timedelta(minutes=10), "until": EIGHT + timedelta(minutes=20)}
 QUESTIONS: dict[str, tuple[str, Mapping[str, Any]]] = {
-    "track": (track_store.POINTS[track_store.SIMPLIFIED], {"vehicle": NAMES[3], **STRETCH}),
+    "track": (track_store.RAW_POINTS, {"vehicle": NAMES[3], **STRETCH}),
+    "aged track": (track_store.POINTS[track_store.SIMPLIFIED], {"vehicle": NAMES[3], **STRETCH}),
     "track on streets": (track_store.POINTS[track_store.MATCHED], {"vehicle": NAMES[3], **STRETCH}),
     "near": (question_store.NEAR, near_params(NAMES[:5], LatLon(50.0, 10.0), 100.0, *STRETCH.values())),
     "playback": (question_store.FRAMES, {"vehicles": NAMES[:5], "step_s": 30.0, **STRETCH}),

@@ -10,7 +10,7 @@ import numpy as np
 import psycopg
 import pytest
 
-from roundsman_hub import metrics
+from roundsman_hub import HubError, metrics
 from roundsman_hub.store import retention
 from roundsman_hub.store.partitions import ensure_days
 from roundsman_hub.upkeep.ageing import age, count_days
@@ -118,8 +118,8 @@ def test_each_fleet_keeps_its_own_time(make_van: Callable[..., Any]) -> None:
 
 
 def test_a_rule_that_cannot_be_is_refused(van: Any) -> None:
-    for raw_days, track_days in ((1, 100), (30, 29)):
-        with pytest.raises(Exception, match="2 to 3650 days"), van.db.transaction() as cur:
+    for raw_days, track_days, why in ((1, 100, "2 to 3650 days"), (30, 29, "at least as long as raw fixes")):
+        with pytest.raises(HubError, match=why), van.db.transaction() as cur:
             retention.choose(cur, van.fleet, raw_days=raw_days, track_days=track_days, at=EIGHT, actor="test")
 
 
