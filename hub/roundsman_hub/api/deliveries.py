@@ -10,7 +10,7 @@ from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field
 
 from roundsman_core.geo import LatLon
-from roundsman_hub.api.desk import AtDesk, LiveReader
+from roundsman_hub.api.desk import AtDesk, Desk, LiveReader
 from roundsman_hub.api.fleet import known_depot, known_vehicle
 from roundsman_hub.api.hand import Break
 from roundsman_hub.api.models import LatDeg, LonDeg
@@ -62,6 +62,7 @@ class Candidate(Saying):
     breaks: list[Break]
     feasible: bool
     reason: str
+    basis: str = Field(description="who gave the travel times: osrm, or great_circle (straight lines × detour)")
 
 
 class Offer(BaseModel):
@@ -159,7 +160,7 @@ def get_unanswered(depot: str, desk: AtDesk, caller: LiveReader) -> list[Unanswe
         free = [order for order in left if aboard.get(order) != van.vehicle_id]
         others = _without(world, van.vehicle_id)
         offers = [
-            Offer(order=order, candidates=[one for one in _ranked(others, build, order) if one.feasible][:3])
+            Offer(order=order, candidates=[one for one in _ranked(desk, others, build, order) if one.feasible][:3])
             for order in free[:MOST_OFFERS]
         ]
         out.append(
@@ -227,10 +228,12 @@ def get_candidates(
         )
         world = replace(world, orders={**world.orders, PLACE: asked})
     planned_order(world, order)
-    return _ranked(world, builder(desk), order)
+    return _ranked(desk, world, builder(desk), order)
 
 
-def _ranked(world: World, build: Build, order: str) -> list[Candidate]:
+def _ranked(desk: Desk, world: World, build: Build, order: str) -> list[Candidate]:
+    found = ranked(world, build, order)
+    basis = desk.ways.basis(world)
     return [
         Candidate(
             vehicle=one.vehicle,
@@ -242,8 +245,9 @@ def _ranked(world: World, build: Build, order: str) -> list[Candidate]:
             breaks=[Break(order=broken.task, by_s=broken.by_s) for broken in one.breaks],
             feasible=one.feasible,
             reason=one.reason,
+            basis=basis,
         )
-        for one in ranked(world, build, order)
+        for one in found
     ]
 
 

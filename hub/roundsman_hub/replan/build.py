@@ -55,6 +55,12 @@ def places(world: World) -> tuple[list[LatLon], list[LatLon]]:
     ]
 
 
+def place_of(world: World) -> dict[str, int]:
+    """Each order's number among `places`. Orders behind one door are at one place: the second needs no parking."""
+    first: dict[LatLon, int] = {}
+    return {name: first.setdefault(order.position, at) for at, (name, order) in enumerate(world.orders.items(), start=1)}
+
+
 def at_work(van: VanFacts, now: datetime) -> bool:
     """May the van be given work: its shift has not ended, or it is still on the road; and nothing took it out of the day."""
     return not van.ended and not van.out and (van.left_with is not None or now < van.shift_end)
@@ -226,8 +232,8 @@ def build(
     frozen_by = {task: vehicle for vehicle, tasks in cold.items() for task in tasks}
     tasks = []
     dims, paced = measured(world), paced_types(world)
-    same_place: dict[LatLon, int] = {}
-    for at, order in enumerate(world.orders.values(), start=1):
+    place = place_of(world)
+    for order in world.orders.values():
         held = holders.get(order.order_id, frozenset())
         if order.cancelled and order.order_id not in standing:
             continue
@@ -237,7 +243,7 @@ def build(
         stays = holder is not None and (not may_move or not world.vans[holder].online)
         task = Task(
             task=order.order_id,
-            place=same_place.setdefault(order.position, at),  # the next one behind the same door needs no parking
+            place=place[order.order_id],
             kind=order.kind,
             load=load_of(order, all_dimensions=dims),
             service_s=_left_s(order, world, standing[order.order_id]) if order.order_id in standing else stop_times(order, world)[1],

@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from roundsman_core.geo import LatLon
 from roundsman_hub.planning.problem import Profile
-from roundsman_hub.replan.build import driven_to, places
+from roundsman_hub.replan.build import driven_to, place_of, places
 from roundsman_hub.replan.terms import kind_of
 from roundsman_hub.replan.world import World
 from roundsman_hub.roads import RoadNetwork
@@ -84,7 +84,7 @@ class MatrixCache:
             one that each of them is on costs a tenth.
         """
         work, starts = places(world)
-        place = {order: at for at, order in enumerate(world.orders, start=1)}
+        place = place_of(world)
         first = [
             (place[driven_to[van.vehicle_id]],) if van.vehicle_id in driven_to else () if van.left_with is None else None
             for van in world.vans.values()
@@ -220,3 +220,8 @@ class Matrices:
             cache, lock = self._kept[world.depot_id]
         with lock:
             return cache.of(world, driven_to(world))
+
+    def basis(self, world: World) -> str:
+        """Who gave the newest of a depot's tables: the roads, or what stood in for them."""
+        kept = self._kept.get(world.depot_id)
+        return self._roads.name if kept is None else kept[0].network

@@ -113,6 +113,7 @@ def test_goods_on_board_cannot_be_moved_by_a_plan(day: Day) -> None:
 def test_vans_are_ranked_by_what_an_order_would_add(day: Day) -> None:
     order = day.order(name="Asked", east=0.011)
     ranked = day.shop.get("/v1/candidates", params={"order": order}).json()
+    assert {one["basis"] for one in ranked} == {"great_circle"}
     assert ranked[0]["vehicle"] == day.van_of(day.orders[0]), "the one that passes by anyway"
     assert ranked[0]["cost_cents"] < ranked[1]["cost_cents"]
     assert ranked[0]["feasible"] is True

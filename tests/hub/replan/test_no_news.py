@@ -81,6 +81,7 @@ def vans(draw: st.DrawFn, number: int) -> VanFacts:
 def worlds(draw: st.DrawFn) -> World:
     fleet = [draw(vans(number)) for number in range(draw(st.integers(1, 4)))]
     work = [draw(orders(number)) for number in range(draw(st.integers(1, 9)))]
+    work = [replace(order, position=work[0].position) if draw(st.integers(0, 3)) == 0 else order for order in work]  # behind one door
     hands = {}
     for order in work:
         if draw(st.integers(0, 5)) == 0:
