@@ -184,11 +184,13 @@ def cases(s: Shown) -> str:
     """What this customer asked for, and how far each has come."""
     if not s.cases:
         return ""
-    told = "".join(
-        f'<div class="case"><h3>{s.t("case_" + case["kind"])}: {s.t("state_" + case["state"])}</h3>{_way(s, case)}{_more(s, case)}</div>'
-        for case in s.cases
-    )
+    told = "".join(f'<div class="case"><h3>{_title(s, case)}</h3>{_way(s, case)}{_more(s, case)}</div>' for case in s.cases)
     return f'<section class="card"><h2>{s.t("cases_title")}</h2>{told}</section>'
+
+
+def _title(s: Shown, case: Row) -> str:
+    w = s.words
+    return escape(w("note_case", case=w(f"case_{case['kind']}"), state=w(f"state_{case['state']}")).rstrip("."))
 
 
 def _way(s: Shown, case: Row) -> str:

@@ -35,10 +35,11 @@ p { margin: .25rem 0; }
 .before { color: var(--quiet); }
 .late { background: var(--badsoft); color: var(--bad); border-radius: .5rem; padding: .5rem .75rem; margin-top: .75rem; }
 #steps, .way { list-style: none; display: grid; gap: .375rem; margin: 1.25rem 0 0; padding: 0; }
-#steps { grid-template-columns: repeat(4, 1fr); }
+#steps { grid-template-columns: repeat(4, minmax(min-content, 1fr)); }
 @media (max-width: 26rem) { #steps { gap: .25rem; } #steps li { font-size: .75rem !important; letter-spacing: -.01em; } }
 #steps li, .way li { font-size: .875rem; line-height: 1.3; border-top: .375rem solid var(--line); padding-top: .375rem; color: var(--quiet);
   overflow-wrap: anywhere; hyphens: auto; }
+#steps li { overflow-wrap: break-word; hyphens: manual; }
 .way { grid-template-columns: repeat(3, 1fr); margin: .5rem 0; }
 #steps li.past, .way li.past { border-color: var(--mark); }
 li[aria-current] { color: var(--ink) !important; font-weight: 650; }

@@ -65,7 +65,8 @@ class Words:
         if local.date() == today + timedelta(days=1):
             return self("tomorrow")
         day, month = self("days").split()[local.weekday()], self("months").split()[local.month - 1]
-        return _ORDER[self.language].format(d=day, n=local.day, m=month)
+        number = "1er" if self.language == "fr" and local.day == 1 else local.day
+        return _ORDER[self.language].format(d=day, n=number, m=month)
 
     def distance(self, metres: float) -> str:
         """Kilometres or miles, to a tenth."""
