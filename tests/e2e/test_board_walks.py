@@ -165,7 +165,7 @@ def test_task_is_dragged_to_another_van_with_its_effect_shown_first(desk: Page, 
     expect(tip).to_contain_text(name)
     expect(tip).to_contain_text("€")  # what it costs
     assert day.in_plan(order) == giver, "nothing is done before it is let go"
-    picture(desk, "walk-drag")
+    picture(desk, "board")
     desk.mouse.up()
     until(day, lambda: day.in_plan(order) == taker, "the task is the other van's")
     expect(desk.locator(".lane-row", has_text=name).locator(f'[data-order="{order}"]')).to_be_visible()
