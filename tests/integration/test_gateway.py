@@ -20,7 +20,7 @@ import psycopg
 import pytest
 from paho.mqtt.enums import CallbackAPIVersion
 
-WITHIN_S = 90.0
+WITHIN_S = 150.0
 POSITIONS = 60
 
 
@@ -236,6 +236,7 @@ def joined(hub: Hub, made: dict[str, Any]) -> Phone:
     return found
 
 
+@pytest.mark.timeout(500)
 def test_a_phone_over_mqtt_is_in_the_log_once_and_sees_nothing_of_others(hub: Hub) -> None:
     """Invariants 2, 8 and 10, with a real broker: over a killed gateway, over tries at another's topic, and outside the shift."""
     vehicle, other, resting = hub.vehicle("Over MQTT"), hub.vehicle("Neighbour"), hub.vehicle("At home", hours=-1.0)
@@ -259,7 +260,7 @@ def test_a_phone_over_mqtt_is_in_the_log_once_and_sees_nothing_of_others(hub: Hu
             os.kill(killed, signal.SIGKILL)
     until(lambda: hub.about["pids"].get("gateway") not in (None, killed), "the gateway runs again")
     counted = "SELECT count(*), count(DISTINCT time), min(lat_e6), max(lat_e6) FROM log.fixes WHERE vehicle_id = %s"
-    until(lambda: hub.rows(counted, vehicle)[0][0] >= 20, "all positions at the hub")
+    until(lambda: hub.rows(counted, vehicle)[0][0] >= 20, f"all positions at the hub: {hub.rows(counted, vehicle)}")
     assert hub.rows(counted, vehicle) == [(20, 20, 50_100_000, 50_101_900)]
     assert hub.rows(counted, other)[0][0] == hub.rows(counted, resting)[0][0] == 0
     assert heard == [], "nobody reads another's topics, nor the vans'"

@@ -39,8 +39,8 @@ class Devices:
 
     def take(self, found: list[Row]) -> None:
         """Registrations, as the database has them now."""
-        self.known = {device["token_sha256"]: device for device in found}
         self.phones = {device["vehicle_id"]: device for device in found if device["kind"] == "owntracks_mqtt"}
+        self.known = {device["token_sha256"]: device for device in found}  # last: who waits for it hears telephones next
 
 
 class Door:
