@@ -34,8 +34,8 @@ bench-plan: setup  ## an order's change into a plan: insertion, judge and commit
 bench-planner: setup  ## plans against PyVRP, VROOM and OR-Tools alone, at equal CPU seconds (QUICK=1)
 	@$(PY) -m roundsman_hub.bench_planner $(if $(QUICK),--quick)
 
-bench-ingest: setup  ## ingest against \copy of the same rows, its cost, its lag, questions of 20 million rows (QUICK=1 ONLY="hypertable lags" ROUNDS=2)
-	@$(PY) -m roundsman_hub.bench_ingest $(if $(QUICK),--quick) $(if $(ONLY),--only $(ONLY)) $(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(shell .ci/timescaledb-root),--timescaledb-root "$$(.ci/timescaledb-root)")
+bench-ingest: setup  ## ingest against \copy of the same rows, its cost, its lag, questions of 20 million rows (QUICK=1 ONLY="hypertable lags" ROUNDS=2 ROWS=100800000)
+	@$(PY) -m roundsman_hub.bench_ingest $(if $(QUICK),--quick) $(if $(ONLY),--only $(ONLY)) $(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(ROWS),--rows $(ROWS)) $(if $(shell .ci/timescaledb-root),--timescaledb-root "$$(.ci/timescaledb-root)")
 
 bench-living: setup  ## living against static plans on pretend days, the truth of arrival times, roads, urgent orders (QUICK=1)
 	@$(PY) -m roundsman_sim.bench_living
