@@ -215,11 +215,13 @@ def _kept(problem: Problem, plan: Plan) -> float:
 def parallel(size: Size, say: Callable[[str], None]) -> Iterator[Row]:
     """Two processes against one, in the same real time."""
     seconds = size.long_s / 4
+    budget.count_real()
     found: dict[int, list[float]] = {1: [], 2: []}
     for seed in range(max(2, size.seeds // 2)):
         problem = town(1_000, 10 + seed, vans=60)
         for processes, values in found.items():
             values.append(cost(problem, search(problem, None, seconds, seed, processes=processes).plan))
+    budget.count_cpu()
     gain = 100 * (1 - sum(found[2]) / sum(found[1]))
     say(f"  two processes save {gain:.2f} % more than one in {seconds:g} s")
     yield Row(name="parallel_gain_pct", value=round(gain, 2), unit="%", goal=0.0, least=True)

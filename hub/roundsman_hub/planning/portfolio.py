@@ -1,6 +1,6 @@
 """All searches together, on as many processes as there are: who searches what for how long, and what one finds the others begin with.
 
-- a plan to mend (most of it is in hand already) goes to VROOM first, which is the quickest at that;
+- a plan to mend (most of it is in hand already) goes to VROOM first, where PyVRP does not know all that it asks for;
 - what only some engine knows is searched by those that know it (`engines.turns`), the exact one last;
 - up to `WHOLE` stops for each second of budget everybody searches the whole problem, with another seed each, and begins every round with
   the best plan that anybody found; larger ones are searched in parts (`decompose`), dealt anew each round.
@@ -272,7 +272,7 @@ def _mend(pool: _Pool, board: _Board, until: float, seed: int) -> None:
         plan = Plan(routes={**dict.fromkeys(board.ground.vans, ()), **found.plan.routes}, unassigned=found.plan.unassigned)
         if not board.offer(plan, judge(board.ground, plan), found.by, found.note):
             return  # it takes another van
-    if not {"reloads", "traffic"} & known:
+    if not {"reloads", "traffic"} & known and not known <= FEATURES["pyvrp"]:
         found = pool.run(problem, board.best.plan, MENDING * (until - budget.seconds()), seed, only="vroom")
         board.offer(found.plan, found.verdict, found.by, found.note)
 

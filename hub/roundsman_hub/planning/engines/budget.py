@@ -17,3 +17,9 @@ def count_cpu() -> None:
     """From here on, in this process, a budget is one of CPU seconds. (OR-Tools and VROOM look at the real clock whatever is said.)"""
     global _clock
     _clock = time.process_time
+
+
+def count_real() -> None:
+    """Back to the real clock: a process that waits for others' searches uses hardly any CPU, and its budget would never end."""
+    global _clock
+    _clock = time.monotonic
