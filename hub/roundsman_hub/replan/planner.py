@@ -20,14 +20,16 @@ from roundsman_hub.replan import consent
 from roundsman_hub.replan.build import LATER, WAITS, anew, build, driven_to, remaining
 from roundsman_hub.replan.consent import Turn
 from roundsman_hub.replan.decide import Answer, altered, answer
+from roundsman_hub.replan.drawn import packed
 from roundsman_hub.replan.load import HEARD_WITHIN, Kept, load_world
 from roundsman_hub.replan.matrix import MatrixCache, Ways
+from roundsman_hub.replan.moves import change_vans, known, moved_to, remaining_now
 from roundsman_hub.replan.positions import fitting
 from roundsman_hub.replan.reasons import URGENT_PRIORITY, least_gain_cents
 from roundsman_hub.replan.revision import bump
 from roundsman_hub.replan.story import Diff, tell
 from roundsman_hub.replan.terms import kind_of
-from roundsman_hub.replan.world import Draft, Reason, VanFacts, World
+from roundsman_hub.replan.world import Draft, Reason, World
 from roundsman_hub.roads import RoadNetwork, RoadsError
 from roundsman_hub.store import hand_store, log_store, proposal_store
 from roundsman_hub.store.db import Cursor, Database
@@ -46,9 +48,6 @@ a van that leaves meanwhile leaves its goods at the depot. (On a pretend morning
 TRIES: Final = 5
 ROUTE_STOPS: Final = 40
 """As many as the plan's matrix has: by then there is another plan."""
-ROUTE_POINTS: Final = 6_000
-"""About 30 kB in a plan; a road with more is left out."""
-STRAIGHT_E6: Final = 10
 OFF_DEPOT: Final = "the depot is on no road of the map: correct its place, or give the hub a street extract that it is in"
 OFF_ADDRESS: Final = "its address is on no road of the map: correct its pin, or give the hub a street extract that it is in"
 
@@ -164,7 +163,7 @@ class Planner:
         named = frozenset(step for route in wish.values() for step in route)
         turn = consent.turn(world, named=named)
         problem = build(world, *tables, may_move=True, without=turn.without)
-        routes = {**problem.current, **_known(problem, wish)}
+        routes = {**problem.current, **known(problem, wish)}
         taken = {step for vehicle in wish for step in routes[vehicle] if is_task(step)} if wish else set()
         routes = {
             vehicle: route if vehicle in wish else tuple(step for step in route if step not in taken) for vehicle, route in routes.items()
@@ -187,7 +186,7 @@ class Planner:
             first = _opens(world)
             problem = build(world, *self._ways(world), may_move=True)
             ground = Ground(problem)
-            routes = consent.not_again(world, problem.current, _known(problem, found.routes))
+            routes = consent.not_again(world, problem.current, known(problem, found.routes))
             for van in world.vans.values():
                 kept = problem.current.get(van.vehicle_id, ())
                 if van.declined_version and set(kept) == set(routes.get(van.vehicle_id, ())):
@@ -199,7 +198,7 @@ class Planner:
                 fresh = repair(problem, ground)  # somebody has to go: the first plan is told in any case
             elif not first:
                 gain_cents = judge(ground, repair(problem, ground)).cost_cents - verdict.cost_cents
-                least = least_gain_cents(list(search.kinds)) + CHANGES_VANS_CENTS * _change_vans(problem, fresh)
+                least = least_gain_cents(list(search.kinds)) + CHANGES_VANS_CENTS * change_vans(problem, fresh)
                 if verdict.violations or gain_cents < least:
                     return
                 why = f"a better order of stops (saves {gain_cents / 100:.2f})"
@@ -287,7 +286,7 @@ class Planner:
             reasons=reasons,
             diff=diff,
             before={vehicle: before[vehicle] for vehicle in changed},
-            after={vehicle: tuple(plan.routes.get(vehicle, ())) for vehicle in {*changed, *_moved_to(plan, before)}},
+            after={vehicle: tuple(plan.routes.get(vehicle, ())) for vehicle in {*changed, *moved_to(plan, before)}},
         )
 
     def _commit(
@@ -388,55 +387,12 @@ def _opens(world: World) -> bool:
     )
 
 
-def _change_vans(problem: Problem, plan: Plan) -> int:
-    """How many tasks another van has now than it would have."""
-    has = {step: vehicle for vehicle, route in problem.current.items() for step in route if is_task(step)}
-    return sum(has.get(step, vehicle) != vehicle for vehicle, route in plan.routes.items() for step in route)
-
-
 def _mended(world: World, problem: Problem, ground: Ground) -> Plan:
     """The plan that stands, mended: what was moved is put where it fits now; where it fits nowhere it stays, late, where it was."""
     sought = anew(world, problem)
     plan = repair(sought, ground if sought is problem else None)
     planned = {step for route in problem.current.values() for step in route}
     return repair(problem, ground) if sought is not problem and planned & plan.unassigned.keys() else plan
-
-
-def packed(geometry: Sequence[LatLon]) -> tuple[int, ...]:
-    """A road as a plan carries it: the first place, then differences, in 10⁻⁶ degree. Points on a straight line are left out."""
-    points = [(place.lat_e6, place.lon_e6) for place in geometry]
-    kept = [at for i, at in enumerate(points) if i in (0, len(points) - 1) or not _straight(points[i - 1], at, points[i + 1])]
-    if len(kept) > ROUTE_POINTS:
-        return ()
-    out: list[int] = []
-    before = (0, 0)
-    for lat, lon in kept:
-        out += [lat - before[0], lon - before[1]]
-        before = (lat, lon)
-    return tuple(out)
-
-
-def _straight(a: tuple[int, int], b: tuple[int, int], c: tuple[int, int]) -> bool:
-    """Whether b lies within about a metre of the way from a to c."""
-    (x, y), (u, v) = (c[0] - a[0], c[1] - a[1]), (b[0] - a[0], b[1] - a[1])
-    return abs(x * v - y * u) <= STRAIGHT_E6 * (x * x + y * y) ** 0.5 and 0 <= x * u + y * v <= x * x + y * y
-
-
-def _known(problem: Problem, routes: Mapping[str, Sequence[str]]) -> dict[str, tuple[str, ...]]:
-    """Routes without the work that is gone."""
-    known = {task.task for task in problem.tasks}
-    return {vehicle: tuple(step for step in route if step in known or not is_task(step)) for vehicle, route in routes.items()}
-
-
-def remaining_now(world: World, van: VanFacts) -> tuple[str, ...]:
-    """What a van had left, cancelled work included: it was in the plan that people saw."""
-    return tuple(stop.stop for stop in van.newest.stops if stop.stop not in world.done) if van.newest else ()
-
-
-def _moved_to(plan: Plan, before: Mapping[str, Sequence[str]]) -> set[str]:
-    """Vans that shall have work that another van has: their plans come after its receipt."""
-    where = {step: vehicle for vehicle, route in before.items() for step in route}
-    return {vehicle for vehicle, route in plan.routes.items() for step in route if where.get(step, vehicle) != vehicle}
 
 
 def _online(world: World) -> frozenset[str]:

@@ -3,20 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-import json
-from collections.abc import Callable, Iterator
 from typing import Any
 
 import msgspec
 import pytest
 
-from roundsman_hub.clock import to_ms
 from roundsman_hub.replan import planner as planner_room
 from roundsman_hub.replan.build import WAITS
 from roundsman_hub.replan.decide import unsettled
-from roundsman_hub.replan.load import HEARD_WITHIN, load_world
-from roundsman_hub.store import log_store, now_store
-from roundsman_hub.store.rows import rows
+from roundsman_hub.replan.load import load_world
 
 Yard = Any  # the fixture of conftest.py
 
@@ -240,72 +235,6 @@ def test_an_undone_stop_is_planned_again(yard: Yard) -> None:
     assert task in yard.route(van)
 
 
-def own_order(yard: Yard, vehicle: str, order: list[str]) -> None:
-    """The driver changed the order of the newest plan, as derive writes it down."""
-    with yard.db.transaction() as cur:
-        cur.execute(
-            "INSERT INTO reorders (session_no, seq, vehicle_id, fleet_id, version, stops, by_whom, reason)"
-            " SELECT session_no, 900, vehicle_id, %s, %s, %s::jsonb, 'driver', '' FROM log.sessions WHERE vehicle_id = %s",
-            (yard.fleet, yard.newest(vehicle).version, json.dumps(order), vehicle),
-        )
-
-
-def test_the_drivers_own_order_is_the_current_plan(yard: Yard) -> None:
-    van = yard.van()
-    for n in range(1, 5):
-        yard.order(900 * n, 0, name=f"Stop {n}")
-    yard.plan()
-    yard.receipt(van)
-    yard.duty(van, "on")
-    yard.at(van, 100, 0)
-    first, second, third, fourth = yard.route(van)
-    own_order(yard, van, [second, first, third, fourth])
-    with yard.db.transaction() as cur:
-        cur.execute("UPDATE vehicle_now SET next_stop = %s WHERE vehicle_id = %s", (second, van))
-    yard.bump()
-    yard.plan()
-    assert yard.issued() == 1, "what the driver drives needs no new plan"
-    urgent = yard.order(450, 0, priority=9, name="Urgent")
-    yard.plan()
-    route = yard.route(van)
-    assert route[0] == second, "the stop that is driven to stays"
-    assert [stop for stop in route if stop != urgent] == [second, first, third, fourth]
-    assert yard.newest(van).changes == (f"Added: Urgent as stop {route.index(urgent) + 1}",)
-
-
-def test_a_declined_order_is_told_as_it_is_driven_and_not_offered_again(yard: Yard) -> None:
-    van = yard.van()
-    for n in range(1, 6):
-        yard.order(900 * n, 0, name=f"Stop {n}")
-    yard.plan()
-    yard.receipt(van)
-    yard.duty(van, "on")
-    yard.at(van, 0, 0)
-    driven = yard.route(van)
-    bad = [driven[0], driven[4], driven[1], driven[2], driven[3]]  # worth improving
-    own_order(yard, van, bad)
-    yard.bump()
-    search = yard.planner.plan(yard.depot)
-    better = type(search.warm)(routes={van: tuple(driven)}, unassigned={})
-    yard.planner.adopt(search, better)
-    offered = yard.newest(van)
-    assert [stop.stop for stop in offered.stops] == driven
-    assert offered.may_decline is True
-    yard.receipt(van, "declined")
-    assert [r.text for r in unsettled(yard.planner.look(yard.depot))] == ["the driver of Van declined its plan"]
-    yard.bump()
-    search = yard.planner.plan(yard.depot)
-    kept = yard.newest(van)
-    assert (kept.version > offered.version, kept.may_decline, kept.reason) == (True, False, "the driver keeps the order of stops")
-    assert [stop.stop for stop in kept.stops] == bad
-    yard.receipt(van)
-    yard.bump()
-    search = yard.planner.plan(yard.depot)
-    yard.planner.adopt(search, better)
-    assert yard.newest(van).version == kept.version, "within the hour nobody asks again"
-    assert unsettled(yard.planner.look(yard.depot)) == []
-
-
 def test_a_plan_carries_what_the_van_needs_alone(yard: Yard) -> None:
     van = yard.van()
     order = yard.order(900, 0)
@@ -363,76 +292,6 @@ def test_what_is_kept_from_look_to_look_is_what_a_fresh_look_reads(yard: Yard) -
     assert len(versions) >= 2
     assert first in kept.vans
     assert second in kept.vans
-
-
-@pytest.fixture
-def restored(yard: Yard) -> Iterator[Callable[[], None]]:
-    """Function: the database is as after a restore, for as long as this test runs."""
-
-    def do() -> None:
-        with yard.db.transaction() as cur:
-            log_store.restored(cur)
-
-    yield do
-    with yard.db.transaction() as cur:
-        cur.execute("UPDATE log.epoch SET raised_real_at = NULL")
-
-
-def heard(yard: Yard, van: str) -> None:
-    with yard.db.transaction() as cur:
-        now_store.set_online(cur, van, yard.fleet, online=True, at_real=yard.clock.real_now())
-
-
-def test_after_a_restore_nothing_is_planned_before_the_vans_were_heard(yard: Yard, restored: Callable[[], None]) -> None:
-    """What a van was told after the backup is known to that van alone: it is asked first, and only then work is given to another."""
-    one, two = yard.van("One"), yard.van("Two")
-    order = yard.order(900, 0)
-    restored()
-    assert yard.planner.plan(yard.depot) is None
-    assert (yard.issued(), yard.unassigned()) == (0, {})
-    heard(yard, one)
-    assert yard.planner.plan(yard.depot) is None
-    assert yard.planner.awaiting == {yard.depot: (two,)}
-    with yard.db.transaction() as cur:
-        said = rows(cur, "SELECT detail FROM log.alarms WHERE kind = 'planning waits' AND subject = %s", (yard.depot,))
-    assert [r["detail"] for r in said] == ["restored: planning waits to hear of Two, 90 s at most"]
-    heard(yard, two)
-    unknown_plan(yard, two, order)
-    yard.plan()
-    assert yard.planner.awaiting == {}
-    assert order in yard.route(two) or order in yard.unassigned(), "it may hold it: nobody else gets it"
-    assert yard.route(one) == []
-
-
-def unknown_plan(yard: Yard, van: str, order: str) -> None:
-    """The van's receipts tell of a plan that this database does not have."""
-    with yard.db.transaction() as cur:
-        cur.execute(
-            "INSERT INTO plan_receipts (vehicle_id, version, fleet_id, state, hash, at, received_real_at)"
-            " VALUES (%s, %s, %s, 'in_force', '', %s, %s)",
-            (van, to_ms(yard.clock.now()), yard.fleet, yard.clock.now(), yard.clock.real_now()),
-        )
-
-
-def test_a_van_that_says_nothing_after_a_restore_keeps_what_it_held(yard: Yard, restored: Callable[[], None]) -> None:
-    """It is waited for, for a while; then the others are planned, and what it was told stays with it."""
-    one, two = yard.van("One"), yard.van("Two")
-    held = yard.order(900, 0)
-    yard.plan()
-    holder, other = (one, two) if yard.route(one) else (two, one)
-    yard.receipt(holder)
-    yard.duty(holder, "on")
-    yard.at(holder, 300, 0)
-    restored()
-    heard(yard, other)
-    new = yard.order(700, 0, priority=9)
-    yard.plan()
-    assert yard.route(other) == []
-    with yard.db.transaction() as cur:
-        cur.execute("UPDATE log.epoch SET raised_real_at = raised_real_at - %s", (HEARD_WITHIN,))
-    yard.plan()
-    assert yard.planner.awaiting == {}
-    assert (yard.route(holder), yard.route(other)) == ([held], [new])
 
 
 def test_the_first_plan_of_every_shift_is_searched_before_it_is_told(yard: Yard) -> None:

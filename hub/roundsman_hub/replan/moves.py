@@ -1,0 +1,32 @@
+"""Work that goes from one van to another: what was where, and what would be. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from roundsman_hub.planning.problem import Plan, Problem, is_task
+from roundsman_hub.replan.build import ahead
+from roundsman_hub.replan.world import VanFacts, World
+
+
+def change_vans(problem: Problem, plan: Plan) -> int:
+    """How many tasks another van has now than it would have."""
+    has = {step: vehicle for vehicle, route in problem.current.items() for step in route if is_task(step)}
+    return sum(has.get(step, vehicle) != vehicle for vehicle, route in plan.routes.items() for step in route)
+
+
+def known(problem: Problem, routes: Mapping[str, Sequence[str]]) -> dict[str, tuple[str, ...]]:
+    """Routes without the work that is gone."""
+    names = {task.task for task in problem.tasks}
+    return {vehicle: tuple(step for step in route if step in names or not is_task(step)) for vehicle, route in routes.items()}
+
+
+def remaining_now(world: World, van: VanFacts) -> tuple[str, ...]:
+    """What a van had left, cancelled work included: it was in the plan that people saw."""
+    return tuple(stop.stop for stop in ahead(world, van))
+
+
+def moved_to(plan: Plan, before: Mapping[str, Sequence[str]]) -> set[str]:
+    """Vans that shall have work that another van has: their plans come after its receipt."""
+    where = {step: vehicle for vehicle, route in before.items() for step in route if is_task(step)}
+    return {vehicle for vehicle, route in plan.routes.items() for step in route if where.get(step, vehicle) != vehicle}
