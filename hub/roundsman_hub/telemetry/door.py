@@ -91,6 +91,7 @@ def watched(data_dir: Path, role: str) -> Iterator[None]:
         try:
             yield
         finally:
+            VITALS.known = False
             note.unlink(missing_ok=True)
 
 
