@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, LiteralString
@@ -12,18 +11,19 @@ from typing import Any, LiteralString
 import msgspec
 from psycopg import Cursor
 
-from roundsman_core import calls, reorder
+from roundsman_core import reorder
 from roundsman_core.geo import LatLon
 from roundsman_core.hours import Clocks
 from roundsman_hub.clock import Clock, to_ms
 from roundsman_hub.domain.terms import DepotTerms, DriverTerms, FleetPlanning, OrderNeeds, VehicleTerms
 from roundsman_hub.replan.clocks import clocks_of
 from roundsman_hub.replan.holds import IssuedTasks
+from roundsman_hub.replan.second_loads import loads_on_the_way
 from roundsman_hub.replan.world import OrderFacts, OtherDepot, VanFacts, World
 from roundsman_hub.store import hand_store, proposal_store, road_store, told_store
 from roundsman_hub.store.proposal_store import reason_of
 from roundsman_hub.store.rows import Row, row, rows
-from roundsman_wire.messages import RELOAD, Parcel, Plan
+from roundsman_wire.messages import Parcel, Plan
 
 BEFORE_SHIFT = timedelta(hours=6)
 """A driver who taps "on" this early starts this shift; earlier belongs to the shift before."""
@@ -89,13 +89,6 @@ _ORDERS: LiteralString = """
 """
 _DEPOTS: LiteralString = "SELECT depot_id, name, lat_e6, lon_e6, terms FROM depots WHERE fleet_id = %s ORDER BY depot_id"
 _DONE: LiteralString = "SELECT order_id, state FROM order_states WHERE state IN ('delivered', 'failed') AND order_id = ANY(%s)"
-_LAST_DONE: LiteralString = """
-    SELECT vehicle_id, max(at) AS at FROM order_states WHERE state IN ('delivered', 'failed') AND vehicle_id = ANY(%s) GROUP BY 1
-"""
-_FIRST_LOADS: LiteralString = """
-    SELECT p.vehicle_id, p.plan FROM plans p JOIN unnest(%s::text[], %s::bigint[]) AS l (vehicle_id, version) USING (vehicle_id, version)
-    WHERE jsonb_path_exists(p.plan, '$.stops[*] ? (@.stop starts with "@")')
-"""
 _DUTIES: LiteralString = """
     SELECT d.vehicle_id, d.duty, d.at FROM duties d JOIN log.sessions s USING (session_no)
     JOIN vehicles v ON v.vehicle_id = d.vehicle_id
@@ -198,7 +191,8 @@ def load_world(cur: Cursor[Any], depot_id: str, clock: Clock, kept: Kept | None 
         )
     )
     loaded = {plan.vehicle_id: frozenset(plan.tasks) for plan in issued if plan.version == left_version.get(plan.vehicle_id)}
-    reloaded, just_made = _calls(cur, vehicles, left_version, loaded)
+    shifts = {v["vehicle_id"]: v["shift_start"] - BEFORE_SHIFT for v in vehicles}
+    reloaded, just_made = loads_on_the_way(cur, shifts, left_version, loaded)
     # A restored database does not know every plan that a van has: such a van may hold anything, until a newer plan is in force.
     strange = {
         r["vehicle_id"]: r["version"]
@@ -290,34 +284,6 @@ def _declined(cur: Cursor[Any], depot_id: str, newest: dict[str, Plan], since: i
         order = [stop.stop for stop in plan.stops]
         newest[vehicle] = msgspec.structs.replace(newest[vehicle], stops=reorder.applied(newest[vehicle].stops, order))
     return declined, newest
-
-
-def _calls(
-    cur: Cursor[Any], vehicles: list[Row], left_version: Mapping[str, int | None], loaded: dict[str, frozenset[str]]
-) -> tuple[defaultdict[str, frozenset[str]], defaultdict[str, frozenset[str]]]:
-    """(what each van loaded on the way, the places of calls that it made after the newest stop that is done). `loaded` is cut down to
-    the first load of those that left with a plan of several."""
-    reloaded: defaultdict[str, frozenset[str]] = defaultdict(frozenset)
-    just_made: defaultdict[str, frozenset[str]] = defaultdict(frozenset)
-    left = {vehicle: version for vehicle, version in left_version.items() if version is not None}
-    for r in rows(cur, _FIRST_LOADS, (list(left), list(left.values()))):
-        stops = msgspec.convert(r["plan"], Plan).stops
-        first = next((at for at, stop in enumerate(stops) if calls.is_call(stop) and stop.stop.startswith(RELOAD)), len(stops))
-        later = {task for stop in stops[first:] for task in stop.tasks}
-        loaded[r["vehicle_id"]] = loaded.get(r["vehicle_id"], frozenset()) - later
-    shifts = {v["vehicle_id"]: v["shift_start"] - BEFORE_SHIFT for v in vehicles if v["vehicle_id"] in left}
-    if not shifts:
-        return reloaded, just_made
-    last_done = {r["vehicle_id"]: r["at"] for r in rows(cur, _LAST_DONE, (list(shifts),))}
-    for vehicle, made in told_store.depot_calls(cur, list(shifts), min(shifts.values())).items():
-        for call in made:
-            if call.at is not None and call.at < shifts[vehicle]:
-                continue
-            reloaded[vehicle] |= frozenset(call.tasks)
-            since = last_done.get(vehicle)
-            if call.at is None or since is None or call.at >= since:
-                just_made[vehicle] |= {calls.place_of(call.stop)}
-    return reloaded, just_made
 
 
 def _left_with_version(said: list[Row], receipts: list[Row]) -> int | None:
