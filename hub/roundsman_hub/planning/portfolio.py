@@ -42,7 +42,7 @@ IN_HAND: Final = 0.7
 """A plan that serves so much of the work before anything was inserted is mended, not made."""
 MENDING: Final = 0.3
 """VROOM's share of the time where a plan is mended; mostly it needs less."""
-SQUEEZING: Final = 0.6
+SQUEEZING: Final = 0.4
 """Share of the time in which new work is squeezed into the vans that drive already."""
 FEW_NEW: Final = 0.08
 """Up to this share of the work."""
