@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import json
 import os
@@ -57,6 +58,24 @@ def until(condition: Callable[[], Any], what: str) -> Any:
 @pytest.fixture(scope="session")
 def wait() -> Callable[[Callable[[], Any], str], Any]:
     return until
+
+
+@pytest.fixture(scope="session")
+def scan() -> Callable[[Page, str, str], None]:
+    """Type a code as a scanner does, and again when the machine held its keys up, as a driver would."""
+
+    def type_code(page: Page, code: str, shows: str) -> None:
+        def shown() -> bool:
+            page.keyboard.type(code, delay=5)
+            page.keyboard.press("Enter")
+            with contextlib.suppress(AssertionError):
+                expect(page.locator("#scanned")).to_contain_text(shows, timeout=5_000)
+                return True
+            return False
+
+        until(shown, f"{code} is read")
+
+    return type_code
 
 
 class Receiver:

@@ -50,7 +50,7 @@ def give(van: Any) -> None:
     ],
 )
 def test_second_load_is_a_step_with_its_own_card(
-    glass: Any, van: Any, audit: Any, picture: Any, wait: Any, size: str, language: str, light: str
+    glass: Any, van: Any, audit: Any, picture: Any, wait: Any, scan: Any, size: str, language: str, light: str
 ) -> None:
     give(van)
     page = glass(size, language=language, light=light)
@@ -69,9 +69,7 @@ def test_second_load_is_a_step_with_its_own_card(
     # The van stands at the depot: its parcels are asked for, as in the morning.
     page.wait_for_selector("#parcels")
     look("second load")
-    page.keyboard.type("PX-2002", delay=5)
-    page.keyboard.press("Enter")
-    expect(page.locator("#scanned")).to_contain_text("Lamp")
+    scan(page, "PX-2002", "Lamp")
     page.keyboard.press("Escape")
     page.wait_for_selector("[data-act=loaded]")
     expect(page.locator("#address")).to_contain_text("Pasila")

@@ -8,9 +8,9 @@ export function listenToWedge(onCode) {
   let lastAt = 0;
   addEventListener("keydown", (event) => {
     if (event.target instanceof HTMLInputElement || event.ctrlKey || event.altKey || event.metaKey) return;
-    const now = performance.now();
-    if (now - lastAt > TYPED_WITHIN_MS) typed = "";
-    lastAt = now;
+    // When the key went down, not when a busy page came to hear of it: half a code is no code.
+    if (event.timeStamp - lastAt > TYPED_WITHIN_MS) typed = "";
+    lastAt = event.timeStamp;
     if (event.key === "Enter" && typed.length >= SHORTEST) {
       event.preventDefault(); // not a press of the button that has the focus
       onCode(typed);

@@ -99,6 +99,7 @@ export default {
   "unserved.offline": "jeder Wagen, der es nehmen könnte, ist ohne Verbindung",
   "unserved.nobody": "kein Wagen darf es nehmen",
   "unserved.waits": "wartet, bis {vans} einen Plan ohne es bestätigt",
+  "unserved.later": "ist für den {day}; dessen Plan entsteht am Abend davor",
   "unserved.off_map": "die Adresse liegt an keiner Straße der Karte: berichtigen Sie die Stelle, oder nehmen Sie einen passenden Auszug",
   "kind.delivery": "Zustellung",
   "kind.pickup": "Abholung",

@@ -99,6 +99,7 @@ export default {
   "unserved.offline": "every van that could take it is offline",
   "unserved.nobody": "no van may take it",
   "unserved.waits": "waits until {vans} confirmed a plan without it",
+  "unserved.later": "is for {day}, whose plan is made the evening before",
   "unserved.off_map": "its address is on no road of the map: correct its pin, or give the hub a street extract that it is in",
   "kind.delivery": "delivery",
   "kind.pickup": "pickup",

@@ -99,6 +99,7 @@ export default {
   "unserved.offline": "todas las furgonetas que podrían llevarlo están sin conexión",
   "unserved.nobody": "ninguna furgoneta puede llevarlo",
   "unserved.waits": "espera a que {vans} confirme un plan sin él",
+  "unserved.later": "es para el {day}, cuyo plan se hace la tarde anterior",
   "unserved.off_map": "su dirección no está en ninguna calle del mapa: corrija el punto, o dé al centro un extracto que la contenga",
   "kind.delivery": "entrega",
   "kind.pickup": "recogida",

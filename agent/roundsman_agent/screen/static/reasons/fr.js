@@ -99,6 +99,7 @@ export default {
   "unserved.offline": "tous les fourgons possibles sont hors ligne",
   "unserved.nobody": "aucun fourgon n'a le droit de la prendre",
   "unserved.waits": "attend que {vans} confirme un plan sans elle",
+  "unserved.later": "est pour le {day}, dont le plan est fait la veille au soir",
   "unserved.off_map": "son adresse n'est sur aucune rue de la carte : corrigez le point, ou donnez au hub un extrait qui la contient",
   "kind.delivery": "livraison",
   "kind.pickup": "enlèvement",
