@@ -126,8 +126,12 @@ def _drawn_van(rng: random.Random, now: datetime) -> dict[str, Any] | None:
 def _position_holds(order: dict[str, Any], van: dict[str, Any] | None, state: customer.CustomerState, text: str, now: datetime) -> bool:
     """The rule in other words than the code's: next, or at most ten minutes away; fresh; on the grid; nowhere else in the text."""
     true = None if van is None or van["lat_e6"] is None else LatLon.from_e6(van["lat_e6"], van["lon_e6"])
-    if true is not None and (f"{true.lat_deg:.6f}" in text or f"{true.lon_deg:.6f}" in text) and coarse(true) != true:
-        return False
+    if true is not None:
+        told = coarse(true)
+        # A van that happens to stand on a line of the grid has one true coordinate that is the rounded one, too.
+        for exact, rounded in ((true.lat_deg, told.lat_deg), (true.lon_deg, told.lon_deg)):
+            if exact != rounded and f"{exact:.6f}" in text:
+                return False
     if state.van is None:
         return "data-van" not in text
     mine = order["state"] == "next" or (order["state"] in ("planned", "next") and order["eta"] is not None and order["eta"] - now <= SOON)
