@@ -126,11 +126,12 @@ def _drawn_van(rng: random.Random, now: datetime) -> dict[str, Any] | None:
 def _position_holds(order: dict[str, Any], van: dict[str, Any] | None, state: customer.CustomerState, text: str, now: datetime) -> bool:
     """The rule in other words than the code's: next, or at most ten minutes away; fresh; on the grid; nowhere else in the text."""
     true = None if van is None or van["lat_e6"] is None else LatLon.from_e6(van["lat_e6"], van["lon_e6"])
-    if true is not None:
+    if van is not None and true is not None:
         told = coarse(true)
-        # A van that happens to stand on a line of the grid has one true coordinate that is the rounded one, too.
-        for exact, rounded in ((true.lat_deg, told.lat_deg), (true.lon_deg, told.lon_deg)):
-            if exact != rounded and f"{exact:.6f}" in text:
+        # A van on a line of the grid has one true coordinate that is the rounded one; one due east or north of the door has the door's.
+        home = {order["lat_e6"], order["lon_e6"]}
+        for exact, rounded, e6 in ((true.lat_deg, told.lat_deg, van["lat_e6"]), (true.lon_deg, told.lon_deg, van["lon_e6"])):
+            if exact != rounded and e6 not in home and f"{exact:.6f}" in text:
                 return False
     if state.van is None:
         return "data-van" not in text
