@@ -134,10 +134,18 @@ class PlansOnTheirWay(RuleBasedStateMachine):
 
     @rule(which=pick)
     def restore_the_hub(self, which: int) -> None:
-        """An older database; every van sends again what it misses, before anything is planned."""
+        """An older database. A depot plans only once its vans were heard: each has connected, so the broker gave it the newest plan first.
+
+        A plan that it holds until it may come into force is in its word, too.
+        """
         self.hub = deepcopy(self.backups[which % len(self.backups)])
         for van in VANS:
+            if van in self.retained:
+                self._receive(van, self.retained[van])
             self.receipts_arrive(van)
+            held = self.inboxes[van].held
+            if held is not None:
+                self.hub.told[van].add(held.header.version)
 
     # ── the network ─────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -284,5 +292,5 @@ class PlansOnTheirWay(RuleBasedStateMachine):
                 assert state == ("superseded" if newer else "in_force" if heard else "sent")
 
 
-PlansOnTheirWay.TestCase.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+PlansOnTheirWay.TestCase.settings = settings(max_examples=200, stateful_step_count=40, deadline=None)
 TestPlansOnTheirWay = PlansOnTheirWay.TestCase
