@@ -202,12 +202,15 @@ CHROMIUM_FLAGS = (
 
 
 @pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    """Debian's Chromium, without a window. One for each module: while it is open, no other event loop can run in this thread."""
+def browser(request: pytest.FixtureRequest) -> Iterator[Browser]:
+    """Debian's Chromium, without a window. One for each module: while it is open, no other event loop can run in this thread.
+
+    A module's `MORE_FLAGS` are added.
+    """
     chromium = shutil.which("chromium")
     if chromium is None:
         pytest.skip("no chromium on this machine: apt-get install chromium")
     with sync_playwright() as playwright:
-        found = playwright.chromium.launch(executable_path=chromium, args=list(CHROMIUM_FLAGS))
+        found = playwright.chromium.launch(executable_path=chromium, args=[*CHROMIUM_FLAGS, *getattr(request.module, "MORE_FLAGS", ())])
         yield found
         found.close()

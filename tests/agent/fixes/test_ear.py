@@ -189,7 +189,9 @@ def test_whatever_else_wakes_the_loop_brings_what_was_put_aside() -> None:
 
         def tap() -> None:
             far.sendall(b"here")
-            time.sleep(0.05)
+            ends_s = time.monotonic() + 10.0
+            while not ear._pieces and time.monotonic() < ends_s:
+                time.sleep(0.001)
             loop.call_soon_threadsafe(lambda: None)
 
         tapping = threading.Thread(target=tap)
