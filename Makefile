@@ -1,6 +1,6 @@
 # Two commands on a fresh machine, each doing all its own set-up: `make demo` and `make test`.
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-test demo test test-deep lint bench bench-loop bench-agent bench-plan bench-planner bench-ingest bench-living bench-people soak lock web
+.PHONY: help setup setup-test demo test fuzz test-deep lint bench bench-loop bench-agent bench-plan bench-planner bench-ingest bench-living bench-people soak lock web
 PY := .venv/bin/python
 
 help:  ## what there is
@@ -11,6 +11,9 @@ demo: setup  ## a town, its vans, and a plan that changes while they drive (HEAD
 
 test: setup-test lint  ## lint and every test but the long ones
 	@.ci/pytest 'not deep'
+
+fuzz: setup-test  ## the property tests once more, with new dice each time (TIMES=5)
+	@for i in $$(seq $(or $(TIMES),1)); do HYPOTHESIS_PROFILE=fuzz .ci/pytest 'hypothesis and not deep' -q || exit 1; done
 
 test-deep: setup-test  ## long faults and long walks
 	@.ci/pytest deep

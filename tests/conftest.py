@@ -16,11 +16,16 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from hypothesis import settings
 from playwright.sync_api import Browser, sync_playwright
 
 from roundsman_hub.store import embedded
 from roundsman_hub.store.db import Database
 from roundsman_hub.store.migrate import migrate
+
+settings.register_profile("landing", derandomize=True)  # the same cases each time: whether a change may land is not for dice
+settings.register_profile("fuzz", print_blob=True)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "landing"))
 
 TEMPLATE = "roundsman_template"
 CANNOT_BE_MADE = 3

@@ -164,7 +164,7 @@ def bids(row: Row, task: Task, low: int, high: int, *, late_allowed: bool, loads
     fetches: list[Step] = [""]
     if ground.from_depot(task):
         fetches += [f"{RELOAD}{depot}" for depot in sorted(van.reloads) if task.depot in (None, depot)]
-    if walk.no_way:
+    if walk.no_way or ground.unavoidable.get(van.vehicle):  # a way that is missed whatever the route may well be driven once more
         return [Bid(UNKNOWN, at, fetch) for at in range(low, high + 1) for fetch in fetches]
     travel, prices = ground.travel[van.profile], ground.prices[van.vehicle]
     durations, metres, steady = travel.durations_s, travel.distances_m, travel.steady
