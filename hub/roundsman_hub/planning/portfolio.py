@@ -11,6 +11,7 @@ the same `concurrent.futures.Executor`.
 
 from __future__ import annotations
 
+import atexit
 import functools
 import queue
 from collections.abc import Callable, Iterator, Sequence
@@ -348,7 +349,10 @@ def _take(board: _Board, answers: Sequence[tuple[Part, Decision]]) -> None:
 
 @functools.cache
 def _own_engines() -> tuple[EngineProcess, ...]:
-    return tuple(EngineProcess(name) for name in ENGINES)
+    engines = tuple(EngineProcess(name) for name in ENGINES)
+    for engine in engines:
+        atexit.register(engine.close)
+    return engines
 
 
 def search_part(problem: Problem, plan: Plan, budget_s: float, seed: int) -> Decision:
