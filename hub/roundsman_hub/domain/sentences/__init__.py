@@ -1,9 +1,9 @@
 """What the hub says of itself (why a plan changed, why nobody comes, why not, what next), in the reader's language. Pure.
 
 English is how a sentence is kept and sent: in rows, in plans, in journals. This catalogue reads such a sentence back into its code and
-its parameters, and tells it in any language; so what was written years ago is told in a language that came later. One table a language,
-with the same codes and the same parameters. The tests go through the sources as a translator's extractor would: a sentence that they
-make and that is not here fails, and so does one that is here and that nobody says.
+its parameters, and tells it in any language; so what was written years ago is told in a language that came later. One folder a language,
+one table a theme, with the same codes and the same parameters. The tests go through the sources as a translator's extractor would: a
+sentence that they make and that is not here fails, and so does one that is here and that nobody says.
 
 A parameter whose value has a code of its own (`state.failed`) is told in words; one that ends in `_said` holds sentences itself. What is
 not known (a person's own words, another release's) stays as it was said, under the code "".

@@ -1,0 +1,11 @@
+"""What the hub says of itself, in German."""
+
+from typing import Final
+
+from roundsman_hub.domain.sentences.de.orders import ORDERS
+from roundsman_hub.domain.sentences.de.plans import PLANS
+from roundsman_hub.domain.sentences.de.refusals import REFUSALS
+from roundsman_hub.domain.sentences.de.steps import STEPS
+from roundsman_hub.domain.sentences.de.words import WORDS
+
+DE: Final = {**PLANS, **ORDERS, **REFUSALS, **STEPS, **WORDS}
