@@ -20,6 +20,7 @@ from concurrent.futures import ProcessPoolExecutor
 from datetime import date, datetime, time as clock_time, timedelta
 from typing import TYPE_CHECKING, Final
 
+from roundsman_hub.tether import die_with_parent
 from roundsman_sim import day_report
 from roundsman_sim.bench_table import Row, last_line, table
 from roundsman_sim.day_result import POLICIES, Result
@@ -89,6 +90,7 @@ def _beside(made: Setting, towns: int, first: date) -> Iterator[ProcessPoolExecu
 
 
 def _open(place: Place, names: Queue[str], first: date) -> None:
+    die_with_parent()  # one that is called off leaves none of its towns living on
     logging.getLogger("roundsman_hub").setLevel(logging.ERROR)
     stack = contextlib.ExitStack()
     name = names.get()

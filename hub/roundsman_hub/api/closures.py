@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from typing import Annotated, Final, Literal
+from typing import Annotated, Any, Final, Literal
 
 from fastapi import APIRouter, Query, Response
 from psycopg.types.json import Jsonb
@@ -12,14 +12,14 @@ from pydantic import AwareDatetime, BaseModel, Field, model_validator
 from roundsman_hub.api import orders_csv
 from roundsman_hub.api.desk import AtDesk, LiveReader, PlansWriter
 from roundsman_hub.api.fence_models import FenceTimes, Name, Ring
+from roundsman_hub.api.keys import Caller
 from roundsman_hub.api.once import OnlyOnce
 from roundsman_hub.api.problems import Problem, documented, not_found
 from roundsman_hub.api.proof_models import Said
 from roundsman_hub.roads import OsrmRoads
 from roundsman_hub.store import road_store
 from roundsman_hub.store.db import Cursor
-from roundsman_hub.store.fleet import fleet as fleet_of
-from roundsman_hub.store.rows import Row, new_id, row, rows
+from roundsman_hub.store.rows import Row, new_id, rows
 
 router = APIRouter(prefix="/v1", tags=["roads"], responses=documented(401, 403, 404, 422, 503))
 LONGEST: Final = timedelta(days=366)
@@ -109,14 +109,8 @@ def post_closure(new: NewClosure, desk: AtDesk, once: OnlyOnce, caller: PlansWri
         )
 
     def work(cur: Cursor) -> Closure:
-        made = row(
-            cur,
-            "INSERT INTO closures (closure_id, fleet_id, name, ring_e6, kinds, from_at, until_at, actor, made_at) "
-            "VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s) RETURNING *",
-            (new_id("cl"), caller.fleet, new.name, _ring_e6(new.ring_deg), list(new.kinds), from_at, new.until_utc, caller.key_id, now),
-        )
-        assert made is not None
-        return _closure(made, now)
+        times = {"from_at": from_at, "until_at": new.until_utc}
+        return _closure(road_store.add_closed(cur, "cl", **_area(new), **_by(caller, now), **times), now)
 
     return once.run(caller, work, status=201)
 
@@ -144,18 +138,8 @@ def post_zone(new: NewZone, desk: AtDesk, once: OnlyOnce, caller: PlansWriter) -
     now = desk.clock.now()
 
     def work(cur: Cursor) -> Zone:
-        hours = [told.model_dump() for told in new.hours]
-        made = row(
-            cur,
-            "INSERT INTO access_zones (zone_id, fleet_id, name, ring_e6, kinds, hours, timezone, actor, made_at) "
-            "VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s) RETURNING *",
-            (
-                new_id("az"), caller.fleet, new.name, _ring_e6(new.ring_deg), list(new.kinds), Jsonb(hours),
-                fleet_of(cur, caller.fleet)["timezone"], caller.key_id, now,
-            ),
-        )  # fmt: skip
-        assert made is not None
-        return _zone(made, now)
+        hours = Jsonb([told.model_dump() for told in new.hours])
+        return _zone(road_store.add_closed(cur, "az", **_area(new), **_by(caller, now), hours=hours), now)
 
     return once.run(caller, work, status=201)
 
@@ -206,8 +190,13 @@ def import_speeds(
     return once.run(caller, work, status=201)
 
 
-def _ring_e6(ring: list[tuple[float, float]]) -> Jsonb:
-    return Jsonb([(round(lat * 1e6), round(lon * 1e6)) for lat, lon in ring])
+def _area(new: NewClosure | NewZone) -> dict[str, Any]:
+    ring_e6 = Jsonb([(round(lat * 1e6), round(lon * 1e6)) for lat, lon in new.ring_deg])
+    return {"name": new.name, "ring_e6": ring_e6, "kinds": list(new.kinds)}
+
+
+def _by(caller: Caller, now: datetime) -> dict[str, Any]:
+    return {"fleet": caller.fleet, "actor": caller.key_id, "made_at": now}
 
 
 def _ring_deg(found: Row) -> list[tuple[float, float]]:

@@ -206,26 +206,8 @@ def get_candidates(
         if lat_deg is None or lon_deg is None:
             raise Problem(422, "which-place", "neither an order nor a place", next_step="send `order`, or `lat_deg` and `lon_deg`")
         order = PLACE
-        asked = OrderFacts(
-            order_id=PLACE,
-            kind=kind,
-            position=LatLon(lat_deg, lon_deg),
-            window_start=world.now,
-            window_end=world.now + timedelta(seconds=within_s),
-            promise_start=None,
-            promise_end=None,
-            service_s=service_s,
-            parcels=parcels,
-            priority=0,
-            name="",
-            address="",
-            instructions="",
-            phone="",
-            cancelled=False,
-            state=None,
-            state_vehicle=None,
-            arrived_at=None,
-        )
+        window = (world.now, world.now + timedelta(seconds=within_s))
+        asked = OrderFacts.asked(PLACE, kind, LatLon(lat_deg, lon_deg), window, service_s=service_s, parcels=parcels)
         world = replace(world, orders={**world.orders, PLACE: asked})
     planned_order(world, order)
     return _ranked(desk, world, builder(desk), order)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import date, datetime, timedelta
+from datetime import date, timedelta
 from typing import Any, Final, Literal
 
 from roundsman_core.geo import LatLon
@@ -34,6 +34,10 @@ class Ask:
     kind: Literal["delivery", "pickup"] = "delivery"
     service_s: int = 180
     parcels: int = 1
+
+    def as_order(self, name: str, window: Window) -> OrderFacts:
+        """As the planner sees orders."""
+        return OrderFacts.asked(name, self.kind, self.at, window, service_s=self.service_s, parcels=self.parcels)
 
     def row(self) -> dict[str, Any]:
         """As it is stored with an offer."""
@@ -82,7 +86,7 @@ class Depots:
 
     def asked(self, ask: Ask, window: Window) -> OrderFacts:
         """Work that no order stands for, as the planner sees orders."""
-        return _as_order(ASKED, ask, window)
+        return ask.as_order(ASKED, window)
 
     def problem(self, world: World, holds: Sequence[dict[str, Any]], ask: Ask | None = None) -> Problem:
         """The depot's work with every window that is held, and with the work that is asked for."""
@@ -93,9 +97,9 @@ class Depots:
                 orders[order] = replace(orders[order], window_start=hold["window_start"], window_end=hold["window_end"])
             elif hold["order_id"] is None:
                 window = (hold["window_start"], hold["window_end"])
-                orders[hold["offer_id"]] = _as_order(hold["offer_id"], Ask.of(hold["ask"]), window)
+                orders[hold["offer_id"]] = Ask.of(hold["ask"]).as_order(hold["offer_id"], window)
         if ask is not None:
-            orders[ASKED] = _as_order(ASKED, ask, (world.now, world.now + timedelta(days=1)))
+            orders[ASKED] = ask.as_order(ASKED, (world.now, world.now + timedelta(days=1)))
         seen = replace(world, orders=orders)
         return build(seen, *self._ways.of(seen), may_move=False)
 
@@ -125,26 +129,3 @@ def span(world: World) -> Window | None:
     if not shifts:
         return None
     return max(world.now + LEAD, min(start for start, _ in shifts)), max(end for _, end in shifts)
-
-
-def _as_order(name: str, ask: Ask, window: tuple[datetime, datetime]) -> OrderFacts:
-    return OrderFacts(
-        order_id=name,
-        kind=ask.kind,
-        position=ask.at,
-        window_start=window[0],
-        window_end=window[1],
-        promise_start=None,
-        promise_end=None,
-        service_s=ask.service_s,
-        parcels=ask.parcels,
-        priority=0,
-        name="",
-        address="",
-        instructions="",
-        phone="",
-        cancelled=False,
-        state=None,
-        state_vehicle=None,
-        arrived_at=None,
-    )

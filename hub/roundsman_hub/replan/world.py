@@ -82,6 +82,39 @@ class OrderFacts:
     def done(self) -> bool:
         return self.state in ("delivered", "failed")
 
+    @classmethod
+    def asked(
+        cls,
+        order_id: str,
+        kind: Literal["delivery", "pickup"],
+        position: LatLon,
+        window: tuple[datetime, datetime],
+        *,
+        service_s: int,
+        parcels: int,
+    ) -> OrderFacts:
+        """Work that somebody only asks about: nobody ordered it, and nothing happened to it."""
+        return cls(
+            order_id=order_id,
+            kind=kind,
+            position=position,
+            window_start=window[0],
+            window_end=window[1],
+            promise_start=None,
+            promise_end=None,
+            service_s=service_s,
+            parcels=parcels,
+            priority=0,
+            name="",
+            address="",
+            instructions="",
+            phone="",
+            cancelled=False,
+            state=None,
+            state_vehicle=None,
+            arrived_at=None,
+        )
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VanFacts:

@@ -25,6 +25,7 @@ from typing import Final
 import psycopg
 
 from roundsman_hub import HubError
+from roundsman_hub.tether import tie
 
 SYSTEM_USER: Final = "roundsman-db"
 STARTS_WITHIN_S: Final = 60.0
@@ -155,6 +156,7 @@ def start(
                 user=user and user.pw_uid,
                 group=user and user.pw_gid,
                 extra_groups=user and (),
+                preexec_fn=tie(signal.SIGINT),  # noqa: PLW1509 - one system call; whoever is killed leaves none behind; SIGINT: fast
             )
         server = EmbeddedPostgres(directory, socket_dir, process, lock)
     except BaseException:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, Literal, LiteralString
 
 from psycopg.types.json import Jsonb
 
@@ -15,6 +15,7 @@ from roundsman_hub.learn.service import ServiceTable
 from roundsman_hub.learn.speeds import SpeedTable
 from roundsman_hub.roads.restrictions import AccessZone, Closure, Imported, ZoneHours
 from roundsman_hub.store.db import Cursor
+from roundsman_hub.store.rows import Row, new_id, row
 
 KEPT_VERSIONS: Final = 5
 """Older tables are let go: the newest is in force, and a few are there to go back to."""
@@ -83,6 +84,25 @@ def publish_service(cur: Cursor, fleet: str, table: ServiceTable, numbers: Numbe
     version = int(row["version"])
     cur.execute("DELETE FROM learned_service WHERE fleet_id = %s AND version <= %s", (fleet, version - KEPT_VERSIONS))
     return version
+
+
+_ADD_CLOSURE: Final[LiteralString] = """
+    INSERT INTO closures (closure_id, fleet_id, name, ring_e6, kinds, from_at, until_at, actor, made_at)
+    VALUES (%(id)s, %(fleet)s, %(name)s, %(ring_e6)s, %(kinds)s, %(from_at)s, %(until_at)s, %(actor)s, %(made_at)s) RETURNING *
+"""
+_ADD_ZONE: Final[LiteralString] = """
+    INSERT INTO access_zones (zone_id, fleet_id, name, ring_e6, kinds, hours, timezone, actor, made_at)
+    SELECT %(id)s, %(fleet)s, %(name)s, %(ring_e6)s, %(kinds)s, %(hours)s, f.timezone, %(actor)s, %(made_at)s
+    FROM fleets f WHERE f.fleet_id = %(fleet)s RETURNING *
+"""
+_ADD: Final[dict[Literal["cl", "az"], LiteralString]] = {"cl": _ADD_CLOSURE, "az": _ADD_ZONE}
+
+
+def add_closed(cur: Cursor, what: Literal["cl", "az"], **values: Any) -> Row:
+    """Write down a closure ("cl": from_at, until_at) or an access zone ("az": hours). Both: fleet, name, ring_e6, kinds, actor, made_at."""
+    made = row(cur, _ADD[what], values | {"id": new_id(what)})
+    assert made is not None
+    return made
 
 
 def closed(cur: Cursor, now: datetime) -> list[Closure | AccessZone]:

@@ -65,9 +65,35 @@ def test_only_the_owner_opens_its_door(folder: Path) -> None:
         assert row == ("",), "no port at all"
 
 
+WAITS = """import sys, threading
+from pathlib import Path
+from roundsman_hub.store.embedded import start
+
+def work() -> None:
+    server = start(Path(sys.argv[1]))
+    print(server.pid, flush=True)
+    input()
+
+{}
+"""
+
+
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL])
+def test_whoever_is_ended_by_a_signal_leaves_no_server_running(folder: Path, how: signal.Signals) -> None:
+    """A benchmark that is called off, for one: nobody starts another hub in its folder."""
+    with subprocess.Popen([sys.executable, "-c", WAITS.format("work()"), folder], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as bench:
+        assert bench.stdout is not None
+        left = int(bench.stdout.readline())
+        bench.send_signal(how)
+    deadline = time.monotonic() + 30
+    while (folder / "data" / "postmaster.pid").exists():
+        assert time.monotonic() < deadline, f"PostgreSQL {left} still runs"
+        time.sleep(0.05)
+
+
 def test_a_server_left_over_by_a_killed_hub_is_ended_first(folder: Path) -> None:
-    program = "import sys; from pathlib import Path; from roundsman_hub.store.embedded import start; "
-    program += "server = start(Path(sys.argv[1])); print(server.pid, flush=True); input()"
+    """One that another thread than the main one started: its end is not its process's, so it is not tied to it."""
+    program = WAITS.format("threading.Thread(target=work).start()")
     with subprocess.Popen([sys.executable, "-c", program, str(folder)], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as hub:
         assert hub.stdout is not None
         left_over = int(hub.stdout.readline())
