@@ -36,8 +36,10 @@ from roundsman_sim.day_setting import FIRST_DAY, setting
 
 BOARD: Final = "roundsman_sim.bench_board"
 SEARCH_S: Final = 0.3
-OFFERS_WITHIN_S: Final = 420.0
+OFFERS_WITHIN_S: Final = 1_200.0
 """No further pretend day is begun after so long: the days that there were are told."""
+LESSONS: Final = 3
+"""Days to learn from first: two teach streets and stops, one how wide arrival times have to be told. With fewer nothing is learned."""
 BOARD_WITHIN_S: Final = 960.0
 
 
@@ -110,12 +112,12 @@ def offers(quick: bool) -> list[Row]:
     ends = time.monotonic() + OFFERS_WITHIN_S
     calm, bad = [], []
     with setting(None, vans=vans, orders=orders, town_seed=1, say=say) as made:
-        workdays = [day for n in range(3 * days + 10) if (day := FIRST_DAY + timedelta(days=n)).weekday() < 5]
-        made.learn([made.script(900 + n, workdays[n]) for n in range(1)], search_s=SEARCH_S, say=say)
+        workdays = [day for n in range(3 * (days + LESSONS) + 10) if (day := FIRST_DAY + timedelta(days=n)).weekday() < 5]
+        made.learn([made.script(900 + n, workdays[n]) for n in range(LESSONS)], search_s=SEARCH_S, say=say)
         for n in range(days):
             if n and time.monotonic() > ends:
                 break
-            script = made.script(1 + n, workdays[1 + n])
+            script = made.script(1 + n, workdays[LESSONS + n])
             calm.append(slots.live_through(made, slots.quiet(script), SEARCH_S))
             bad.append(slots.live_through(made, script, SEARCH_S))
             say(f"day {n + 1} of {days}: undisturbed {calm[-1]}, disturbed {bad[-1]}")

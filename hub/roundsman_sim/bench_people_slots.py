@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Final
 
 from roundsman_core.geo import LocalFrame
+from roundsman_hub.care import wishes
 from roundsman_hub.clock import Clock
 from roundsman_hub.offers import choosing
 from roundsman_hub.offers.depot import Ask as Wanted, Depots
@@ -17,10 +19,11 @@ from roundsman_hub.pki import open_pki
 from roundsman_hub.replan.matrix import Matrices
 from roundsman_hub.replan.planner import Planner
 from roundsman_hub.roads import GreatCircle
+from roundsman_hub.store import orders as order_store
 from roundsman_hub.store.db import Database
 from roundsman_hub.store.rows import rows
 from roundsman_sim.bench_people_fleet import CENTRE, HALF_TOWN_M, Fleet
-from roundsman_sim.day_box import Box
+from roundsman_sim.day_box import PLANNED_BEFORE, Box
 from roundsman_sim.day_setting import Setting
 from roundsman_sim.day_world import Ask, Script
 
@@ -44,18 +47,27 @@ def answer_times(db: Database, clock: Clock, made: Fleet, folder: Path, many: in
     return took, (time.process_time() - cpu_s) / many, fewest
 
 
+CHOOSERS: Final = 1 / 3
+"""Of those who ordered the day before: so many look at their page and choose among times, somewhere between the day's first plan and its
+last third."""
+CHOOSE_UNTIL: Final = 0.65
+
+
 @dataclass(frozen=True, kw_only=True)
 class Kept:
-    """What became of accepted windows. `announced`: missed, but the arrival time said so before the window began."""
+    """What became of accepted windows. `announced`: missed, but the arrival time said so before the window began; `refused`: nothing was
+    offered, or what was held could not be accepted."""
 
     accepted: int
     missed: int
     announced: int
     refused: int
+    misses: tuple[str, ...] = ()
 
 
 class OfferBox(Box):
-    """A pretend day on which those who call during the round choose among what they are offered, instead of naming a window."""
+    """A pretend day on which a third of the customers choose another time on their page, and those who call during the round choose
+    among what they are offered, instead of naming a window. Any of the offers: nobody looks for a cheap one."""
 
     chosen: dict[str, tuple[datetime, datetime]]
     warned: dict[str, datetime]
@@ -66,8 +78,14 @@ class OfferBox(Box):
         self.chosen, self.warned, self.refused = {}, {}, 0
         self._depots = Depots(self._db, Matrices(self._town.roads), self.clock)
         self._rng = random.Random(self._day.seed)
+        early = [ask for ask in self._day.asks if ask.known_at < self._day.start and ask.cancelled_at is None]
+        looking = self._rng.sample(early, round(CHOOSERS * len(early)))
+        last_s = CHOOSE_UNTIL * (self._day.end - self._day.start).total_seconds()
+        at = [self._day.start - PLANNED_BEFORE + timedelta(seconds=self._rng.uniform(0, last_s)) for _ in looking]
+        self._looking = sorted(zip(at, looking, strict=True), key=lambda one: one[0])
 
     def _place(self, asks: Sequence[Ask]) -> None:
+        """One who calls during the round: the shop's checkout asks for windows, and orders in the one that is chosen."""
         if len(asks) == 1 and asks[0].known_at >= self._day.start and asks[0].kind == "pickup":
             ask = asks[0]
             wanted = Wanted(at=ask.home, kind="pickup", service_s=ask.service_s, parcels=ask.parcels)
@@ -83,8 +101,35 @@ class OfferBox(Box):
             asks = [replace(ask, opens=window[0], closes=window[1], priority=0)]
         super()._place(asks)
 
+    def _choose(self, ask: Ask) -> None:
+        """One who has an order: looks at the times on their page, takes one, and confirms it."""
+        fleet = self._town.fleet
+        with self._db.tenant(fleet) as cur:
+            order = order_store.shown(cur, order_id=ask.order)
+            if order is None or order["state"] not in wishes.OPEN:
+                return  # it was there before they looked
+            found = choosing.offer(cur, self._depots, fleet, self._town.depot, order=ask.order, now=self._now)
+        if not found:
+            self.refused += 1
+            return
+        try:
+            with self._db.tenant(fleet) as cur:
+                held = choosing.hold(cur, self._depots, self._rng.choice(found) | {"fleet_id": fleet}, self._now)
+                taken = choosing.check(cur, self._depots, held, self._now)
+                choosing.accept_for(cur, fleet, taken, order, actor=wishes.BY, clock=self.clock)
+        except choosing.Refused:
+            self.refused += 1
+            return
+        window = (taken["window_start"], taken["window_end"])
+        self.chosen[ask.order] = window
+        self._known[ask.order] = moved = replace(ask, opens=window[0], closes=window[1])
+        for van in self.vans:
+            van.know(moved)
+
     def _deliver(self) -> None:
         super()._deliver()
+        while self._looking and self._looking[0][0] <= self._now:
+            self._choose(self._looking.pop(0)[1])
         if not self.chosen:
             return
         with self._db.transaction() as cur:
@@ -102,7 +147,20 @@ class OfferBox(Box):
         served = {stop: times for van in self.vans for stop, times in van.served.items()}
         missed = [o for o, (_, closes) in self.chosen.items() if o not in self._called_off and (o not in served or served[o][0] > closes)]
         due = [o for o in self.chosen if o not in self._called_off]
-        return Kept(accepted=len(due), missed=len(missed), announced=sum(o in self.warned for o in missed), refused=self.refused)
+        return Kept(
+            accepted=len(due),
+            missed=len(missed),
+            announced=sum(o in self.warned for o in missed),
+            refused=self.refused,
+            misses=tuple(self._miss(o, served) for o in missed),
+        )
+
+    def _miss(self, order: str, served: Mapping[str, tuple[datetime, datetime, bool]]) -> str:
+        """For whoever looks into it."""
+        opens, closes = (at.astimezone(self._day.start.tzinfo) for at in self.chosen[order])
+        began = f"{served[order][0]:%H:%M}" if order in served else "never"
+        warned = f"{self.warned[order]:%H:%M}" if order in self.warned else "never"
+        return f"{order} {opens:%H:%M}-{closes:%H:%M}: began {began}, announced {warned}"
 
 
 def quiet(day: Script) -> Script:
