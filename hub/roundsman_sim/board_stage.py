@@ -108,6 +108,8 @@ class Stage:
             "vehicle_id": f"v{van}",
             "version": 1,
             "issued_at": BEGINS,
+            "issued_real_at": BEGINS,
+            "valid_until": None,
             "reason": "the day's first plan",
             "changes": [],
             "own_order": False,
@@ -174,15 +176,10 @@ def staged(folder: Path, vans: int, *, every_s: float) -> Iterator[str]:
         yard = {"fence": "x", "name": "Yard", "circle": circle, "rings_deg": None, "dwell_s": None, "speed_limit_mps": None}
         return {"items": [yard], "next_cursor": None}
 
-    @app.get("/v1/alerts")
     @app.get("/v1/closures")
     @app.get("/v1/access-zones")
     def nothing() -> dict[str, Any]:
         return {"items": [], "next_cursor": None}
-
-    @app.get("/v1/depots/{depot}/unanswered")
-    def answered(depot: str) -> list[Any]:
-        return []
 
     @app.get("/v1/stream")
     async def stream() -> StreamingResponse:

@@ -22,7 +22,12 @@ from roundsman_sim.proxy import Proxy
 WAITS_MS = 30_000
 expect.set_options(timeout=WAITS_MS)
 VIEWS = ("now", "orders", "customers", "board", "vans", "drivers", "tomorrow", "proposals", "playback", "fences", "settings")
-LOOKS = {"telephone-light": (320, 640, "light"), "desk-dark": (1440, 900, "dark")}
+LOOKS = {
+    "telephone-light": (320, 640, "light"),
+    "laptop-light": (1280, 720, "light"),
+    "desk-dark": (1440, 900, "dark"),
+    "wall-dark": (2560, 1440, "dark"),
+}
 
 
 def picture(page: Page, name: str) -> None:

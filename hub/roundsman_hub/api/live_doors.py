@@ -143,7 +143,8 @@ def _raw(model: BaseModel) -> msgspec.Raw:
     responses={200: {"content": {"text/event-stream": {"schema": {"type": "string"}}}, "description": "server-sent events"}},
 )
 def get_stream(request: Request, caller: LiveReader) -> LiveStream:
-    """Server-sent events: `snapshot` first, then `vehicle`, `plan`, `order`, `event`, `message`, `report`, `gone`; `tick` every second.
+    """Server-sent events: `snapshot` first, then `vehicle`, `plan`, `order`, `event`, `message`, `report`, `alert`, `turn` and `gone`;
+    `tick` with the snapshot and every second.
 
     A slow reader gets the newest of each document and skips those between. The stream ends after a quarter of an hour: open it again.
     """

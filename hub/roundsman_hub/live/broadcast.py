@@ -7,7 +7,7 @@ import logging
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Set as AbstractSet
 from datetime import datetime
 from typing import Final, Protocol
 
@@ -25,13 +25,15 @@ GATHER_S: Final = 0.25
 """Notices are gathered this long: a burst of orders is one read. A person does not see a quarter of a second."""
 TICK_S: Final = 1.0
 """Business time goes out this often; it also shows that the line is alive."""
-VANS_EVERY_S: Final = 1.0
-"""Vans are read again at most this often: with thousands of them some move at every look, and once a second is what a map can show."""
+EACH_EVERY_S: Final = 1.0
+"""A part of a fleet's view is read again at most this often: of thousands of vans some move at every look, and a page that is told once a
+second can show all of it. What happens after a quiet second is told at once."""
 REREAD_S: Final = 15.0
 """Everything watched is read again this often, so that a notice that got lost is not missed for long."""
 RETRY_S: Final = 1.0
 ENDS_WITHIN_S: Final = 3.0
 """Longer than the thread waits for anything but a connection."""
+TICK: Final[Key] = ("tick", "")
 _ALL: Final = "*"
 
 
@@ -41,6 +43,22 @@ class TellsTime(Protocol):
     def now(self) -> datetime: ...
 
     def real_now(self) -> datetime: ...
+
+
+class Pace:
+    """When each part of one fleet's view may be read again."""
+
+    def __init__(self) -> None:
+        self._waiting: set[str] = set()
+        self._read: dict[str, float] = {}
+
+    def due(self, parts: AbstractSet[str], now: float) -> set[str]:
+        """What of `parts`, and of what waited before, is to be read now; the rest waits."""
+        self._waiting |= parts
+        due = {part for part in self._waiting if now - self._read.get(part, -EACH_EVERY_S) >= EACH_EVERY_S}
+        self._waiting -= due
+        self._read |= dict.fromkeys(due, now)
+        return due
 
 
 class Broadcaster:
@@ -115,8 +133,8 @@ class Broadcaster:
         """Until the connection is gone: gather notices, read, hand over. Views begin anew, since notices were missed before."""
         views: dict[str, FleetView] = {}
         dirty: dict[str, set[str]] = defaultdict(set)
-        ticked = reread = vans_read = 0.0
-        moved: set[str] = set()
+        ticked = reread = 0.0
+        paces: dict[str, Pace] = defaultdict(Pace)
         while not self._stop.is_set():
             for notice in notices(connection, GATHER_S):
                 dirty[notice.fleet_id] |= self._parts(notice)
@@ -128,17 +146,9 @@ class Broadcaster:
             if now - reread >= REREAD_S:
                 reread = now
                 dirty[_ALL] |= EVERYTHING
-            moved |= {fleet for fleet, parts in dirty.items() if "vehicles" in parts}
-            if now - vans_read >= VANS_EVERY_S:
-                vans_read = now
-                for fleet in moved:
-                    dirty[fleet].add("vehicles")
-                moved.clear()
-            else:
-                for fleet in moved:
-                    dirty[fleet].discard("vehicles")
-            self._refresh(views, dirty)
+            due = {fleet: paces[fleet].due(dirty.get(fleet, set()) | dirty.get(_ALL, set()), now) for fleet in views}
             dirty.clear()
+            self._refresh(views, due)
             if now - ticked >= TICK_S:
                 ticked = now
                 self._tick(database_away=False)
@@ -147,7 +157,7 @@ class Broadcaster:
     def _parts(notice: Notice) -> frozenset[str]:
         return READS.get(notice.topic, frozenset())
 
-    def _refresh(self, views: dict[str, FleetView], dirty: Mapping[str, set[str]]) -> None:
+    def _refresh(self, views: dict[str, FleetView], due: Mapping[str, set[str]]) -> None:
         with self._lock:
             watched = set(self._slots) | set(self._newcomers)
             newcomers = {fleet: bool(slots) for fleet, slots in self._newcomers.items()}
@@ -156,7 +166,7 @@ class Broadcaster:
         for fleet in watched:
             fresh = fleet not in views
             view = views.setdefault(fleet, FleetView(self._plans))
-            parts = EVERYTHING if fresh else dirty.get(fleet, set()) | dirty.get(_ALL, set())
+            parts = EVERYTHING if fresh else due.get(fleet, set())
             changed: dict[Key, bytes] = {}
             if parts:
                 try:
@@ -168,7 +178,11 @@ class Broadcaster:
             self._hand_over(fleet, changed, snapshot=view.snapshot() if fresh or newcomers.get(fleet) else None, to_all=fresh)
 
     def _hand_over(self, fleet: str, changed: dict[Key, bytes], *, snapshot: bytes | None, to_all: bool) -> None:
-        """Changes to those who have the view; the snapshot to newcomers, and to all where the view began anew."""
+        """Changes to those who have the view; the snapshot to newcomers, and to all where the view began anew.
+
+        A snapshot comes with its time: by a page's own clock everything may be late.
+        """
+        time_data = self._time(database_away=False)
 
         def deliver() -> None:
             with self._lock:
@@ -178,6 +192,7 @@ class Broadcaster:
             for slot in old | new:
                 if snapshot is not None and (to_all or slot in new):
                     slot.restart(snapshot)
+                    slot.put({TICK: time_data})
                 else:
                     slot.put(changed)
 
@@ -185,15 +200,18 @@ class Broadcaster:
             self._on_loop(deliver)
 
     def _tick(self, *, database_away: bool) -> None:
-        body = {"now": self._clock.now(), "real_now": self._clock.real_now(), "database_away": database_away}
-        data = sse("tick", msgspec.json.encode(body))
+        data = self._time(database_away=database_away)
 
         def deliver() -> None:
             for slots in list(self._slots.values()):
                 for slot in slots:
-                    slot.put({("tick", ""): data})
+                    slot.put({TICK: data})
 
         self._on_loop(deliver)
+
+    def _time(self, *, database_away: bool) -> bytes:
+        body = {"now": self._clock.now(), "real_now": self._clock.real_now(), "database_away": database_away}
+        return sse("tick", msgspec.json.encode(body))
 
     def _on_loop(self, call: Callable[[], None]) -> None:
         assert self._loop is not None  # started

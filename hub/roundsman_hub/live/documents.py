@@ -10,6 +10,7 @@ from collections.abc import Callable, Collection, Mapping
 from datetime import datetime
 from typing import Any, Final
 
+from roundsman_hub.dispatch.delivery import NO_ANSWER
 from roundsman_hub.domain.sentences import plain
 
 Row = Mapping[str, Any]
@@ -58,6 +59,8 @@ def plan(r: Row, route: list[list[float]]) -> Document:
         "vehicle": r["vehicle_id"],
         "version": r["version"],
         "issued_at": r["issued_at"],
+        "answer_due_real_at": r["issued_real_at"] + NO_ANSWER,
+        "valid_until": r["valid_until"],
         "reason": r["reason"],
         "changes": r["changes"],
         "said": plain(r["reason"]),
@@ -112,6 +115,15 @@ def report(r: Row) -> Document:
         "lat_deg": _deg(r["lat_e6"]),
         "lon_deg": _deg(r["lon_e6"]),
         **{field: r[field] for field in same},
+    }
+
+
+def alert(r: Row) -> Document:
+    """What the record says that somebody should look at: a crossing, a long stand, a position that was dropped."""
+    return {
+        "vehicle": r["vehicle_id"],
+        "order": r["order_id"],
+        **{field: r[field] for field in ("alert", "kind", "from_at", "to_at", "detail")},
     }
 
 

@@ -12,7 +12,7 @@ from roundsman_hub.instants import END
 from roundsman_hub.live import documents
 from roundsman_hub.live.documents import Document
 from roundsman_hub.live.drawn_plans import DrawnPlans, Wanted
-from roundsman_hub.store import live as live_store, orders as order_store, talk_store, turns
+from roundsman_hub.store import alert_store, live as live_store, orders as order_store, talk_store, turns
 from roundsman_hub.store.db import Cursor
 from roundsman_hub.store.rows import Row
 
@@ -23,6 +23,7 @@ READS: Final[dict[str, frozenset[str]]] = {
     # topic of a notice: what to read again
     "vehicle": frozenset({"vehicles"}),
     "plan": frozenset({"vehicles", "orders", "events", "talk"}),
+    "alert": frozenset({"alerts"}),
     "message": frozenset({"talk", "turns"}),
     "order": frozenset({"orders", "events", "turns"}),
     "eta": frozenset({"orders"}),
@@ -32,12 +33,14 @@ READS: Final[dict[str, frozenset[str]]] = {
 }
 LINES: Final = 200
 """Lines of talk that the page holds."""
-EVERYTHING: Final = frozenset({"vehicles", "orders", "events", "talk", "turns"})
+EVERYTHING: Final = frozenset({"vehicles", "orders", "events", "talk", "alerts", "turns"})
 _ID: Final = {
-    "vehicle": "vehicle", "plan": "vehicle", "order": "order", "event": "id", "message": "message", "report": "report", "turn": "turn",
+    "vehicle": "vehicle", "plan": "vehicle", "order": "order", "event": "id", "message": "message", "report": "report", "alert": "alert",
+    "turn": "turn",
 }  # fmt: skip
 _KINDS: Final = {
-    "vehicles": ("vehicle", "plan"), "orders": ("order",), "events": ("event",), "talk": ("message", "report"), "turns": ("turn",),
+    "vehicles": ("vehicle", "plan"), "orders": ("order",), "events": ("event",), "talk": ("message", "report"), "alerts": ("alert",),
+    "turns": ("turn",),
 }  # fmt: skip
 
 
@@ -84,6 +87,8 @@ class FleetView:
             found = [("order", documents.order(r)) for r in order_store.since(cur, since)]
         elif part == "talk":
             found = talk(cur, since, now)
+        elif part == "alerts":
+            found = [("alert", documents.alert(r)) for r in alert_store.shown(cur, since, now)]
         elif part == "turns":
             found = [("turn", dict(r)) for r in turns.marks(cur)]
         else:

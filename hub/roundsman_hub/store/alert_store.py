@@ -13,6 +13,7 @@ from roundsman_hub.derive.alerts import SILENT, Alert, Crossed, Due, Stand, Vehi
 from roundsman_hub.derive.trace import Correction
 from roundsman_hub.instants import BEGINNING
 from roundsman_hub.store.db import Cursor
+from roundsman_hub.store.rows import Row, rows
 
 HEARD: Final = ("session", "health", "visit", "action", "duty", "receipt", "crossing")
 """Kinds of facts that show that a unit is alive."""
@@ -154,6 +155,25 @@ def known_late(cur: Cursor, orders: Iterable[str]) -> dict[str, Alert]:
     """Alerts of these orders."""
     cur.execute(f"SELECT {_ALERT} FROM alerts WHERE order_id = ANY(%s) AND kind = 'late'", (sorted(set(orders)),))
     return {row["alert"]: Alert(**row) for row in cur}
+
+
+FRESH: Final = timedelta(minutes=30)
+"""What is over needs nobody after this long."""
+SHOWN: Final = 500
+
+
+def shown(cur: Cursor, since: datetime, now: datetime) -> list[Row]:
+    """What a tenant's board shows of its alerts: those that last, or ended within `FRESH`, of `since` on; the newest first.
+
+    Silence and lateness are not among them: a page sees those by itself, by the second.
+    """
+    return rows(
+        cur,
+        "SELECT alert, kind, vehicle_id, order_id, from_at, to_at, detail FROM alerts "
+        "WHERE fleet_id = current_setting('roundsman.fleet', true) AND from_at >= %s AND kind NOT IN ('late', 'silent') "
+        "AND (to_at IS NULL OR to_at >= %s) ORDER BY from_at DESC, alert LIMIT %s",
+        (since, now - FRESH, SHOWN),
+    )
 
 
 def replace(cur: Cursor, fleet: str, was: dict[str, Alert], now: dict[str, Alert], raised_at: datetime) -> list[str]:

@@ -45,7 +45,7 @@ def plans(cur: Cursor, versions: Mapping[str, int]) -> list[Row]:
     return rows(
         cur,
         """
-        SELECT p.vehicle_id, p.fleet_id, p.version, p.issued_at, p.reason, p.changes,
+        SELECT p.vehicle_id, p.fleet_id, p.version, p.issued_at, p.issued_real_at, p.valid_until, p.reason, p.changes,
                jsonb_build_object('stops', p.plan -> 'stops',
                                   'depot_lat_e6', p.plan -> 'depot_lat_e6', 'depot_lon_e6', p.plan -> 'depot_lon_e6',
                                   'travel_times', coalesce(p.plan ->> 'travel_times', 'great_circle')) AS plan

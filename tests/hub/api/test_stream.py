@@ -6,10 +6,13 @@ import asyncio
 import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import datetime, timedelta
 from typing import Any
 
 import httpx
 
+from roundsman_hub.dispatch.delivery import NO_ANSWER
+from roundsman_hub.live.broadcast import Pace
 from roundsman_hub.live.drawn_plans import DrawnPlans
 from roundsman_hub.live.slot import Slot
 from roundsman_hub.live.view import FleetView, sse
@@ -59,6 +62,60 @@ def test_stream_begins_with_everything_and_goes_on_with_changes(shop: Any) -> No
         shop.resolve(van, order, "delivered")
         assert first(events, lambda n, b: n == "order" and b["state"] == "delivered")["done_at"]
         assert first(events, lambda n, b: n == "tick")["database_away"] is False
+
+
+def test_page_has_the_hubs_time_with_the_first_thing_that_it_is_told(shop: Any) -> None:
+    """A page that reads lateness by its own machine's clock shows a day that never was."""
+    with listening(shop) as events:
+        assert next(events)[0] == "snapshot"
+        name, body = next(events)
+        assert (name, abs(datetime.fromisoformat(body["now"]) - shop.clock.now()) < timedelta(seconds=30)) == ("tick", True)
+
+
+def test_alert_comes_by_the_stream_and_goes_when_it_is_old(shop: Any) -> None:
+    """Only what a page cannot see by itself: it knows by the second who is silent or late."""
+    van = shop.van(shop.depot())
+    now = shop.clock.now()
+
+    def alert(name: str, kind: str, to_at: datetime | None) -> None:
+        with shop.db.transaction() as cur:
+            cur.execute(
+                "INSERT INTO alerts (alert, fleet_id, vehicle_id, kind, from_at, to_at, detail, raised_at)"
+                " VALUES (%s, %s, %s, %s, %s, %s, %s, %s)"
+                " ON CONFLICT (alert) DO UPDATE SET to_at = excluded.to_at",
+                (name, shop.fleet, van, kind, now - timedelta(hours=1), to_at, '{"fence": "Yard"}', now),
+            )
+            notify(cur, "alert", shop.fleet, name)
+
+    alert("a-1", "fence_dwell", None)
+    alert("a-2", "silent", None)
+    with listening(shop) as events:
+        (shown,) = next(events)[1]["alert"]
+        assert (shown["alert"], shown["vehicle"], shown["to_at"], shown["detail"]) == ("a-1", van, None, {"fence": "Yard"})
+        alert("a-1", "fence_dwell", now - timedelta(minutes=1))
+        assert first(events, lambda n, b: n == "alert")["to_at"] is not None
+        alert("a-1", "fence_dwell", now - timedelta(minutes=31))
+        assert first(events, lambda n, b: n == "gone") == {"kind": "alert", "id": "a-1"}
+
+
+def test_plan_says_until_when_its_van_should_have_answered(shop: Any) -> None:
+    van = shop.van(shop.depot())
+    shop.in_force(van, [])
+    with listening(shop) as events:
+        (plan,) = next(events)[1]["plan"]
+    with shop.db.transaction() as cur:
+        (row,) = cur.execute("SELECT issued_real_at, valid_until FROM plans WHERE vehicle_id = %s", (van,)).fetchall()
+    assert datetime.fromisoformat(plan["answer_due_real_at"]) - row["issued_real_at"] == NO_ANSWER
+    assert plan["valid_until"] == (None if row["valid_until"] is None else row["valid_until"].isoformat().replace("+00:00", "Z"))
+
+
+def test_each_part_is_read_at_most_once_a_second_and_at_once_after_a_quiet_one() -> None:
+    pace = Pace()
+    told = [
+        (at, pace.due(parts, at))
+        for at, parts in ((5.0, {"orders"}), (5.3, {"orders", "alerts"}), (5.6, set()), (6.0, set()), (9.0, {"orders"}))
+    ]
+    assert told == [(5.0, {"orders"}), (5.3, {"alerts"}), (5.6, set()), (6.0, {"orders"}), (9.0, {"orders"})]
 
 
 def test_plan_and_its_reason_reach_the_page(shop: Any) -> None:

@@ -15,6 +15,8 @@ const ZOOMS = [60, 110, 200, 400] as const;
 /** Height of a lane in pixels; the style sheet has the same. */
 export const LANE_PX = 48;
 const ASK_AGAIN_MS = 60_000;
+/** A wall screen has room for a day at twice the width. */
+const WALL_PX = 2_000;
 
 interface Lane {
   van: Vehicle;
@@ -35,7 +37,7 @@ export function BoardPage() {
   useReader();
   const fleet = useFleet("order", "vehicle", "tick");
   const [find, setFind] = useState("");
-  const [zoom, setZoom] = useState(1);
+  const [zoom, setZoom] = useState(() => (innerWidth < WALL_PX ? 1 : 2));
   const minute = Math.floor(fleet.now / ASK_AGAIN_MS);
   const first = useAsked<First>("/v1/first-arrivals", minute);
   const planned = useMemo(() => new Map(first.answer?.items.map((one) => [one.order, Date.parse(one.at)])), [first.answer]);

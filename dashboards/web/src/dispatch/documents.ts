@@ -31,6 +31,9 @@ export interface Plan {
   vehicle: string;
   version: number;
   issued_at: number;
+  /** When somebody should look, if its van says nothing of it: by the hub's real clock. */
+  answer_due_real_at: number;
+  valid_until: number | null;
   reason: string;
   said?: Sentence[];
   changes: string[];
@@ -87,6 +90,17 @@ export interface Report {
   text: string;
   order: string | null;
   at: number | null;
+}
+
+/** What the record says that somebody should look at. */
+export interface Alert {
+  alert: string;
+  kind: string;
+  vehicle: string;
+  order: string | null;
+  from_at: number;
+  to_at: number | null;
+  detail: { fence?: string; speed_mps?: number | null };
 }
 
 export interface Happened {
@@ -147,10 +161,11 @@ export interface Kinds {
   event: Happened;
   message: Message;
   report: Report;
+  alert: Alert;
   turn: Turn;
 }
 export type Kind = keyof Kinds;
-export const ID: { readonly [K in Kind]: keyof Kinds[K] } = { vehicle: "vehicle", plan: "vehicle", order: "order", event: "id", message: "message", report: "report", turn: "turn" };
+export const ID: { readonly [K in Kind]: keyof Kinds[K] } = { vehicle: "vehicle", plan: "vehicle", order: "order", event: "id", message: "message", report: "report", alert: "alert", turn: "turn" };
 
 /** One van's row in `Moving`: latitude, longitude, speed, heading, its fix's time, when it was heard of (real time), its backlog. */
 export const FIELDS = { lat_deg: 0, lon_deg: 1, speed_mps: 2, heading_deg: 3, time: 4, seen_real: 5, backlog: 6 } as const;

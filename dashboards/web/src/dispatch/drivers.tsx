@@ -89,7 +89,7 @@ function Row({ driver, vans, fleet, chosen }: { driver: Driver; vans: readonly V
       <td data-label={t("van.van")}>{vans.length ? vans.map((van) => <VanChip key={van.vehicle} vehicle={van.vehicle} />) : t("drivers.no_van")}</td>
       <td data-label={t("van.left")}>{f.count(left)}</td>
       <td data-label={t("drivers.done")}>{f.count(done)}</td>
-      <td>{driver.phone ? <a href={`tel:${driver.phone}`}>{driver.phone}</a> : "–"}</td>
+      <td data-label={t("driver.phone")}>{driver.phone ? <a href={`tel:${driver.phone}`}>{driver.phone}</a> : "–"}</td>
     </tr>
   );
 }

@@ -2,7 +2,7 @@
 
 import { useState } from "preact/hooks";
 import type { Order } from "./documents";
-import { EXCEPTION_KINDS, type Exception, type ExceptionKind, type Unanswered } from "./exceptions";
+import { EXCEPTION_KINDS, type Exception, type ExceptionKind } from "./exceptions";
 import { fleet, orderName } from "./fleet";
 import { HandoverDialog } from "./handover";
 import { MoveDialog } from "./move";
@@ -13,7 +13,7 @@ import { to } from "./route";
 import { api } from "./session";
 import { TalkDialog } from "./talk";
 
-type Opened = { what: "move" | "place"; order: Order } | { what: "talk"; vehicle: string; order: string | null } | { what: "handover"; vehicle: string; orders: readonly string[] } | null;
+type Opened = { what: "move" | "place"; order: Order } | { what: "talk"; vehicle: string; order: string | null } | { what: "handover"; vehicle: string } | null;
 
 export function ExceptionList({ found }: { found: readonly Exception[] }) {
   const [kind, setKind] = useState<ExceptionKind | null>(null);
@@ -34,7 +34,7 @@ export function ExceptionList({ found }: { found: readonly Exception[] }) {
       {more}
       {opened?.what === "move" && <MoveDialog order={opened.order} close={() => open(null)} />}
       {opened?.what === "place" && <PlaceDialog order={opened.order} close={() => open(null)} />}
-      {opened?.what === "handover" && <HandoverDialog vehicle={opened.vehicle} orders={opened.orders} close={() => open(null)} />}
+      {opened?.what === "handover" && <HandoverDialog vehicle={opened.vehicle} close={() => open(null)} />}
       {opened?.what === "talk" && <TalkDialog vehicle={opened.vehicle} order={opened.order} close={() => open(null)} />}
     </>
   );
@@ -53,7 +53,7 @@ function Row({ exception, open }: { exception: Exception; open: (opened: Opened)
     late: <>{move}{talk}{story}</>,
     predicted_late: <>{move}{talk}{story}</>,
     silent: <>{call}{talk}{van && <a class="button" href={to("now", van.vehicle)}>{t("act.last_seen")}</a>}</>,
-    unanswered: <>{call}{talk}{exception.unanswered && held(exception.unanswered).length > 0 && <button type="button" class="button primary" onClick={() => open({ what: "handover", vehicle: vehicle!, orders: held(exception.unanswered!) })}>{t("handover.title")}</button>}</>,
+    unanswered: <>{call}{talk}<button type="button" class="button primary" onClick={() => open({ what: "handover", vehicle: vehicle! })}>{t("handover.title")}</button></>,
     declined: <>{replan}{talk}{van && <a class="button" href={to("vans", van.vehicle)}>{t("act.open_van")}</a>}</>,
     unassigned: <>{move}{story}</>,
     place: <>{order && <button type="button" class="button primary" onClick={() => open({ what: "place", order })}>{t("act.place")}</button>}{story}</>,
@@ -70,8 +70,6 @@ function Row({ exception, open }: { exception: Exception; open: (opened: Opened)
     </li>
   );
 }
-
-const held = (one: Unanswered): string[] => [...one.on_board, ...one.offers.map(({ order }) => order)];
 
 /** The exception in a sentence. */
 function said({ kind, size, text, order, at, report }: Exception): string {

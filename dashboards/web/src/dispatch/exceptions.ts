@@ -20,26 +20,6 @@ export interface Exception {
   size: number;
   text: string;
   report?: Report;
-  unanswered?: Unanswered;
-}
-
-/** A plan that its van says nothing about: what it held stays with it until it is recorded that the driver will not serve it. */
-export interface Unanswered {
-  vehicle: string;
-  since_utc: string;
-  on_board: string[];
-  offers: { order: string }[];
-}
-
-/** An alert that the record knows (`GET /v1/alerts`). */
-export interface Alert {
-  alert: string;
-  kind: string;
-  vehicle: string;
-  order: string | null;
-  from_at: string;
-  to_at: string | null;
-  detail: { fence?: string; speed_mps?: number | null };
 }
 
 /** Expected lateness below this is noise of the estimate. */
@@ -51,7 +31,7 @@ const FENCE_KINDS = new Set(["fence_enter", "fence_dwell", "fence_speeding", "lo
 /** A crossing that is over needs nobody after this long. */
 const FRESH_MS = 30 * 60_000;
 
-export function exceptions(fleet: Fleet, { alerts, unanswered }: { alerts: readonly Alert[]; unanswered: readonly Unanswered[] }): Exception[] {
+export function exceptions(fleet: Fleet): Exception[] {
   const found: Exception[] = [];
   const add = (kind: ExceptionKind, id: string, more: Partial<Exception>): void =>
     void found.push({ key: `${kind} ${id}`, kind, tone: TONES[kind], vehicle: null, order: null, at: null, size: 0, text: "", ...more });
@@ -59,13 +39,11 @@ export function exceptions(fleet: Fleet, { alerts, unanswered }: { alerts: reado
     add("report", report.report, { vehicle: report.vehicle, order: (report.order && fleet.orders.get(report.order)) || null, at: report.at, text: report.text, report });
   }
   for (const van of fleet.vehicles.values()) ofVan(fleet, van, add);
-  for (const one of unanswered) add("unanswered", one.vehicle, { vehicle: one.vehicle, at: Date.parse(one.since_utc), unanswered: one });
   for (const line of openWords(fleet)) add("word", line.message, { vehicle: line.vehicle, at: line.at, text: line.text });
   for (const order of fleet.orders.values()) ofOrder(fleet, order, add);
-  for (const alert of alerts) {
-    const at = Date.parse(alert.to_at ?? alert.from_at);
-    if (!FENCE_KINDS.has(alert.kind) || (alert.to_at !== null && fleet.now - at > FRESH_MS)) continue;
-    add("fence", alert.alert, { vehicle: alert.vehicle, at: Date.parse(alert.from_at), text: alert.kind, size: alert.detail.speed_mps ?? 0, ...(alert.detail.fence ? { text: `${alert.kind}|${alert.detail.fence}` } : {}) });
+  for (const alert of fleet.alerts.values()) {
+    if (!FENCE_KINDS.has(alert.kind) || (alert.to_at !== null && fleet.now - alert.to_at > FRESH_MS)) continue;
+    add("fence", alert.alert, { vehicle: alert.vehicle, at: alert.from_at, text: alert.kind, size: alert.detail.speed_mps ?? 0, ...(alert.detail.fence ? { text: `${alert.kind}|${alert.detail.fence}` } : {}) });
   }
   const rank = Object.fromEntries(EXCEPTION_KINDS.map((kind, at) => [kind, at])) as Record<ExceptionKind, number>;
   return found.sort((a, b) => rank[a.kind] - rank[b.kind] || b.size - a.size || (a.at ?? 0) - (b.at ?? 0) || a.key.localeCompare(b.key));
@@ -76,6 +54,7 @@ type Add = (kind: ExceptionKind, id: string, more: Partial<Exception>) => void;
 function ofVan(fleet: Fleet, van: Vehicle, add: Add): void {
   if (van.duty !== "off" && (!van.online || fleet.stale(van))) add("silent", van.vehicle, { vehicle: van.vehicle, at: fleet.value(van, "time"), size: fleet.silentMs(van) ?? Number.POSITIVE_INFINITY });
   if (van.plan_state === "declined" || van.plan_state === "refused") add("declined", van.vehicle, { vehicle: van.vehicle, at: fleet.plans.get(van.vehicle)?.issued_at ?? null, text: van.plan_state });
+  if (fleet.unanswered(van)) add("unanswered", van.vehicle, { vehicle: van.vehicle, at: fleet.plans.get(van.vehicle)?.issued_at ?? null });
   if (van.astray) add("off_route", van.vehicle, { vehicle: van.vehicle, at: fleet.value(van, "time") });
 }
 

@@ -17,11 +17,12 @@ const GATHER_MS = 60;
 const LONGEST_MS = 250;
 const INSTANTS: Readonly<Partial<Record<Kind, readonly string[]>>> = {
   vehicle: ["shift_start", "shift_end"],
-  plan: ["issued_at"],
+  plan: ["issued_at", "answer_due_real_at", "valid_until"],
   order: ["window_start", "window_end", "promise_start", "promise_end", "eta", "eta_low", "eta_high", "arrived_at", "done_at"],
   event: ["at"],
   message: ["at"],
   report: ["at"],
+  alert: ["from_at", "to_at"],
 };
 const KEPT = ["vehicle", "name", "depot", "driver", "driver_phone", "capacity", "shift_start", "shift_end", "online", "duty", "plan_version", "plan_state"] as const;
 const NOTHING = Number.NaN;
@@ -29,7 +30,7 @@ const NOTHING = Number.NaN;
 class Feed {
   readonly ports = new Set<Port>();
   private readonly stop = new AbortController();
-  private readonly documents: { [K in Kind]: Map<string, Raw> } = { vehicle: new Map(), plan: new Map(), order: new Map(), event: new Map(), message: new Map(), report: new Map(), turn: new Map() };
+  private readonly documents: { [K in Kind]: Map<string, Raw> } = { vehicle: new Map(), plan: new Map(), order: new Map(), event: new Map(), message: new Map(), report: new Map(), alert: new Map(), turn: new Map() };
   private readonly rows = new Map<string, number>();
   private moving = new Float64Array(WIDTH * 64);
   private readonly moved = new Set<number>();

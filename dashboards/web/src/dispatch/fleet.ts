@@ -2,7 +2,7 @@
 
 import { useEffect, useReducer } from "preact/hooks";
 import type { Api } from "../shared/api";
-import { type Depot, type Fence, FIELDS, type Happened, type Kind, type Kinds, type Message, OPEN_STATES, type Order, type Plan, type Report, ID, type Tick, type Told, type Turn, type Vehicle, type WeekHours, WIDTH } from "./documents";
+import { type Alert, type Depot, type Fence, FIELDS, type Happened, type Kind, type Kinds, type Message, OPEN_STATES, type Order, type Plan, type Report, ID, type Tick, type Told, type Turn, type Vehicle, type WeekHours, WIDTH } from "./documents";
 
 /** An area that nobody drives through for a while. */
 export interface Closure {
@@ -43,9 +43,10 @@ export class Fleet {
   readonly events = new Map<string, Happened>();
   readonly messages = new Map<string, Message>();
   readonly reports = new Map<string, Report>();
+  readonly alerts = new Map<string, Alert>();
   readonly turns = new Map<string, Turn>();
   private readonly of: { [K in Kind]: Map<string, Kinds[K]> } = {
-    vehicle: this.vehicles, plan: this.plans, order: this.orders, event: this.events, message: this.messages, report: this.reports, turn: this.turns,
+    vehicle: this.vehicles, plan: this.plans, order: this.orders, event: this.events, message: this.messages, report: this.reports, alert: this.alerts, turn: this.turns,
   };
   depots: Depot[] = [];
   fences: Fence[] = [];
@@ -62,9 +63,21 @@ export class Fleet {
   private readonly listeners = new Set<(parts: ReadonlySet<Part>) => void>();
   private waiting = new Set<Part>();
 
-  /** Business time by the hub's clock. Between ticks it stands: it may run faster than life. */
+  /** Business time by the hub's clock. Between ticks it stands: it may run faster than life. Nothing is shown before the first (`begun`). */
   get now(): number {
     return this.tick?.now ?? Date.now();
+  }
+
+  /** Once the hub told what it knows and what time it is. */
+  begun(): Promise<void> {
+    if (this.tick) return Promise.resolve();
+    return new Promise((resolve) => {
+      const stop = this.listen(() => {
+        if (!this.tick) return;
+        stop();
+        resolve();
+      });
+    });
   }
 
   /** Real time by the hub's clock: this machine's own may be wrong. */
@@ -73,6 +86,7 @@ export class Fleet {
   }
 
   async load(api: Api): Promise<void> {
+    this.tick = null; // of another hub, perhaps
     const [fleet, depots, fences] = await Promise.all([api.get<Fleet["fleet"]>("/v1/fleets/me"), api.all<Depot>("/v1/depots"), api.all<Fence>("/v1/fences")]);
     this.fleet = fleet;
     this.depots = depots;
@@ -155,6 +169,12 @@ export class Fleet {
   stale(van: Vehicle): boolean {
     const silent = this.silentMs(van);
     return silent === null || silent > STALE_MS;
+  }
+
+  /** Whether a van says nothing about its newest plan, though it should have: what it held stays with it. */
+  unanswered(van: Vehicle): boolean {
+    const plan = this.plans.get(van.vehicle);
+    return van.plan_state === "sent" && plan?.version === van.plan_version && this.realNow > plan.answer_due_real_at && !(plan.valid_until !== null && plan.valid_until < this.now);
   }
 
   /** When the day that is being driven ends: at midnight of the fleet's zone, or with a shift that goes on past it. */

@@ -13,7 +13,8 @@ const HOUR_MS = 3_600_000;
 export function NewOrderDialog({ close }: { close: () => void }) {
   const [error, setError] = useState("");
   const [busy, setBusy] = useState(false);
-  const quarter = Math.ceil(fleet.now / 900_000) * 900_000;
+  // Held once: a field that is not filled in must not change under the hand while the hub's clock goes on.
+  const [quarter] = useState(() => Math.ceil(fleet.now / 900_000) * 900_000);
   const submit = async (event: SubmitEvent): Promise<void> => {
     event.preventDefault();
     if (busy) return;

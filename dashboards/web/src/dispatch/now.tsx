@@ -1,7 +1,6 @@
 /** Now: what needs a person first, then the map, then what happened. */
 
 import { useEffect, useMemo, useState } from "preact/hooks";
-import { useAlerts } from "./alerts";
 import { ExceptionList } from "./exceptionlist";
 import { exceptions } from "./exceptions";
 import type { Happened } from "./documents";
@@ -16,8 +15,8 @@ import en from "./words/en.json";
 
 export function NowPage({ route }: { route: Route }) {
   useReader();
-  const fleet = useFleet("vehicle", "order", "plan", "report", "message", "tick", "link");
-  const found = exceptions(fleet, useAlerts());
+  const fleet = useFleet("vehicle", "order", "plan", "report", "message", "alert", "tick", "link");
+  const found = exceptions(fleet);
   const { late, alarmed } = useMarks(found);
   return (
     <>

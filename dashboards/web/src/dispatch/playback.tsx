@@ -2,7 +2,6 @@
 
 import { useEffect, useMemo, useState } from "preact/hooks";
 import { told } from "../shared/api";
-import type { Alert } from "./exceptions";
 import { fleet as theFleet, useFleet } from "./fleet";
 import { FRAME_WIDTH, frameAt, type Frames, framesOf } from "./frames";
 import { canDraw } from "./map";
@@ -10,7 +9,7 @@ import { Empty, Section, Trouble } from "./parts";
 import { type Done, PlaybackMap } from "./playbackmap";
 import { f, t, tn, useReader } from "./reader";
 import { api } from "./session";
-import { AlertsThen, planAt, ThenPanel, useThen } from "./then";
+import { type AlertThen, AlertsThen, planAt, ThenPanel, useThen } from "./then";
 
 const SPEEDS = [30, 120, 600] as const;
 /** So many vans' places are held at most: 6 MB. */
@@ -24,7 +23,7 @@ interface Stretch {
   until: number;
   frames: Frames;
   done: Done[];
-  alerts: Alert[];
+  alerts: AlertThen[];
 }
 
 export function PlaybackPage() {
@@ -53,7 +52,7 @@ export function PlaybackPage() {
       const [text, stops, alerts] = await Promise.all([
         api.open(`/v1/playback?${query}`).then((answer) => answer.text()),
         api.get<{ items: Done[] }>(`/v1/playback/stops?${within}`),
-        api.all<Alert>(`/v1/alerts?${within}`),
+        api.all<AlertThen>(`/v1/alerts?${within}`),
       ]);
       const frames = framesOf(text);
       setStretch({ from: start, until: end, frames, done: stops.items, alerts });
@@ -124,7 +123,7 @@ interface Mark {
 const MOST_MARKS = 400;
 
 /** What happened, on the slider: alerts and failures, and the stops of the van that is looked at. */
-function marksOf(done: readonly Done[], alerts: readonly Alert[], vehicle: string, first: number, last: number): Mark[] {
+function marksOf(done: readonly Done[], alerts: readonly AlertThen[], vehicle: string, first: number, last: number): Mark[] {
   const marks: Mark[] = alerts.filter((one) => !vehicle || one.vehicle === vehicle).map((one) => ({ at: Date.parse(one.from_at), kind: "alert" }));
   for (const one of done) if (one.vehicle === vehicle || (!vehicle && one.state === "failed")) marks.push({ at: Date.parse(one.at), kind: one.state === "failed" ? "failed" : "delivered" });
   return marks.filter((one) => one.at >= first && one.at <= last).sort((a, b) => a.at - b.at).slice(0, MOST_MARKS);

@@ -39,6 +39,7 @@ export async function enter(key: string, ended: (why: string) => void): Promise<
   leave = () => port.postMessage({ leave: true });
   addEventListener("pagehide", () => leave());
   addEventListener("pageshow", (event) => event.persisted && port.postMessage({ open: key }));
+  await fleet.begun();
 }
 
 function shared(): MessagePort {

@@ -1,6 +1,6 @@
 /** What was known at an instant of a day played back: a van's plan as it was, arrivals as they were said, alerts that held. */
 
-import type { Alert } from "./exceptions";
+import type { Alert } from "./documents";
 import { fleet } from "./fleet";
 import { Badge, Empty, Section, Trouble, VanChip } from "./parts";
 import { f, type Key, t } from "./reader";
@@ -83,7 +83,10 @@ function StopThen({ stop, said, at }: { stop: ThenStop; said: number | null; at:
   );
 }
 
-export function AlertsThen({ alerts, at }: { alerts: readonly Alert[]; at: number }) {
+/** An alert as it is asked for: instants as the hub writes them. */
+export type AlertThen = Omit<Alert, "from_at" | "to_at"> & { from_at: string; to_at: string | null };
+
+export function AlertsThen({ alerts, at }: { alerts: readonly AlertThen[]; at: number }) {
   const found = alerts.filter((one) => Date.parse(one.from_at) <= at && (one.to_at === null || Date.parse(one.to_at) > at));
   return (
     <Section title={t("playback.alerts")} count={found.length}>
@@ -94,7 +97,7 @@ export function AlertsThen({ alerts, at }: { alerts: readonly Alert[]; at: numbe
   );
 }
 
-function alertText(one: Alert & { what?: string }): string {
+function alertText(one: AlertThen & { what?: string }): string {
   const [said, story] = [`said.${one.kind}`, `story.alert.${one.kind}`];
   if (said in en && FENCED.has(one.kind)) return t(said as Key, { fence: one.detail.fence ?? "" });
   return story in en ? t(story as Key) : (one.what ?? one.kind.replaceAll("_", " "));
