@@ -19,7 +19,7 @@ from roundsman_hub.planning.problem import CHARGE, RELOAD, Plan, Problem, Step
 from roundsman_hub.planning.walk import Ground
 from roundsman_hub.replan.build import build, places
 from roundsman_hub.replan.load import load_world
-from roundsman_hub.roads import GreatCircle
+from roundsman_hub.roads import GreatCircle, RoadNetwork
 
 Shop = Any
 SEARCH_S = 0.4
@@ -86,8 +86,8 @@ class Asked:
         return replace(self.problem, current=current)
 
 
-def asked(shop: Shop, case: Case, drop: str = "") -> Asked:
-    """The files go in, the world comes out. `drop`: the columns that are left out, or "fleet"."""
+def asked(shop: Shop, case: Case, drop: str = "", roads: RoadNetwork | None = None) -> Asked:
+    """The files go in, the world comes out. `drop`: the columns that are left out, or "fleet"; `roads`: by default as the crow flies."""
     here = shop.depot()
     other = shop.post("/v1/depots", json={"name": "Hill", "lat_deg": 50.0, "lon_deg": 10.07}).json()["depot"]
     ids = {"HERE": here, "OTHER": other}
@@ -107,7 +107,7 @@ def asked(shop: Shop, case: Case, drop: str = "") -> Asked:
         world = load_world(cur, here, shop.clock)
     assert world is not None
     work, starts = places(world)
-    found = GreatCircle().matrix([*work, *starts], [*work, *starts])
+    found = (roads or GreatCircle()).matrix([*work, *starts], [*work, *starts])
     problem = build(world, found.durations_s, found.distances_m, may_move=True)
     names = {ids[row["name"]]: row["name"] for row in case.vans}
     refs = dict(zip(report["orders"], (row["reference"] for row in case.orders), strict=True))

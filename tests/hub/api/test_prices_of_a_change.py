@@ -1,12 +1,10 @@
-"""Prices that decide what becomes of a plan in hand, and ways that differ by direction: each from files through the API to the optimum
-that it alone decides."""
+"""Prices that decide what becomes of a plan in hand: each from files through the API to the optimum that it alone decides."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
 from tests.hub.api.csv_town import OPEN, Asked, Case, Route, Shop, asked, best_cents, near, searched
 
 from roundsman_hub.planning.evaluate import judge
@@ -58,17 +56,3 @@ def test_the_price_of_churn_keeps_what_drivers_have_in_mind(shop: Shop, make_sho
         found = asked(one, case)
         routes[price] = best_route(found, found.in_hand({"A": ["y", "x"]}))
     assert routes == {0: {"A": ["x", "y"]}, 5_000: {"A": ["y", "x"]}}
-
-
-def test_a_one_way_street_decides_the_direction_of_a_round(shop: Shop) -> None:
-    """From x to y it is ten times as long as from y to x. With the same way in both directions another order is the best."""
-    case = Case(vans=[OPEN], orders=[near("x", 1000), near("y", 2000)], expected={}, drop="")
-    found = asked(shop, case)
-    at = {found.orders[task.task]: task.place for task in found.problem.tasks}
-    seconds, metres = found.problem.durations_s.copy(), found.problem.distances_m.copy()
-    for table in (seconds, metres):
-        table[at["x"], at["y"]] *= 10
-    assert not np.array_equal(seconds, seconds.T)
-    directed = replace(found.problem, durations_s=seconds, distances_m=metres)
-    assert best_route(found, directed) == {"A": ["y", "x"]}
-    assert best_route(found, found.problem) == {"A": ["x", "y"]}
