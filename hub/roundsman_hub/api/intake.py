@@ -16,7 +16,7 @@ from roundsman_hub.api.models import NewOrder
 from roundsman_hub.api.places import Place
 from roundsman_hub.api.problems import Problem, not_found
 from roundsman_hub.api.terms import stored
-from roundsman_hub.domain.calendar import WorkingDays, day_of, why_free
+from roundsman_hub.domain.calendar import Closed, Promise, ServiceLevel, WorkingDays, day_of, promise, why_free
 from roundsman_hub.domain.shifts import Shift, why_outside
 from roundsman_hub.store import fleet as fleet_store, order_book_store, orders as store
 from roundsman_hub.store.db import Cursor
@@ -70,6 +70,38 @@ def refuse_outside(window_start: datetime, window_end: datetime, shifts: Sequenc
         )
 
 
+def promised(cur: Cursor, fleet: str, level: str, ordered_at: datetime, *, status: int = 422) -> Promise:
+    """What an order that is placed at an instant gets by one of the fleet's service levels.
+
+    Raises
+    ------
+    Problem
+        No such level (`status`), or no working day is near (409).
+    """
+    spec = order_book_store.service_levels(cur).get(level)
+    if spec is None:
+        raise not_found("service-level", level, see="/v1/service-levels", status=status)
+    days, zone = msgspec.convert(order_book_store.calendar(cur, fleet), WorkingDays), ZoneInfo(fleet_store.fleet(cur, fleet)["timezone"])
+    try:
+        return promise(msgspec.convert(spec, ServiceLevel), days, zone, ordered_at)
+    except Closed as error:
+        raise Problem(409, "closed", str(error), next_step="look at the days off with GET /v1/calendar") from None
+
+
+def windowed(cur: Cursor, desk: Desk, caller: Caller, new: NewOrder) -> NewOrder:
+    """The order with the window of its service level, where it came without one.
+
+    Raises
+    ------
+    Problem
+        As `promised`; a level that is only named has to be there, too.
+    """
+    if new.needs.service_level is None:
+        return new
+    found = promised(cur, caller.fleet, new.needs.service_level, desk.clock.now())
+    return new if new.window_start is not None else new.model_copy(update={"window_start": found.start, "window_end": found.end})
+
+
 def accept(cur: Cursor, desk: Desk, caller: Caller, new: NewOrder, depot: str, place: Place) -> str:
     """Write an order down, and let it wait in the queue where its place is not settled.
 
@@ -86,6 +118,7 @@ def accept(cur: Cursor, desk: Desk, caller: Caller, new: NewOrder, depot: str, p
             next_step=f"change that one with PATCH /v1/orders/{other}, or use another reference",
         )
     now = desk.clock.now()
+    window_start, window_end = new.window
     order = store.add(
         cur,
         caller.fleet,
@@ -95,10 +128,10 @@ def accept(cur: Cursor, desk: Desk, caller: Caller, new: NewOrder, depot: str, p
             **store.own_columns(new.model_dump(include={"items", "proof", "delivery_code", "contact_free"})),
             "needs": Jsonb(stored(new.needs)),
             "depot_id": depot,
-            "window_start": new.window_start,
-            "window_end": new.window_end,
-            "promise_start": new.promise_start or new.window_start,
-            "promise_end": new.promise_end or new.window_end,
+            "window_start": window_start,
+            "window_end": window_end,
+            "promise_start": new.promise_start or window_start,
+            "promise_end": new.promise_end or window_end,
             "created_at": now,
         },
     )

@@ -187,8 +187,10 @@ class NewOrder(Said):
     instructions: Text = ""
     lat_deg: LatDeg | None = None
     lon_deg: LonDeg | None = None
-    window_start: AwareDatetime = Field(description="service starts between window_start and window_end")
-    window_end: AwareDatetime
+    window_start: AwareDatetime | None = Field(
+        default=None, description="service starts between window_start and window_end; both may be left out where a service level is named"
+    )
+    window_end: AwareDatetime | None = None
     promise_start: AwareDatetime | None = Field(default=None, description="what the customer was told; the window, if left out")
     promise_end: AwareDatetime | None = None
     service_s: int = Field(default=180, ge=0, le=28_800)
@@ -206,7 +208,11 @@ class NewOrder(Said):
             raise ValueError("lat_deg and lon_deg come together")
         if self.lat_deg is None and not self.address:
             raise ValueError("give an address, or lat_deg and lon_deg")
-        if self.window_end < self.window_start:
+        if (self.window_start is None) != (self.window_end is None):
+            raise ValueError("window_start and window_end come together")
+        if self.window_start is None and self.needs.service_level is None:
+            raise ValueError("give window_start and window_end, or a service_level")
+        if self.window_start is not None and self.window_end is not None and self.window_end < self.window_start:
             raise ValueError("window_end is before window_start")
         unlike(self.items)
         if "parcels" not in self.model_fields_set and self.items:
@@ -218,6 +224,13 @@ class NewOrder(Said):
         if self.promise_start is not None and self.promise_end is not None and self.promise_end < self.promise_start:
             raise ValueError("promise_end is before promise_start")
         return self
+
+    @property
+    def window(self) -> tuple[datetime, datetime]:
+        """Start and end. Only of an order whose service level has given it one (`intake.windowed`)."""
+        assert self.window_start is not None
+        assert self.window_end is not None
+        return self.window_start, self.window_end
 
 
 class OrderChange(Change):

@@ -14,12 +14,12 @@ from pydantic import AwareDatetime, BaseModel, Field, StringConstraints
 from roundsman_hub import order_book
 from roundsman_hub.api.desk import AtDesk, Desk, FleetReader, FleetWriter, OrdersReader, PlansWriter
 from roundsman_hub.api.fleet import known_depot, known_driver, known_vehicle
-from roundsman_hub.api.intake import depot_for
+from roundsman_hub.api.intake import depot_for, promised
 from roundsman_hub.api.keys import Caller
 from roundsman_hub.api.once import OnlyOnce
 from roundsman_hub.api.problems import Problem, documented, not_found
 from roundsman_hub.api.proof_models import Said
-from roundsman_hub.domain.calendar import Closed, ServiceLevel, WorkingDays, clock, local, promise
+from roundsman_hub.domain.calendar import ServiceLevel, WorkingDays, clock, local
 from roundsman_hub.store import fleet as fleet_store, order_book_store as store
 from roundsman_hub.store.db import Cursor
 from roundsman_hub.store.rows import Row, journal
@@ -201,14 +201,7 @@ def get_window(name: LevelName, desk: AtDesk, caller: OrdersReader, at: Annotate
     """The window that an order placed now (or `at`) gets by a service level: cut-off, holidays and the clocks' changes are in it."""
     ordered_at = at or desk.clock.now()
     with desk.db.tenant(caller.fleet) as cur:
-        spec = store.service_levels(cur).get(name)
-        if spec is None:
-            raise not_found("service-level", name, see="/v1/service-levels")
-        days, zone = msgspec.convert(store.calendar(cur, caller.fleet), WorkingDays), _zone(cur, caller)
-    try:
-        found = promise(msgspec.convert(spec, ServiceLevel), days, zone, ordered_at)
-    except Closed as error:
-        raise Problem(409, "closed", str(error), next_step="look at the days off with GET /v1/calendar") from None
+        found = promised(cur, caller.fleet, name, ordered_at, status=404)
     return Window(
         level=name,
         ordered_at=ordered_at,

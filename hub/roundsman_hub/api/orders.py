@@ -14,7 +14,7 @@ from roundsman_hub import afterlife
 from roundsman_hub.api import models as m, orders_csv
 from roundsman_hub.api.desk import AtDesk, Desk, OrdersReader, OrdersWriter, PlacesWriter
 from roundsman_hub.api.fleet import Limit
-from roundsman_hub.api.intake import accept, depot_for, refuse_outside, shifts_of
+from roundsman_hub.api.intake import accept, depot_for, refuse_outside, shifts_of, windowed
 from roundsman_hub.api.keys import Caller
 from roundsman_hub.api.once import OnlyOnce
 from roundsman_hub.api.places import off_network_m, place_of
@@ -75,8 +75,9 @@ def post_order(new: m.NewOrder, request: Request, desk: AtDesk, once: OnlyOnce, 
 
     def work(cur: Cursor) -> m.Order:
         depot = depot_for(cur, new.depot)
-        refuse_outside(new.window_start, new.window_end, shifts_of(cur, desk, depot))
-        order = accept(cur, desk, caller, new, depot, place)
+        asked = windowed(cur, desk, caller, new)
+        refuse_outside(*asked.window, shifts_of(cur, desk, depot))
+        order = accept(cur, desk, caller, asked, depot, place)
         if place.at is not None:
             what = f"{new.kind} {new.reference or new.name or order} ordered"
             revision.bump(cur, depot, what, new.priority, clock=desk.clock, kind="ordered", subject=order)

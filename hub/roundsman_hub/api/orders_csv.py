@@ -15,7 +15,7 @@ from pydantic import ValidationError
 
 from roundsman_hub.api.cells import read as read_cell
 from roundsman_hub.api.desk import Desk
-from roundsman_hub.api.intake import accept, depot_for, refuse_outside, shifts_of
+from roundsman_hub.api.intake import accept, depot_for, refuse_outside, shifts_of, windowed
 from roundsman_hub.api.keys import Caller
 from roundsman_hub.api.models import BadLine, ImportReport, NewOrder
 from roundsman_hub.api.places import Place, place_of
@@ -32,6 +32,7 @@ NEEDS: Final = columns(OrderNeeds)
 COLUMNS: Final = (*(name for name in NewOrder.model_fields if name != "needs"), *NEEDS)
 GROUPS: Final = frozenset({"needs", "terms"})
 REQUIRED: Final = ("window_start", "window_end")
+"""Unless there is a `service_level`."""
 EXAMPLE: Final = "reference,name,address,window_start,window_end,parcels\nA-17,Ann,Mill Street 4,2026-03-02 14:00,2026-03-02 16:00,2\n"
 OPENAPI_BODY: Final[dict[str, Any]] = {
     "requestBody": {
@@ -122,8 +123,9 @@ def write(cur: Cursor, desk: Desk, caller: Caller, draft: Draft) -> ImportReport
             depot = depot_for(cur, good.order.depot)
             if depot not in shifts:
                 shifts[depot] = shifts_of(cur, desk, depot)
-            refuse_outside(good.order.window_start, good.order.window_end, shifts[depot])
-            made.append(accept(cur, desk, caller, good.order, depot, good.place))
+            order = windowed(cur, desk, caller, good.order)
+            refuse_outside(*order.window, shifts[depot])
+            made.append(accept(cur, desk, caller, order, depot, good.place))
         except Problem as problem:
             bad.append(BadLine(line=good.line, field=_FIELD_OF.get(problem.kind, "line"), detail=problem.detail))
             continue
@@ -143,6 +145,8 @@ _FIELD_OF: Final = {
     "no-depot": "depot",
     "outside-every-shift": "window_start",
     "reference-taken": "reference",
+    "unknown-service-level": "service_level",
+    "closed": "service_level",
 }
 
 
@@ -156,7 +160,7 @@ def parse(text: str, zone: ZoneInfo) -> Iterator[tuple[int, NewOrder | list[BadL
     """
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter(text))
     header = [name.strip().lower() for name in next(reader, [])]
-    missing = [name for name in REQUIRED if name not in header]
+    missing = [name for name in REQUIRED if name not in header and "service_level" not in header]
     if not {"address", "lat_deg"} & set(header):
         missing.append("address (or lat_deg and lon_deg)")
     if missing:

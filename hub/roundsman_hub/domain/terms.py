@@ -36,6 +36,8 @@ class OrderNeeds:
     """What an order asks for, beside its window, its promise, its parcels and its priority."""
 
     __pydantic_config__: ClassVar[dict[str, Any]] = _CONFIG
+    service_level: Label | None = None
+    """The fleet's service level that it was sold by, as same-day: where no window is given, it has the one that an order placed now gets."""
     more_windows: Windows = ()
     """Service may also start in one of these."""
     deadline: datetime | None = None

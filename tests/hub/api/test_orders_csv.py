@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -88,3 +89,26 @@ def test_any_text_is_orders_or_a_report_and_never_an_error(text: str) -> None:
             continue
         for _, parsed in lines:
             assert isinstance(parsed, NewOrder) or (parsed and all(bad.detail for bad in parsed))
+
+
+def test_an_order_without_a_window_gets_the_one_of_its_service_level(shop: Any) -> None:
+    """It is Monday noon in Helsinki: in time for the same day, whose window begins an hour from now."""
+    depot = shop.depot()
+    shop.van(depot)
+    levels = {"same-day": {"cut_off": "13:00", "working_days_later": 0}, "late": {"cut_off": "09:00", "working_days_later": 0}}
+    for name, level in levels.items():
+        assert shop.put(f"/v1/service-levels/{name}", json={**level, "window_start": "10:00", "window_end": "16:00"}).status_code == 200
+    shown = shop.get("/v1/service-levels/same-day/window").json()
+    report = send(shop, "reference,address,service_level\nA1,Mill Street 4,same-day\nA2,Mill Street 4,nightly\nA3,Mill Street 4,\n").json()
+    assert (report["imported"], [(bad["line"], bad["field"]) for bad in report["bad"]]) == (1, [(3, "service_level"), (4, "line")])
+    (taken,) = shop.get("/v1/orders").json()["items"]
+    assert taken["window_end"] == shown["window_end"] == "2026-03-02T14:00:00Z"
+    begins = [datetime.fromisoformat(one["window_start"]) for one in (shown, taken)]
+    assert timedelta() <= begins[1] - begins[0] < timedelta(minutes=10), "an hour from the order; the clock goes on between the two"
+    assert taken["needs"]["service_level"] == "same-day"
+    given = {"address": "Mill Street 4", "needs": {"service_level": "same-day"}}
+    kept = shop.post("/v1/orders", json={**given, "window_start": shop.at(hours=3), "window_end": shop.at(hours=5)}).json()
+    assert kept["window_end"] > taken["window_end"]
+    late = shop.post("/v1/orders", json={"address": "Mill Street 4", "needs": {"service_level": "late"}})
+    assert late.json()["type"].endswith("outside-every-shift"), "after its cut-off it is for tomorrow, when no van drives"
+    assert shop.post("/v1/orders", json={"address": "Mill Street 4", "window_start": shop.at()}).status_code == 422

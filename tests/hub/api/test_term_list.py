@@ -62,7 +62,7 @@ def test_a_form_can_be_drawn_from_it() -> None:
     rule = next(one for one in term("vehicle", "hours").fields if one.name == "rule")
     assert rule.choices == ["none", "eu_561", "us_395"]
     assert term("order", "kind").choices == ["delivery", "pickup"]
-    assert (term("order", "max_ride_s").least, term("order", "window_start").required) == (1, True)
+    assert (term("order", "max_ride_s").least, term("vehicle", "capacity").required) == (1, True)
     assert [one.name for one in term("fleet", "profiles").fields] == ["start", "factor"]
 
 
