@@ -37,7 +37,7 @@ class OrderNeeds:
 
     __pydantic_config__: ClassVar[dict[str, Any]] = _CONFIG
     service_level: Label | None = None
-    """The fleet's service level that it was sold by, as same-day: where no window is given, it has the one that an order placed now gets."""
+    """Name of the fleet's service level that it was sold by: without a window of its own it has the one that is promised now."""
     more_windows: Windows = ()
     """Service may also start in one of these."""
     deadline: datetime | None = None

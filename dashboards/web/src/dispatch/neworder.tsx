@@ -3,16 +3,20 @@
 import { useState } from "preact/hooks";
 import { Refused, told } from "../shared/api";
 import { fleet } from "./fleet";
+import { OrderTerms, saidOf, useOrderTerms } from "./orderterms";
 import { Dialog, Field, Trouble } from "./parts";
 import { f, t } from "./reader";
 import { go } from "./route";
-import { api, say } from "./session";
+import { api, say, useAsked } from "./session";
 
 const HOUR_MS = 3_600_000;
 
 export function NewOrderDialog({ close }: { close: () => void }) {
   const [error, setError] = useState("");
   const [busy, setBusy] = useState(false);
+  const [level, setLevel] = useState("");
+  const more = useOrderTerms();
+  const levels = useAsked<{ items: { name: string }[] }>("/v1/service-levels").answer?.items ?? [];
   // Held once: a field that is not filled in must not change under the hand while the hub's clock goes on.
   const [quarter] = useState(() => Math.ceil(fleet.now / 900_000) * 900_000);
   const submit = async (event: SubmitEvent): Promise<void> => {
@@ -24,10 +28,16 @@ export function NewOrderDialog({ close }: { close: () => void }) {
     setBusy(true);
     setError("");
     try {
+      const { needs, ...said } = saidOf(more.terms, values);
+      const parcels = text("parcels");
       const body = {
         reference: text("reference"), kind: text("kind"), name: text("name"), phone: text("phone"), address: text("address"), instructions: text("instructions"),
-        window_start: instant("window_start"), window_end: instant("window_end"), parcels: Number(text("parcels")), priority: values.get("urgent") ? 9 : 0,
+        ...(level ? {} : { window_start: instant("window_start"), window_end: instant("window_end") }),
         ...(fleet.depots.length > 1 ? { depot: text("depot") } : {}),
+        ...(parcels ? { parcels: Number(parcels) } : {}),
+        ...said,
+        ...(values.get("urgent") ? { priority: 9 } : {}),
+        needs: { ...(needs as object | undefined), ...(level ? { service_level: level } : {}) },
       };
       const made = await api.post<{ order: string }>("/v1/orders", body);
       say(t("order.made"));
@@ -46,20 +56,24 @@ export function NewOrderDialog({ close }: { close: () => void }) {
           <Field label={t("order.reference")}>{(id) => <input id={id} name="reference" maxLength={80} autocomplete="off" />}</Field>
           <Field label={t("order.kind")}>{(id) => <select id={id} name="kind"><option value="delivery">{t("order.delivery")}</option><option value="pickup">{t("order.pickup")}</option></select>}</Field>
         </div>
-        <Field label={t("order.address")}>{(id) => <input id={id} name="address" required maxLength={500} autocomplete="off" />}</Field>
+        <Field label={t("order.address")}>{(id) => <input id={id} name="address" maxLength={500} autocomplete="off" />}</Field>
         <div class="pair">
           <Field label={t("order.name")}>{(id) => <input id={id} name="name" maxLength={120} autocomplete="off" />}</Field>
           <Field label={t("driver.phone")}>{(id) => <input id={id} name="phone" type="tel" maxLength={40} autocomplete="off" />}</Field>
         </div>
+        {levels.length > 0 && <Field label={t("term.service_level")}>{(id) => <select id={id} name="needs.service_level" value={level} onChange={(event) => setLevel(event.currentTarget.value)}><option value="">{t("order.own_window")}</option>{levels.map(({ name }) => <option key={name} value={name}>{name}</option>)}</select>}</Field>}
+        {!level && (
+          <div class="pair">
+            <Field label={t("order.from")}>{(id) => <input id={id} name="window_start" type="datetime-local" required defaultValue={f.local(quarter)} />}</Field>
+            <Field label={t("order.to")}>{(id) => <input id={id} name="window_end" type="datetime-local" required defaultValue={f.local(quarter + 2 * HOUR_MS)} />}</Field>
+          </div>
+        )}
         <div class="pair">
-          <Field label={t("order.from")}>{(id) => <input id={id} name="window_start" type="datetime-local" required defaultValue={f.local(quarter)} />}</Field>
-          <Field label={t("order.to")}>{(id) => <input id={id} name="window_end" type="datetime-local" required defaultValue={f.local(quarter + 2 * HOUR_MS)} />}</Field>
-        </div>
-        <div class="pair">
-          <Field label={t("order.parcels")}>{(id) => <input id={id} name="parcels" type="number" min={1} max={1000} defaultValue="1" required />}</Field>
+          <Field label={t("order.parcels")}>{(id) => <input id={id} name="parcels" type="number" min={1} max={1_000_000} placeholder="1" />}</Field>
           {fleet.depots.length > 1 && <Field label={t("settings.depot")}>{(id) => <select id={id} name="depot">{fleet.depots.map((depot) => <option key={depot.depot} value={depot.depot}>{depot.name}</option>)}</select>}</Field>}
         </div>
         <Field label={t("order.instructions")}>{(id) => <input id={id} name="instructions" maxLength={500} autocomplete="off" />}</Field>
+        <OrderTerms {...more} />
         <label class="check"><input type="checkbox" name="urgent" /> {t("order.urgent_help")}</label>
         <Trouble>{error}</Trouble>
         <div class="actions"><button type="submit" class="button primary" aria-disabled={busy}>{t("order.make")}</button></div>
