@@ -24,14 +24,15 @@ from roundsman_hub.api.desk import AtDesk, Desk
 from roundsman_hub.api.places import off_network_m
 from roundsman_hub.api.problems import Problem, documented
 from roundsman_hub.api.windows import depots_of
-from roundsman_hub.care import cases, days, wishes
+from roundsman_hub.care import cases, wishes
 from roundsman_hub.domain.care import REASONS, NotAllowed
 from roundsman_hub.geocode import Found
-from roundsman_hub.offers import choosing
-from roundsman_hub.offers.choosing import Refused
+from roundsman_hub.offers import choosing, days
 from roundsman_hub.offers.depot import Depots
+from roundsman_hub.offers.refused import Refused
 from roundsman_hub.store import care_store, customer_store as store, offer_store, talk_store
 from roundsman_hub.store.db import Cursor
+from roundsman_hub.store.rows import Row
 
 router = APIRouter(prefix="/t", tags=["customer"], responses=documented(404, 409, 410, 413, 422, 503))
 MOST_BYTES: Final = 10_000_000
@@ -85,26 +86,32 @@ def times(sent: Sent) -> str:
     wishes.still_open(order)
     now = sent.desk.clock.now()
     offer_store.release_others(sent.cur, order["order_id"], now, offered=True)
-    choosing.offer(sent.cur, sent.depots, sent.reading.fleet, order["depot_id"], order=order["order_id"], now=now)
+    _offer(sent.cur, sent.depots, sent.reading.fleet, order, now)
     return "times"
+
+
+def _offer(cur: Cursor, depots: Depots, fleet: str, order: Row, now: datetime) -> None:
+    """Windows of today; of the next days, where today has no room."""
+    if not choosing.offer(cur, depots, fleet, order["depot_id"], order=order["order_id"], now=now):
+        choosing.offer_later(cur, depots, fleet, order["depot_id"], order=order, now=now)
 
 
 def hold(sent: Sent) -> str:
     """One of them is kept for ten minutes."""
     wishes.still_open(sent.reading.order)
-    choosing.hold(sent.cur, sent.depots, _offer(sent), sent.desk.clock.now())
+    choosing.hold(sent.cur, sent.depots, _chosen(sent), sent.desk.clock.now())
     return "held"
 
 
 def accept(sent: Sent) -> str:
     """It is the promise from now on."""
     wishes.still_open(sent.reading.order)
-    found = choosing.check(sent.cur, sent.depots, _offer(sent), sent.desk.clock.now())
+    found = choosing.check(sent.cur, sent.depots, _chosen(sent), sent.desk.clock.now())
     choosing.accept_for(sent.cur, sent.reading.fleet, found, sent.reading.order, actor=wishes.BY, clock=sent.desk.clock)
-    return "time"
+    return "time" if found["arrival_at"] is not None else "day"
 
 
-def _offer(sent: Sent) -> Any:
+def _chosen(sent: Sent) -> Any:
     found = offer_store.find(sent.cur, sent.needed("offer", 40), order=sent.reading.order["order_id"])
     if found is None:
         raise Refused("gone", "that offer is not this order's")
@@ -324,7 +331,9 @@ def _other_days(desk: Desk, depots: Depots, reading: Reading, wanted: str) -> li
     except ValueError:
         but = date.min
     with desk.db.tenant(reading.fleet) as cur:
-        return days.instead(cur, depots, reading.fleet, reading.order, now=desk.clock.now(), but=but)
+        work, order = days.work_of(reading.order), reading.order
+        found = days.next_days(cur, depots, reading.fleet, order["depot_id"], work, now=desk.clock.now(), but=but)
+        return sorted({kept.day for kept in found if kept.day is not None})
 
 
 def _offer_others(desk: Desk, depots: Depots, request: Request, fleet: str, token: str) -> None:
@@ -333,7 +342,7 @@ def _offer_others(desk: Desk, depots: Depots, request: Request, fleet: str, toke
         with desk.db.tenant(fleet) as cur:
             order = read(cur, desk, request, fleet, token).order
             if order["state"] in wishes.OPEN:
-                choosing.offer(cur, depots, fleet, order["depot_id"], order=order["order_id"], now=desk.clock.now())
+                _offer(cur, depots, fleet, order, desk.clock.now())
     except (LinkUnknown, LinkExpired, Refused):
         return
 

@@ -99,7 +99,8 @@ def _times(s: Shown) -> str:
             f'<label class="check"><input type="radio" name="offer" value="{offer["offer_id"]}"{checked} required>'
             f" <span>{escape(_span(s, offer))}{green}</span></label>"
         )
-    return form(s, "hold", f'<fieldset><legend class="hide">{s.t("time_title")}</legend>{"".join(radios)}</fieldset>', "time_pick")
+    later = f'<p class="note">{s.t("time_none")} {s.t("day_instead")}</p>' if all(offer["day"] for offer in s.offers) else ""
+    return later + form(s, "hold", f'<fieldset><legend class="hide">{s.t("time_title")}</legend>{"".join(radios)}</fieldset>', "time_pick")
 
 
 def _span(s: Shown, offer: Row) -> str:

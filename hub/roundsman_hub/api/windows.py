@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
-from typing import Annotated, Any, Literal, Self
+from datetime import date, datetime, timedelta
+from typing import Annotated, Any, Final, Literal, Self
 
 from fastapi import APIRouter, Depends, Request, Response
 from pydantic import AwareDatetime, BaseModel, Field, ValidationError, model_validator
@@ -16,6 +16,7 @@ from roundsman_hub.api.orders import order_out
 from roundsman_hub.api.places import place_of
 from roundsman_hub.api.problems import Problem, documented, not_found
 from roundsman_hub.api.proof_models import Said
+from roundsman_hub.api.saying import Saying
 from roundsman_hub.offers import choosing
 from roundsman_hub.offers.depot import Ask, Depots
 from roundsman_hub.replan import revision
@@ -59,7 +60,8 @@ class Offer(BaseModel):
     offer: str
     window_start: datetime
     window_end: datetime
-    arrival: datetime = Field(description="when the van would be there, as planned now")
+    day: date | None = Field(description="of a day to come; null: in the round as it is planned now")
+    arrival: datetime | None = Field(description="when the van would be there, as planned now; null: nobody is planned for that day yet")
     added_cents: int = Field(description="what the round would cost more")
     green: bool = Field(description="the van passes by anyway")
     state: str
@@ -67,10 +69,11 @@ class Offer(BaseModel):
     held_until: datetime | None
 
 
-class Offers(BaseModel):
-    """Cheapest first. Empty: nothing can be kept between `from` and `to`, and `reason` says what to do."""
+class Offers(Saying):
+    """Cheapest first. Empty: nothing can be kept between `from` and `to`; `reason` says so, and `later` what can be had instead."""
 
     items: list[Offer]
+    later: list[Offer] = Field(description="where there are no `items`: windows of the next days, held and accepted in the same way")
     reason: str | None = None
 
 
@@ -90,6 +93,12 @@ class WindowGone(Problem):
     def more(self) -> dict[str, Any]:
         """Its `offers`."""
         return {"offers": [offer_out(r).model_dump(mode="json") for r in self.others]}
+
+
+_NONE: Final = {
+    True: "no van can be there in any of these windows: take one of the days in `later`, or ask for wider windows",
+    False: "no van can be there in any of these windows, nor on the next days: ask for later ones, or for wider ones",
+}
 
 
 def depots_of(request: Request) -> Depots:
@@ -118,7 +127,7 @@ def post_windows(wanted: WindowsWanted, desk: AtDesk, depots: AtDepots, caller: 
             raise Problem(422, "place-unsettled", place.reason, next_step="send lat_deg and lon_deg, or a fuller address")
     with desk.db.tenant(caller.fleet) as cur:
         if wanted.order is not None:
-            order = order_store.shown(cur, order_id=wanted.order)
+            order: Row | None = order_store.shown(cur, order_id=wanted.order)
             if order is None:
                 raise not_found("order", wanted.order, see="/v1/orders", status=422)
             if order["state"] not in OPEN:
@@ -127,6 +136,7 @@ def post_windows(wanted: WindowsWanted, desk: AtDesk, depots: AtDepots, caller: 
         else:
             assert place is not None
             assert place.at is not None
+            order = None
             depot = depot_for(cur, wanted.depot)
             ask = Ask(at=place.at, kind=wanted.kind, service_s=wanted.service_s, parcels=wanted.parcels)
         found = choosing.offer(
@@ -142,8 +152,12 @@ def post_windows(wanted: WindowsWanted, desk: AtDesk, depots: AtDepots, caller: 
             step=timedelta(minutes=wanted.step_min),
             now=desk.clock.now(),
         )
-    reason = None if found else "no van can be there in any of these windows: ask for later ones, or for wider ones"
-    return Offers(items=[offer_out(r) for r in found], reason=reason)
+        later = (
+            []
+            if found
+            else choosing.offer_later(cur, depots, caller.fleet, depot, order=order, ask=ask, since=wanted.since, now=desk.clock.now())
+        )
+    return Offers(items=[offer_out(r) for r in found], later=[offer_out(r) for r in later], reason=None if found else _NONE[bool(later)])
 
 
 @router.post("/{offer}/hold", response_model=Offer)
@@ -173,7 +187,7 @@ def accept_window(
             assert before is not None
             if found["state"] != "accepted" and before["state"] not in OPEN:
                 raise Problem(409, "order-closed", f"order {order} is {before['state']}", next_step="make a new order")
-            choosing.accept_for(cur, caller.fleet, found, before, actor=caller.key_id, clock=desk.clock)
+            order = choosing.accept_for(cur, caller.fleet, found, before, actor=caller.key_id, clock=desk.clock)
         shown = order_store.shown(cur, order_id=order)
         assert shown is not None
         return order_out(shown, str(request.base_url))
@@ -205,14 +219,17 @@ class alternatives:  # noqa: N801 - used as a word: `with alternatives(...)`
         if isinstance(error, choosing.Refused):
             with self._desk.db.tenant(self._fleet) as cur:
                 found = store.find(cur, self._offer)
-                others = (
-                    []
-                    if found is None
-                    else choosing.offer(
-                        cur, self._depots, self._fleet, found["depot_id"], now=self._desk.clock.now(), **choosing.what_for(found)
-                    )
-                )
+                others = [] if found is None else self._others(cur, found)
             raise WindowGone(error, others) from None
+
+    def _others(self, cur: Cursor, found: Row) -> list[Row]:
+        """Of today; where it has no room, of the next days."""
+        now, depot, what = self._desk.clock.now(), found["depot_id"], choosing.what_for(found)
+        if today := choosing.offer(cur, self._depots, self._fleet, depot, now=now, **what):
+            return today
+        if found["order_id"] is not None and not found["ask"]:
+            what = {"order": order_store.shown(cur, order_id=found["order_id"])}
+        return choosing.offer_later(cur, self._depots, self._fleet, depot, now=now, **what)
 
 
 def _found(cur: Cursor, offer: str) -> Row:

@@ -9,12 +9,12 @@ from typing import Any, Final
 
 from roundsman_core.geo import LatLon
 from roundsman_hub import afterlife
-from roundsman_hub.care import days
-from roundsman_hub.care.days import Kept
 from roundsman_hub.clock import Clock
 from roundsman_hub.domain.afterlife import NotAllowed
-from roundsman_hub.offers.choosing import Refused
+from roundsman_hub.offers import days
+from roundsman_hub.offers.days import Kept
 from roundsman_hub.offers.depot import Depots
+from roundsman_hub.offers.refused import Refused
 from roundsman_hub.offers.slots import slots
 from roundsman_hub.replan import revision
 from roundsman_hub.store import customer_store, offer_store, orders as order_store
@@ -85,7 +85,7 @@ def another_day(cur: Cursor, depots: Depots, fleet: str, order: Row, day: date, 
         "closed", or what `days.check` says.
     """
     offer_store.take_turn(cur, order["depot_id"])
-    kept = days.check(cur, depots, fleet, order, day, now=clock.now())
+    kept, *_ = days.check(cur, depots, fleet, order["depot_id"], days.work_of(order), day, now=clock.now())
     try:
         afterlife.decide(cur, fleet, order["order_id"], "tomorrow", actor=actor, clock=clock, window=kept.window)
     except NotAllowed as error:

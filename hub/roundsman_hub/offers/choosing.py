@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
+from zoneinfo import ZoneInfo
 
-from roundsman_hub import HubError
+from roundsman_hub import afterlife
 from roundsman_hub.clock import Clock
+from roundsman_hub.domain.afterlife import NotAllowed
+from roundsman_hub.offers import days
 from roundsman_hub.offers.depot import Ask, Depots, span
+from roundsman_hub.offers.refused import Refused as Refused
 from roundsman_hub.offers.slots import MARGIN_S, Slot, grid
 from roundsman_hub.replan import revision
-from roundsman_hub.store import offer_store as store, orders as order_store
+from roundsman_hub.store import fleet as fleet_store, offer_store as store, orders as order_store
 from roundsman_hub.store.db import Cursor
 from roundsman_hub.store.rows import Row, journal
 
@@ -22,14 +26,6 @@ WIDTH: Final = timedelta(hours=2)
 STEP: Final = timedelta(hours=1)
 MOST: Final = 12
 """Windows in one answer: more than this nobody reads."""
-
-
-class Refused(HubError):
-    """A clear no. Whoever asked is offered what can still be had, in a transaction of its own: this one changes nothing."""
-
-    def __init__(self, kind: str, why: str) -> None:
-        super().__init__(why)
-        self.kind = kind
 
 
 def offer(
@@ -60,25 +56,63 @@ def offer(
     if at_work is None:
         return []
     windows = grid(max(at_work[0], since or at_work[0]), min(at_work[1], until or at_work[1]), width=width, step=step)
-    found = depots.ask(cur, world, windows, order=order, ask=ask)[:MOST]
+    found = [_promise(slot, now) for slot in depots.ask(cur, world, windows, order=order, ask=ask)[:MOST]]
     return _written(cur, fleet, depot, found, order=order, ask=ask, now=now)
 
 
-def _written(cur: Cursor, fleet: str, depot: str, found: list[Slot], *, order: str | None, ask: Ask | None, now: datetime) -> list[Row]:
+def offer_later(
+    cur: Cursor,
+    depots: Depots,
+    fleet: str,
+    depot: str,
+    *,
+    order: Row | None = None,
+    ask: Ask | None = None,
+    since: datetime | None = None,
+    now: datetime,
+) -> list[Row]:
+    """Where today has no room: windows of the next days on which it can come, written down as those of today are; earliest day first.
+
+    Parameters
+    ----------
+    order, ask
+        As for `offer`, but the order whole.
+    since : datetime, optional
+        No day before this one's.
+    """
+    first = None if since is None else since.astimezone(ZoneInfo(fleet_store.fleet(cur, fleet)["timezone"])).date()
+    work = days.work_of(order) if order is not None else _work(ask)
+    found = list(days.next_days(cur, depots, fleet, depot, work, now=now, since=first))
+    return _written(cur, fleet, depot, found, order=None if order is None else order["order_id"], ask=ask, now=now)
+
+
+def _promise(slot: Slot, now: datetime) -> days.Kept:
+    return days.Kept(window=slot.window, arrival=now + timedelta(seconds=slot.arrival_s), added_cents=slot.added_cents, green=slot.green)
+
+
+def _work(ask: Ask | None) -> days.Work:
+    assert ask is not None  # an offer is for an order, or for work that becomes one
+    return days.Work(ask=ask, parcels=ask.parcels)
+
+
+def _written(
+    cur: Cursor, fleet: str, depot: str, found: list[days.Kept], *, order: str | None, ask: Ask | None, now: datetime
+) -> list[Row]:
     offers: list[dict[str, Any]] = [
         {
             "depot_id": depot,
             "order_id": order,
             "ask": {} if ask is None else ask.row(),
-            "window_start": slot.window[0],
-            "window_end": slot.window[1],
-            "arrival_at": now + timedelta(seconds=slot.arrival_s),
-            "added_cents": slot.added_cents,
-            "green": slot.green,
+            "day": kept.day,
+            "window_start": kept.window[0].astimezone(UTC),
+            "window_end": kept.window[1].astimezone(UTC),
+            "arrival_at": kept.arrival,
+            "added_cents": kept.added_cents,
+            "green": kept.green,
             "offered_at": now,
             "good_until": now + GOOD,
         }
-        for slot in found
+        for kept in found
     ]
     return [
         {"offer_id": name, "state": "offered", "held_until": None, **one}
@@ -99,7 +133,7 @@ def hold(cur: Cursor, depots: Depots, found: Row, now: datetime) -> Row:
     if found["state"] == "held" and found["held_until"] > now:
         return found
     _still_good(found, now)
-    if not _fits(cur, depots, found, margin_s=MARGIN_S):
+    if not _fits(cur, depots, found, now, margin_s=MARGIN_S):
         raise Refused("window-gone", "this window can no longer be kept")
     if found["order_id"] is not None:
         store.release_others(cur, found["order_id"], now)
@@ -123,26 +157,42 @@ def check(cur: Cursor, depots: Depots, found: Row, now: datetime) -> Row:
     if not held:
         _still_good(found, now)
     # A held window was checked with its margin; what has happened since may use that up.
-    if not _fits(cur, depots, found, margin_s=0 if held else MARGIN_S):
+    if not _fits(cur, depots, found, now, margin_s=0 if held else MARGIN_S):
         raise Refused("window-gone", "this window can no longer be kept")
     return found
 
 
-def accept_for(cur: Cursor, fleet: str, found: Row, order: Row, *, actor: str, clock: Clock) -> None:
-    """The order's window and promise become the offer's, and its depot is planned anew. Accepting again changes nothing."""
+def accept_for(cur: Cursor, fleet: str, found: Row, order: Row, *, actor: str, clock: Clock) -> str:
+    """The order's window and promise become the offer's, and its depot is planned anew. Accepting again changes nothing.
+
+    Gives the order that has the promise: on another day it may be a further attempt.
+
+    Raises
+    ------
+    Refused
+        It cannot be put off to another day any more.
+    """
+    now, promised = clock.now(), str(order["order_id"])
     if found["state"] == "accepted":
-        return
-    now = clock.now()
+        stands = afterlife.standing(cur, promised) if found["day"] is not None else None
+        return promised if stands is None else stands.attempt
     window = {"window_start": found["window_start"], "window_end": found["window_end"]}
-    order_store.change(
-        cur, fleet, order["order_id"], {**window, "promise_start": found["window_start"], "promise_end": found["window_end"]}
-    )
+    if found["day"] is not None:  # what is on board comes back tonight and goes out again
+        try:
+            span_of = (found["window_start"], found["window_end"])
+            promised = afterlife.decide(cur, fleet, promised, "tomorrow", actor=actor, clock=clock, window=span_of).attempt
+        except NotAllowed as error:
+            raise Refused("closed", str(error)) from None
+    else:
+        promise = {"promise_start": found["window_start"], "promise_end": found["window_end"]}
+        order_store.change(cur, fleet, order["order_id"], window | promise)
     store.release_others(cur, order["order_id"], now, offered=True)
     store.settle(cur, found["offer_id"], "accepted", now, order=order["order_id"])
     body = {"offer": found["offer_id"], **{end: at.isoformat() for end, at in window.items()}}
     journal(cur, fleet_id=fleet, at=now, kind="order.window_chosen", subject=order["order_id"], actor=actor, body=body)
     what = f"{order['reference'] or order['name'] or order['order_id']} chose another time"
     revision.bump(cur, order["depot_id"], what, order["priority"], clock=clock, kind="changed", subject=order["order_id"])
+    return promised
 
 
 def _again(cur: Cursor, found: Row) -> Row:
@@ -159,8 +209,12 @@ def _still_good(found: Row, now: datetime) -> None:
         raise Refused("offer-expired", "this window was held for too long, or was offered too long ago")
 
 
-def _fits(cur: Cursor, depots: Depots, found: Row, *, margin_s: int) -> bool:
+def _fits(cur: Cursor, depots: Depots, found: Row, now: datetime, *, margin_s: int) -> bool:
     window = (found["window_start"], found["window_end"])
+    if found["day"] is not None:
+        order = None if found["order_id"] is None else order_store.shown(cur, order_id=found["order_id"])
+        work = days.work_of(order) if order is not None else _work(Ask.of(found["ask"]))
+        return days.keeps(cur, depots, found["fleet_id"], found["depot_id"], work, found["day"], window, but=found["offer_id"], now=now)
     return bool(depots.ask(cur, depots.world(found["depot_id"]), [window], but=found["offer_id"], margin_s=margin_s, **what_for(found)))
 
 

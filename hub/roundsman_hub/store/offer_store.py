@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any, LiteralString
 
 from psycopg.types.json import Jsonb
@@ -25,9 +25,9 @@ def add(cur: Cursor, fleet: str, offers: Sequence[Mapping[str, Any]]) -> list[st
     for offer in offers:
         values = {"offer_id": new_id("w"), "fleet_id": fleet, **offer, "ask": Jsonb(offer["ask"])}
         cur.execute(
-            "INSERT INTO offers (offer_id, fleet_id, depot_id, order_id, ask, window_start, window_end, arrival_at, added_cents, green,"
-            " state, offered_at, good_until) VALUES (%(offer_id)s, %(fleet_id)s, %(depot_id)s, %(order_id)s, %(ask)s, %(window_start)s,"
-            " %(window_end)s, %(arrival_at)s, %(added_cents)s, %(green)s, 'offered', %(offered_at)s, %(good_until)s)",
+            "INSERT INTO offers (offer_id, fleet_id, depot_id, order_id, ask, day, window_start, window_end, arrival_at, added_cents,"
+            " green, state, offered_at, good_until) VALUES (%(offer_id)s, %(fleet_id)s, %(depot_id)s, %(order_id)s, %(ask)s, %(day)s,"
+            " %(window_start)s, %(window_end)s, %(arrival_at)s, %(added_cents)s, %(green)s, 'offered', %(offered_at)s, %(good_until)s)",
             values,
         )
         made.append(str(values["offer_id"]))
@@ -39,13 +39,15 @@ def find(cur: Cursor, offer: str, *, order: str | None = None) -> Row | None:
     return row(cur, "SELECT * FROM offers WHERE offer_id = %s AND (%s::text IS NULL OR order_id = %s) FOR UPDATE", (offer, order, order))
 
 
-def held(cur: Cursor, depot: str, now: datetime, *, but: str | None = None) -> list[Row]:
-    """Offers that somebody thinks about now, oldest first; not those of the offer or order `but`."""
+def held(cur: Cursor, depot: str, now: datetime, *, but: str | None = None, day: date | None = None) -> list[Row]:
+    """Offers that somebody thinks about now, oldest first; not those of the offer or order `but`. `day`: of that day to come, else of the
+    living plan."""
     return rows(
         cur,
         "SELECT * FROM offers WHERE depot_id = %(d)s AND state = 'held' AND held_until > %(now)s"
-        " AND (%(but)s::text IS NULL OR (offer_id <> %(but)s AND order_id IS DISTINCT FROM %(but)s)) ORDER BY offered_at, offer_id",
-        {"d": depot, "now": now, "but": but},
+        " AND (%(but)s::text IS NULL OR (offer_id <> %(but)s AND order_id IS DISTINCT FROM %(but)s)) AND day IS NOT DISTINCT FROM %(day)s"
+        " ORDER BY offered_at, offer_id",
+        {"d": depot, "now": now, "but": but, "day": day},
     )
 
 

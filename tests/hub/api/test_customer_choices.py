@@ -158,6 +158,27 @@ def test_another_day_is_promised_by_that_days_roster_or_clearly_refused_with_oth
     assert datetime.fromisoformat(now["promise_end"]) - datetime.fromisoformat(now["promise_start"]) == timedelta(hours=4)
 
 
+def test_a_full_day_offers_the_next_ones_to_choose_from(shop: Any) -> None:
+    """The van's only place is taken: the page says so, and has days that are held and confirmed as times are."""
+    depot = shop.depot()
+    van = {"name": "Small", "depot": depot, "capacity": 1, "shift_start": shop.at(hours=-1), "shift_end": shop.at(hours=6)}
+    assert shop.post("/v1/vehicles", json=van).status_code == 201
+    shop.order()
+    order = shop.order()
+    said, page = send(order, "times")
+    assert said == "said times"
+    assert "No other time can be kept today. We can come on one of these days:" in page
+    offers = re.findall(r'name="offer" value="(w_\w+)"', page)
+    assert len(offers) == 3
+    assert "tomorrow" in page.split(offers[0])[1][:200]
+    said, page = send(order, "hold", offer=offers[0])
+    assert said == "said held"
+    said, page = send(order, "accept", offer=offers[0])
+    assert said == "said day"
+    tomorrow = shop.clock.now().date() + timedelta(days=1)
+    assert of(shop, order)["promise_start"].startswith(str(tomorrow))
+
+
 def test_a_day_past_its_cut_off_is_not_promised(shop: Any) -> None:
     shop.van(shop.depot())
     order = shop.order()

@@ -27,6 +27,8 @@ REFUSALS: Final = {
     "no.order_is": "die Bestellung ist {state}",
     "no.order_closed": "Bestellung {order} ist {state}",
     "no.window_gone": "dieses Fenster lässt sich nicht mehr halten",
+    "no.window_today": "kein Wagen kann dann da sein: nehmen Sie einen der Tage in `later`, oder fragen Sie nach weiteren Zeitfenstern",
+    "no.window_soon": "kein Wagen kann dann da sein, auch nicht an den nächsten Tagen: fragen Sie nach späteren oder weiteren Zeitfenstern",
     "no.window_settled": "dieses Fenster ist schon {state}",
     "no.window_expired": "dieses Fenster war zu lange reserviert, oder das Angebot ist zu alt",
     "no.window_accepted": "dieses Fenster ist angenommen",

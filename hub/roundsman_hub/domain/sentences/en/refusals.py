@@ -27,6 +27,8 @@ REFUSALS: Final = {
     "no.order_is": "the order is {state}",
     "no.order_closed": "order {order} is {state}",
     "no.window_gone": "this window can no longer be kept",
+    "no.window_today": "no van can be there in any of these windows: take one of the days in `later`, or ask for wider windows",
+    "no.window_soon": "no van can be there in any of these windows, nor on the next days: ask for later ones, or for wider ones",
     "no.window_settled": "this window is {state} already",
     "no.window_expired": "this window was held for too long, or was offered too long ago",
     "no.window_accepted": "this window is accepted",

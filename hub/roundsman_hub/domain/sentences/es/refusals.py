@@ -27,6 +27,8 @@ REFUSALS: Final = {
     "no.order_is": "el pedido está {state}",
     "no.order_closed": "el pedido {order} está {state}",
     "no.window_gone": "esta franja ya no se puede cumplir",
+    "no.window_today": "ningún vehículo puede estar allí en estas franjas: tome un día de `later` o pida franjas más amplias",
+    "no.window_soon": "ningún vehículo puede estar allí en estas franjas ni en los próximos días: pida otras más tarde o más amplias",
     "no.window_settled": "esta franja ya está {state}",
     "no.window_expired": "esta franja se reservó demasiado tiempo, o la oferta es antigua",
     "no.window_accepted": "esta franja está aceptada",

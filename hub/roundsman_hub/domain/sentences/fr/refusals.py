@@ -27,6 +27,8 @@ REFUSALS: Final = {
     "no.order_is": "la commande est {state}",
     "no.order_closed": "la commande {order} est {state}",
     "no.window_gone": "ce créneau ne peut plus être tenu",
+    "no.window_today": "aucun véhicule ne peut y être alors : prenez un jour de `later`, ou demandez des créneaux plus larges",
+    "no.window_soon": "aucun véhicule ne peut y être alors, ni les prochains jours : demandez des créneaux plus tardifs ou plus larges",
     "no.window_settled": "ce créneau est déjà {state}",
     "no.window_expired": "ce créneau a été réservé trop longtemps, ou l'offre est trop vieille",
     "no.window_accepted": "ce créneau est accepté",
