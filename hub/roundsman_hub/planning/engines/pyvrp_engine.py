@@ -10,6 +10,7 @@ import warnings
 from typing import Any, Final
 
 from roundsman_hub.planning.engines import budget
+from roundsman_hub.planning.engines.annealing import Heat, Prices, anneal
 from roundsman_hub.planning.engines.pyvrp_model import Translation
 from roundsman_hub.planning.problem import Plan, Problem
 from roundsman_hub.planning.walk import Ground
@@ -39,14 +40,14 @@ SQUEEZE: Final = (100, 10)
 """Prices of a unit of load and of a second too many, in seconds of work, where a warm plan leaves work out: what has no room comes
 in only by way of plans that break a rule. PyVRP's own (250 each, looked at every 500 steps) never let it. Of a town of 250 after
 changes, with the vans it had, 0.6 CPU s, four seeds: all found room with these, 0.7 % above the best of 15 s; none with PyVRP's."""
-ADAPT: Final = (20, 1.3, 0.8)
-"""Those prices are looked at every so many steps, and raised and lowered by so much."""
-SQUEEZED_HISTORY: Final = 30
-MENDED: Final = (25, 16, 15)
-"""Neighbours looked at, the most stops disturbed in a step, and the history, where a plan in hand that serves everything is mended in a
-hurry: most of it is good, smaller steps are quicker ones, and by way of plans that break a rule (`SQUEEZE`) it comes out of where it is.
-(A town of 320 after changes, planned for 60 s before, 1 CPU s, three seeds: 183,410 on average; 184,370 with 15, 8 and 50; 180,511 after
-60 s.)"""
+MENDED: Final = (20, 10)
+"""Neighbours looked at, and the most stops disturbed in a step, where a plan in hand is mended in a hurry: most of it is good, and
+smaller steps are quicker ones."""
+UNMENDED: Final = frozenset({"Swap21", "Swap22"})
+"""Moves left out then: a third of a step's time, and two others do the same."""
+MENDING: Final = Heat(hot=0.2, cold=0.008)
+"""(Towns of 320 and 400 after changes, planned for 60 s before, 0.82 CPU s, means of four to six seeds: 184,463 and 228,403; with PyVRP's
+own acceptance and all moves 184,617 and 231,578; the best of any engine's 60 s 184,852 and 226,497.)"""
 FRESH: Final = (12, 0.008, 150)
 """From so many stops a route on, with so much time for each stop, up to so many stops and nothing in hand, PyVRP begins from no plan, as
 it comes: what starts at a plan made by insertion does not get out of it. (RC204, 14 stops a route, after 1 and 10 CPU s, medians of 5
@@ -108,7 +109,7 @@ def _search(pyvrp: Any, data: Any, first: Any, squeeze: tuple[float, float] | No
     disturbed = search.PerturbationParams(1, MENDED[1]) if mends else search.PerturbationParams()
     local = search.LocalSearch(data, rng, search.compute_neighbours(data, near), search.PerturbationManager(disturbed))
     for operator in search.OPERATORS:
-        if operator.supports(data):
+        if operator.supports(data) and not (mends and operator.__name__ in UNMENDED):
             local.add_operator(operator(data))
 
     def run(start: Any, history: int, until: float) -> Any:
@@ -116,12 +117,10 @@ def _search(pyvrp: Any, data: Any, first: Any, squeeze: tuple[float, float] | No
         return IteratedLocalSearch(data, manager, local, start, like).run(lambda _: budget.seconds() >= until, collect_stats=False)
 
     if squeeze is not None:
-        params = PenaltyParams(solutions_between_updates=ADAPT[0], penalty_increase=ADAPT[1], penalty_decrease=ADAPT[2])
-        manager = PenaltyManager(([squeeze[0]] * data.num_load_dimensions, squeeze[1], params.max_penalty / 2), params)
-        start = local(first, manager.cost_evaluator(), exhaustive=True)
-        best = run(start, MENDED[2] if mends else SQUEEZED_HISTORY, until).best
-        found = [one for one in (best, first) if one.is_feasible()]
-        return min(found, key=manager.cost_evaluator().cost) if found else best
+        prices = Prices(pyvrp, data.num_load_dimensions, *squeeze)
+        begun = local(first, prices.costs, exhaustive=True)
+        found = [one for one in (anneal(local, begun, prices, MENDING, until, seed), first) if one.is_feasible()]
+        return min(found, key=prices.costs.cost) if found else first
     manager = PenaltyManager(PenaltyParams().midpoint_penalties(data), PenaltyParams())
     dear = manager.max_cost_evaluator()
     began = budget.seconds()
