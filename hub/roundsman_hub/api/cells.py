@@ -47,7 +47,7 @@ def _hours(value: str, _: ZoneInfo) -> dict[str, str]:
 
 CELLS: Final[dict[str, Callable[[str, ZoneInfo], Any]]] = {
     **dict.fromkeys(("window_start", "window_end", "promise_start", "promise_end", "deadline", "release"), local),
-    **dict.fromkeys(("shift_start", "shift_end"), local),
+    **dict.fromkeys(("shift_start", "shift_end", "range_as_of"), local),
     **dict.fromkeys(("skills", "vehicle_types", "vehicles", "reload_depots"), _words),
     "more_windows": _windows,
     "service_by_type": _table,

@@ -163,7 +163,10 @@ class VehicleTerms:
     hours: HoursTerms | None = None
     """The driver's clocks under a rule set."""
     range_m: Amount | None = None
-    """An electric vehicle's range now."""
+    """An electric vehicle's range at `range_as_of`. From then on it counts down with what the van's log says that it drove; a charge on
+    the way fills it."""
+    range_as_of: datetime | None = None
+    """When the range was read; the shift's start, if left out."""
     full_range_m: Annotated[int, Gt(0)] | None = None
     """Its range when full; `range_m` if left out."""
     fixed_cents: Cents = 5_000
@@ -178,6 +181,9 @@ class VehicleTerms:
     """Engine or cooling that runs while it stands."""
     waiting_cents_per_hour: Cents = 0
     """On top of the wage, while it waits for a window to open."""
+
+    def __post_init__(self) -> None:
+        _forward((), self.range_as_of)
 
 
 @dataclass(frozen=True, kw_only=True)

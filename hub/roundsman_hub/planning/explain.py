@@ -51,6 +51,10 @@ def reason_unassigned(ground: Ground, routes: Mapping[VehicleId, Sequence[Step]]
     if all(back > ground.home_s[van.vehicle] for back, van in home):
         back, van = min(home, key=lambda pair: pair[0] - ground.home_s[pair[1].vehicle])
         return f"no shift is long enough (back {_clock(ground, back)}, shift ends {_clock(ground, van.shift_end_s)})"
+    short = [(needs_m, van.energy.range_m) for van, _ in reached if van.energy is not None and (needs_m := _beyond_m(ground, van, task))]
+    if len(short) == len(reached):
+        needs_m, left_m = min(short, key=lambda pair: pair[0] - pair[1])
+        return f"no battery reaches it (needs {needs_m / 1000:.1f} km, {left_m / 1000:.1f} km left)"
     if _only_room_lacks(ground, routes, able, task):
         return f"vans that have the time are full (needs room for {' / '.join(map(str, task.load))})"
     if closes is not None:
@@ -87,13 +91,29 @@ def _earliest(ground: Ground, van: Van, task: Task) -> int | None:
     travel = ground.travel[van.profile]
     frozen = [t for t in van.frozen if t in ground.tasks]
     walk = ground.walk(van, frozen)
-    place = ground.tasks[frozen[-1]].place if frozen else van.start_place
+    place = _from(ground, van)
     free_s = walk.visits[-1].departure_s if walk.visits else walk.leave_s
     if ground.from_depot(task):
         free_s = max(free_s, task.release_s)
     leg_s = travel.leg_s(place, task.place, free_s)
     home_s = 0 if van.end_place is None else travel.fastest_s(task.place, van.end_place)
     return None if leg_s < 0 or home_s < 0 else free_s + leg_s
+
+
+def _from(ground: Ground, van: Van) -> int:
+    """Where it is free to go elsewhere."""
+    frozen = [task for task in van.frozen if task in ground.tasks]
+    return ground.tasks[frozen[-1]].place if frozen else van.start_place
+
+
+def _beyond_m(ground: Ground, van: Van, task: Task) -> int | None:
+    """Metres there and home, where that alone is further than the battery reaches; None where it is not, or could be charged for."""
+    if van.energy is None or ground.problem.chargers:
+        return None
+    metres = ground.travel[van.profile].distances_m
+    home_m = 0 if van.end_place is None else metres[task.place][van.end_place]
+    there_m = metres[_from(ground, van)][task.place]
+    return there_m + home_m if there_m + home_m > van.energy.range_m else None
 
 
 def _home(ground: Ground, van: Van, task: Task, arrival_s: int) -> int:

@@ -11,16 +11,17 @@ from typing import Any, LiteralString
 import msgspec
 from psycopg import Cursor
 
-from roundsman_core import reorder
 from roundsman_core.geo import LatLon
 from roundsman_core.hours import Clocks
 from roundsman_hub.clock import Clock, to_ms
 from roundsman_hub.domain.terms import DepotTerms, DriverTerms, FleetPlanning, OrderNeeds, VehicleTerms
+from roundsman_hub.replan.as_driven import as_driven, declined_plans
 from roundsman_hub.replan.clocks import clocks_of
 from roundsman_hub.replan.holds import IssuedTasks
+from roundsman_hub.replan.ranges import Electric, ranges_left
 from roundsman_hub.replan.second_loads import loads_on_the_way
 from roundsman_hub.replan.world import OrderFacts, OtherDepot, VanFacts, World
-from roundsman_hub.store import hand_store, proposal_store, road_store, told_store
+from roundsman_hub.store import hand_store, proposal_store, road_store
 from roundsman_hub.store.proposal_store import reason_of
 from roundsman_hub.store.rows import Row, row, rows
 from roundsman_wire.messages import Parcel, Plan
@@ -103,14 +104,6 @@ _STRANGE: LiteralString = """
     WHERE v.depot_id = %s AND r.state IN ('held', 'in_force') AND r.version >= %s
       AND NOT EXISTS (SELECT FROM plans p WHERE p.vehicle_id = r.vehicle_id AND p.version = r.version) GROUP BY 1
 """
-_DECLINED: LiteralString = """
-    SELECT r.vehicle_id, max(r.version) AS version FROM plan_receipts r JOIN vehicles v USING (vehicle_id)
-    WHERE v.depot_id = %s AND r.state = 'declined' AND r.version >= %s GROUP BY 1
-"""
-_IN_FORCE_PLANS: LiteralString = """
-    SELECT DISTINCT ON (p.vehicle_id) p.vehicle_id, p.plan FROM plans p JOIN plan_receipts r USING (vehicle_id, version)
-    WHERE p.vehicle_id = ANY(%s) AND r.state = 'in_force' ORDER BY p.vehicle_id, p.version DESC
-"""
 _STANDING: LiteralString = """
     SELECT DISTINCT ON (t.vehicle_id) t.vehicle_id, t.order_id, t.left_at FROM visits t JOIN vehicles v USING (vehicle_id)
     JOIN log.sessions s USING (session_no)
@@ -168,8 +161,8 @@ def load_world(cur: Cursor[Any], depot_id: str, clock: Clock, kept: Kept | None 
             refused.add((r["vehicle_id"], r["version"]))
     standing = {r["vehicle_id"]: r["order_id"] for r in rows(cur, _STANDING, (depot_id,)) if r["order_id"] and r["left_at"] is None}
     orders = {r["order_id"]: _order(r) for r in rows(cur, _ORDERS, (depot_id, now - KEPT_OPEN, list(standing.values())))}
-    newest = _as_driven(cur, {v["vehicle_id"]: kept.plans[v["vehicle_id"]] for v in vehicles if v["version"] is not None})
-    declined, newest = _declined(cur, depot_id, newest, to_ms(now - DECLINE_HOLDS))
+    newest = as_driven(cur, {v["vehicle_id"]: kept.plans[v["vehicle_id"]] for v in vehicles if v["version"] is not None})
+    declined, newest = declined_plans(cur, depot_id, newest, to_ms(now - DECLINE_HOLDS))
     hand = hand_store.read(cur, depot_id, now)
     left_version = {vehicle: _left_with_version(said, in_force[vehicle]) for vehicle, said in duties.items()}
     newest_in_force = {vehicle: receipts[-1]["version"] for vehicle, receipts in in_force.items() if receipts}
@@ -200,6 +193,18 @@ def load_world(cur: Cursor[Any], depot_id: str, clock: Clock, kept: Kept | None 
         if r["version"] >= newest_in_force.get(r["vehicle_id"], 0)
     }
     issued += tuple(IssuedTasks(vehicle_id=vehicle, version=version, tasks=tuple(orders)) for vehicle, version in strange.items())
+    began = {vehicle: next((r["at"] for r in said if r["duty"] == "on" and r["at"] is not None), None) for vehicle, said in duties.items()}
+    electric = (
+        Electric(
+            vehicle_id=v["vehicle_id"],
+            terms=msgspec.convert(v["terms"], VehicleTerms),
+            began=began.get(v["vehicle_id"]),
+            not_before=shifts[v["vehicle_id"]],
+        )
+        for v in vehicles
+        if v["terms"].get("range_m") is not None
+    )
+    ranges = ranges_left(cur, depot["fleet_id"], electric, now)
     raised_at = depot["raised_real_at"]
     waits = raised_at is not None and clock.real_now() < raised_at + HEARD_WITHIN
     awaited = []
@@ -224,6 +229,7 @@ def load_world(cur: Cursor[Any], depot_id: str, clock: Clock, kept: Kept | None 
             breaks_taken=sum(r["duty"] == "break" for r in said),
             hand=hand,
             strange_version=strange.get(vehicle, 0),
+            range_left_m=ranges.get(vehicle),
             clocks=clocks_of(
                 msgspec.convert(v["terms"], VehicleTerms).hours,
                 shift_start=v["shift_start"],
@@ -267,23 +273,6 @@ def load_world(cur: Cursor[Any], depot_id: str, clock: Clock, kept: Kept | None 
         named=proposal_store.named(cur, depot_id, [reason.subject for reason in reasons if reason.kind in ("approved", "undone")]),
         waiting=proposal_store.waiting(cur, depot_id),
     )
-
-
-def _as_driven(cur: Cursor[Any], plans: dict[str, Plan]) -> dict[str, Plan]:
-    """Plans in the order that their drivers gave them: what a van drives is what there is to plan from."""
-    own = told_store.own_orders(cur, {vehicle: plan.version for vehicle, plan in plans.items()})
-    return {vehicle: told_store.as_driven(plan, own.get(vehicle)) for vehicle, plan in plans.items()}
-
-
-def _declined(cur: Cursor[Any], depot_id: str, newest: dict[str, Plan], since: int) -> tuple[dict[str, int], dict[str, Plan]]:
-    """The newest plan that each driver declined lately; and the vans' plans, a declined one in the order that is driven instead."""
-    declined = {r["vehicle_id"]: r["version"] for r in rows(cur, _DECLINED, (depot_id, since))}
-    wanted = [vehicle for vehicle, version in declined.items() if vehicle in newest and newest[vehicle].version == version]
-    kept = {r["vehicle_id"]: msgspec.convert(r["plan"], Plan) for r in rows(cur, _IN_FORCE_PLANS, (wanted,))}
-    for vehicle, plan in _as_driven(cur, kept).items():
-        order = [stop.stop for stop in plan.stops]
-        newest[vehicle] = msgspec.structs.replace(newest[vehicle], stops=reorder.applied(newest[vehicle].stops, order))
-    return declined, newest
 
 
 def _left_with_version(said: list[Row], receipts: list[Row]) -> int | None:
@@ -357,6 +346,7 @@ def _van(
     hand: hand_store.HandOnDepot,
     clocks: Clocks | None,
     strange_version: int,
+    range_left_m: int | None,
 ) -> VanFacts:
     return VanFacts(
         vehicle_id=v["vehicle_id"],
@@ -391,4 +381,5 @@ def _van(
         alerts=hand.alerts.get(v["vehicle_id"], ()),
         clocks=clocks,
         strange_version=strange_version,
+        range_left_m=range_left_m,
     )

@@ -182,11 +182,18 @@ def terms_of(van: Van, facts: VanFacts, world: World, roads: Collection[str] = (
         reloads=frozenset(depot for depot in terms.reload_depots if depot in place),
         breaks=tuple(pause for pause in breaks if pause.latest_s >= van.start_s),
         hours=_hours(facts),
-        energy=None if terms.range_m is None else Energy(range_m=terms.range_m, full_m=terms.full_range_m or terms.range_m),
+        energy=_energy(facts),
         familiar=tuple(sorted(facts.driver.strange.items())),
         type=_type_of(facts, world),
         **costs,
     )
+
+
+def _energy(facts: VanFacts) -> Energy | None:
+    told_m = facts.terms.range_m
+    if told_m is None:
+        return None
+    return Energy(range_m=told_m if facts.range_left_m is None else facts.range_left_m, full_m=facts.terms.full_range_m or told_m)
 
 
 def _hours(facts: VanFacts) -> Hours | None:

@@ -185,6 +185,8 @@ class VanFacts:
     """The newest plan that it has and this (restored) database does not know, if no newer one is in force; 0: none."""
     clocks: Clocks | None = None
     """The driver's hours of service, by now; None where no rule is set."""
+    range_left_m: int | None = None
+    """How far it can still drive, by now; None where it has no range."""
 
     @property
     def strange(self) -> bool:

@@ -148,6 +148,11 @@ def fences_changed(cur: Cursor, fleet_id: str, utc_ms: int) -> None:
     notify(cur, "sites", fleet_id, fleet_id)
 
 
+def lock_vehicle(cur: Cursor, vehicle: str) -> None:
+    """Nobody else changes the vehicle until this transaction ends: its terms are read, and written as a whole."""
+    cur.execute("SELECT FROM vehicles WHERE vehicle_id = %s FOR UPDATE", (vehicle,))
+
+
 def change(cur: Cursor, table: str, key: str, changes: Mapping[str, object]) -> bool:
     """Change columns of one row of a fleet's table; False where there is no such row in this fleet."""
     key_column, may_change = _TABLES[table]

@@ -85,6 +85,7 @@ export default {
   "unserved.no_road": "no road reaches this address",
   "unserved.too_late": "no van can be there before {closes} (earliest {earliest})",
   "unserved.shift_short": "no shift is long enough (back {back}, shift ends {ends})",
+  "unserved.range": "no battery reaches it (needs {needs} km, {left} km left)",
   "unserved.full": "vans that have the time are full (needs room for {units})",
   "unserved.busy_until": "no van is free before {closes}: other work fills every route until then",
   "unserved.busy": "no van is free: other work fills every route",

@@ -85,6 +85,7 @@ export default {
   "unserved.no_road": "ninguna carretera llega a esta dirección",
   "unserved.too_late": "ninguna furgoneta llega antes de las {closes} (lo antes, {earliest})",
   "unserved.shift_short": "ningún turno es bastante largo (vuelta {back}, fin {ends})",
+  "unserved.range": "ninguna batería alcanza (hacen falta {needs} km, quedan {left} km)",
   "unserved.full": "las furgonetas con tiempo están llenas (hace falta sitio para {units})",
   "unserved.busy_until": "ninguna furgoneta está libre antes de las {closes}: otro trabajo llena las rutas",
   "unserved.busy": "ninguna furgoneta está libre: otro trabajo llena las rutas",

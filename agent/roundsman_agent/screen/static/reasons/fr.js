@@ -85,6 +85,7 @@ export default {
   "unserved.no_road": "aucune route ne mène à cette adresse",
   "unserved.too_late": "aucun fourgon ne peut y être avant {closes} (au plus tôt {earliest})",
   "unserved.shift_short": "aucun service n'est assez long (retour {back}, fin {ends})",
+  "unserved.range": "aucune batterie ne suffit (il faut {needs} km, il reste {left} km)",
   "unserved.full": "les fourgons qui ont le temps sont pleins (il faut de la place pour {units})",
   "unserved.busy_until": "aucun fourgon n'est libre avant {closes} : d'autres commandes remplissent les tournées",
   "unserved.busy": "aucun fourgon n'est libre : d'autres commandes remplissent les tournées",

@@ -9,6 +9,7 @@ ORDERS: Final = {
     "unserved.no_road": "keine Straße führt zu dieser Adresse",
     "unserved.too_late": "kein Wagen kann vor {closes} dort sein (frühestens {earliest})",
     "unserved.shift_short": "keine Schicht ist lang genug (zurück {back}, Schichtende {ends})",
+    "unserved.range": "keine Batterie reicht dafür (braucht {needs} km, übrig {left} km)",
     "unserved.full": "Wagen, die Zeit hätten, sind voll (braucht Platz für {units})",
     "unserved.busy_until": "bis {closes} ist kein Wagen frei: andere Aufträge füllen jede Tour",
     "unserved.busy": "kein Wagen ist frei: andere Aufträge füllen jede Tour",
