@@ -30,11 +30,8 @@ class Commands:
         except WireError as error:
             return [self._note("command refused", str(error)[:1000])]
         command, until = envelope.payload, envelope.header.valid_until_utc_ms
-        if not isinstance(command, Command) or command.command in self._answered:
+        if not isinstance(command, Command) or command.verb == "roll_call" or self._is_answered(command):
             return []
-        self._answered[command.command] = None
-        if len(self._answered) > REMEMBERED:
-            self._answered.popitem(last=False)
         if until is not None and until < unit.clock.utc_ms():
             return [self._note("command refused", f"{command.verb} {command.command} came too late")]
         if command.verb == "diagnose":
@@ -43,6 +40,18 @@ class Commands:
             new = unit.inbox.keep_message(Message(command=command, utc_ms=unit.clock.utc_ms()))
             return [self._note(f"message {command.command}", "is on the driver's screen")] if new else []
         return [self._note(f"locate {command.command}", self._located())]
+
+    def here(self, roll_call: Command) -> list[AnyEntry]:
+        """The answer to a roll call, behind the receipts of every plan that came before it; none where it was answered already."""
+        return [] if self._is_answered(roll_call) else [self._note(f"message {roll_call.command}", "every plan before it is taken")]
+
+    def _is_answered(self, command: Command) -> bool:
+        if command.command in self._answered:
+            return True
+        self._answered[command.command] = None
+        if len(self._answered) > REMEMBERED:
+            self._answered.popitem(last=False)
+        return False
 
     def _located(self) -> str:
         unit = self._unit

@@ -21,11 +21,11 @@ from roundsman_core import calls
 from roundsman_core.hours import Clocks
 from roundsman_wire import WireError, envelopes
 from roundsman_wire.envelopes import Envelope
-from roundsman_wire.messages import Config, Plan, Sites
+from roundsman_wire.messages import Command, Config, Plan, Sites
 
 MESSAGES_KEPT: Final = 50
 KINDS: Final = ("plan", "sites", "config")
-Verdict = Literal["new", "again", "older", "refused"]
+Verdict = Literal["new", "again", "older", "refused", "asked"]
 
 
 class Desk(msgspec.Struct, frozen=True, kw_only=True):
@@ -46,7 +46,8 @@ class RunningClocks(msgspec.Struct, frozen=True, kw_only=True):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Received:
-    """What became of a document. `envelope` is None where it could not be opened; `reason` is for people."""
+    """What became of a document. `envelope` is None where it could not be opened; `reason` is for people. "asked": it is a roll call,
+    and every plan that the broker held before it was received before."""
 
     verdict: Verdict
     envelope: Envelope | None = None
@@ -135,6 +136,8 @@ class Inbox:
             envelope = self._open(kind, data)
         except WireError as error:
             return Received(verdict="refused", reason=str(error))
+        if isinstance(envelope.payload, Command):
+            return Received(verdict="asked", envelope=envelope)
         newest = {"plan": self._held or self._in_force, "sites": self._sites, "config": self._config}[kind]
         if newest is not None:
             if envelope.header.version < newest.header.version:
@@ -209,7 +212,8 @@ class Inbox:
     def _open(self, kind: str, data: bytes) -> Envelope:
         envelope = envelopes.open_envelope(data, self._verify)
         header = envelope.header
-        if header.kind != kind:
+        roll_call = kind == "plan" and isinstance(envelope.payload, Command) and envelope.payload.verb == "roll_call"
+        if header.kind != kind and not roll_call:
             raise WireError(f"a {header.kind} on the channel of the {kind}")
         if header.vehicle != self._vehicle:
             raise WireError(f"a {kind} for vehicle {header.vehicle!r}, not for this one")

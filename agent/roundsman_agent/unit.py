@@ -31,6 +31,7 @@ from roundsman_agent.work import Work
 from roundsman_core.geo import LatLon
 from roundsman_wire.messages import (
     AnyEntry,
+    Command,
     Crossing,
     Duty,
     FixRow,
@@ -152,6 +153,8 @@ class Unit:
                 self._receipt(envelope.header.version, envelope.hash, "refused", received.reason)
             else:
                 self._record([Note(**self.instant(), topic=f"{kind} refused", text=received.reason)])
+        if received.verdict == "asked" and envelope is not None and isinstance(envelope.payload, Command):
+            self._record(self._commands.here(envelope.payload))
         if received.verdict != "new" or envelope is None:
             await self.journal.flush()
             return

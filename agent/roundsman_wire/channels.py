@@ -42,7 +42,7 @@ CHANNELS: Final = (
     Channel("now", UP, 0, False, Now, False, "newest position, speed, next stop, backlog: the live marker, never stored as track"),
     Channel("presence", UP, 1, True, Presence, False, "online or offline (last will), the sessions it keeps, what it believes acked"),
     Channel("ack", DOWN, 0, False, Ack, False, "what the hub has committed of a lane"),
-    Channel("plan", DOWN, 1, True, Plan, True, "the whole current plan"),
+    Channel("plan", DOWN, 1, True, Plan, True, "the whole current plan; after a restore a roll call behind it, not retained"),
     Channel("sites", DOWN, 1, True, Sites, True, "standing fences within the van's reach"),
     Channel("config", DOWN, 1, True, Config, True, "sampling, thresholds, keys, the newest row format the van may send"),
     Channel("command", DOWN, 1, False, Command, True, "diagnose, locate"),

@@ -201,10 +201,14 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Command(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A request, answered by a fact. `locate` is refused off shift. `message` shows `text` to the driver, about `stop` if it names one."""
+    """A request, answered by a fact. `locate` is refused off shift. `message` shows `text` to the driver, about `stop` if it names one.
+
+    `roll_call` comes on the channel of the plan, behind every plan that waited there: its answer says that those were taken before.
+    A unit that does not know it notes that it refused it.
+    """
 
     command: str
-    verb: Literal["locate", "diagnose", "message"]
+    verb: Literal["locate", "diagnose", "message", "roll_call"]
     text: str = ""
     stop: str | None = None
 

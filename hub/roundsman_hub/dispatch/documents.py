@@ -12,6 +12,7 @@ from psycopg import Cursor
 from roundsman_core.geo import LatLon, distance_m
 from roundsman_hub.clock import Clock, to_ms
 from roundsman_hub.pki import Signer
+from roundsman_hub.store import talk_store
 from roundsman_hub.store.rows import Row, rows
 from roundsman_wire.envelopes import MAX_PAYLOAD_BYTES, seal
 from roundsman_wire.messages import ActiveHours, Command, Config, EnvelopeHeader, Fence, Sites, SteeringKind
@@ -101,6 +102,15 @@ def message_of(r: Row, signer: Signer) -> Document:
     command = Command(command=r["message_id"], verb="message", text=r["text"], stop=r["order_id"])
     envelope = seal(header, command, signer.sign)
     return Document(vehicle_id=r["vehicle_id"], kind="command", version=header.version, envelope=envelope, name=r["message_id"])
+
+
+def roll_call_of(r: Row, signer: Signer) -> Document:
+    """The question whether a van has taken every plan that waited for it when the database was restored (see `talk_store.absent`)."""
+    raised_ms = to_ms(r["raised_real_at"])
+    header = EnvelopeHeader(vehicle=r["vehicle_id"], kind="command", epoch=r["epoch"], version=raised_ms, key_id=signer.key_id)
+    name = talk_store.roll_call(r["raised_real_at"])
+    envelope = seal(header, Command(command=name, verb="roll_call"), signer.sign)
+    return Document(vehicle_id=r["vehicle_id"], kind="command", version=header.version, envelope=envelope, name=name)
 
 
 def _fence(r: Row) -> Fence:

@@ -19,8 +19,9 @@ import paho.mqtt.client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion
 
 from roundsman_hub.clock import Clock
-from roundsman_hub.dispatch.documents import Document, config_of, message_of, sites_of, units
+from roundsman_hub.dispatch.documents import Document, config_of, message_of, roll_call_of, sites_of, units
 from roundsman_hub.pki import Signer
+from roundsman_hub.replan.holds import HEARD_WITHIN
 from roundsman_hub.settings import BrokerLogin
 from roundsman_hub.store import talk_store
 from roundsman_hub.store.db import Cursor, Database, is_away
@@ -36,6 +37,8 @@ LOOKS_AGAIN_S: Final = 5.0
 
 SAID_AGAIN_S: Final = 60.0
 """A message that a van on line does not say to show went to a connection that was lost: the van shows it once, however often it comes."""
+CALLED_AGAIN_S: Final = 10.0
+"""A roll call that is not answered went to a connection that was lost; nothing is planned while it is open."""
 
 Key = tuple[str, str]
 """(vehicle id, kind of document)"""
@@ -60,6 +63,8 @@ class _Connection:
     unconfirmed: dict[int, Document] = field(default_factory=dict)
     said: dict[str, float] = field(default_factory=dict)
     """When each message that is not shown yet was last published, by the monotonic clock."""
+    called: dict[tuple[str, str], float] = field(default_factory=dict)
+    """When each (vehicle, roll call) without an answer was last called."""
     confirmed: list[int] = field(default_factory=list)
     up: bool = False
     lost: bool = False
@@ -199,6 +204,7 @@ class Publisher:
                     sites = sites_of(cur, unit, self._signer)
                     self._send(connection, [sites] if sites else [])
             self._say(connection, cur)
+            self._call_roll(connection, cur)
 
     def _say(self, connection: _Connection, cur: Cursor) -> None:
         """Publish messages that no van shows yet: once on each connection, and again while the van is on line and does not say so."""
@@ -209,6 +215,16 @@ class Publisher:
             if said_s is None or (r["online"] and now_s - said_s >= SAID_AGAIN_S):
                 connection.said[r["message_id"]] = now_s
                 self._send(connection, [message_of(r, self._signer)])
+
+    def _call_roll(self, connection: _Connection, cur: Cursor) -> None:
+        """After a restore: ask each van, behind the plans that wait for it, whether it has taken them (see `replan.holds`)."""
+        now_s = time.monotonic()
+        for r in talk_store.absent(cur, self._clock.real_now() - HEARD_WITHIN):
+            call = r["vehicle_id"], talk_store.roll_call(r["raised_real_at"])
+            if now_s - connection.called.get(call, float("-inf")) >= CALLED_AGAIN_S:
+                connection.called[call] = now_s
+                document = roll_call_of(r, self._signer)
+                connection.client.publish(topic(document.vehicle_id, "plan"), document.envelope, qos=BY_NAME["plan"].qos)
 
     def _send(self, connection: _Connection, documents: list[Document]) -> None:
         for document in documents:

@@ -8,6 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import timedelta
+
+HEARD_WITHIN = timedelta(seconds=90)
+"""Of real time. After a restore vans are waited for this long: a roll call behind what their broker holds for them is answered within
+seconds, and a unit that restarts is back in a minute. Who says nothing then counts as silent: what it may hold stays with it. So does a
+unit too old to know the roll call: by then it has long taken what waited."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

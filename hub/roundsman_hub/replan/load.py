@@ -17,11 +17,11 @@ from roundsman_hub.clock import Clock, to_ms
 from roundsman_hub.domain.terms import DepotTerms, DriverTerms, FleetPlanning, OrderNeeds, VehicleTerms
 from roundsman_hub.replan.as_driven import as_driven, declined_plans
 from roundsman_hub.replan.clocks import clocks_of
-from roundsman_hub.replan.holds import IssuedTasks
+from roundsman_hub.replan.holds import HEARD_WITHIN, IssuedTasks
 from roundsman_hub.replan.ranges import Electric, ranges_left
 from roundsman_hub.replan.second_loads import loads_on_the_way
 from roundsman_hub.replan.world import OrderFacts, OtherDepot, VanFacts, World
-from roundsman_hub.store import hand_store, proposal_store, road_store
+from roundsman_hub.store import hand_store, proposal_store, road_store, talk_store
 from roundsman_hub.store.proposal_store import reason_of
 from roundsman_hub.store.rows import Row, row, rows
 from roundsman_wire.messages import Parcel, Plan
@@ -34,9 +34,6 @@ DECLINE_HOLDS = timedelta(hours=1)
 """A driver who said no to another order is not asked again within the hour."""
 REFUSED_FOR = timedelta(hours=1)
 """What a dispatcher rejected or took back is not proposed again within the hour, as with drivers."""
-HEARD_WITHIN = timedelta(seconds=90)
-"""Of real time. After a restore vans are waited for this long: their broker tells of them within seconds, and a unit that restarts
-is back in a minute. Who says nothing then counts as silent: what it may hold stays with it."""
 KEPT_OPEN = timedelta(days=1)
 """An order whose window ended longer ago than this is no longer planned."""
 
@@ -47,7 +44,7 @@ _DEPOT: LiteralString = """
 """
 _VEHICLES: LiteralString = """
     SELECT v.vehicle_id, v.name, v.driver_id, v.capacity, v.shift_start, v.shift_end, v.terms, coalesce(r.terms, '{}') AS driver_terms,
-           coalesce(n.online, false) AS online, n.seen_real_at,
+           coalesce(n.online, false) AS online,
            n.lat_e6, n.lon_e6, n.next_stop, s.session, coalesce(s.through_seq, 0) AS facts_seq, p.version,
            CASE WHEN p.version = k.version THEN NULL ELSE p.plan END AS plan,
            a.carried, a.carried_weight_g, a.carried_volume_ml
@@ -207,12 +204,13 @@ def load_world(cur: Cursor[Any], depot_id: str, clock: Clock, kept: Kept | None 
     ranges = ranges_left(cur, depot["fleet_id"], electric, now)
     raised_at = depot["raised_real_at"]
     waits = raised_at is not None and clock.real_now() < raised_at + HEARD_WITHIN
+    there = talk_store.answered(cur, [v["vehicle_id"] for v in vehicles], raised_at) if waits else frozenset()
     awaited = []
     vans = {}
     for v in vehicles:
         vehicle = v["vehicle_id"]
         said = duties[vehicle]
-        if waits and v["shift_start"] - BEFORE_SHIFT <= now < v["shift_end"] and not (v["seen_real_at"] and v["seen_real_at"] >= raised_at):
+        if waits and v["shift_start"] - BEFORE_SHIFT <= now < v["shift_end"] and vehicle not in there:
             awaited.append(vehicle)
         left = any(r["duty"] == "on" for r in said)
         vans[vehicle] = _van(

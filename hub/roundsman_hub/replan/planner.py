@@ -21,7 +21,8 @@ from roundsman_hub.replan.build import LATER, WAITS, anew, build, driven_to, rem
 from roundsman_hub.replan.consent import Turn
 from roundsman_hub.replan.decide import Answer, altered, answer
 from roundsman_hub.replan.drawn import packed
-from roundsman_hub.replan.load import HEARD_WITHIN, Kept, load_world
+from roundsman_hub.replan.holds import HEARD_WITHIN
+from roundsman_hub.replan.load import Kept, load_world
 from roundsman_hub.replan.matrix import MatrixCache, Ways
 from roundsman_hub.replan.moves import change_vans, known, moved_to, remaining_now
 from roundsman_hub.replan.positions import fitting

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Final, LiteralString
 
+from roundsman_hub.clock import to_ms
 from roundsman_hub.store.db import Cursor
 from roundsman_hub.store.rows import Row, new_id, notify, row, rows
 
@@ -96,6 +98,40 @@ def unshown(cur: Cursor, now: datetime) -> list[Row]:
         """,
         {"now": now},
     )
+
+
+def roll_call(raised_at: datetime) -> str:
+    """Name of the roll call of one restore: an epoch's number may come twice, when the same backup is restored twice."""
+    return f"roll-{to_ms(raised_at)}"
+
+
+def absent(cur: Cursor, since: datetime) -> list[Row]:
+    """Vans on line that did not answer the roll call of a restore later than `since` (real time), with the epoch to seal it in."""
+    found = rows(
+        cur,
+        """
+        SELECT n.vehicle_id, e.epoch, e.raised_real_at FROM log.epoch e CROSS JOIN vehicle_now n JOIN vehicles v USING (vehicle_id)
+        WHERE e.raised_real_at > %s AND n.online AND v.retired_at IS NULL
+        AND NOT EXISTS (SELECT FROM devices d WHERE d.vehicle_id = n.vehicle_id) ORDER BY n.vehicle_id
+        """,
+        (since,),
+    )
+    there = answered(cur, [r["vehicle_id"] for r in found], found[0]["raised_real_at"]) if found else frozenset()
+    return [r for r in found if r["vehicle_id"] not in there]
+
+
+def answered(cur: Cursor, vehicles: Sequence[str], raised_at: datetime) -> frozenset[str]:
+    """Those of the vans that have nothing before them any more that was said before this restore: their receipts of it are derived.
+
+    Trackers and telephones get no plans, and are not asked.
+    """
+    told = rows(
+        cur,
+        "SELECT vehicle_id FROM messages_shown WHERE message = %(call)s AND vehicle_id = ANY(%(vehicles)s)"
+        " UNION SELECT vehicle_id FROM devices WHERE vehicle_id = ANY(%(vehicles)s)",
+        {"call": roll_call(raised_at), "vehicles": list(vehicles)},
+    )
+    return frozenset(r["vehicle_id"] for r in told)
 
 
 def published(cur: Cursor, message: str, at: datetime) -> None:

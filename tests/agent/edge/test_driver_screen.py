@@ -9,7 +9,7 @@ import pytest
 
 from roundsman_agent.pipeline import Position
 from roundsman_core.geo import LatLon
-from roundsman_wire.messages import Command, Parcel, Reorder
+from roundsman_wire.messages import Command, Note, Parcel, Reorder
 
 JPEG = b"\xff\xd8\xff\xe0" + b"a door, and a parcel before it" * 50
 LIMITS = Reorder(max_moved=2, max_extra_s=3_600)
@@ -132,6 +132,22 @@ def test_a_breakdown_is_reported_once(van: Any) -> None:
     (told,) = van.facts("report")
     assert (told.topic, told.text, told.driver, len(told.proofs)) == ("breakdown", "flat tyre", "d_1", 1)
     assert van.post("/api/reports", report | {"report": "report-0002", "topic": "boredom"}).status_code == 422
+
+
+def test_a_roll_call_is_answered_behind_the_receipts_of_what_came_before_it(van: Any, hub: Any) -> None:
+    """A restored hub asks on the plan's own topic: once it has the answer, it has heard of every plan that waited for this van."""
+    call = hub.seal(Command(command="roll-1", verb="roll_call"), kind="command")
+    van.give("plan", hub.seal(hub.plan(7, "o_7")))
+    for _ in range(2):
+        van.give("plan", call)
+    told = [(fact.topic, fact.text) if isinstance(fact, Note) else (fact.plan_version, fact.state) for fact in van.facts("receipt", "note")]
+    assert told[-1:] == [("message roll-1", "every plan before it is taken")]
+    assert (7, "held") in told[:-1]
+    van.give("command", hub.seal(Command(command="roll-2", verb="roll_call"), kind="command"))
+    assert not any(fact.topic == "message roll-2" for fact in van.facts("note")), "on another topic it would say nothing"
+    van.give("plan", hub.seal(Command(command="c_9", verb="message", text="no plan"), kind="command"))
+    assert van.facts("note")[-1].topic == "plan refused"
+    assert van.screen()["messages"] == []
 
 
 def test_nobody_writes_at_the_wheel(van: Any, hub: Any) -> None:

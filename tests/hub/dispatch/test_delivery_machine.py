@@ -22,7 +22,7 @@ from roundsman_hub.dispatch.delivery import delivery
 from roundsman_hub.dispatch.issue import next_version
 from roundsman_hub.replan.holds import IssuedTasks, may_hold, permitted
 from roundsman_wire.envelopes import seal
-from roundsman_wire.messages import BasedOn, EnvelopeHeader, Plan, PlanStop
+from roundsman_wire.messages import BasedOn, Command, EnvelopeHeader, Plan, PlanStop
 
 VANS = ("a", "b", "c")
 TASKS = ("1", "2", "3", "4", "5")
@@ -31,6 +31,7 @@ PUBLIC = KEY.public_key().public_bytes(serialization.Encoding.Raw, serialization
 TEN = datetime(2026, 3, 2, 10, tzinfo=UTC)
 vans, tasks = st.sampled_from(VANS), st.sampled_from(TASKS)
 wishes = st.fixed_dictionaries({task: st.sampled_from([*VANS, None]) for task in TASKS})
+NOTHING: dict[str, str | None] = dict.fromkeys(TASKS)
 pick = st.integers(0, 1_000)
 
 
@@ -77,6 +78,8 @@ class PlansOnTheirWay(RuleBasedStateMachine):
         self.home = Path(tempfile.mkdtemp(prefix="roundsman-inbox-"))
         self.now_ms = 1_000_000
         self.hub, self.backups = Hub(), [Hub()]
+        self.calls: dict[str, bytes] = {}
+        self.sealed: dict[tuple[str, int], bytes] = {}
         self.sent: dict[str, list[bytes]] = {van: [] for van in VANS}
         self.retained: dict[str, bytes] = {}
         self.inboxes = {van: self._inbox(van) for van in VANS}
@@ -84,6 +87,8 @@ class PlansOnTheirWay(RuleBasedStateMachine):
         self.at: dict[str, str | None] = dict.fromkeys(VANS)
         self.shown: dict[str, int] = dict.fromkeys(VANS, 0)
         self.served: dict[str, list[str]] = {task: [] for task in TASKS}
+        self.restores, self.absent = 0, frozenset[str]()
+        self.cut_off: set[str] = set()
         self.images: dict[str, tuple[Path, Log]] = {}
 
     def teardown(self) -> None:
@@ -100,7 +105,9 @@ class PlansOnTheirWay(RuleBasedStateMachine):
 
     @rule(wish=wishes)
     def plan(self, wish: Mapping[str, str | None]) -> None:
-        """Any wish; what is permitted of it is committed, numbered, signed and published."""
+        """Any wish; what is permitted of it is committed, numbered, signed and published. Not while a van is absent from a roll call."""
+        if self.absent:
+            return
         self.now_ms += 10
         routes = {van: tuple(task for task in TASKS if wish[task] == van and task not in self.hub.done) for van in VANS}
         allowed, _ = permitted(routes, self.hub.holders())
@@ -117,7 +124,7 @@ class PlansOnTheirWay(RuleBasedStateMachine):
                 based_on=BasedOn(session=None, facts_seq=0),
                 stops=tuple(stop(task) for task in held),
             )
-            self.retained[van] = seal(header, body, KEY.sign)
+            self.retained[van] = self.sealed[van, version] = seal(header, body, KEY.sign)
             self.sent[van].append(self.retained[van])
 
     @rule(van=vans)
@@ -129,23 +136,46 @@ class PlansOnTheirWay(RuleBasedStateMachine):
             self.hub.done.update(self.logs[van].done)
 
     @rule()
+    def all_receipts_arrive(self) -> None:
+        """Each van is on line: a first word of every one after a restore, and most days."""
+        for van in VANS:
+            self.receipts_arrive(van)
+
+    @rule()
     def back_up(self) -> None:
         self.backups.append(deepcopy(self.hub))
 
-    @rule(which=pick)
-    def restore_the_hub(self, which: int) -> None:
-        """An older database. A depot plans only once its vans were heard: each has connected, so the broker gave it the newest plan first.
-
-        A plan that it holds until it may come into force is in its word, too.
-        """
+    @rule(which=pick, lost=wishes)
+    def restore_the_hub(self, which: int, lost: Mapping[str, str | None]) -> None:
+        """An older database. Plans that it does not know are still on their way; behind them, on their own topic, it calls the roll."""
+        self.plan(wish=lost)
         self.hub = deepcopy(self.backups[which % len(self.backups)])
+        self.restores, self.absent = self.restores + 1, frozenset(VANS)
         for van in VANS:
+            header = EnvelopeHeader(vehicle=van, kind="command", epoch=1 + self.restores, version=self.now_ms, key_id="k")
+            self.calls[van] = seal(header, Command(command=f"roll-{self.restores}", verb="roll_call"), KEY.sign)
+            if self.hub.plans[van]:  # on its new connection it publishes everything that it knows
+                self.retained[van] = self.sealed[van, max(self.hub.plans[van])]
+                self.sent[van].append(self.retained[van])
+            self.sent[van].append(self.calls[van])
+
+    @precondition(lambda self: self.absent)
+    @rule(van=vans, anew=st.booleans())
+    def answer_the_roll_call(self, van: str, anew: bool) -> None:
+        """It comes behind what its topic still held; on a new connection, behind what the broker kept. The answer follows all receipts."""
+        if anew or van in self.cut_off:
+            self.sent[van] = []
+            self.cut_off.discard(van)
             if van in self.retained:
                 self._receive(van, self.retained[van])
-            self.receipts_arrive(van)
-            held = self.inboxes[van].held
-            if held is not None:
-                self.hub.told[van].add(held.header.version)
+        while self.sent[van] and self.sent[van][0] != self.calls[van]:
+            self._receive(van, self.sent[van].pop(0))
+        assert self.inboxes[van].receive("plan", self.calls[van]).verdict == "asked"
+        self.receipts_arrive(van)
+        held = self.inboxes[van].held
+        if held is not None:
+            self.hub.told[van].add(held.header.version)
+        self.absent -= {van}
 
     # ── the network ─────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -172,7 +202,9 @@ class PlansOnTheirWay(RuleBasedStateMachine):
 
     @rule(van=vans)
     def lose(self, van: str) -> None:
+        """Its connection is gone, and what was under way on it."""
         self.sent[van].clear()
+        self.cut_off.add(van)
 
     def _receive(self, van: str, data: bytes) -> None:
         inbox = self.inboxes[van]
@@ -294,3 +326,24 @@ class PlansOnTheirWay(RuleBasedStateMachine):
 
 PlansOnTheirWay.TestCase.settings = settings(max_examples=200, stateful_step_count=40, deadline=None)
 TestPlansOnTheirWay = PlansOnTheirWay.TestCase
+
+
+def test_a_plan_that_waited_at_the_broker_is_taken_before_its_van_counts_as_heard() -> None:
+    """Invariant 6 after a restore: the first frame of a van that was away says nothing of what its broker still holds for it."""
+    world = PlansOnTheirWay()
+    try:
+        world.back_up()
+        world.restore_the_hub(0, lost=NOTHING | {"1": "a"})
+        world.all_receipts_arrive()
+        world.plan(NOTHING | {"1": "b"})
+        assert world.hub.plans["b"] == {}, "nothing is planned while a van is absent from the roll call"
+        for van in VANS:
+            world.answer_the_roll_call(van, anew=False)
+        held = world.inboxes["a"].plan
+        assert held is not None
+        assert [one.stop for one in held.stops] == ["1"], "what waited came before the roll call"
+        world.plan(NOTHING | {"1": "b"})
+        assert list(world.hub.plans["b"].values()) == [()], "the other van may hold it"
+        world.no_task_is_served_twice_or_held_by_two()
+    finally:
+        world.teardown()

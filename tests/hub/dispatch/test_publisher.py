@@ -19,7 +19,8 @@ from roundsman_hub.clock import to_ms
 from roundsman_hub.dispatch import publisher as publishers
 from roundsman_hub.dispatch.publisher import Publisher
 from roundsman_hub.provision import Unit, provision
-from roundsman_hub.store import talk_store
+from roundsman_hub.replan.holds import HEARD_WITHIN
+from roundsman_hub.store import log_store, talk_store
 from roundsman_hub.store.fleet import add_fence, fences_changed
 from roundsman_hub.store.rows import row
 from roundsman_wire.channels import topic
@@ -158,3 +159,33 @@ def test_fences_and_keys_reach_the_van(desk: Desk, running_broker: Broker, tmp_p
             fences_changed(cur, desk.fleet, 1_000)
         publisher.wake()
         wait_for(heard, "sites", 1_000)
+
+
+def test_after_a_restore_each_van_is_asked_behind_its_plan_until_it_answers(
+    desk: Desk, running_broker: Broker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On the plan's own topic, where order is the broker's promise; not retained: a van that connects later gets its plan first again."""
+    monkeypatch.setattr(publishers, "CALLED_AGAIN_S", 0.1)
+    monkeypatch.setattr(publishers, "LOOKS_AGAIN_S", 0.2)
+    plan = desk.issue(desk.order())
+    with desk.db.transaction() as cur:
+        log_store.restored(cur)
+        cur.execute("INSERT INTO vehicle_now (vehicle_id, fleet_id, online) VALUES (%s, %s, true)", (desk.vehicle, desk.fleet))
+        epoch = row(cur, "SELECT raised_real_at AS at FROM log.epoch")
+    assert epoch is not None
+    call = to_ms(epoch["at"])
+    try:
+        with (
+            van_hears(desk, running_broker, tmp_path / "van", "plan") as heard,
+            Publisher(desk.db, running_broker.hub, desk.pki.signer(), desk.clock),
+        ):
+            assert [heard.get(timeout=10) for _ in range(3)] == [("plan", plan.version), ("command", call), ("command", call)]
+            with desk.db.transaction() as cur:
+                name = talk_store.roll_call(epoch["at"])
+                cur.execute("INSERT INTO messages_shown VALUES (1, 2, %s, %s, %s, NULL)", (desk.vehicle, desk.fleet, name))
+                assert talk_store.absent(cur, epoch["at"] - HEARD_WITHIN) == []
+        with van_hears(desk, running_broker, tmp_path / "again", "plan") as heard:
+            assert heard.get(timeout=10) == ("plan", plan.version)
+    finally:
+        with desk.db.transaction() as cur:
+            cur.execute("UPDATE log.epoch SET raised_real_at = NULL")

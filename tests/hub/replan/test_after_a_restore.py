@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from roundsman_hub.clock import to_ms
-from roundsman_hub.replan.load import HEARD_WITHIN
-from roundsman_hub.store import log_store, now_store
-from roundsman_hub.store.rows import rows
+from roundsman_hub.replan.holds import HEARD_WITHIN
+from roundsman_hub.store import log_store, now_store, talk_store
+from roundsman_hub.store.rows import row, rows
 
 Yard = Any  # the fixture of conftest.py
 
@@ -28,9 +28,24 @@ def restored(yard: Yard) -> Iterator[Callable[[], None]]:
         cur.execute("UPDATE log.epoch SET raised_real_at = NULL")
 
 
-def heard(yard: Yard, van: str) -> None:
+def speaks(yard: Yard, van: str) -> None:
+    """Some word of the van's comes: it is on line, and no more is known."""
     with yard.db.transaction() as cur:
         now_store.set_online(cur, van, yard.fleet, online=True, at_real=yard.clock.real_now())
+
+
+def heard(yard: Yard, van: str) -> None:
+    """The van answers the roll call: what waited for it at the broker is taken."""
+    speaks(yard, van)
+    with yard.db.transaction() as cur:
+        epoch = row(cur, "SELECT raised_real_at FROM log.epoch")
+        assert epoch is not None
+        call = talk_store.roll_call(epoch["raised_real_at"])
+        session_no = log_store.session_numbers(cur, [(van, f"{int(van[2:], 16):016x}")]).popitem()[1]
+        cur.execute(
+            "INSERT INTO messages_shown (vehicle_id, fleet_id, session_no, seq, message, at) VALUES (%s, %s, %s, 1, %s, %s)",
+            (van, yard.fleet, session_no, call, yard.clock.now()),
+        )
 
 
 def test_after_a_restore_nothing_is_planned_before_the_vans_were_heard(yard: Yard, restored: Callable[[], None]) -> None:
@@ -38,6 +53,8 @@ def test_after_a_restore_nothing_is_planned_before_the_vans_were_heard(yard: Yar
     one, two = yard.van("One"), yard.van("Two")
     order = yard.order(900, 0)
     restored()
+    speaks(yard, one)
+    speaks(yard, two)
     assert yard.planner.plan(yard.depot) is None
     assert (yard.issued(), yard.unassigned()) == (0, {})
     heard(yard, one)
