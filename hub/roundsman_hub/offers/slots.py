@@ -1,7 +1,8 @@
 """Which windows can still be kept for one piece of work, and what each would cost the round. Pure.
 
 Each window is tried as a task of its own, by the planner's cheapest insertion, into every van's mended route. It is offered only if
-nothing else gets later than its own window allows, so that an accepted offer takes nothing from anybody.
+nothing else gets later than its own window allows, less the same margin, so that an accepted offer takes nothing from anybody: neither
+their window, nor what keeps it when the van runs late.
 """
 
 from __future__ import annotations
@@ -73,6 +74,7 @@ def slots(problem: Problem, asked: TaskId, windows: Sequence[Window], *, margin_
     others = tuple(other for other in problem.tasks if other.task != asked)
     current = {van: tuple(step for step in route if step != asked) for van, route in problem.current.items()}
     stands = repair(replace(problem, tasks=others, current=current))
+    others = _guarded(replace(problem, tasks=others, current=current), stands, margin_s)
     # What is on board is counted with its load once, however many windows are tried for it: it is there already.
     load = task.load if task.on_board is None else tuple(0 for _ in task.load)
     plain = replace(task, load=load, promise_s=None)
@@ -84,6 +86,21 @@ def slots(problem: Problem, asked: TaskId, windows: Sequence[Window], *, margin_
     }
     ground = Ground(replace(problem, tasks=(*others, *(one for _, one in tried.values())), current=current))
     return _ranked(_best(ground, stands, tried))
+
+
+def _guarded(problem: Problem, stands: Plan, margin_s: int) -> tuple[Task, ...]:
+    """Everybody else's work, with windows that end sooner by the margin; where service begins inside it already, it gets no later."""
+    ground = Ground(problem)
+    starts = {visit.task: visit.start_s for van in problem.vans for visit in ground.walk(van, stands.routes.get(van.vehicle, ())).visits}
+
+    def sooner(task: Task) -> Task:
+        at = starts.get(task.task)
+        if at is None:
+            return task
+        windows = tuple((opens, max(at, closes - margin_s) if opens <= at <= closes else closes) for opens, closes in task.windows_s)
+        return replace(task, windows_s=windows)
+
+    return tuple(map(sooner, problem.tasks))
 
 
 def _s(problem: Problem, window: Window, margin_s: int) -> tuple[int, int]:

@@ -8,10 +8,12 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from roundsman_hub.offers.slots import GREEN_M, grid, slots
+from roundsman_hub.offers.slots import GREEN_M, MARGIN_S, grid, slots
 from roundsman_hub.planning.evaluate import evaluate
 from roundsman_hub.planning.insertion import insert, repair
 from roundsman_hub.planning.problem import Plan, Problem
+from roundsman_hub.planning.walk import Ground
+from roundsman_hub.planning.work import Task
 
 
 def windows_of(problem: Problem) -> list[tuple[datetime, datetime]]:
@@ -46,6 +48,36 @@ def test_an_offer_takes_nothing_from_anybody(make_rich: Callable[[int], tuple[Pr
         visits = {v.task: v for route in evaluate(whole, after).routes.values() for v in route}
         assert window[0] <= visits[asked.task].start_s <= window[1]
         assert all(visits[task].lateness_s <= late for task, late in late_before.items() if task in visits)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_an_offer_leaves_everybody_the_margin_that_they_have(make_problem: Callable[..., Problem], seed: int) -> None:
+    """Of two offers accepted one after the other, the second must not use up the ten minutes that keep the first."""
+    problem = make_problem(seed, tasks=16, vans=1, on_the_road=False)
+    asked = next((task for task in problem.tasks if task.shipment is None and not task.vans), None)
+    if asked is None or any(asked.task in relation.tasks for relation in problem.relations):
+        return
+    others = tuple(task for task in problem.tasks if task != asked)
+    current = {van: tuple(step for step in route if step != asked.task) for van, route in problem.current.items()}
+    before = repair(replace(problem, tasks=others, current=current))
+    without = Ground(replace(problem, tasks=others, current=current))
+    began = {v.task: v.start_s for van in problem.vans for v in without.walk(van, before.routes.get(van.vehicle, ())).visits}
+    for slot in slots(problem, asked.task, windows_of(problem)):
+        window = tuple(int(at.timestamp()) - problem.origin_utc_s for at in slot.window)
+        chosen = replace(asked, windows_s=((window[0], window[1] - MARGIN_S),), promise_s=None)
+        ground = Ground(replace(problem, tasks=(*others, chosen), current=current))
+        van = next(van for van in problem.vans if van.vehicle == slot.vehicle)
+        route = list(before.routes.get(van.vehicle, ()))
+        tried = [ground.walk(van, [*route[:at], asked.task, *route[at:]]).visits for at in range(len(route) + 1)]
+        assert any(all(kept(ground.tasks[v.task], v.start_s, began.get(v.task)) for v in visits) for visits in tried), slot
+
+
+def kept(task: Task, at: int, before: int | None) -> bool:
+    """In its window by the margin, or no later than it was; what is new, in its own."""
+    if before is None:
+        return at <= task.windows_s[0][1]
+    limits = [closes - MARGIN_S for opens, closes in task.windows_s if opens <= before <= closes]
+    return not limits or at <= max(before, *limits)
 
 
 def test_a_stop_that_is_driven_to_has_no_choice_left(make_rich: Callable[[int], tuple[Problem, Plan]]) -> None:
