@@ -1,8 +1,9 @@
 """Hands one notice over: to a mail, SMS, push or WhatsApp service through apprise, or to a shop's webhook, signed.
 
-A notice is claimed (committed as `sending`), handed over, and marked. What "never twice" means: two hubs never claim one notice; and
-a hub that dies between handing over and marking leaves it in doubt. A person's notice in doubt is not sent again by any program: it
-waits among the dead letters. A webhook in doubt is sent again under the same `webhook-id`, by which its receiver knows it.
+One notice at a time is claimed (committed as `sending`), handed over, and marked. What "never twice" means: two hubs never claim one
+notice; and a hub that dies between handing over and marking leaves that one in doubt. A person's notice in doubt is not sent again by any
+program (at most once): it waits among the dead letters, and a mail that a person sends again has the same `X-Notice-Id`. A webhook in
+doubt is sent again under the same `webhook-id`, by which its receiver knows it (at least once).
 """
 
 from __future__ import annotations
@@ -29,7 +30,6 @@ from roundsman_hub.store.rows import Row
 
 log = logging.getLogger(__name__)
 
-AT_ONCE: Final = 20
 TRIES: Final = 8
 """With the pauses between them, about an hour and a half: then a person should look."""
 FIRST_PAUSE_S: Final = 20.0
@@ -105,25 +105,26 @@ def _hook(notice: Row, settings: Mapping[str, Any]) -> None:
         raise Refused(f"the webhook answered {answer.status_code}")
 
 
-def send_due(db: Database, clock: Clock, *, by: Send = send) -> int:
-    """Send what is due; gives how many notices were handled."""
+def send_due(db: Database, clock: Clock, *, by: Send = send) -> bool:
+    """Send the one that is due first; false where none is. One at a time: whoever dies leaves that one in doubt, and no other."""
     with db.transaction() as cur:
         webhooks, others = store.in_doubt(cur, clock.real_now(), older=IN_DOUBT_AFTER)
-        claimed = store.claim(cur, clock.now(), clock.real_now(), limit=AT_ONCE)
-        settings = {r["fleet_id"]: customer_store.settings(cur, r["fleet_id"]) for r in claimed}
+        notice = store.claim(cur, clock.now(), clock.real_now())
+        settings = {} if notice is None else customer_store.settings(cur, notice["fleet_id"])
     if webhooks or others:
         log.warning("notices in doubt after an end in the middle: %d webhooks sent again, %d wait for a person", webhooks, others)
-    for notice in claimed:
-        try:
-            by(notice, settings[notice["fleet_id"]])
-        except Refused as error:
-            with db.transaction() as cur:
-                if notice["tries"] >= TRIES:
-                    store.dead(cur, notice["notice_id"], str(error))
-                else:
-                    pause = pause_s(notice["tries"], FIRST_PAUSE_S, LONGEST_PAUSE_S, random.random())
-                    store.again(cur, notice["notice_id"], str(error), clock.real_now() + timedelta(seconds=pause))
-        else:
-            with db.transaction() as cur:
-                store.sent(cur, notice["notice_id"], clock.now())
-    return len(claimed)
+    if notice is None:
+        return False
+    try:
+        by(notice, settings)
+    except Refused as error:
+        with db.transaction() as cur:
+            if notice["tries"] >= TRIES:
+                store.dead(cur, notice["notice_id"], str(error))
+            else:
+                pause = pause_s(notice["tries"], FIRST_PAUSE_S, LONGEST_PAUSE_S, random.random())
+                store.again(cur, notice["notice_id"], str(error), clock.real_now() + timedelta(seconds=pause))
+    else:
+        with db.transaction() as cur:
+            store.sent(cur, notice["notice_id"], clock.now())
+    return True

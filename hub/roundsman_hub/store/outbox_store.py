@@ -13,7 +13,7 @@ from roundsman_hub.store.rows import Row, new_id, notify, row, rows
 _DUE: LiteralString = """
     UPDATE outbox SET state = 'sending', tries = tries + 1, claimed_real_at = %(real)s WHERE notice_id IN (
         SELECT notice_id FROM outbox WHERE state = 'waiting' AND not_before <= %(now)s AND coalesce(retry_real_at <= %(real)s, true)
-        ORDER BY not_before, notice_id LIMIT %(limit)s FOR UPDATE SKIP LOCKED)
+        ORDER BY not_before, notice_id LIMIT 1 FOR UPDATE SKIP LOCKED)
     RETURNING *
 """
 _WATCHED: LiteralString = """
@@ -52,9 +52,9 @@ def tell(cur: Cursor, fleet: str, order: str, told: Mapping[str, Any]) -> None:
     )
 
 
-def claim(cur: Cursor, now: datetime, real: datetime, *, limit: int) -> list[Row]:
-    """Take what is due: it is being sent from the moment that this commits, and by nobody else."""
-    return rows(cur, _DUE, {"now": now, "real": real, "limit": limit})
+def claim(cur: Cursor, now: datetime, real: datetime) -> Row | None:
+    """Take the one that is due first: it is being sent from the moment that this commits, and by nobody else."""
+    return row(cur, _DUE, {"now": now, "real": real})
 
 
 def sent(cur: Cursor, notice: str, at: datetime) -> None:

@@ -15,6 +15,7 @@ from typing import Any
 import httpx
 import pytest
 import uvicorn
+from tests.hub.api.mailbox import Hook, Mailbox, open_hook, open_mailbox
 
 from roundsman_core.geo import LatLon, distance_m
 from roundsman_core.timebase import TimeBase
@@ -212,3 +213,17 @@ def make_shop(url: str, plain_database: Database, clock: Clock, data_dir: Path) 
 def shop(make_shop: Callable[[], Shop]) -> Shop:
     """A fleet of this test's own."""
     return make_shop()
+
+
+@pytest.fixture
+def mailbox() -> Iterator[Mailbox]:
+    """A real mail server."""
+    with open_mailbox() as box:
+        yield box
+
+
+@pytest.fixture
+def hook() -> Iterator[Hook]:
+    """A shop's webhook."""
+    with open_hook() as opened:
+        yield opened

@@ -2,24 +2,14 @@
 
 from __future__ import annotations
 
-import json
-import logging
 import os
 import re
-import socket
-import threading
-from collections.abc import Iterator
-from datetime import timedelta
-from email import message_from_bytes, policy
-from email.message import EmailMessage
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import pytest
-from aiosmtpd.controller import Controller
-from aiosmtpd.smtp import SMTP, Envelope, Session
-from standardwebhooks import Webhook
+from tests.hub.api.mailbox import SECRET, Hook, Mailbox, open_service, open_shop, outbox
 
 from roundsman_hub.clock import Clock
 from roundsman_hub.domain.words import LANGUAGES
@@ -27,105 +17,10 @@ from roundsman_hub.notify import sending, worker
 from roundsman_hub.notify.letter import on
 from roundsman_hub.store.rows import rows
 
-SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
-
-
-class Mailbox:
-    """A mail server that takes what is sent to it; refuses while it is `shut`."""
-
-    def __init__(self) -> None:
-        self.mail: list[EmailMessage] = []
-        self.shut = False
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port: int = free.getsockname()[1]
-
-    async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:  # noqa: N802 - aiosmtpd's name
-        if self.shut:
-            return "451 not now"
-        content = envelope.content
-        assert isinstance(content, bytes)
-        found = message_from_bytes(content, policy=policy.default)
-        assert isinstance(found, EmailMessage)
-        self.mail.append(found)
-        return "250 OK"
-
-
-@pytest.fixture
-def mailbox(monkeypatch: pytest.MonkeyPatch) -> Iterator[Mailbox]:
-    # Its log would go to whichever handlers an earlier test left behind, open or not.
-    monkeypatch.setattr(logging.getLogger("mail.log"), "disabled", True)
-    box = Mailbox()
-    controller = Controller(box, hostname="127.0.0.1", port=box.port)
-    controller.start()
-    yield box
-    controller.stop()
-
-
-@pytest.fixture
-def hook() -> Iterator[tuple[str, list[dict[str, Any]]]]:
-    """A shop's webhook: (its address, what it was sent), each signature checked by the published library."""
-    heard: list[dict[str, Any]] = []
-
-    class Shop(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers["content-length"]))
-            Webhook(SECRET).verify(body, {k.lower(): v for k, v in self.headers.items()})
-            heard.append({"id": self.headers["webhook-id"], **json.loads(body)})
-            self.send_response(204)
-            self.end_headers()
-
-        def log_message(self, *_: object) -> None:
-            """Silent."""
-
-    server = HTTPServer(("127.0.0.1", 0), Shop)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}/hook", heard
-    server.shutdown()
-    server.server_close()
-
-
-def open_shop(shop: Any, mailbox: Mailbox, **also: Any) -> dict[str, Any]:
-    """A fleet that writes e-mail, and a customer on the way."""
-    url = f"mailto://127.0.0.1:{mailbox.port}/{{to}}?from=parcels@shop.example&mode=insecure"
-    chosen = shop.put("/v1/service", json={"brand": "Mill & Sons", "channels": {"email": url}, "public_url": "https://hub.example", **also})
-    assert chosen.status_code == 200, chosen.text
-    van = shop.van(shop.depot())
-    order: dict[str, Any] = shop.order()
-    assert shop.put(f"/v1/orders/{order['order']}/recipient", json={"email": "kit@home.example", "language": "de"}).status_code == 200
-    shop.in_force(van, [order["order"]])
-    eta(shop, van, order, 90)
-    return order | {"van": van}
-
-
-def eta(shop: Any, van: str, order: dict[str, Any], minutes: float) -> None:
-    at = shop.clock.now() + timedelta(minutes=minutes)
-    with shop.db.transaction() as cur:
-        cur.execute(
-            "INSERT INTO etas (order_id, fleet_id, vehicle_id, plan_version, position, eta, low, high, computed_at, basis)"
-            " VALUES (%(o)s, %(f)s, %(v)s, 1, 1, %(at)s, %(low)s, %(high)s, %(now)s, 'osrm') ON CONFLICT (order_id) DO UPDATE SET"
-            " eta = excluded.eta, low = excluded.low, high = excluded.high",
-            {
-                "o": order["order"],
-                "f": shop.fleet,
-                "v": van,
-                "at": at,
-                "low": at - timedelta(minutes=5),
-                "high": at + timedelta(minutes=5),
-                "now": shop.clock.now(),
-            },
-        )
-
 
 def send_all(shop: Any, clock: Clock) -> None:
     while sending.send_due(shop.db, clock):
         pass
-
-
-def outbox(shop: Any) -> list[dict[str, Any]]:
-    items: list[dict[str, Any]] = shop.get("/v1/notices").json()["items"]
-    return items
 
 
 def test_customer_reads_that_it_is_their_turn_and_that_it_is_done(shop: Any, mailbox: Mailbox, clock: Clock) -> None:
@@ -217,42 +112,19 @@ def test_a_server_that_refuses_is_asked_again_and_then_left_to_a_person(shop: An
     assert len(mailbox.mail) == 1
 
 
-def test_a_hub_that_dies_between_sending_and_marking_sends_nothing_twice(shop: Any, mailbox: Mailbox, clock: Clock) -> None:
-    class Killed(BaseException):
-        """The process ends here."""
-
-    def send_and_die(notice: Any, settings: Any) -> None:
-        sending.send(notice, settings)
-        raise Killed
-
-    open_shop(shop, mailbox)
-    worker.look(shop.db, clock)
-    with pytest.raises(Killed):
-        sending.send_due(shop.db, clock, by=send_and_die)
-    assert len(mailbox.mail) == 1
-    with shop.db.transaction() as cur:  # the next hub comes later than any sending takes
-        cur.execute("UPDATE outbox SET claimed_real_at = %s", (clock.real_now() - sending.IN_DOUBT_AFTER * 2,))
-    send_all(shop, clock)
-    assert len(mailbox.mail) == 1
-    assert (outbox(shop)[0]["state"], outbox(shop)[0]["last_error"][:8]) == ("dead", "in doubt")
-
-
-def test_the_shop_hears_by_signed_webhook_and_knows_a_repeat(
-    shop: Any, mailbox: Mailbox, clock: Clock, hook: tuple[str, list[dict[str, Any]]]
-) -> None:
-    url, heard = hook
-    order = open_shop(shop, mailbox, webhook_url=url, webhook_secret=SECRET)
+def test_the_shop_hears_by_signed_webhook_and_knows_a_repeat(shop: Any, mailbox: Mailbox, clock: Clock, hook: Hook) -> None:
+    order = open_shop(shop, mailbox, webhook_url=hook.url, webhook_secret=SECRET)
     worker.look(shop.db, clock)
     send_all(shop, clock)
-    assert [(event["type"], event["data"]["order"]) for event in heard] == [("order.next", order["order"])]
+    assert [(event["type"], event["data"]["order"]) for event in hook.heard] == [("order.next", order["order"])]
     with shop.db.transaction() as cur:  # its sender died in the middle
         cur.execute(
             "UPDATE outbox SET state = 'sending', claimed_real_at = %s WHERE channel = 'webhook'",
             (clock.real_now() - sending.IN_DOUBT_AFTER * 2,),
         )
     send_all(shop, clock)
-    assert len({event["id"] for event in heard}) == 1
-    assert len(heard) == 2
+    assert len({event["id"] for event in hook.heard}) == 1
+    assert len(hook.heard) == 2
 
 
 def test_who_opted_out_or_muted_a_kind_hears_nothing_of_it(shop: Any, mailbox: Mailbox, clock: Clock) -> None:
@@ -285,3 +157,32 @@ def test_a_step_of_a_return_is_written(shop: Any, mailbox: Mailbox, clock: Clock
     assert "Rückgabe: genehmigt" in body.get_content()
     with shop.db.transaction() as cur:
         assert len(rows(cur, "SELECT 1 FROM outbox WHERE fleet_id = %s", (shop.fleet,))) == 1
+
+
+@pytest.mark.parametrize(
+    ("channel", "address", "path"),
+    [
+        ("push", "ntfy://127.0.0.1:{port}/{to}", "/"),
+        ("push", "gotify://127.0.0.1:{port}/{to}", "/message"),
+        ("sms", "json://127.0.0.1:{port}/sms/{to}", "/sms/+44 1"),
+        ("whatsapp", "xml://127.0.0.1:{port}/whatsapp/{to}", "/whatsapp/+44 1"),
+    ],
+)
+def test_other_channels_are_real_requests_to_their_service(
+    shop: Any, mailbox: Mailbox, clock: Clock, channel: str, address: str, path: str
+) -> None:
+    """Over loopback, to services that apprise speaks to by their own protocols. A real SMS or WhatsApp was never sent."""
+    with open_service() as (port, heard):
+        url = address.replace("{port}", str(port))
+        order = open_shop(shop, mailbox, channels={channel: url}, channels_by_default=[channel])
+        body = {"push_url": "kits-topic-12345", "language": "en"}
+        assert shop.put(f"/v1/orders/{order['order']}/recipient", json=body).status_code == 200
+        worker.look(shop.db, clock)
+        send_all(shop, clock)
+    ((asked, told),) = heard
+    assert unquote(asked).startswith(path)
+    assert "kits-topic-12345" in told or channel != "push" or address.startswith("gotify"), "gotify has the token in a header"
+    assert "You are next" in told
+    assert order["track_url"].split("/t/")[1] in told
+    assert [(notice["channel"], notice["state"]) for notice in outbox(shop)] == [(channel, "sent")]
+    assert mailbox.mail == []
