@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from roundsman_agent import offers, risks
 from roundsman_agent.board import Board
+from roundsman_agent.depot_calls import DepotCalls
 from roundsman_agent.inbox import RunningClocks
 from roundsman_agent.offers import Verdict
 from roundsman_agent.work import Message, Notice, Offer, Work
@@ -41,6 +42,7 @@ class Rounds:
 
     def __init__(self, unit: Unit) -> None:
         self._unit = unit
+        self.depot_calls = DepotCalls(unit)
         self._held_since_mono_ms: int | None = None
         self._held_version = 0
         self._looked_mono_ms = -LOOK_MS
@@ -140,7 +142,7 @@ class Rounds:
             stops,
             now_utc_ms=unit.clock.utc_ms(),
             place=unit.here(),
-            in_progress_since_utc_ms=unit.board.arrived_utc_ms(stops[0].stop),
+            in_progress_since_utc_ms=self.depot_calls.since_utc_ms(stops[0]),
         )
 
     def hours(self) -> RunningClocks | None:

@@ -33,6 +33,7 @@ from roundsman_wire.messages import (
     AnyEntry,
     Command,
     Crossing,
+    DepotCall,
     Duty,
     FixRow,
     Note,
@@ -346,9 +347,13 @@ class Unit:
             else:
                 facts.append(thing)
         if facts or rows:
-            self._record(facts, rows)
-        if facts and any(isinstance(fact, Visit) for fact in facts):
-            self._settle()
+            visits = [fact for fact in facts if isinstance(fact, Visit)]
+            self._record((*facts, *self._ended_by(visits)), rows)
+            if visits:
+                self._settle()
+
+    def _ended_by(self, visits: Sequence[Visit]) -> list[DepotCall]:
+        return [made for visit in visits if (made := self.rounds.depot_calls.seen(visit)) is not None]
 
     def _record(self, facts: Sequence[AnyEntry], rows: Sequence[FixRow] = ()) -> None:
         if not facts:  # most fixes

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import uuid
-from collections.abc import Mapping, Sequence
-from types import MappingProxyType
+from collections.abc import Sequence
 from typing import Annotated, Final, Literal
 
 import msgspec
@@ -13,6 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from roundsman_agent.board import DONE
+from roundsman_agent.depot_calls import EVENTS
 from roundsman_agent.screen.http import Hash, Id, Text, answer, problem, read
 from roundsman_agent.screen.state import UNDO_S
 from roundsman_agent.unit import Unit
@@ -23,7 +23,6 @@ NEEDS_REASON: Final = frozenset({"failed", "partial", "refused", "damaged"})
 NEEDS_PROOF: Final = frozenset({"delivered", "partial"})
 """Outcomes in which something was handed over."""
 
-CALLS: Final[Mapping[str, Literal["loaded", "charged"]]] = MappingProxyType({RELOAD: "loaded", CHARGE: "charged"})
 """How a call ends, by what its name begins with."""
 
 
@@ -163,24 +162,10 @@ class Taps:
         call = next((stop for stop in unit.remaining() if stop.stop == said.stop and calls.is_call(stop)), None)
         if plan is None or call is None:
             raise Refused(404, "No such call left in the plan in force", "Read /api/screen: it may be over, or the plan may have changed.")
-        wanted = CALLS[call.stop[0]]
+        wanted = EVENTS[call.stop[0]]
         if said.event != wanted:
             raise Refused(422, "That is another kind of call", f"Send event `{wanted}` when it is over.")
-        stops = unit.board.driven(plan)
-        load = calls.load_at(stops, next(at for at, stop in enumerate(stops) if stop.stop == call.stop)) if wanted == "loaded" else ()
-        here = unit.here()
-        return DepotCall(
-            **unit.instant(),
-            call=call_id,
-            stop=calls.place_of(call.stop),
-            event=wanted,
-            plan_version=plan.version,
-            tasks=tuple(task for stop in load if unit.board.phase(stop.stop) != "done" for task in stop.tasks),
-            since_utc_ms=unit.board.arrived_utc_ms(call.stop),
-            driver=unit.board.driver,
-            lat_e6=None if here is None else here.lat_e6,
-            lon_e6=None if here is None else here.lon_e6,
-        )
+        return unit.rounds.depot_calls.made(plan, call, call_id)
 
     def _check_expired(self, stop: PlanStop, *, begun: bool) -> None:
         """Work of an expired plan is not begun: the hub has given it to another van by now. What is on board, or begun, is ended."""

@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, Final, LiteralString
 from zoneinfo import ZoneInfo
 
@@ -29,7 +29,7 @@ from roundsman_hub.roads.bands import band_at
 from roundsman_hub.store import eta_store, proposal_store, told_store
 from roundsman_hub.store.db import Database, Notice, is_away, listen, notices
 from roundsman_hub.store.rows import Row, notify, rows
-from roundsman_wire.messages import Plan, PlanStop
+from roundsman_wire.messages import CHARGE, RELOAD, Plan, PlanStop
 
 log = logging.getLogger(__name__)
 
@@ -62,6 +62,11 @@ _VEHICLES: LiteralString = """
 _ORDERS: LiteralString = """
     SELECT o.order_id, o.cancelled_at, s.state, s.vehicle_id, coalesce(s.arrived_at, s.at) AS arrived_at, s.at
     FROM orders o LEFT JOIN order_states s USING (order_id) WHERE o.order_id = ANY(%s)
+"""
+_STANDING: LiteralString = """
+    SELECT DISTINCT ON (t.vehicle_id) t.vehicle_id, t.order_id AS stop, t.arrived_at, t.left_at
+    FROM visits t JOIN log.sessions s USING (session_no)
+    WHERE t.vehicle_id = ANY(%s) ORDER BY t.vehicle_id, s.ordinal DESC, s.session_no DESC, t.visit DESC
 """
 _VEHICLES_OF_ORDER: LiteralString = """
     SELECT DISTINCT t.vehicle_id FROM plan_tasks t WHERE t.order_id = ANY(%s)
@@ -189,15 +194,21 @@ class EtaWorker:
         orders = {r["order_id"]: r for r in rows(cur, _ORDERS, ([stop.stop for _, plan in found for stop in plan.stops],))}
         on_the_way = [r["vehicle_id"] for r, plan in found if any(map(calls.is_call, plan.stops))]
         made = told_store.depot_calls(cur, on_the_way, self._clock.now() - CALLS_KEPT) if on_the_way else {}
+        standing = {r["vehicle_id"]: r for r in rows(cur, _STANDING, (on_the_way,))} if on_the_way else {}
         out = []
         for vehicle, plan in found:
             stops: list[PlanStop] = []
             arrived = None
+            at_call = _stands_at(standing.get(vehicle["vehicle_id"]))
             driven = told_store.as_driven(plan, own.get(vehicle["vehicle_id"])).stops
             to_make = _to_make(driven, orders, made.get(vehicle["vehicle_id"], []))
             for stop in driven:
                 if stop.stop in to_make:
-                    stops.append(stop)
+                    if at_call is not None and calls.place_of(stop.stop) == at_call[0] and (arrived is None or at_call[1] > arrived):
+                        arrived, at_call = at_call[1], None  # the first of several at one place
+                        stops.insert(0, stop)
+                    else:
+                        stops.append(stop)
                     continue
                 order = orders.get(stop.stop)
                 if order is None or order["state"] in ("delivered", "failed"):
@@ -337,6 +348,18 @@ def _differs(new: Eta, old: Eta) -> bool:
     """Whether the time, or how sure it is, is another than was told."""
     narrower_ms = max(abs(new.low_utc_ms - old.low_utc_ms), abs(new.high_utc_ms - old.high_utc_ms))
     return abs(new.eta_utc_ms - old.eta_utc_ms) >= WORTH_TELLING_MS or narrower_ms >= WIDTH_WORTH_TELLING_MS
+
+
+def _stands_at(visit: Row | None) -> tuple[str, datetime] | None:
+    """The depot or charger at which a van stands by its newest visit, and since when: what was done of the call there is done."""
+    if (
+        visit is None
+        or visit["left_at"] is not None
+        or visit["arrived_at"] is None
+        or not (visit["stop"] or "").startswith((RELOAD, CHARGE))
+    ):
+        return None
+    return calls.place_of(visit["stop"]), visit["arrived_at"]
 
 
 def _to_make(driven: Sequence[PlanStop], orders: Mapping[str, Row], made: Sequence[told_store.DepotCalled]) -> frozenset[str]:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 
-from roundsman_agent.pipeline import Position
+from roundsman_agent import pipeline
+from roundsman_agent.pipeline import Position, Tick
 from roundsman_core.geo import LatLon
-from roundsman_wire.messages import Parcel, Reorder
+from roundsman_wire.messages import Parcel, Reorder, Visit
 
 HOME = {"lat_e6": 37_500_000, "lon_e6": -122_200_000}
 
@@ -118,3 +121,66 @@ def test_own_order_keeps_the_calls_in_their_places(van: Any) -> None:
     assert "behind a call" in van.post("/api/reorder", {"stops": ["b", "a", "c", "e"]}).json()["detail"]
     assert van.post("/api/reorder", {"stops": ["a", "c", "b", "e"]}).status_code == 200
     assert shown(van) == ["a", "@d_1", "c", "b", "+fast", "e"]
+
+
+def visits(van: Any, stop: str, *phases: str, dwell_s: int = 0, visit: int = 7) -> None:
+    """What the pipeline tells of a standstill, as if its fixes had just come."""
+    unit = van.daemon.unit
+
+    tick, real = Tick(mono_ms=0, utc_ms=0), pipeline.step
+
+    async def tell(phase: Any) -> None:
+        told = Visit(**unit.instant(), visit=visit, phase=phase, stop=stop, dwell_s=dwell_s if phase == "left" else 0,
+                     lat_e6=HOME["lat_e6"], lon_e6=HOME["lon_e6"])  # fmt: skip
+        with patch.object(pipeline, "step", lambda state, item, config: (state, [told]) if item is tick else real(state, item, config)):
+            unit._step(tick)
+        await unit.journal.flush()
+
+    for phase in phases:
+        asyncio.run_coroutine_threadsafe(tell(phase), van.loop).result(20.0)
+
+
+def test_who_leaves_a_depot_without_a_word_has_loaded_and_is_not_sent_back(van: Any, hub: Any) -> None:
+    """The driver never says "loaded", and is planned anew while loading: what the standing shows is written down, and can be taken back."""
+    done(van, "a")
+    visits(van, "@d_1", "arrived", "serving")
+    van.give("plan", hub.seal(hub.plan(2, depot(hub), customer(hub, "c"), customer(hub, "b"), customer(hub, "n"))))
+    assert shown(van) == ["@d_1", "c", "b", "n"]
+    visits(van, "@d_1", "left", dwell_s=240)
+    (told,) = van.facts("depot_call")
+    assert (told.event, told.tasks, told.plan_version) == ("loaded", ("c", "b"), 2), "n came into the plan when b and c were being loaded"
+    assert told.since_utc_ms is not None
+    van.give("plan", hub.seal(hub.plan(3, depot(hub), customer(hub, "c"), customer(hub, "b"))))
+    assert shown(van) == ["c", "b"]
+    assert van.post(f"/api/actions/{told.call}/undo", {}).status_code == 200
+    assert shown(van) == ["@d_1", "c", "b"]
+
+
+def test_a_short_halt_at_a_depot_is_no_load(van: Any) -> None:
+    done(van, "a")
+    visits(van, "@d_1", "arrived", "left", dwell_s=199)
+    assert (van.facts("depot_call"), shown(van)[0]) == ([], "@d_1")
+    visits(van, "@d_1", "arrived", "serving", "left", dwell_s=200, visit=8)
+    assert [(call.event, call.tasks) for call in van.facts("depot_call")] == [("loaded", ("b", "c", "e"))]
+
+
+def test_a_charge_is_over_when_the_van_leaves_it(van: Any) -> None:
+    for stop in ("a", "b", "c"):
+        done(van, stop)
+    visits(van, "+fast", "arrived", "left", dwell_s=900)
+    assert [(call.stop, call.event, call.tasks) for call in van.facts("depot_call")] == [("+fast", "charged", ())]
+    assert shown(van) == ["e"]
+
+
+def test_time_at_the_depot_counts_also_when_a_newer_plan_numbers_the_call_otherwise(start: Any, hub: Any) -> None:
+    van = start()
+    van.give("plan", hub.seal(hub.plan(1, customer(hub, "a"), depot(hub), customer(hub, "b"), depot(hub), customer(hub, "c"))))
+    van.post("/api/duty", {"duty": "on"})
+    done(van, "a")
+    van.post("/api/calls", {"stop": "@d_1", "event": "loaded"})
+    done(van, "b")
+    visits(van, "@d_1~2", "arrived")
+    before = van.screen()["following"][0]["eta_utc_ms"]
+    van.give("plan", hub.seal(hub.plan(2, depot(hub), customer(hub, "c"))))
+    assert abs(van.screen()["following"][0]["eta_utc_ms"] - before) < 5_000
+    assert van.screen()["next"]["eta_utc_ms"] == van.daemon.unit.board.visiting_since_utc_ms

@@ -185,6 +185,7 @@ def test_a_second_load_takes_its_way_and_its_time_until_it_was_fetched(yard: Yar
         (kept,) = rows(cur, "SELECT version, plan FROM plans WHERE vehicle_id = %s ORDER BY version DESC LIMIT 1", (van,))
         plan = msgspec.convert(kept["plan"], Plan)
         reload = msgspec.structs.replace(plan.stops[1], stop=f"@{yard.depot}", kind="depot", tasks=(), leg_s=400, service_s=600, items=())
+        reload = msgspec.structs.replace(reload, window_start_utc_ms=None)
         fetched = msgspec.structs.replace(plan.stops[1], kind="delivery")
         longer = msgspec.structs.replace(plan, stops=(plan.stops[0], reload, fetched), matrix_s=b"")
         cur.execute(
@@ -196,6 +197,21 @@ def test_a_second_load_takes_its_way_and_its_time_until_it_was_fetched(yard: Yar
     before = told(yard)
     assert set(before) == {near, far}, "nobody is told when the van is at its depot"
     assert (before[near]["position"], before[far]["position"]) == (1, 2)
+    with yard.db.transaction() as cur:
+        cur.execute(
+            "INSERT INTO visits (session_no, visit, vehicle_id, fleet_id, order_id, arrived_at, lat_e6, lon_e6, confidence)"
+            " SELECT session_no, 998, vehicle_id, %s, %s, %s, %s, %s, 1.0 FROM log.sessions WHERE vehicle_id = %s",
+            (yard.fleet, reload.stop, yard.clock.now() - timedelta(seconds=400), reload.lat_e6, reload.lon_e6, van),
+        )
+    worker.tell([van])
+    long_there = told(yard)
+    with yard.db.transaction() as cur:
+        cur.execute("UPDATE visits SET arrived_at = arrived_at + interval '300 seconds' WHERE visit = 998")
+    worker.tell([van])
+    just_there = told(yard)
+    assert abs((just_there[far]["eta"] - long_there[far]["eta"]).total_seconds() - 300) < 5, "what was done of the reload is done"
+    with yard.db.transaction() as cur:
+        cur.execute("UPDATE visits SET left_at = %s WHERE visit = 998", (yard.clock.now(),))
     with yard.db.transaction() as cur:
         cur.execute(
             "INSERT INTO depot_calls (session_no, seq, vehicle_id, fleet_id, call, stop, event, version, tasks, at)"
