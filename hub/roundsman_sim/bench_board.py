@@ -25,6 +25,7 @@ from roundsman_sim import SimError
 from roundsman_sim.bench_table import Row, last_line, table
 from roundsman_sim.board_hub import BoardHub, board_hub
 from roundsman_sim.board_stage import staged
+from roundsman_sim.board_states import VIEWS, prepare, states
 
 Say = Callable[[str], None]
 VANS: Final = 5_000
@@ -46,8 +47,10 @@ FLAGS: Final = (
 )
 AXE: Final = Path(__file__).parents[2] / "dashboards" / "web" / "node_modules" / "axe-core" / "axe.min.js"
 WCAG: Final = ("wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice")
-VIEWS: Final = ("now", "orders", "customers", "board", "vans", "drivers", "tomorrow", "proposals", "playback", "fences", "settings")
-LOOKS: Final = ((320, 640, "light"), (1440, 900, "dark"), (1440, 900, "light"), (320, 640, "dark"))
+LOOKS: Final = (
+    *((320, 640, "light"), (1440, 900, "dark"), (1440, 900, "light"), (320, 640, "dark")),
+    *((1280, 720, "light"), (1280, 720, "dark"), (2560, 1440, "light"), (2560, 1440, "dark")),
+)
 
 
 PARTS: Final = ("block", "growth", "axe")
@@ -176,6 +179,7 @@ def _axe(browser: Browser, looks: Sequence[tuple[int, int, Any]], say: Say) -> l
         with embedded.start(home / "postgres") as server:
             migrate(server.dsn())
             with Database.connect(server.dsn(), max_size=8) as db, board_hub(db, home) as hub:
+                prepare(hub)
                 found = [text for look in looks for text in _looked_at(browser, hub, look)]
     for text in found:
         say(text)
@@ -201,25 +205,12 @@ def _looked_at(browser: Browser, hub: BoardHub, look: tuple[int, int, Any]) -> l
     page.get_by_role("button", name="Show the fleet").click()
     page.get_by_text("unknown or revoked").wait_for()
     check("a key refused")
-    hub.heard(hub.vehicles[3], hub.place.place(hub.place.depot.door_m), silent_s=120)
     _enter(page, hub.url, hub.key)
     for view in VIEWS:
         page.evaluate("view => location.hash = `#/${view}`", view)
         check(view)
-    for what, where in (
-        ("an order", f"orders/{hub.orders[0]['order']}"),
-        ("a van", f"vans/{hub.vehicles[0]}"),
-        ("a van by the map", f"now/{hub.vehicles[0]}"),
-    ):
-        page.evaluate("where => location.hash = `#/${where}`", where)
-        check(what)
-    page.evaluate("location.hash = '#/orders'")
-    for name in ("New order", "Import CSV"):
-        page.get_by_role("button", name=name).click()
-        check(name)
-        page.keyboard.press("Escape")
-    page.locator("tbody input[type=checkbox]").first.check()
-    check("orders chosen")
+    for state in states(page, hub):
+        check(state)
     page.close()
     return found
 

@@ -78,6 +78,25 @@ class BoardHub:
             notify(cur, "message", self.fleet, vehicle)
             notify(cur, "log", self.fleet, vehicle)
 
+    def unanswered(self, vehicle: str) -> None:
+        """Its plan was sent again a minute ago, and it says nothing of it."""
+        newest = "vehicle_id = %(v)s AND version = (SELECT max(version) FROM plans WHERE vehicle_id = %(v)s)"
+        with self.db.transaction() as cur:
+            cur.execute(
+                "INSERT INTO plans (vehicle_id, version, fleet_id, issued_at, issued_real_at, valid_until, reason, changes, plan, hash,"
+                " envelope)"
+                f" SELECT vehicle_id, version + 1, fleet_id, issued_at, %(real)s, valid_until, reason, changes,"
+                f" jsonb_set(plan, '{{version}}', to_jsonb(version + 1)), hash, envelope FROM plans WHERE {newest}",
+                {"v": vehicle, "real": self.clock.real_now() - timedelta(minutes=1)},
+            )
+            cur.execute(
+                "INSERT INTO plan_tasks (vehicle_id, version, fleet_id, order_id, position) SELECT t.vehicle_id, t.version + 1, t.fleet_id,"
+                " t.order_id, t.position FROM plan_tasks t WHERE t.vehicle_id = %(v)s"
+                " AND t.version = (SELECT max(version) - 1 FROM plans WHERE vehicle_id = %(v)s)",
+                {"v": vehicle},
+            )
+            notify(cur, "plan", self.fleet, vehicle)
+
     def agree(self) -> None:
         """Every van says that its newest plan is in force: what left it is free for others."""
         with self.db.transaction() as cur:

@@ -17,17 +17,18 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from roundsman_core.geo import LatLon
+from roundsman_sim.board_states import VIEWS
 from roundsman_sim.proxy import Proxy
 
 WAITS_MS = 30_000
 expect.set_options(timeout=WAITS_MS)
-VIEWS = ("now", "orders", "customers", "board", "vans", "drivers", "tomorrow", "proposals", "playback", "fences", "settings")
 LOOKS = {
     "telephone-light": (320, 640, "light"),
     "laptop-light": (1280, 720, "light"),
     "desk-dark": (1440, 900, "dark"),
     "wall-dark": (2560, 1440, "dark"),
 }
+SLOW_LOOKS = ("laptop-light", "wall-dark")
 
 
 def picture(page: Page, name: str) -> None:
@@ -53,7 +54,7 @@ def settled(page: Page, view: str) -> None:
     expect(page.get_by_text("Asking the hub")).to_have_count(0, timeout=WAITS_MS)
 
 
-@pytest.mark.parametrize("look", LOOKS)
+@pytest.mark.parametrize("look", [pytest.param(look, marks=[pytest.mark.deep] if look in SLOW_LOOKS else []) for look in LOOKS])
 def test_every_view_fits_and_keeps_the_rules(
     opened: Callable[..., Page], hub: Any, misfits: Callable[[Page], list[str]], axe: Callable[[Page], list[str]], look: str
 ) -> None:

@@ -7,9 +7,14 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
+
+from roundsman_agent.fix import SourceState
+from roundsman_agent.listening import RESTING
+from roundsman_agent.vitals import NOW_BITS
+from roundsman_hub.planning.why import CONSTRAINTS
 
 ROOT = Path(__file__).parents[2]
 RULES = ROOT / "dashboards" / "web" / "src" / "dispatch"
@@ -79,3 +84,12 @@ def test_pages_of_a_restarted_hub_do_not_all_come_back_at_once() -> None:
     assert most == [500, 1_000, 2_000, 4_000, 8_000, 10_000, 10_000]
     assert least == [one / 2 for one in most]
     assert 2_000 <= low < 2_300 < 3_700 < high <= 4_000, "spread over the whole half"
+
+
+def test_board_has_words_for_whatever_planner_and_unit_name() -> None:
+    """Their names are English, and shown in the reader's language: one that is new needs its words."""
+    words = json.loads((RULES / "words" / "en.json").read_text(encoding="utf-8"))
+    states = [state for state in get_args(SourceState) if state != "garbage"]
+    named = [*(f"constraint.{name}" for name in CONSTRAINTS), *(f"unit.{state}" for state in (*states, RESTING.partition(":")[0]))]
+    named += [f"unit.{word}" for _, word in NOW_BITS]
+    assert [name for name in named if name not in words] == []

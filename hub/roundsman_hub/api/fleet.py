@@ -1,8 +1,8 @@
-"""Doors for a fleet's own things: depots, drivers, vehicles, fences."""
+"""Doors for a fleet's own things: depots, drivers, vehicles. (Fences: `fences.py`.)"""
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Literal
 from zoneinfo import available_timezones
 
 from fastapi import APIRouter, Query, Response
@@ -18,11 +18,12 @@ from roundsman_hub.store.db import Cursor
 from roundsman_hub.store.rows import Row, notify, rows
 
 router = APIRouter(prefix="/v1", tags=["fleet"], responses=documented(401, 403, 404, 422, 503))
-Cursor_ = Annotated[str, Query(description="`next_cursor` of the page before")]
+CursorText = Annotated[str, Query(description="`next_cursor` of the page before")]
 Limit = Annotated[int, Query(ge=1, le=500)]
 
 
-def _next(found: list[Row], limit: int, key: str) -> str | None:
+def next_of(found: list[Row], limit: int, key: str) -> str | None:
+    """Where the page after this one begins; None: this is the last."""
     return found[-1][key] if len(found) == limit else None
 
 
@@ -57,51 +58,10 @@ def vehicle_out(r: Row) -> m.Vehicle:
     )
 
 
-def fence_out(r: Row) -> m.Fence:
-    """A fence as it goes over HTTP."""
-    rings = [[(lat / 1e6, lon / 1e6) for lat, lon in ring] for ring in r["rings_e6"]]
-    circle = None if r["radius_m"] is None else m.Circle(lat_deg=rings[0][0][0], lon_deg=rings[0][0][1], radius_m=r["radius_m"])
-    return m.Fence(
-        fence=r["fence_id"],
-        name=r["name"],
-        circle=circle,
-        rings_deg=None if circle else rings,
-        dwell_s=r["dwell_s"],
-        speed_limit_mps=None if r["speed_limit_cm_s"] is None else r["speed_limit_cm_s"] / 100,
-        active=None if r["active"] is None else [_hours_out(hours) for hours in r["active"]],
-        time_zone=r["time_zone"],
-    )
-
-
-def _shape_in(shape: m.FenceShape) -> dict[str, Any]:
-    """A circle or polygon as the database keeps it."""
-    rings = [[(shape.circle.lat_deg, shape.circle.lon_deg)]] if shape.circle else shape.rings_deg or []
-    rings_e6 = [[(round(lat * 1e6), round(lon * 1e6)) for lat, lon in ring] for ring in rings]
-    return {"rings_e6": rings_e6, "radius_m": shape.circle.radius_m if shape.circle else None}
-
-
-def _known_zone(name: str | None) -> None:
+def known_zone(name: str | None) -> None:
+    """Nothing, or 422 where it is no time zone."""
     if name is not None and name not in available_timezones():
         raise Problem(422, "unknown-timezone", f"no time zone {name!r}", next_step="use an IANA name, as Europe/Helsinki")
-
-
-_DAYS: Final[tuple[m.Weekday, ...]] = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
-
-
-def _hours_out(hours: dict[str, int]) -> m.FenceHours:
-    start, end = (f"{minute // 60:02d}:{minute % 60:02d}" for minute in (hours["start_min"], hours["end_min"]))
-    return m.FenceHours(days=[day for bit, day in enumerate(_DAYS) if hours["days"] >> bit & 1], start=start, end=end)
-
-
-def _hours_in(times: list[m.FenceHours] | None) -> list[dict[str, int]] | None:
-    """Hours as the contract has them: a bit for each day, minutes since local midnight."""
-    if times is None:
-        return None
-    minutes = [[60 * int(text[:2]) + int(text[3:]) for text in (hours.start, hours.end)] for hours in times]
-    return [
-        {"days": sum(1 << _DAYS.index(day) for day in set(hours.days)), "start_min": start, "end_min": end}
-        for hours, (start, end) in zip(times, minutes, strict=True)
-    ]
 
 
 def _places(changes: dict[str, Any]) -> dict[str, Any]:
@@ -118,7 +78,7 @@ def _with_terms(changes: dict[str, Any], key: str, terms: Terms | None) -> dict[
     return changes if terms is None else {**changes, key: stored(terms)}
 
 
-def _no_nulls(changes: dict[str, Any], *, but: frozenset[str] = frozenset()) -> dict[str, Any]:
+def no_nulls(changes: dict[str, Any], *, but: frozenset[str] = frozenset()) -> dict[str, Any]:
     """What a PATCH said, without nulls that mean nothing."""
     return {field: value for field, value in changes.items() if value is not None or field in but}
 
@@ -137,8 +97,8 @@ def get_fleet(desk: AtDesk, caller: FleetReader) -> m.Fleet:
 @router.patch("/fleets/me")
 def patch_fleet(change: m.FleetChange, desk: AtDesk, caller: FleetWriter) -> m.Fleet:
     """Change the fleet's name, its time zone, or what its plans keep; then every depot is planned anew."""
-    changes = _with_terms(_no_nulls(change.model_dump(exclude_unset=True)), "planning", change.planning)
-    _known_zone(changes.get("timezone"))
+    changes = _with_terms(no_nulls(change.model_dump(exclude_unset=True)), "planning", change.planning)
+    known_zone(changes.get("timezone"))
     with desk.db.tenant(caller.fleet) as cur:
         store.change_fleet(cur, caller.fleet, changes)
         if "planning" in changes:
@@ -151,11 +111,11 @@ def patch_fleet(change: m.FleetChange, desk: AtDesk, caller: FleetWriter) -> m.F
 
 
 @router.get("/depots")
-def get_depots(desk: AtDesk, caller: FleetReader, cursor: Cursor_ = "", limit: Limit = 100) -> m.Depots:
+def get_depots(desk: AtDesk, caller: FleetReader, cursor: CursorText = "", limit: Limit = 100) -> m.Depots:
     """All depots."""
     with desk.db.tenant(caller.fleet) as cur:
         found = rows(cur, store.LIST_DEPOTS, (cursor, limit))
-    return m.Depots(items=[depot_out(r) for r in found], next_cursor=_next(found, limit, "depot_id"))
+    return m.Depots(items=[depot_out(r) for r in found], next_cursor=next_of(found, limit, "depot_id"))
 
 
 @router.post("/depots", status_code=201, response_model=m.Depot)
@@ -181,7 +141,7 @@ def patch_depot(depot: str, change: m.DepotChange, desk: AtDesk, caller: FleetWr
     """Change a depot; a depot that moved is planned anew."""
     with desk.db.tenant(caller.fleet) as cur:
         known_depot(cur, depot)
-        changes = _with_terms(_places(_no_nulls(change.model_dump(exclude_unset=True))), "terms", change.terms)
+        changes = _with_terms(_places(no_nulls(change.model_dump(exclude_unset=True))), "terms", change.terms)
         store.change(cur, "depots", depot, changes)
         if changes.keys() & {"lat_e6", "terms"}:
             revision.bump(cur, depot, "the depot moved" if "lat_e6" in changes else "the depot changed", clock=desk.clock)
@@ -192,11 +152,11 @@ def patch_depot(depot: str, change: m.DepotChange, desk: AtDesk, caller: FleetWr
 
 
 @router.get("/drivers")
-def get_drivers(desk: AtDesk, caller: FleetReader, cursor: Cursor_ = "", limit: Limit = 100) -> m.Drivers:
+def get_drivers(desk: AtDesk, caller: FleetReader, cursor: CursorText = "", limit: Limit = 100) -> m.Drivers:
     """All drivers."""
     with desk.db.tenant(caller.fleet) as cur:
         found = rows(cur, store.LIST_DRIVERS, (cursor, limit))
-    return m.Drivers(items=[driver_out(r) for r in found], next_cursor=_next(found, limit, "driver_id"))
+    return m.Drivers(items=[driver_out(r) for r in found], next_cursor=next_of(found, limit, "driver_id"))
 
 
 @router.post("/drivers", status_code=201, response_model=m.Driver)
@@ -223,7 +183,7 @@ def patch_driver(driver: str, change: m.DriverChange, desk: AtDesk, caller: Flee
     """Change a driver's name or telephone."""
     with desk.db.tenant(caller.fleet) as cur:
         known_driver(cur, driver)
-        store.change(cur, "drivers", driver, _with_terms(_no_nulls(change.model_dump(exclude_unset=True)), "terms", change.terms))
+        store.change(cur, "drivers", driver, _with_terms(no_nulls(change.model_dump(exclude_unset=True)), "terms", change.terms))
         for vehicle in rows(cur, "SELECT depot_id, name FROM vehicles WHERE driver_id = %s AND retired_at IS NULL", (driver,)):
             revision.bump(cur, vehicle["depot_id"], f"the driver of {vehicle['name']} changed", clock=desk.clock)
         return driver_out(known_driver(cur, driver))
@@ -233,11 +193,11 @@ def patch_driver(driver: str, change: m.DriverChange, desk: AtDesk, caller: Flee
 
 
 @router.get("/vehicles")
-def get_vehicles(desk: AtDesk, caller: FleetReader, cursor: Cursor_ = "", limit: Limit = 100) -> m.Vehicles:
+def get_vehicles(desk: AtDesk, caller: FleetReader, cursor: CursorText = "", limit: Limit = 100) -> m.Vehicles:
     """All vehicles in use."""
     with desk.db.tenant(caller.fleet) as cur:
         found = rows(cur, store.LIST_VEHICLES, (cursor, limit))
-    return m.Vehicles(items=[vehicle_out(r) for r in found], next_cursor=_next(found, limit, "vehicle_id"))
+    return m.Vehicles(items=[vehicle_out(r) for r in found], next_cursor=next_of(found, limit, "vehicle_id"))
 
 
 @router.post("/vehicles", status_code=201, response_model=m.Vehicle)
@@ -277,7 +237,7 @@ def patch_vehicle(vehicle: str, change: m.VehicleChange, desk: AtDesk, caller: F
     """Change a vehicle: its driver, capacity or shift; its depot plans anew."""
     with desk.db.tenant(caller.fleet) as cur:
         before = known_vehicle(cur, vehicle)
-        changes = _with_terms(_no_nulls(change.model_dump(exclude_unset=True), but=frozenset({"driver"})), "terms", change.terms)
+        changes = _with_terms(no_nulls(change.model_dump(exclude_unset=True), but=frozenset({"driver"})), "terms", change.terms)
         if "driver" in changes:
             changes["driver_id"] = changes.pop("driver")
             if changes["driver_id"] is not None:
@@ -291,100 +251,13 @@ def patch_vehicle(vehicle: str, change: m.VehicleChange, desk: AtDesk, caller: F
         return vehicle_out(known_vehicle(cur, vehicle))
 
 
-# ── fences ───────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
-@router.get("/fences")
-def get_fences(desk: AtDesk, caller: FleetReader, cursor: Cursor_ = "", limit: Limit = 100) -> m.Fences:
-    """All standing fences."""
-    with desk.db.tenant(caller.fleet) as cur:
-        found = rows(cur, store.LIST_FENCES, (cursor, limit))
-    return m.Fences(items=[fence_out(r) for r in found], next_cursor=_next(found, limit, "fence_id"))
-
-
-@router.post("/fences", status_code=201, response_model=m.Fence)
-def post_fence(new: m.NewFence, desk: AtDesk, once: OnlyOnce, caller: FleetWriter) -> Response:
-    """Make a standing fence; vans get it at once, or when they are next online."""
-
-    def work(cur: Cursor) -> m.Fence:
-        _known_zone(new.time_zone)
-        fence_id = store.add_fence(
-            cur,
-            caller.fleet,
-            name=new.name,
-            **_shape_in(new),
-            dwell_s=new.dwell_s,
-            speed_limit_cm_s=None if new.speed_limit_mps is None else round(new.speed_limit_mps * 100),
-            active=_hours_in(new.active),
-            time_zone=new.time_zone or store.fleet(cur, caller.fleet)["timezone"],
-        )
-        store.fences_changed(cur, caller.fleet, desk.clock.utc_ms())
-        return fence_out(known_fence(cur, fence_id))
-
-    return once.run(caller, work, status=201)
-
-
-@router.get("/fences/{fence}")
-def get_fence(fence: str, desk: AtDesk, caller: FleetReader) -> m.Fence:
-    """One fence."""
-    with desk.db.tenant(caller.fleet) as cur:
-        return fence_out(known_fence(cur, fence))
-
-
-@router.patch("/fences/{fence}")
-def patch_fence(fence: str, change: m.FenceChange, desk: AtDesk, caller: FleetWriter) -> m.Fence:
-    """Change a fence's name or limits. A fence of another shape is another fence: its crossings tell of the old one."""
-    with desk.db.tenant(caller.fleet) as cur:
-        known_fence(cur, fence)
-        changes = _no_nulls(change.model_dump(exclude_unset=True), but=frozenset({"dwell_s", "speed_limit_mps", "active"}))
-        _known_zone(changes.get("time_zone"))
-        if "active" in changes:
-            changes["active"] = _hours_in(change.active)
-        if "speed_limit_mps" in changes:
-            limit = changes.pop("speed_limit_mps")
-            changes["speed_limit_cm_s"] = None if limit is None else round(limit * 100)
-        store.change(cur, "fences", fence, changes)
-        store.fences_changed(cur, caller.fleet, desk.clock.utc_ms())
-        return fence_out(known_fence(cur, fence))
-
-
-@router.delete("/fences/{fence}", status_code=204)
-def delete_fence(fence: str, desk: AtDesk, caller: FleetWriter) -> None:
-    """Take a fence away. What was crossed stays known."""
-    with desk.db.tenant(caller.fleet) as cur:
-        known_fence(cur, fence)
-        store.change(cur, "fences", fence, {"deleted_at": desk.clock.now()})
-        store.fences_changed(cur, caller.fleet, desk.clock.utc_ms())
-
-
-@router.put("/fences/{fence}/shape", response_model=m.Fence)
-def put_fence_shape(fence: str, shape: m.FenceShape, desk: AtDesk, caller: FleetWriter) -> m.Fence:
-    """Give a fence another shape: it is then another fence, with the old one's name, limits and hours. Says which."""
-    with desk.db.tenant(caller.fleet) as cur:
-        old = known_fence(cur, fence)
-        store.change(cur, "fences", fence, {"deleted_at": desk.clock.now()})
-        same = {field: old[field] for field in ("name", "dwell_s", "speed_limit_cm_s", "active", "time_zone")}
-        made = store.add_fence(cur, caller.fleet, **same, **_shape_in(shape))
-        store.fences_changed(cur, caller.fleet, desk.clock.utc_ms())
-        return fence_out(known_fence(cur, made))
-
-
-@router.post("/fences/{fence}/restore", response_model=m.Fence)
-def restore_fence(fence: str, desk: AtDesk, caller: FleetWriter) -> m.Fence:
-    """Put a fence that was taken away where it was: the same one, with what was crossed."""
-    with desk.db.tenant(caller.fleet) as cur:
-        if not store.change(cur, "fences", fence, {"deleted_at": None}):
-            _known(None, "fence", fence)
-        store.fences_changed(cur, caller.fleet, desk.clock.utc_ms())
-        return fence_out(known_fence(cur, fence))
-
-
 # ── what must be there ───────────────────────────────────────────────────────────────────────────────────────────────
 
 Noun = Literal["depot", "driver", "vehicle", "fence"]
 
 
-def _known(found: Row | None, noun: Noun, wanted: str, status: int = 404) -> Row:
+def known(found: Row | None, noun: Noun, wanted: str, status: int = 404) -> Row:
+    """What was found, or a refusal that says what was not."""
     if found is None:
         raise not_found(noun, wanted, see=f"/v1/{noun}s", status=status)
     return found
@@ -397,19 +270,14 @@ def _must(found: Row | None) -> Row:
 
 def known_depot(cur: Cursor, depot: str, status: int = 404) -> Row:
     """The depot; else 404, or 422 where a body names it."""
-    return _known(store.depot(cur, depot), "depot", depot, status)
+    return known(store.depot(cur, depot), "depot", depot, status)
 
 
 def known_driver(cur: Cursor, driver: str, status: int = 404) -> Row:
     """The driver; else 404, or 422 where a body names it."""
-    return _known(store.driver(cur, driver), "driver", driver, status)
+    return known(store.driver(cur, driver), "driver", driver, status)
 
 
 def known_vehicle(cur: Cursor, vehicle: str) -> Row:
     """The vehicle, or 404."""
-    return _known(store.vehicle(cur, vehicle), "vehicle", vehicle)
-
-
-def known_fence(cur: Cursor, fence: str) -> Row:
-    """The fence, or 404."""
-    return _known(store.fence(cur, fence), "fence", fence)
+    return known(store.vehicle(cur, vehicle), "vehicle", vehicle)

@@ -13,7 +13,8 @@ from pydantic import BaseModel
 from roundsman_core.geo import LatLon
 from roundsman_hub.api import models as m
 from roundsman_hub.api.desk import AtDesk, LiveReader
-from roundsman_hub.api.fleet import depot_out, fence_out, fleet_out, known_vehicle
+from roundsman_hub.api.fences import fence_out
+from roundsman_hub.api.fleet import depot_out, fleet_out, known_vehicle
 from roundsman_hub.api.problems import Problem, documented
 from roundsman_hub.live import documents
 from roundsman_hub.live.drawn_plans import DrawnPlans, DrawRoute

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from datetime import date, datetime
 from typing import Annotated, Any, Literal
 
@@ -13,11 +14,31 @@ from roundsman_hub.api.fleet import known_depot
 from roundsman_hub.api.order_book_doors import TimeOfDay
 from roundsman_hub.api.problems import documented
 from roundsman_hub.api.proof_models import Said
+from roundsman_hub.nightly import findings
 from roundsman_hub.nightly.due import LEARN_AT, waits_for_roster
 from roundsman_hub.store import nightly_store as store
 from roundsman_hub.store.rows import Row, journal
 
 router = APIRouter(prefix="/v1", tags=["order book"], responses=documented(401, 403, 404, 422, 503))
+
+
+class Found(BaseModel):
+    """One thing that a night came to: figures, where there are some, and the sentence in English."""
+
+    what: Literal["draft", "kept", "no_roster", "no_orders", "speeds", "service", "other"] = Field(
+        description="of a plan: `draft`; `kept`: one that a person made stands; `no_roster`, `no_orders`: nothing to plan. Of learning: "
+        "`speeds` of the streets, `service` times of the fleet's own stops. `other`: only `text` tells"
+    )
+    text: str
+    stops: int | None = None
+    vans: int | None = None
+    without_van: int | None = None
+    learned_from: int | None = Field(None, description="drives or stops")
+    held_out: int | None = Field(None, description="those on later days, which the table had not seen")
+    days_held_out: int | None = None
+    error: float | None = Field(None, description="on what was held out; speeds: median share of a drive's time; service: seconds a stop")
+    error_in_force: float | None = Field(None, description="of the table that was in force, on the same")
+    adopted: bool | None = Field(None, description="null: too little to learn from, or to judge by")
 
 
 class Night(BaseModel):
@@ -28,6 +49,7 @@ class Night(BaseModel):
     started_at: datetime
     ended_at: datetime | None
     says: str = Field(description="what came of it; of learning, the errors on days that were held out, beside what is in force")
+    found: list[Found] = Field(description="the same as figures")
 
 
 class LearningNight(Night):
@@ -77,13 +99,21 @@ def get_nightly(desk: AtDesk, caller: FleetReader, last: Annotated[int, Query(ge
                 depot=one.depot_id,
                 plan_at=None if one.plan_at is None else f"{one.plan_at:%H:%M}",
                 waits_for_roster=waits_for_roster(one, desk.clock.now()),
-                nights=[Night(**_night(r)) for r in ran if (r["kind"], r["subject"]) == ("plan", one.depot_id)],
+                nights=[
+                    Night(**_night(r), found=_found(findings.of_plan(r["says"])))
+                    for r in ran
+                    if (r["kind"], r["subject"]) == ("plan", one.depot_id)
+                ],
             )
             for one in found
         ],
         learning=Learning(
             learn_at=f"{LEARN_AT:%H:%M}",
-            nights=[LearningNight(**_night(r), adopted=bool(r["adopted"])) for r in ran if r["kind"] == "learn"],
+            nights=[
+                LearningNight(**_night(r), adopted=bool(r["adopted"]), found=_found(findings.of_learning(r["says"])))
+                for r in ran
+                if r["kind"] == "learn"
+            ],
         ),
     )
 
@@ -97,6 +127,10 @@ def put_nightly(new: PlanAt, desk: AtDesk, caller: FleetWriter) -> Nightly:
         body = {"plan_at": new.plan_at}
         journal(cur, fleet_id=caller.fleet, at=desk.clock.now(), kind="nightly.changed", subject=new.depot, actor=caller.key_id, body=body)
     return get_nightly(desk, caller)
+
+
+def _found(of: list[findings.Finding]) -> list[Found]:
+    return [Found(**asdict(one)) for one in of]
 
 
 def _night(r: Row) -> dict[str, Any]:

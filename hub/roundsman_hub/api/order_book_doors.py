@@ -19,6 +19,7 @@ from roundsman_hub.api.keys import Caller
 from roundsman_hub.api.once import OnlyOnce
 from roundsman_hub.api.problems import Problem, documented, not_found
 from roundsman_hub.api.proof_models import Said
+from roundsman_hub.api.saying import Sentence, said_of
 from roundsman_hub.domain.calendar import ServiceLevel, WorkingDays, clock, local
 from roundsman_hub.store import fleet as fleet_store, order_book_store as store
 from roundsman_hub.store.db import Cursor
@@ -106,6 +107,9 @@ class DayPlan(BaseModel):
     state: Literal["draft", "approved", "released"]
     routes: dict[str, list[PlannedStop]] = Field(description="by vehicle, in driving order")
     unassigned: dict[str, str] = Field(description="orders that no van takes, with the reason")
+    unassigned_said: dict[str, list[Sentence]] = Field(
+        description="the same reasons by code; GET /v1/sentences tells them in other languages"
+    )
     cost_cents: int
     made_at: datetime
     approved_at: datetime | None
@@ -333,6 +337,7 @@ def _load_out(vehicle: str, orders: list[Row]) -> VanLoad:
 def _plan_out(r: Row) -> DayPlan:
     return DayPlan(
         depot=r["depot_id"],
+        unassigned_said={order: said_of(why) for order, why in r["unassigned"].items()},
         **{f: r[f] for f in ("day", "state", "routes", "unassigned", "cost_cents", "made_at", "approved_at", "released_at")},
     )
 

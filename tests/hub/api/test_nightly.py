@@ -65,6 +65,7 @@ def test_the_evening_makes_a_draft_once_and_leaves_what_a_person_made(shop: Any,
     (told,) = of(shop, depot)["nights"]
     assert (told["day"], told["state"]) == (TUESDAY, "done")
     assert "waits for approval" in told["says"]
+    assert [(one["what"], one["stops"], one["vans"], one["without_van"]) for one in told["found"]] == [("draft", 3, 1, 0)]
     night(shop, EVENING + timedelta(hours=3))
     assert shop.get(f"/v1/days/{TUESDAY}/plan").json()["made_at"] == plan["made_at"], "once a night"
 
@@ -77,7 +78,7 @@ def test_a_plan_that_a_person_made_is_left_alone(shop: Any, booked: tuple[str, s
     night(shop, EVENING)
     plan = shop.get(f"/v1/days/{TUESDAY}/plan").json()
     assert (plan["state"], plan["made_at"]) == ("approved", made_at)
-    assert "left as it is" in of(shop, depot)["nights"][0]["says"]
+    assert [one["what"] for one in of(shop, depot)["nights"][0]["found"]] == ["kept"]
 
 
 def test_a_missed_night_is_caught_up_before_the_first_van_sets_out(shop: Any, booked: tuple[str, str]) -> None:
@@ -132,5 +133,10 @@ def test_learning_tells_each_fleet_of_its_own_and_of_the_streets(shop: Any, book
     assert (told["day"], told["state"], told["adopted"]) == ("2026-03-05", "done", True)
     assert "judged on 22" in told["says"]
     assert "secret" not in told["says"]
+    streets, stops = told["found"]
+    assert (streets["what"], streets["held_out"], streets["days_held_out"], streets["error"], streets["error_in_force"]) == (
+        "speeds", 22, 1, 0.1, 0.2,
+    )  # fmt: skip
+    assert (streets["adopted"], stops["what"], stops["adopted"]) == (True, "service", None)
     with shop.db.transaction() as cur:
         assert [one for one in work.due(cur, clock_at(morning + timedelta(hours=1))) if one.kind == "learn"] == []

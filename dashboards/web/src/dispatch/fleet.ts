@@ -68,6 +68,11 @@ export class Fleet {
     return this.tick?.now ?? Date.now();
   }
 
+  /** Another key: another hub and another time, perhaps. */
+  anew(): void {
+    this.tick = null;
+  }
+
   /** Once the hub told what it knows and what time it is. */
   begun(): Promise<void> {
     if (this.tick) return Promise.resolve();
@@ -86,7 +91,6 @@ export class Fleet {
   }
 
   async load(api: Api): Promise<void> {
-    this.tick = null; // of another hub, perhaps
     const [fleet, depots, fences] = await Promise.all([api.get<Fleet["fleet"]>("/v1/fleets/me"), api.all<Depot>("/v1/depots"), api.all<Fence>("/v1/fences")]);
     this.fleet = fleet;
     this.depots = depots;

@@ -44,7 +44,7 @@ export function NewOrderDialog({ close }: { close: () => void }) {
       close();
       go("orders", made.order);
     } catch (failure) {
-      setError(failure instanceof Refused && failure.errors.length ? failure.errors.map((one) => `${one.field.replace(/^body\./, "")}: ${one.detail}`).join(" · ") : told(failure));
+      setError(failure instanceof Refused && failure.errors.length ? failure.errors.map((one) => `${one.field.replace(/^body\.?/, "")}: ${one.detail}`.replace(/^: /, "")).join(" · ") : told(failure));
     } finally {
       setBusy(false);
     }

@@ -2,7 +2,7 @@
 
 import { useEffect, useState } from "preact/hooks";
 
-export const PAGES = ["now", "orders", "customers", "board", "vans", "drivers", "tomorrow", "proposals", "playback", "fences", "settings"] as const;
+export const PAGES = ["now", "orders", "customers", "board", "vans", "drivers", "tomorrow", "nights", "proposals", "playback", "fences", "settings"] as const;
 export type Page = (typeof PAGES)[number];
 export interface Route {
   page: Page;

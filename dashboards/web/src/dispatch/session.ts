@@ -21,6 +21,7 @@ export async function enter(key: string, ended: (why: string) => void): Promise<
   asking.language = choices.language;
   await asking.get("/v1/fleets/me");
   api = asking;
+  fleet.anew();
   await fleet.load(api);
   sessionStorage.setItem(KEY, key);
   alsoLearn(async (language) => {

@@ -135,7 +135,7 @@ function Hours({ hours, set, zone, least }: { hours: readonly WeekHours[]; set: 
     <>
       {hours.map((one, at) => (
         <div key={at} class="hours-row">
-          <Checks label={t("closures.days")} all={DAYS} chosen={new Set(one.days)} set={(days) => change(at, { days: DAYS.filter((day: Day) => days.has(day)) })} name={dayName} />
+          <Checks label={t(least ? "closures.days" : "fences.days")} all={DAYS} chosen={new Set(one.days)} set={(days) => change(at, { days: DAYS.filter((day: Day) => days.has(day)) })} name={dayName} />
           <div class="pair">
             <Field label={t("roster.from", { zone })}>{(id) => <input id={id} type="time" required value={one.start} onInput={(event) => change(at, { start: event.currentTarget.value })} />}</Field>
             <Field label={t("roster.until", { zone })}>{(id) => <input id={id} type="time" required value={one.end === "24:00" ? "00:00" : one.end} onInput={(event) => change(at, { end: event.currentTarget.value })} />}</Field>

@@ -101,6 +101,9 @@ function CustomerSide({ order, open }: { order: string; open: boolean }) {
   );
 }
 
+/** Constraints that would have to give way, in the reader's words; a newer hub's as it names them. */
+const constraints = (names: readonly string[]): string => names.map((name) => (`constraint.${name}` in en ? t(`constraint.${name}` as Key) : name)).join(", ") || t("constraint.none");
+
 /** Why it has no van or is late, in money and minutes: the planner's own answer, asked for on demand, because it plans. */
 function WhyBox({ door, turn, wanted }: { door: string; turn: string; wanted: boolean }) {
   const [ask, setAsk] = useState(false);
@@ -111,7 +114,7 @@ function WhyBox({ door, turn, wanted }: { door: string; turn: string; wanted: bo
       {loading && t("loading")}
       <Trouble>{error}</Trouble>
       {answer?.reason && <p><Told text={answer.reason} said={answer.said} /></p>}
-      {answer && answer.relaxations.length > 0 && <ul class="plainlist">{answer.relaxations.map((one) => <li key={one.constraints.join()}><span lang="en">{one.constraints.join(", ")}</span>: <VanChip vehicle={one.vehicle} />, {f.clock(one.start)}, {f.money(one.price_cents)}</li>)}</ul>}
+      {answer && answer.relaxations.length > 0 && <ul class="plainlist">{answer.relaxations.map((one) => <li key={one.constraints.join()}>{constraints(one.constraints)}: <VanChip vehicle={one.vehicle} />, {f.clock(one.start)}, {f.money(one.price_cents)}</li>)}</ul>}
       {answer?.delay && <dl class="facts">{(["late_departure_s", "travel_s", "dwell_s", "waiting_s", "replanning_s"] as const).filter((part) => answer.delay![part] !== 0).map((part) => <div key={part}><dt>{t(`why.${part}`)}</dt><dd>{f.span(answer.delay![part])}</dd></div>)}</dl>}
     </div>
   );

@@ -5,12 +5,14 @@ import { Act, Badge, Empty, Field, Section, type Tone, Trouble, VanChip } from "
 import { type Fleet, orderName, useFleet } from "./fleet";
 import { f, t, tn, useReader } from "./reader";
 import { to } from "./route";
+import { type Sentence, Told } from "./sentences";
 import { api, useAsked } from "./session";
 
 interface Plan {
   state: "draft" | "approved" | "released";
   routes: Record<string, { order: string; arrival: string }[]>;
   unassigned: Record<string, string>;
+  unassigned_said: Record<string, Sentence[]>;
   cost_cents: number;
   made_at: string;
 }
@@ -89,7 +91,7 @@ function Routes({ plan, fleet }: { plan: Plan; fleet: Fleet }) {
   return (
     <>
       <p class="pad">{[tn("tomorrow.orders", Object.values(plan.routes).reduce((sum, stops) => sum + stops.length, 0)), t("tomorrow.cost", { money: f.money(plan.cost_cents) }), t("tomorrow.made_at", { at: f.dayClock(plan.made_at) })].join(" · ")}</p>
-      {left.length > 0 && <ul class="list">{left.map(([order, why]) => <li key={order}><Badge tone="bad">{t("exception.unassigned")}</Badge> <a href={to("orders", order)}>{nameOf(fleet, order)}</a> <span class="quiet" lang="en">{why}</span></li>)}</ul>}
+      {left.length > 0 && <ul class="list">{left.map(([order, why]) => <li key={order}><Badge tone="bad">{t("exception.unassigned")}</Badge> <a href={to("orders", order)}>{nameOf(fleet, order)}</a> <span class="quiet"><Told text={why} said={plan.unassigned_said[order]} /></span></li>)}</ul>}
       <div class="rounds">
         {Object.entries(plan.routes).map(([vehicle, stops]) => (
           <details key={vehicle}>

@@ -1,0 +1,107 @@
+"""The board's sheets and dialogs, and things half done: by the rules of WCAG 2.2 AA, and nothing cut off."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from roundsman_hub.store.db import Database
+from roundsman_sim.board_hub import BoardHub, board_hub
+from roundsman_sim.board_states import VIEWS, prepare, states
+
+WAITS_MS = 30_000
+LOOKS = [
+    pytest.param(320, 640, "dark", id="telephone-dark"),
+    pytest.param(1280, 720, "light", id="laptop-light", marks=pytest.mark.deep),
+    pytest.param(2560, 1440, "dark", id="wall-dark", marks=pytest.mark.deep),
+]
+
+
+@pytest.fixture(scope="module")
+def day(plain_database: Database, tmp_path_factory: pytest.TempPathFactory) -> Iterator[BoardHub]:
+    if not (Path(__file__).parents[2] / "hub" / "roundsman_hub" / "web" / "dispatch.html").exists():
+        pytest.skip("the pages are not built: run .ci/web")
+    with board_hub(plain_database, tmp_path_factory.mktemp("board")) as hub:
+        prepare(hub)
+        yield hub
+
+
+@pytest.mark.parametrize(("width", "height", "scheme"), LOOKS)
+def test_sheets_and_dialogs_keep_the_rules(
+    opened: Callable[..., Page],
+    day: BoardHub,
+    misfits: Callable[[Page], list[str]],
+    axe: Callable[[Page], list[str]],
+    picture: Callable[[Page, str], None],
+    width: int,
+    height: int,
+    scheme: str,
+) -> None:
+    page = opened(width, height, scheme)
+    page.goto(day.url)
+    page.get_by_label("API key").fill(day.key)
+    page.keyboard.press("Enter")
+    expect(page.locator(".link")).to_have_text("live", timeout=WAITS_MS)
+    wrong = []
+    for state in states(page, day):
+        picture(page, f"state-{width}-{state}")
+        wrong += [f"{state}: {text}" for text in (*misfits(page), *axe(page))]
+    assert not wrong, "\n".join(wrong)
+
+
+CONTROLS = """() => {
+  const all = [...document.querySelectorAll('main :is(a[href], button, input, select, summary, [tabindex="0"])')];
+  return all.filter(node => node.tabIndex >= 0 && node.checkVisibility({visibilityProperty: true}) && node.getClientRects().length)
+    .map((node, at) => { node.dataset.control = String(at); return String(at); });
+}"""
+FOCUSED = """() => {
+  const node = document.activeElement;
+  if (!node || !node.closest("main") || node.matches("main")) return null;
+  const box = node.getBoundingClientRect(), style = getComputedStyle(node);
+  const points = [[.5, .5], [.1, .5], [.9, .5], [.5, .1], [.5, .9]].map(([x, y]) => [box.left + box.width * x, box.top + box.height * y]);
+  const seen = points.some(([x, y]) => node.contains(document.elementFromPoint(x, y)));
+  const marked = (style.outlineStyle !== "none" && parseFloat(style.outlineWidth) >= 1) || style.boxShadow !== "none";
+  const name = node.getAttribute("aria-label") ?? node.textContent;
+  return {at: node.dataset.control ?? null, seen, marked, what: `${node.tagName} ${name}`.slice(0, 60)};
+}"""
+
+
+@pytest.mark.parametrize(("width", "height"), [(320, 640), pytest.param(1280, 720, marks=pytest.mark.deep)])
+def test_every_control_of_every_page_is_reached_by_keys_and_seen(
+    opened: Callable[..., Page], day: BoardHub, width: int, height: int
+) -> None:
+    """WCAG 2.1.1, 2.1.2, 2.4.7 and 2.4.11: from the menu to each page, and along it with Tab alone; what has the focus shows it."""
+    page = opened(width, height)
+    keys = page.keyboard
+    page.goto(day.url)
+    keys.type(day.key)  # the field for it has the focus
+    keys.press("Enter")
+    expect(page.locator(".link")).to_have_text("live", timeout=WAITS_MS)
+    wrong = []
+    for view in VIEWS:
+        if width < 600:
+            page.get_by_role("button", name="Menu").focus()
+            keys.press("Enter")
+        page.locator(f'.rail a[href="#/{view}"]').focus()
+        keys.press("Enter")
+        expect(page.locator(f"main.{view}")).to_be_focused()
+        expect(page.get_by_text("Asking the hub")).to_have_count(0, timeout=WAITS_MS)
+        if view in ("now", "fences"):
+            page.wait_for_selector("[data-map=ready]")
+        missed = set(page.evaluate(CONTROLS))
+        for _ in range(6 * len(missed) + 20):  # a field for a date has a stop for each of its parts
+            keys.press("Tab")
+            found = page.evaluate(FOCUSED)
+            if found is None:
+                break
+            missed.discard(found["at"])
+            wrong += [f"{view}: {what}: {found['what']}" for what in ("seen", "marked") if not found[what]]
+        else:
+            wrong.append(f"{view}: the focus does not come out")
+        for at in missed:
+            control = page.locator(f'[data-control="{at}"]')
+            wrong.append(f"{view}: missed: {control.evaluate('node => node.outerHTML.slice(0, 100)')}")
+    assert not wrong, "\n".join(dict.fromkeys(wrong))
