@@ -107,13 +107,13 @@ class Box:
         self._reported: dict[str, datetime] = {}
         self._settled: set[str] = set()
         self.vans = [self._van(number, vehicle) for number, vehicle in enumerate(town.vehicles)]
+        self._by_name = {van.vehicle: van for van in self.vans}
         self._watch = Watch(db, town, self.vans) if policy == "living" else None
 
     def acknowledge(self, acks: Sequence[tuple[str, Ack]]) -> None:
-        """See `Outgoing`: vans here forget what they sent, so an ack that asks for it again is a fault of this world."""
+        """See `Outgoing`."""
         for vehicle, ack in acks:
-            if ack.rewind:
-                raise AssertionError(f"the hub asks {vehicle} for its log again from {ack.through_seq}")
+            self._by_name[vehicle].log.acknowledged(ack)
 
     def run(self) -> Result:
         """Live through the day."""
@@ -162,6 +162,12 @@ class Box:
             van.end(self._now)
         self._hear([message for van in self.vans for message in van.say(self._now)])
         return self._result(time.monotonic() - began)
+
+    def morning(self) -> Routes:
+        """Only plan: what the vans would get before the shift."""
+        self._morning()
+        assert self.routes is not None
+        return self.routes
 
     # ── the hub's turns ─────────────────────────────────────────────────────────────────────────────────────────────
 

@@ -11,7 +11,7 @@ from roundsman_hub.ingest.packets import Message
 from roundsman_wire import frames
 from roundsman_wire.channels import topic
 from roundsman_wire.facts import AnyEntry
-from roundsman_wire.messages import FACTS, LANE_NAMES, TRACK, Clock, FixRow, LaneState, Now, Presence, SessionStarted, SessionState
+from roundsman_wire.messages import FACTS, LANE_NAMES, TRACK, Ack, Clock, FixRow, LaneState, Now, Presence, SessionStarted, SessionState
 from roundsman_wire.plain import encode_plain
 
 FRAME_ENTRIES: Final = 400
@@ -19,14 +19,15 @@ FRAME_ENTRIES: Final = 400
 
 @dataclass(kw_only=True)
 class Lane:
-    """One lane: what is written, and how far it was sent."""
+    """One lane: what the hub has not acknowledged yet, from number `first` on; the first `sent` of it are on their way."""
 
     first: int = 1
     waiting: list[bytes | FixRow] = field(default_factory=list)
+    sent: int = 0
 
 
 class DayLog:
-    """One session of a van. What was sent is forgotten: no frame is lost on the way to a hub in the same process.
+    """One session of a van. What was sent is kept until the hub has it: its database may be too busy to take a frame.
 
     Parameters
     ----------
@@ -75,13 +76,22 @@ class DayLog:
 
     def _frames(self, lane: int) -> list[Message]:
         state, out = self._lanes[lane], []
-        while state.waiting:
-            part, state.waiting = state.waiting[:FRAME_ENTRIES], state.waiting[FRAME_ENTRIES:]
+        while part := state.waiting[state.sent : state.sent + FRAME_ENTRIES]:
             body = frames.pack_entries(part) if lane == FACTS else frames.pack_rows(part)  # type: ignore[arg-type]
-            last = state.first + len(part) - 1
-            out.append(self._message(LANE_NAMES[lane], frames.encode_frame(self.session, lane, state.first, last, body)))
-            state.first = last + 1
+            first, last = state.first + state.sent, state.first + state.sent + len(part) - 1
+            out.append(self._message(LANE_NAMES[lane], frames.encode_frame(self.session, lane, first, last, body)))
+            state.sent += len(part)
         return out
+
+    def acknowledged(self, ack: Ack) -> None:
+        """What the hub says that it has; from there on it wants it again, where it says so."""
+        if ack.session != self.session:
+            return
+        state = self._lanes[ack.lane]
+        had = max(0, ack.through_seq + 1 - state.first)
+        state.first, state.waiting, state.sent = state.first + had, state.waiting[had:], max(0, state.sent - had)
+        if ack.rewind:
+            state.sent = 0
 
     def _message(self, channel: str, payload: bytes) -> Message:
         return Message(topic(self.vehicle, channel), payload)

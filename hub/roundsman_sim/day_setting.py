@@ -10,11 +10,12 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Final
 
+import msgspec
 from psycopg.conninfo import make_conninfo
 
 from roundsman_core.geo import LatLon, distance_m
@@ -23,6 +24,7 @@ from roundsman_hub.clock import Clock, to_ms
 from roundsman_hub.pki import open_pki
 from roundsman_hub.planning.engines import Engine
 from roundsman_hub.planning.engines.process import EngineProcess
+from roundsman_hub.planning.problem import Plan
 from roundsman_hub.roads import PROCESS_TABLE, GreatCircle, OsrmRoads, RoadNetwork, open_roads
 from roundsman_hub.roads.addresses import SERVED_FILE
 from roundsman_hub.roads.role import TrafficRole
@@ -34,7 +36,7 @@ from roundsman_hub.store.migrate import migrate
 from roundsman_sim import SimError, day_world, town, town_file
 from roundsman_sim.day_box import Box, StepClock
 from roundsman_sim.day_result import Result
-from roundsman_sim.day_town import Town, carry_widths, copy_database, drop_database, make_town, ways
+from roundsman_sim.day_town import Town, Widths, copy_database, drop_database, make_town, set_widths, ways, widths_of
 from roundsman_sim.day_world import Script
 
 FIRST_DAY: Final = date(2026, 3, 2)
@@ -42,6 +44,7 @@ FAR_M: Final = 6_000.0
 TEACHES: Final = 2 / 3
 LESSONS: Final = 1_000
 """Seeds from here on are of days to learn from: none of them is measured."""
+LEARNED_FILE: Final = "learned.json"
 QUICK: Final = {"fsync": "off", "full_page_writes": "off", "synchronous_commit": "off", "shared_buffers": "64MB"}
 """Nobody needs this database after the run."""
 
@@ -83,15 +86,29 @@ class Place:
     vehicles: tuple[str, ...]
 
 
+@dataclass(frozen=True, kw_only=True)
+class Learned:
+    """What is kept of a town between two runs, beside its database and its roads: who is in it, and from how many days it has learned."""
+
+    homes: tuple[tuple[str, LatLon], ...]
+    fleet: str
+    depot: str
+    depot_at: LatLon
+    vehicles: tuple[str, ...]
+    lessons: int
+
+
 @dataclass(kw_only=True)
 class Setting:
-    """A town with a database (`template`) that days are copied from."""
+    """A town with a database (`template`) that days are copied from. `lessons`: days that it has learned from."""
 
     place: Place
     town: Town
     engine: Sequence[Engine]
     ends: contextlib.ExitStack
     template: str = "town"
+    lessons: int = 0
+    widths: Widths = field(default_factory=dict)
 
     @property
     def homes(self) -> list[tuple[str, LatLon]]:
@@ -110,17 +127,43 @@ class Setting:
     def compare(self, day: Script, policies: Sequence[str], *, search_s: float) -> list[Result]:
         """One day by each policy, each from the same database and the same morning's plan. What the living plan's arrivals taught about
         widths is kept for the days after; nothing else is."""
-        routes, results, name = None, [], f"day_of_{self.template}"
+        routes, results = self.morning(day), []
         for policy in policies:
-            copy_database(self.server.postgres, self.template, name)
-            with Database.connect(self.server.dsn(name), max_size=2, checked=False) as db:
-                box = Box(db, self.town, day, policy, routes=routes, engine=self.engine, search_s=search_s)
-                results.append(box.run())
-                routes = box.routes
-            if policy == "living":
-                carry_widths(self.server.dsn(name), self.server.dsn(self.template))
-        drop_database(self.server.postgres, name)
+            result, widths = self.live(day, policy, routes, widths=self.widths, search_s=search_s)
+            results.append(result)
+            self.widths = widths if policy == "living" else self.widths
         return results
+
+    def morning(self, day: Script) -> Plan:
+        """The morning's plan, the same for every policy."""
+        with self._copy() as db:
+            return Box(db, self.town, day, "static", engine=self.engine).morning()
+
+    def live(self, day: Script, policy: str, routes: Plan, *, widths: Widths, search_s: float) -> tuple[Result, Widths]:
+        """One day by one policy in a database of its own.
+
+        Parameters
+        ----------
+        widths : Widths
+            What arrivals have taught of widths since the town's lessons; empty: nothing.
+
+        Returns
+        -------
+        tuple of Result and Widths
+            How it came out; and the widths as they are by its evening.
+        """
+        with self._copy() as db:
+            set_widths(db, self.town.fleet, widths)
+            result = Box(db, self.town, day, policy, routes=routes, engine=self.engine, search_s=search_s).run()
+            return result, widths_of(db, self.town.fleet)
+
+    @contextlib.contextmanager
+    def _copy(self) -> Iterator[Database]:
+        name = f"day_of_{self.template}"
+        copy_database(self.server.postgres, self.template, name)
+        with Database.connect(self.server.dsn(name), max_size=2, checked=False) as db:
+            yield db
+        drop_database(self.server.postgres, name)
 
     def learn(self, days: Sequence[Script], *, search_s: float, say: Callable[[str], None]) -> None:
         """Let days happen in the town's own database, one after another: two thirds of them teach streets and stops, the rest, with those
@@ -142,6 +185,12 @@ class Setting:
             say(line)
         self.ends.enter_context(_in_service(hub, self.server.dsn(self.template), Clock(evening)))
         self._live(days[teach:], search_s, say)
+        here = self.place
+        self.lessons = len(days)
+        kept = Learned(
+            homes=here.homes, fleet=here.fleet, depot=here.depot, depot_at=here.depot_at, vehicles=here.vehicles, lessons=self.lessons
+        )
+        (here.directory / LEARNED_FILE).write_bytes(msgspec.json.encode(kept))
 
     def _live(self, days: Sequence[Script], search_s: float, say: Callable[[str], None]) -> None:
         with Database.connect(self.server.dsn(self.template), max_size=2, checked=False) as db:
@@ -178,7 +227,16 @@ def _settings(folder: Path, dsn: str, osm: Path, network: RoadNetwork) -> Settin
 
 
 @contextlib.contextmanager
-def setting(osm: Path | None, *, vans: int, orders: int, town_seed: int, say: Callable[[str], None], roads: str = "") -> Iterator[Setting]:
+def setting(
+    osm: Path | None,
+    *,
+    vans: int,
+    orders: int,
+    town_seed: int,
+    say: Callable[[str], None],
+    roads: str = "",
+    keep: Path | None = None,
+) -> Iterator[Setting]:
     """A town, its roads, a database with its fleet, and the engines; all of it ends with the block.
 
     Parameters
@@ -187,23 +245,47 @@ def setting(osm: Path | None, *, vans: int, orders: int, town_seed: int, say: Ca
         A real extract; without one a made-up town.
     roads : str
         "great_circle": straight lines times a detour, without OSRM.
+    keep : Path, optional
+        A folder that the town stays in. Where one has learned there before, it is opened again, as it was then.
     """
-    directory = Path(tempfile.mkdtemp(prefix="roundsman-day-"))
     with contextlib.ExitStack() as stack:
-        stack.callback(shutil.rmtree, directory, ignore_errors=True)
+        if keep is None:
+            directory = Path(tempfile.mkdtemp(prefix="roundsman-day-"))
+            stack.callback(shutil.rmtree, directory, ignore_errors=True)
+        else:
+            directory = keep.absolute()
+        before = _learned(directory)
+        if before is None and directory.exists():
+            shutil.rmtree(directory)  # a town whose lessons were cut short knows half of a day
+        directory.mkdir(parents=True, exist_ok=True)
         if osm is None:
             osm = directory / "town.osm.pbf"
-            town_file.write(town.build(town_seed), osm)
-        addresses = sorted(town_file.addresses(osm), key=lambda one: one.position.lon_deg + one.position.lat_deg)
+            if not osm.exists():
+                town_file.write(town.build(town_seed), osm)
         network = open_roads(None if roads == "great_circle" else osm, None, directory / "hub" / "cache", say)
         stack.callback(network.close)
-        depot, homes = _depot_and_homes(network, [(one.text, one.position) for one in addresses])
         server = stack.enter_context(embedded.start(directory / "postgres", settings=QUICK, database="town"))
         migrate(server.dsn("town"))
         hub = _settings(directory / "hub", server.dsn("town"), osm, network)
         believed = stack.enter_context(contextlib.closing(open_settings_roads(hub)))
-        with Database.connect(server.dsn("town"), max_size=2) as db:
-            made = make_town(db, depot, vans, orders, network, open_pki(directory / "pki").signer(), believed=believed)
+        signer = open_pki(directory / "pki").signer()
+        if before is not None:
+            homes, lessons = list(before.homes), before.lessons
+            made = Town(
+                fleet=before.fleet,
+                depot=before.depot,
+                depot_at=before.depot_at,
+                vehicles=before.vehicles,
+                roads=believed,
+                way=ways(network),
+                signer=signer,
+            )
+        else:
+            addresses = sorted(town_file.addresses(osm), key=lambda one: one.position.lon_deg + one.position.lat_deg)
+            depot, homes = _depot_and_homes(network, [(one.text, one.position) for one in addresses])
+            lessons = 0
+            with Database.connect(server.dsn("town"), max_size=2) as db:
+                made = make_town(db, depot, vans, orders, network, signer, believed=believed)
         place = Place(
             directory=directory,
             server=Databases(postgres=server.dsn("postgres")),
@@ -216,7 +298,14 @@ def setting(osm: Path | None, *, vans: int, orders: int, town_seed: int, say: Ca
             depot_at=made.depot_at,
             vehicles=made.vehicles,
         )
-        yield Setting(place=place, town=made, engine=_engines(stack), ends=stack)
+        yield Setting(place=place, town=made, engine=_engines(stack), ends=stack, lessons=lessons)
+
+
+def _learned(directory: Path) -> Learned | None:
+    try:
+        return msgspec.json.decode((directory / LEARNED_FILE).read_bytes(), type=Learned)
+    except FileNotFoundError:
+        return None
 
 
 @contextlib.contextmanager
@@ -232,6 +321,7 @@ def beside(place: Place, template: str, now: datetime) -> Iterator[Setting]:
     """
     with contextlib.ExitStack() as stack:
         own = place.directory / template
+        shutil.rmtree(own, ignore_errors=True)  # of a run before
         shutil.copytree(place.hub.data_dir, own)
         hub = replace(place.hub, data_dir=own, database_url=place.server.dsn(template))
         (own / SERVED_FILE).unlink(missing_ok=True)

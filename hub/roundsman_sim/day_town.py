@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Any, Final
 
 import psycopg
 from psycopg import sql
@@ -16,8 +16,10 @@ from roundsman_hub.pki import Signer
 from roundsman_hub.roads import RoadNetwork
 from roundsman_hub.store import fleet as fleet_store
 from roundsman_hub.store.db import Database
-from roundsman_hub.store.rows import new_id
+from roundsman_hub.store.rows import new_id, rows
 
+Widths = dict[int, Any]
+"""Horizon in minutes → calibration."""
 CAPACITY: Final = 2.05
 """Parcels of room for each order that falls to a van."""
 
@@ -109,11 +111,17 @@ def drop_database(server_dsn: str, name: str) -> None:
         connection.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
 
 
-def carry_widths(day_dsn: str, town_dsn: str) -> None:
-    """What a day's arrivals taught about widths is known in the town from then on, as in a hub that lives through one day after another."""
-    with psycopg.connect(day_dsn) as day, psycopg.connect(town_dsn) as town:
-        learned = day.execute("SELECT fleet_id, horizon_min, state FROM eta_calibrations").fetchall()
-        town.cursor().executemany(
+def widths_of(db: Database, fleet: str) -> Widths:
+    """What a fleet's arrivals have taught about widths, by horizon, as its database has it."""
+    with db.transaction() as cur:
+        found = rows(cur, "SELECT horizon_min, state FROM eta_calibrations WHERE fleet_id = %s", (fleet,))
+        return {r["horizon_min"]: r["state"] for r in found}
+
+
+def set_widths(db: Database, fleet: str, widths: Widths) -> None:
+    """The same in another database of that fleet."""
+    with db.transaction() as cur:
+        cur.executemany(
             "INSERT INTO eta_calibrations VALUES (%s, %s, %s) ON CONFLICT (fleet_id, horizon_min) DO UPDATE SET state = excluded.state",
-            [(fleet, horizon, Jsonb(state)) for fleet, horizon, state in learned],
+            [(fleet, horizon, Jsonb(state)) for horizon, state in widths.items()],
         )

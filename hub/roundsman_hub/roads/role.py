@@ -89,15 +89,14 @@ class TrafficRole:
             kinds = {kind_of_words(*words) for words in road_store.words_in_use(cur)} if self._ours else set()
             if (version := road_store.speeds_version(cur)) != self._version:
                 self._table, self._version = road_store.speeds(cur), version
-            fleets = road_store.fleets(cur)
-        timezone = fleets[0][1] if fleets else "UTC"
+            zones = dict(road_store.fleets(cur))
         if self._keeper is not None:
             if time.monotonic() >= self._now_at:
                 self._now = self._look_at_traffic()
                 self._now_at = time.monotonic() + NOW_EVERY_S
             traffic = Traffic(table=self._table, closed=closed, imported=imported, now=self._now)
             self._keeper.mend()
-            if self._keeper.serve(wanted(traffic, kinds, at, timezone, lambda ring: self._known_streets().within(ring))):
+            if self._keeper.serve(wanted(traffic, kinds, at, zones, lambda ring: self._known_streets().within(ring))):
                 log.info("roads: the paces in service have changed")
         self._ask(told(closed, imported, PROFILES, at))
 

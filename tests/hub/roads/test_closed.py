@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
@@ -89,15 +90,15 @@ def test_a_closed_street_is_driven_round_until_it_opens(
     traffic = Traffic(closed=[closure(square(middle, 0.0002))])
     streets = Streets(village)
     before = roads.matrix(places)
-    assert servers.serve(wanted(traffic, [], NOON, "UTC", streets.within))
+    assert servers.serve(wanted(traffic, [], NOON, {}, streets.within))
     during = roads.matrix(places)
     assert during.distances_m[0, 1] > before.distances_m[0, 1] + 200
     assert roads.version() != "base"
     other = roads.of_fleet("another")
     assert (other.matrix(places).durations_s == before.durations_s).all()
     assert other.version() == "base"  # what is kept of the ways stays
-    assert not servers.serve(wanted(traffic, [], NOON + timedelta(minutes=30), "UTC", streets.within))
-    assert servers.serve(wanted(traffic, [], NOON + timedelta(hours=1), "UTC", streets.within))
+    assert not servers.serve(wanted(traffic, [], NOON + timedelta(minutes=30), {}, streets.within))
+    assert servers.serve(wanted(traffic, [], NOON + timedelta(hours=1), {}, streets.within))
     assert (roads.matrix(places).durations_s == before.durations_s).all()
     assert (osrm.matrix(places).durations_s == before.durations_s).all()
 
@@ -114,14 +115,14 @@ def test_kinds_bands_and_imported_speeds_have_servers_of_their_own(
         network_kmh={"car": dict.fromkeys(both, 25.0)},
     )
     slow = Imported(fleet="f", name="feed", kmh=tuple((pair, 5.0) for pair in both), from_at=NOON, until_at=NOON + timedelta(hours=1))
-    servers.serve(wanted(Traffic(table=table), ["truck"], NOON, "UTC", Streets(village).within))
+    servers.serve(wanted(Traffic(table=table), ["truck"], NOON, {}, Streets(village).within))
     places = [at_crossing(5, 1), at_crossing(5, 4)]
     usual, morning = roads.matrix(places), roads.matrix(places, band="morning")
     assert roads.bands() == {"morning"}
     assert (usual.band, morning.band) == ("", "morning")
     assert morning.durations_s[0, 1] > 1.6 * usual.durations_s[0, 1]
     assert roads.matrix(places, profile="truck").profile == "truck"
-    servers.serve(wanted(Traffic(table=table, imported=[slow]), [], NOON, "UTC", Streets(village).within))
+    servers.serve(wanted(Traffic(table=table, imported=[slow]), [], NOON, {}, Streets(village).within))
     assert roads.matrix(places).durations_s[0, 1] > 1.5 * usual.durations_s[0, 1]
     assert roads.matrix(places, band="morning").durations_s[0, 1] == morning.durations_s[0, 1]  # by then the feed has ended
     servers.serve({})
@@ -130,12 +131,25 @@ def test_kinds_bands_and_imported_speeds_have_servers_of_their_own(
 
 def test_the_last_minutes_count_in_this_hours_band_alone() -> None:
     table = SpeedTable(factors={("car", ""): 1.0, ("car", "midday"): 1.1, ("car", "afternoon"): 1.3})
-    made = wanted(Traffic(table=table, now={"car": Now(factor=2.0)}), [], NOON, "UTC", lambda ring: [])
+    made = wanted(Traffic(table=table, now={"car": Now(factor=2.0)}), [], NOON, {}, lambda ring: [])
     assert made["car", "midday", ""].factor == pytest.approx(2.2)
     assert made["car", "afternoon", ""].factor == 1.3
     assert ("car", "", "") not in made
-    alone = wanted(Traffic(now={"car": Now(factor=2.0)}), [], NOON, "UTC", lambda ring: [])
+    alone = wanted(Traffic(now={"car": Now(factor=2.0)}), [], NOON, {}, lambda ring: [])
     assert alone == {("car", "", ""): Wanted(factor=2.0)}
+
+
+def test_each_fleet_has_the_hours_of_its_own_clock() -> None:
+    """Noon in Helsinki is four at night in Chicago: what is closed for an hour is closed in another band there, and the last
+    minutes count in both."""
+    table = SpeedTable(factors={("car", ""): 1.0, ("car", "midday"): 1.1, ("car", "night"): 0.9})
+    zones = {"a": "Europe/Helsinki", "b": "America/Chicago"}
+    at = NOON - timedelta(hours=2)
+    closed = [replace(closure(square(LatLon(50, 8), 0.001), fleet=fleet), from_at=at) for fleet in "ab"]
+    traffic = Traffic(table=table, closed=closed, now={"car": Now(factor=2.0)})
+    made = wanted(traffic, [], at, zones, lambda ring: [(1, 2)])
+    assert {band: made["car", band, ""].factor for band in ("midday", "night")} == {"midday": pytest.approx(2.2), "night": 1.8}
+    assert {key[1:] for key in made if key[2]} == {("", "a"), ("midday", "a"), ("", "b"), ("night", "b")}
 
 
 OUTLINES = st.builds(lambda lat, lon, half: square(LatLon(50 + lat, 8 + lon), half), *[st.floats(0, 0.2)] * 2, st.floats(0.001, 0.1))
@@ -157,7 +171,7 @@ def test_what_a_fleet_closes_changes_nothing_for_another(closures: list[Closure]
 
     def seen(listed: list[Closure]) -> tuple[object, ...]:
         roads = ClosedRoads(GreatCircle(), lambda fleet, kind: in_force(listed, (), fleet, kind, at)).of_fleet("a")
-        served = wanted(Traffic(table=table, closed=listed), ["truck"], at, "UTC", lambda ring: [(1, round(1e6 * ring[0].lat_deg))])
+        served = wanted(Traffic(table=table, closed=listed), ["truck"], at, {}, lambda ring: [(1, round(1e6 * ring[0].lat_deg))])
         mine = {key: want for key, want in served.items() if key[2] in ("", "a")}
         return roads.matrix(places, profile=kind).durations_s.tolist(), roads.version(kind), mine, told(listed, [], ["truck"], at).get("a")
 
