@@ -147,12 +147,13 @@ class Yard:
         with self.db.transaction() as cur:
             cur.execute("UPDATE vehicle_now SET lat_e6 = %s, lon_e6 = %s WHERE vehicle_id = %s", (place.lat_e6, place.lon_e6, vehicle))
 
-    def state(self, vehicle: str, order: str, state: str) -> None:
+    def state(self, vehicle: str, order: str, state: str, *, ago_h: float = 0.0) -> None:
+        at = self.clock.now() - timedelta(hours=ago_h)
         with self.db.transaction() as cur:
             cur.execute(
                 "INSERT INTO order_states (order_id, fleet_id, state, vehicle_id, at, arrived_at, action) VALUES (%s,%s,%s,%s,%s,%s,'a')"
                 " ON CONFLICT (order_id) DO UPDATE SET state = excluded.state, at = excluded.at",
-                (order, self.fleet, state, vehicle, self.clock.now(), self.clock.now()),
+                (order, self.fleet, state, vehicle, at, at),
             )
 
     def cancel(self, order: str) -> None:

@@ -78,7 +78,7 @@ class Prospect:
             driven.append(driven[-1] + leg_s)
             served.append(served[-1] + visit.service_s)
             soonest.append(clock)
-        stays = van.end_place is None or (not route and van.at_depot)
+        stays = van.end_place is None or (not route and van.rests)
         home_leg_s = 0 if stays or van.end_place is None else max(travel.leg_s(places[-1], van.end_place, clock), 0)
         arrives.append(clock + home_leg_s)
         longest_s = max((stop.service_s + stop.parking_s for stop in stops), default=0)
@@ -175,10 +175,10 @@ def bids(row: Row, task: Task, low: int, high: int, *, late_allowed: bool, loads
     peaks = prospect.peak_before if task.kind == "delivery" else prospect.peak_after
     loads_here = van.at_depot and task.depot in (None, van.depot)
     room = [fits - new for fits, new in zip(limit, task.load, strict=True)]
-    fixed = (prices.fixed if not row.route and van.at_depot else 0) + row.extra_cents(task) * UNITS_PER_CENT
+    fixed = (prices.fixed if not row.route and van.rests else 0) + row.extra_cents(task) * UNITS_PER_CENT
     credit = walk.lateness_s * prices.late + walk.promise_late_s * prices.promise
     metres_left = None if van.max_distance_m is None else max(van.max_distance_m - walk.distance_m, 0)
-    idle = not row.route and van.at_depot
+    idle = not row.route and van.rests
     mind = bool(ground.next_stops.get(van.vehicle))
     fuel = van.fuel_cents_per_km_per_1000 * prices.METRE_UNITS
     pauses = bool(van.breaks) or van.hours is not None

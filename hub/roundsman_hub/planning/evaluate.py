@@ -85,7 +85,7 @@ def _parts(ground: Ground, walks: Mapping[str, Walk]) -> dict[str, int]:
     for vehicle, walk in walks.items():
         van, prices = ground.vans[vehicle], ground.prices[vehicle]
         wage = (walk.back_s - van.start_s) * prices.second
-        units["fixed"] += prices.fixed if walk.visits and van.at_depot else 0
+        units["fixed"] += prices.fixed if walk.visits and van.rests else 0
         units["wage"] += wage
         units["overtime"] += prices.time(walk.back_s) - wage
         units["distance"] += walk.distance_m * prices.metre

@@ -105,6 +105,9 @@ class Van:
     max_tasks: int | None = None
     max_distance_m: int | None = None
     fixed_cents: int = 5_000
+    again_cents: int | None = None
+    """What it costs to set out once more, of a van that came home with nothing left: its driver is paid from the first setting out to the
+    last return. None: it has not set out, or is on its round."""
     cents_per_hour: int = 3_000
     overtime_cents_per_hour: int = 0
     """On top of the wage."""
@@ -117,3 +120,13 @@ class Van:
     """Engine or cooling that runs while the van stands."""
     familiar: tuple[tuple[str, int], ...] = ()
     """(territory, cents): what a stop there costs more with this driver, who does not know it; territories not named cost nothing."""
+
+    @property
+    def rests(self) -> bool:
+        """It stands where its round ends, and drives only if there is something for it."""
+        return self.at_depot or self.again_cents is not None
+
+    @property
+    def setting_out_cents(self) -> int:
+        """What it costs to use it at all, where that is still to be decided."""
+        return self.fixed_cents if self.at_depot else self.again_cents or 0

@@ -82,9 +82,9 @@ class Prices:
 
     @classmethod
     def of(cls, problem: Problem, van: Van) -> Prices:
-        """A van's prices. Its fixed price is only still to be saved while it stands at the depot."""
+        """A van's prices. What setting out costs is only still to be saved while it stands where its round ends."""
         return cls(
-            fixed=van.fixed_cents * UNITS_PER_CENT,
+            fixed=van.setting_out_cents * UNITS_PER_CENT,
             metre=van.cents_per_km * UNITS_PER_METRE,
             second=van.cents_per_hour * UNITS_PER_SECOND,
             over_second=van.overtime_cents_per_hour * UNITS_PER_SECOND,

@@ -281,7 +281,7 @@ def _mend(pool: _Pool, board: _Board, until: float, seed: int) -> None:
 def _with_the_same_vans(problem: Problem, plan: Plan) -> Plan | None:
     """The plan without vans that drive in it and did not before; None where that is none, or leaves out too much to be squeezed in."""
     had = {vehicle for vehicle, route in problem.current.items() if route}
-    had |= {van.vehicle for van in problem.vans if not van.at_depot or van.frozen}
+    had |= {van.vehicle for van in problem.vans if not van.rests or van.frozen}
     new = [step for vehicle, route in plan.routes.items() if vehicle not in had for step in route if is_task(step)]
     left = len(new) + len(plan.unassigned)
     if not had or not 0 < left <= FEW_NEW * len(problem.tasks):

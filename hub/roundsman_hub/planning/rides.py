@@ -49,7 +49,7 @@ def _quick(row: Row, pickup: Task, delivery: Task) -> Place | None:
     assert slack is not None
     assert end is not None
     extra = sum(task.reattempt_cents + ground.strange_cents(van, task) for task in (pickup, delivery)) * UNITS_PER_CENT
-    fixed = prices.fixed if not row.route and van.at_depot else 0
+    fixed = prices.fixed if not row.route and van.rests else 0
     best: tuple[int, int, int] | None = None
     for first in range(row.first_free, count + 1):
         before = row.places[first]
@@ -112,7 +112,7 @@ def _quick(row: Row, pickup: Task, delivery: Task) -> Place | None:
 
 def _way_m(row: Row, first: int, second: int) -> int:
     """Metres that the route drives now from before its step `first` to its step `second`."""
-    if not row.route and row.van.at_depot:
+    if not row.route and row.van.rests:
         return 0
     metres, end = row.ground.travel[row.van.profile].distances_m, row.van.end_place
     assert end is not None

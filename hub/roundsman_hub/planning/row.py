@@ -103,10 +103,10 @@ class Row:
         peaks = self.peak_before if task.kind == "delivery" else self.peak_after
         weigh = limit is not None and task.on_board is None
         room = [most - new for most, new in zip(limit, task.load, strict=True)] if weigh and limit is not None else []
-        fixed = prices.fixed if not self.route and van.at_depot else 0
+        fixed = prices.fixed if not self.route and van.rests else 0
         fixed += self.extra_cents(task) * UNITS_PER_CENT
         now_units, mind = prices.time(self.back_s), bool(ground.next_stops.get(van.vehicle))
-        idle = not self.route and van.at_depot
+        idle = not self.route and van.rests
         best: tuple[int, int] | None = None
         full = False
         done_soonest_s = max(stop.earliest_s, stop.windows_s[0][0] if stop.windows_s else stop.earliest_s) + stop.service_s
@@ -223,9 +223,9 @@ class Row:
         """What the task adds there, if the van is back then and nothing gets later than it may."""
         ground, van = self.ground, self.van
         prices, distances = ground.prices[van.vehicle], ground.travel[van.profile].distances_m
-        skipped = max(distances[before][after], 0) if self.route or not van.at_depot else 0
+        skipped = max(distances[before][after], 0) if self.route or not van.rests else 0
         metres = distances[before][task.place] + distances[task.place][after] - skipped
-        fixed = prices.fixed if not self.route and van.at_depot else 0
+        fixed = prices.fixed if not self.route and van.rests else 0
         extra = self.extra_cents(task) * UNITS_PER_CENT
         added = fixed + metres * prices.metre + prices.time(back_s) - prices.time(self.back_s) + extra
         mind = ground.next_stops.get(van.vehicle, ())

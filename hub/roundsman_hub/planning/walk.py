@@ -117,7 +117,7 @@ def _without_pauses(ground: Lookups, van: Van, stops: Sequence[Stop], cargo: Car
         if label.bad or label.clock_s > due_s:
             return False
         place = stop.place
-    if van.end_place is not None and (stops or not van.at_depot):
+    if van.end_place is not None and (stops or not van.rests):
         label = _until(label, cargo.ready_s[len(stops)], 0)
         leg_s = max(travel.leg_s(place, van.end_place, label.clock_s), 0)
         if leg_s > label.to_break_s:
@@ -138,7 +138,7 @@ def _best_pauses(ground: Lookups, van: Van, stops: Sequence[Stop], cargo: Cargo)
     patient = not travel.steady or waiting > 0 or ground.problem.max_wait_s is not None
     labels = [duty.first(van, van.start_s)]
     place = van.start_place
-    homeward = [None] if van.end_place is not None and (stops or not van.at_depot) else []
+    homeward = [None] if van.end_place is not None and (stops or not van.rests) else []
     seen: list[tuple[duty.Label, ...]] = []
     for index, stop in enumerate([*stops, *homeward]):
         seen.append(tuple(labels))
@@ -281,7 +281,7 @@ def _timed(
                 promise_late_s=promise_late_s,
             )
         )
-    if van.end_place is not None and (route or not van.at_depot):
+    if van.end_place is not None and (route or not van.rests):
         for pause in by_leg.get((len(stops), "leaving"), ()):
             clock, pause_s = pause.start_s + pause.duration_s, pause_s + pause.duration_s
         clock = max(clock, cargo.ready_s[len(stops)])
@@ -296,7 +296,7 @@ def _timed(
             flat_m += max(home_m - left, 0)
         for pause in by_leg.get((len(stops), "arriving"), ()):
             clock, pause_s = pause.start_s + pause.duration_s, pause_s + pause.duration_s
-    back_s = clock if route or not van.at_depot else van.start_s
+    back_s = clock if route or not van.rests else van.start_s
     peak_over = sum(max(0, most - fits) for most, fits in zip(cargo.peak, van.capacity, strict=True))
     excess = Excess(
         no_way=sum(pair not in ground.unavoidable.get(van.vehicle, ()) for pair in no_way),
@@ -331,7 +331,7 @@ def _timed(
         breaks=tuple(pause for pause, _ in pauses),
         excess=excess,
         labels=labels,
-        units=(prices.fixed if route and van.at_depot else 0)
+        units=(prices.fixed if route and van.rests else 0)
         + distance * prices.metre
         + load_metres * van.fuel_cents_per_km_per_1000 * prices.METRE_UNITS // 1000
         + prices.time(back_s)

@@ -47,7 +47,9 @@ _VEHICLES: LiteralString = """
            coalesce(n.online, false) AS online,
            n.lat_e6, n.lon_e6, n.next_stop, s.session, coalesce(s.through_seq, 0) AS facts_seq, p.version,
            CASE WHEN p.version = k.version THEN NULL ELSE p.plan END AS plan,
-           a.carried, a.carried_weight_g, a.carried_volume_ml
+           a.carried, a.carried_weight_g, a.carried_volume_ml,
+           (SELECT max(c.at) FROM order_states c WHERE c.vehicle_id = v.vehicle_id AND c.state IN ('delivered', 'failed')
+               AND c.at >= v.shift_start - %(before)s) AS last_done_at
     FROM vehicles v
     LEFT JOIN drivers r USING (driver_id)
     LEFT JOIN LATERAL (
@@ -372,6 +374,7 @@ def _van(
         terms=msgspec.convert(v["terms"], VehicleTerms),
         driver=msgspec.convert(v["driver_terms"], DriverTerms),
         breaks_taken=breaks_taken,
+        last_done_at=v["last_done_at"],
         carried_weight_g=v["carried_weight_g"],
         carried_volume_ml=v["carried_volume_ml"],
         locked=v["vehicle_id"] in hand.locked,

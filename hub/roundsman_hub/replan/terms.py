@@ -10,7 +10,8 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 
-from roundsman_core.geo import LatLon
+from roundsman_core.geo import LatLon, distance_m
+from roundsman_core.timeline import first_leg_s
 from roundsman_hub.domain.terms import VehicleTerms
 from roundsman_hub.planning.problem import Break, Charger, Depot, Energy, Hours, Loads, Problem, Profile, Relation, Task, Van
 from roundsman_hub.replan.world import OrderFacts, VanFacts, World
@@ -22,6 +23,8 @@ USUAL_SERVICE_S: Final = 180
 """What an order has that says nothing of its service: there, what was learned knows better."""
 PACE_STEP: Final = 0.1
 """Drivers are told apart by tenths of the usual time of a stop: a finer step would say more than a few hundred stops do."""
+HOME_M: Final = 200.0
+"""So near to where its round ends a van is home: depots have yards, and positions are a dozen seconds old."""
 DAYS: Final = 3
 """For so many days on, the bands of traffic are laid out."""
 
@@ -185,6 +188,7 @@ def terms_of(van: Van, facts: VanFacts, world: World, roads: Collection[str] = (
         energy=_energy(facts),
         familiar=tuple(sorted(facts.driver.strange.items())),
         type=_type_of(facts, world),
+        again_cents=_again_cents(facts, world) if van.start_s == 0 and not van.at_depot else None,
         **costs,
     )
 
@@ -194,6 +198,22 @@ def _energy(facts: VanFacts) -> Energy | None:
     if told_m is None:
         return None
     return Energy(range_m=told_m if facts.range_left_m is None else facts.range_left_m, full_m=facts.terms.full_range_m or told_m)
+
+
+def _again_cents(van: VanFacts, world: World) -> int | None:
+    """The wage since the van came home with nothing left, if it stands there: whoever lets it set out again pays the driver for waiting."""
+    if van.last_done_at is None or van.position is None or van.terms.open_end or van.newest is None or van.in_progress:
+        return None
+    if any(stop.stop in world.orders for stop in van.newest.stops):
+        return None
+    other = None if van.terms.end_depot is None else world.depots.get(van.terms.end_depot)
+    home = world.depot if other is None else other.position
+    if distance_m(van.position, home) > HOME_M:
+        return None
+    last = van.newest.stops[-1] if van.newest.stops else None
+    back_s = 0 if last is None else first_leg_s(LatLon.from_e6(last.lat_e6, last.lon_e6), home, leg_s=last.leg_s, leg_m=last.leg_m)
+    waited_s = max(0.0, (world.now - van.last_done_at).total_seconds() - back_s)
+    return round(van.terms.cents_per_hour * waited_s / 3600)
 
 
 def _hours(facts: VanFacts) -> Hours | None:

@@ -187,6 +187,8 @@ class VanFacts:
     """The driver's hours of service, by now; None where no rule is set."""
     range_left_m: int | None = None
     """How far it can still drive, by now; None where it has no range."""
+    last_done_at: datetime | None = None
+    """When the newest stop of this shift was done."""
 
     @property
     def strange(self) -> bool:

@@ -133,7 +133,7 @@ class Translation:
         return task.task in self.late_allowed or not task.windows_s or max(closes for _, closes in task.windows_s) >= _earliest(task)
 
     def _must_drive(self, van: Van) -> bool:
-        return not van.at_depot or bool(self.frozen[van.vehicle])
+        return not van.rests or bool(self.frozen[van.vehicle])
 
     def _service(self, kind: str) -> list[int]:
         """Seconds at each node."""
@@ -176,7 +176,7 @@ class Translation:
             if self._must_drive(van):
                 self.routing.SetVehicleUsedWhenEmpty(True, at)
             else:
-                self.routing.SetFixedCostOfVehicle(van.fixed_cents * UNITS_PER_CENT, at)
+                self.routing.SetFixedCostOfVehicle(van.setting_out_cents * UNITS_PER_CENT, at)
         for task in self.tasks:
             worth = max(task.left_out_cents - task.reattempt_cents, 0)
             self.routing.AddDisjunction([self.index[task.task]], worth * UNITS_PER_CENT)

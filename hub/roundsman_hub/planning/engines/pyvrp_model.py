@@ -123,7 +123,7 @@ class Translation:
         for number, van in enumerate(self.vans):
             same = (van.start_place, van.end_place, van.start_s, van.shift_end_s, van.overtime_s, van.capacity, van.carried)
             limits = (van.max_tasks, van.max_distance_m, van.reloads, self.profile_of[number])
-            prices = (van.fixed_cents, van.cents_per_hour, van.overtime_cents_per_hour, van.cents_per_km)
+            prices = (van.setting_out_cents, van.cents_per_hour, van.overtime_cents_per_hour, van.cents_per_km)
             alike.setdefault(number if self.ready.must_drive(van) else (same, limits, prices), []).append(number)
         return list(alike.values())
 
@@ -294,7 +294,7 @@ class Translation:
             capacity=self._loads(self.ground.limit_load[van.vehicle], max(most, 0)),
             start_depot=self.depots.index(self.start_place[index]),
             end_depot=len(self.depots) if van.end_place is None else self.depots.index(van.end_place),
-            fixed_cost=0 if self.ready.must_drive(van) else van.fixed_cents * UNITS_PER_CENT // self.unit,
+            fixed_cost=0 if self.ready.must_drive(van) else van.setting_out_cents * UNITS_PER_CENT // self.unit,
             tw_early=start_s,
             tw_late=home_s,
             start_late=None if waits and van.at_depot else start_s,

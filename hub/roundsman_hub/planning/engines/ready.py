@@ -61,8 +61,8 @@ class Ready:
         self.load.append(tuple(map(sum, zip(van.carried or ground.nothing, stays, taken, strict=True))))
 
     def must_drive(self, van: Van) -> bool:
-        """It has left, or will: it has to come home whatever is planned."""
-        return not van.at_depot or bool(self.frozen[van.vehicle])
+        """It is on its round, or will be: it has to come home whatever is planned."""
+        return not van.rests or bool(self.frozen[van.vehicle])
 
     def aboard(self, task: Task) -> bool:
         """Whether its goods are, or will be, in one van and no other."""

@@ -213,7 +213,7 @@ class Translation:
             time_window=self._window(start_s, max(self.ground.home_s[van.vehicle], start_s)),
             breaks=pauses,
             costs=vroom.VehicleCosts(
-                fixed=0 if self.ready.must_drive(van) else van.fixed_cents,
+                fixed=0 if self.ready.must_drive(van) else van.setting_out_cents,
                 per_hour=1 if free else van.cents_per_hour,
                 per_km=van.cents_per_km,
             ),
