@@ -7,14 +7,16 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from roundsman_core.geo import LatLon
+from roundsman_hub.care import cases
 from roundsman_hub.store.rows import row
 
 AXE = Path(__file__).parents[2] / "dashboards" / "web" / "node_modules" / "axe-core" / "axe.min.js"
@@ -172,6 +174,68 @@ def test_customer_picks_moves_redirects_receives_returns_and_complains(page: Pag
     sound(page, "cases")
     page.get_by_role("link", name="See and change when we collect it").click()
     expect(page.get_by_role("heading", level=1)).to_have_text("We have your collection")
+
+
+def test_customer_puts_it_off_to_a_day_that_has_room(page: Page, freely: Any) -> None:
+    """Tomorrow nobody drives: a clear no, with the days that can be had; one of them is a promise at once."""
+    hub = freely
+    order = placed(hub, 34)
+    zone = ZoneInfo(hub.client.get("/v1/fleets/me").json()["timezone"])
+    tomorrow = hub.clock.now().astimezone(zone).date() + timedelta(days=1)
+    assert hub.client.put("/v1/calendar", json={"closed": [str(tomorrow)]}).status_code == 200
+    try:
+        page.goto(order["track_url"])
+        unfold(page, "day_title")
+        page.get_by_label("Day", exact=True).fill(str(tomorrow))
+        sound(page, "day")
+        page.get_by_role("button", name="Come on that day").click()
+        expect(page.get_by_role("alert")).to_contain_text("it is a day off")
+        expect(page.locator("#day_title")).to_contain_text("We can come on one of these days:")
+        sound(page, "day-no")
+        other = tomorrow + timedelta(days=1)
+        page.locator(f"#day_title button[value='{other}']").click()
+        expect(page.locator("#said")).to_contain_text("Done: it comes on the day that you chose")
+        expect(page.locator("#detail")).to_contain_text(f"{other:%A} {other.day}")
+        sound(page, "day-taken")
+        now = hub.client.get(f"/v1/orders/{order['order']}").json()
+        assert datetime.fromisoformat(now["promise_start"]).astimezone(zone).date() == other
+    finally:
+        with hub.db.tenant(hub.fleet) as cur:
+            cur.execute("DELETE FROM calendars WHERE fleet_id = %s", (hub.fleet,))
+
+
+def test_customer_exchanges_what_does_not_fit_in_one_visit(page: Page, freely: Any) -> None:
+    """The replacement comes and the return goes in one stop; the customer sees each step to the end."""
+    hub = freely
+    vehicle = hub.vehicles[2]
+    order = placed(hub, 35)
+    hub.resolve(vehicle, order, "delivered", ago=timedelta(minutes=2))
+    page.goto(order["track_url"])
+    unfold(page, "return_title")
+    page.get_by_label("Boots").check()
+    page.get_by_label("Why").select_option("wrong_size")
+    page.get_by_label("Bring a replacement on the same visit").check()
+    sound(page, "exchange-asked")
+    page.get_by_role("button", name="Ask for a collection").click()
+    expect(page.locator("#cases")).to_contain_text("Return: approved")
+    expect(page.locator("#cases")).to_contain_text("Code for the hand-over")
+    (case,) = hub.client.get("/v1/cases", params={"order": order["order"]}).json()["items"]
+    assert (case["exchange"], case["pickup"]) == (True, case["delivery"]), "one order, so one stop and one visit"
+    visit = hub.client.get(f"/v1/orders/{case['pickup']}").json()
+    assert (visit["kind"], visit["parcels"], visit["address"]) == ("delivery", 1, order["address"])
+    assert "take along Boots" in visit["instructions"]
+    page.get_by_role("link", name="See and change when we collect it").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("We have your order")
+    sound(page, "exchange-visit")
+    hub.resolve(vehicle, visit, "delivered", ago=timedelta(minutes=1))
+    with hub.db.tenant(hub.fleet) as cur:
+        assert cases.follow(cur, hub.fleet, hub.clock) == 1, "what the van's log says moves the return on"
+    for event in ("received", "inspected", "replace"):
+        assert hub.client.post(f"/v1/cases/{case['case']}/{event}", json={}).status_code == 200
+    page.goto(order["track_url"])
+    expect(page.locator("#cases")).to_contain_text("Return: replaced")
+    expect(page.locator("#cases li[aria-current=step]")).to_have_text("replaced")
+    sound(page, "exchange")
 
 
 def test_every_other_state_is_sound(page: Page, freely: Any) -> None:

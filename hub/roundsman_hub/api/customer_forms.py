@@ -196,6 +196,10 @@ def _title(s: Shown, case: Row) -> str:
 
 def _way(s: Shown, case: Row) -> str:
     path = PATHS[case["kind"]]
+    if len(path) > 2:
+        ends = TABLE[case["kind"]][path[-2]].values()
+        last = case["state"] if case["state"] in ends else "replaced" if case["exchange"] and "replaced" in ends else path[-1]
+        path = (*path[:-1], last)
     if case["state"] not in path or len(path) <= 2:
         return ""
     at, steps = path.index(case["state"]), []
