@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from typing import Any, Final
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import msgspec
 import numpy as np
@@ -14,6 +15,10 @@ FORMAT: Final = "roundsman-problem/1"
 PLAN_FORMAT: Final = "roundsman-plan/1"
 MAX_PLACES: Final = 20_000
 LARGEST: Final = 2**31 - 1
+LATEST_S: Final = 2**33
+"""In the year 2242: an origin beyond it is in other units than seconds."""
+PRICES: Final = ("lateness_cents_per_min", "promise_cents_per_min", "fair_cents_per_hour", "churn_cents")
+MOST_CENTS: Final = 10**9
 
 
 class BadProblem(ValueError):
@@ -86,8 +91,9 @@ def _rows(value: Any) -> Any:
 
 
 def _table(_: type, found: Any) -> Any:
+    _square(found)
     try:
-        table: Any = np.array(_no_holes(found))
+        table: Any = np.array(_no_holes(found, len(found) if isinstance(found, list) else 0))
     except (ValueError, TypeError, OverflowError):
         raise ValueError("not a matrix of whole numbers") from None
     if table.size and table.dtype.kind != "i":
@@ -99,11 +105,25 @@ def _table(_: type, found: Any) -> Any:
     return table.astype(np.int32)
 
 
-def _no_holes(rows: Any) -> Any:
-    """What is not known of a matrix is no way."""
-    if isinstance(rows, list) and rows and isinstance(rows[0], list):
-        return [_no_holes(row) for row in rows]
-    return [-1 if cell is None else cell for cell in rows] if isinstance(rows, list) and None in rows else rows
+def _no_holes(rows: Any, places: int) -> Any:
+    """What is not known of a matrix, a cell or a row, is no way."""
+    if not isinstance(rows, list):
+        return rows
+    if any(isinstance(row, list) for row in rows):
+        return [[-1] * places if row is None else _no_holes(row, len(row) if isinstance(row, list) else 0) for row in rows]
+    return [-1 if cell is None else cell for cell in rows]
+
+
+def _square(found: Any) -> None:
+    """Name the row that is too long or too short: it is not known which places it lacks."""
+    if (
+        isinstance(found, list)
+        and found
+        and all(row is None or (isinstance(row, list) and row and not isinstance(row[0], list)) for row in found)
+    ):
+        for number, row in enumerate(found):
+            if row is not None and len(row) != len(found):
+                raise ValueError(f"a matrix of {len(found)} rows whose row {number} has {len(row)} numbers is not places × places")
 
 
 def _check(problem: Problem) -> None:
@@ -123,6 +143,25 @@ def _check(problem: Problem) -> None:
     dims |= {len(van.carried) for van in problem.vans if van.carried}
     if len(dims) > 1:
         raise BadProblem(f"loads and capacities have {' and '.join(map(str, sorted(dims)))} dimensions; all must have as many")
+    for name in PRICES:
+        if not 0 <= getattr(problem, name) <= MOST_CENTS:
+            raise BadProblem(f"{name} is {getattr(problem, name)}; prices go from 0 to {MOST_CENTS:,} cents")
+    if problem.max_wait_s is not None and problem.max_wait_s < 0:
+        raise BadProblem(f"max_wait_s is {problem.max_wait_s}")
+    if not 0 <= problem.origin_utc_s <= LATEST_S:
+        raise BadProblem(f"origin_utc_s is {problem.origin_utc_s}: seconds since 1970 are meant")
+    if problem.distance_scale < 1:
+        raise BadProblem(f"distance_scale is {problem.distance_scale}")
+    try:
+        ZoneInfo(problem.timezone)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise BadProblem(f"timezone {problem.timezone!r} is none that is known, as Europe/Helsinki") from None
+    for depot in problem.depots:
+        if not 0 <= depot.place < n or not 0 <= depot.reload_s <= LARGEST:
+            raise BadProblem(f"depot {depot.depot}: place {depot.place} of {n}, reload_s {depot.reload_s}")
+    for charger in problem.chargers:
+        if not 0 <= charger.place < n or not 0 <= charger.charge_s <= LARGEST:
+            raise BadProblem(f"charger {charger.charger}: place {charger.place} of {n}, charge_s {charger.charge_s}")
     for van in problem.vans:
         if van.profile and van.profile not in problem.profiles:
             raise BadProblem(f"van {van.vehicle}: there is no profile {van.profile!r}")

@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 
 Shop = Any
-FAR = 1_000_000_000
 METRES = [[0, 1000, 2000, 3000], [1000, 0, 1000, 2000], [2000, 1000, 0, 1000], [3000, 2000, 1000, 0]]
 
 
@@ -56,57 +55,6 @@ def test_a_search_tells_of_its_progress_while_it_goes_on(shop: Shop) -> None:
     first = json.loads(events[0][1].removeprefix("data: "))
     assert first["bound_cents"] <= first["best_cents"]
     assert json.loads(events[-1][1].removeprefix("data: "))["verdict"]["distance_m"] == 6000
-
-
-BAD_TASKS: dict[str, tuple[dict[str, Any], str]] = {
-    # what is wrong with t2: (fields, words that must be told)
-    "window backwards": ({"windows_s": [[500, 100]]}, "window ends"),
-    "deadline before window": ({"windows_s": [[5000, 6000]], "deadline_s": 100}, "deadline"),
-    "negative load": ({"load": [-3]}, "less than nothing"),
-    "absurd load": ({"load": [10**12]}, "larger than every van"),
-    "negative service": ({"service_s": -60}, "service_s"),
-    "absurd service": ({"service_s": 10**15}, "service_s"),
-    "no such place": ({"place": 77}, "place 77"),
-    "half a shipment": ({"shipment": "s"}, "shipment s"),
-    "skill of nobody": ({"skills": ["crane"]}, "crane"),
-    "promise backwards": ({"promise_s": [500, 100]}, "promise ends"),
-}
-
-
-@pytest.mark.parametrize("name", BAD_TASKS)
-def test_a_task_that_cannot_be_is_named_with_its_reason_and_the_rest_is_planned(shop: Shop, name: str) -> None:
-    fields, words = BAD_TASKS[name]
-    body = problem()
-    body["tasks"][1] |= fields
-    found = solved(shop, body)
-    assert set(found["plan"]["routes"]["v1"]) == {"t1", "t3"}
-    assert words in found["plan"]["unassigned"]["t2"]
-    for told in found["problems"]:
-        assert told["type"] == "urn:roundsman:problem:task-cannot-be-planned"
-        assert "t2" in told["detail"]
-        assert words in told["detail"]
-
-
-def test_an_unreachable_place_and_a_leg_of_a_million_kilometres_are_no_way(shop: Shop) -> None:
-    for hole in (-1, None, FAR):
-        body = problem()
-        for at in (0, 1, 3):
-            body["durations_s"][at][2] = body["distances_m"][at][2] = hole
-            body["durations_s"][2][at] = body["distances_m"][2][at] = hole
-        found = solved(shop, body)
-        assert set(found["plan"]["routes"]["v1"]) == {"t1", "t3"}
-        assert found["plan"]["unassigned"] == {"t2": "no road reaches this address"}
-
-
-def test_an_empty_fleet_and_an_impossible_shift_leave_everything_with_a_reason(shop: Shop) -> None:
-    assert set(solved(shop, problem(vans=[]))["plan"]["unassigned"].values()) == {"no van has a shift"}
-    body = problem()
-    body["vans"].append({**body["vans"][0], "vehicle": "v2", "start_s": 900, "shift_end_s": 100})
-    found = solved(shop, body)
-    assert [told["detail"] for told in found["problems"]] == ["van v2: its shift ends (100) before it begins (900)"]
-    assert len(found["plan"]["routes"]["v1"]) == 3
-    body["vans"] = body["vans"][1:]
-    assert set(solved(shop, body)["plan"]["unassigned"]) == {"t1", "t2", "t3"}
 
 
 @pytest.mark.parametrize(
