@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 from roundsman_agent import __version__, health, sampling, vitals
 from roundsman_agent.basemap import Basemap
 from roundsman_agent.blobs import Blobs
+from roundsman_agent.calm import is_calm
 from roundsman_agent.care import LOOK_S
 from roundsman_agent.clock import Clock
 from roundsman_agent.config import AgentConfig
@@ -28,7 +29,7 @@ from roundsman_agent.screen.port import listen
 from roundsman_agent.screen.state import View, moved, screen
 from roundsman_agent.screen.stream import Changes
 from roundsman_agent.unit import TICK_MS, Unit
-from roundsman_agent.uplink import NOW_S, Uplink
+from roundsman_agent.uplink import NEAR_S, NOW_S, Uplink
 from roundsman_agent.vigil import Vigil
 from roundsman_wire.messages import FACTS, TRACK, Now
 
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 TICK_S: Final = TICK_MS / 1000
-TICK_LATE_S: Final = 5.0
+TICK_LATE_S: Final = 8.0
 """With a receiver that speaks, a tick goes along with fixes, and those may have waited: a timer of its own is for when none comes."""
 PAINT_WHOLE_S: Final = 10.0
 """Business seconds. Expected times are painted in minutes; what happens is painted at once."""
@@ -94,6 +95,7 @@ class Daemon:
             self._store,
             on_commit=self._committed,
             every_s=COMMIT_S if config.time_base.factor == 1 else PRETEND_COMMIT_S,
+            may_wait=self._may_wait,
             alive=lambda: self._vigil.mark("journal"),
         )
         self.blobs = Blobs(config.store_dir / "blobs")
@@ -242,14 +244,19 @@ class Daemon:
             self.uplink.resting = self.unit.board.duty == "off"
             self.uplink.grown(facts_last, track_last)
 
+    def _may_wait(self) -> bool:
+        """Nobody looks at the screen, and where time runs fast there is always somebody."""
+        return not self._changes.watchers and self.config.time_base.factor == 1
+
     def _patience_s(self) -> float:
-        """A fix may wait as long as the live map waits for the van anyway.
+        """A fix may wait as long as the live map waits for the van anyway, and for five seconds near a stop or a fence (`calm`).
 
         Who looks at the screen, or waits for the van to stand, waits for each; and where time runs fast, five seconds are minutes.
         """
         if self._changes.watchers or self.unit.inbox.held is not None or self.config.time_base.factor != 1:
             return 0.0
-        return min(NOW_S[1] if self.uplink is None else self.uplink.now_interval_s, COMMIT_S)
+        longest_s = min(NOW_S[1] if self.uplink is None else self.uplink.now_interval_s, COMMIT_S)
+        return longest_s if longest_s <= NEAR_S or is_calm(self.unit.pipeline, longest_s) else NEAR_S
 
     def _changed(self, more_than_position: bool) -> None:
         self._changes.tell(more_than_position)
@@ -260,7 +267,7 @@ class Daemon:
                 self.courier.call()
         at = self.unit.position
         if self.uplink is not None and at is not None and not more_than_position and sampling.tells(self.unit.policy, self._told, at):
-            self.uplink.moved()
+            self.uplink.moved(near=not is_calm(self.unit.pipeline, NEAR_S))
 
     async def _document(self, kind: str, data: bytes) -> None:
         await self.unit.document(kind, data)

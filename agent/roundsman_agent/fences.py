@@ -138,6 +138,16 @@ def step(state: Membership, now: At, sites: Sites) -> tuple[Membership, list[Cro
     return Membership(inside=kept, newest=now, quiet=_quiet(sites, inside, place)), crossings
 
 
+def clear_m(state: Membership, sites: Sites) -> float:
+    """How far the van can go in any direction before a question about a fence needs asking; 0 where each fix is asked about."""
+    if sites.tree is None or sites.frame is None:
+        return math.inf
+    if state.quiet is None or state.newest is None:
+        return 0.0
+    east_m, north_m, radius_m = state.quiet
+    return radius_m - math.dist(sites.frame.to_m(state.newest.position), (east_m, north_m))
+
+
 def _at(
     spot: Spot, state: Membership, now: At, place: tuple[float, float], path: Any, sites: Sites
 ) -> tuple[Inside | None, list[Crossing]]:

@@ -17,7 +17,7 @@ import threading
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
-from typing import Final
+from typing import ClassVar, Final
 
 import gpsd
 import msgspec
@@ -118,8 +118,12 @@ def _close_result(shaking: asyncio.Future[socket.socket]) -> None:
 
 @dataclass(kw_only=True, slots=True)
 class GpsdStream:
-    """An open gpsd: its reports in, epochs out. Two reports of one instant are merged: the first may lack the course."""
+    """An open gpsd: its reports in, epochs out. Two reports of one instant are merged: the first may lack the course.
 
+    `dated`: each says of which instant it is, so that nobody need be awake when it comes.
+    """
+
+    dated: ClassVar[bool] = True
     ear: Ear
     device: str = ""
     rest: bytes = b""

