@@ -11,10 +11,12 @@ from pydantic import AwareDatetime, BaseModel, Field
 from roundsman_hub.api.desk import AtDesk, LiveReader
 from roundsman_hub.api.fleet import known_vehicle
 from roundsman_hub.api.problems import documented
+from roundsman_hub.api.saying import Sentence, said_of
 from roundsman_hub.api.tracks import LONGEST_PLAYBACK, no_longer_than
 from roundsman_hub.instants import BEGINNING
 from roundsman_hub.store import playback_store as store
 from roundsman_hub.store.rows import Row
+from roundsman_wire.messages import CHARGE, RELOAD
 
 router = APIRouter(prefix="/v1", tags=["record"], responses=documented(401, 403, 404, 422, 503))
 From = Annotated[AwareDatetime, Query(alias="from")]
@@ -46,13 +48,14 @@ class DoneStops(BaseModel):
 class ThenStop(BaseModel):
     """A stop in a plan as it was: where, and when the plan wanted to be there. `came_at`: when the van did come, in whatever plan."""
 
-    order: str
+    order: str = Field(description="a call at a depot (`@…`) or charger (`+…`) is nobody's order: `said` has its name by code")
     name: str
     lat_deg: float
     lon_deg: float
     planned_at: datetime | None
     came_at: datetime | None
     state: str | None
+    said: list[Sentence] = []
 
 
 class ThenPlan(BaseModel):
@@ -139,7 +142,8 @@ def _then(stop: dict[str, Any], order: Row | None) -> ThenStop:
     planned = stop.get("arrival_utc_ms")
     return ThenStop(
         order=stop["stop"],
-        name=stop["stop"] if order is None else _name(order),
+        name=(stop.get("name") or stop["stop"]) if order is None else _name(order),
+        said=said_of(stop.get("name")) if stop["stop"].startswith((RELOAD, CHARGE)) else [],
         lat_deg=stop["lat_e6"] / 1e6,
         lon_deg=stop["lon_e6"] / 1e6,
         planned_at=None if planned is None else BEGINNING + timedelta(milliseconds=planned),

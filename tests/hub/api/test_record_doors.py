@@ -120,6 +120,7 @@ def test_day_is_played_back_as_it_was_known_then(past: Past) -> None:
                 {"stop": order, "lat_e6": NORTH_E6, "lon_e6": EAST_E6 + n, "arrival_utc_ms": round(past.at(600).timestamp() * 1000)}
                 for n, order in enumerate(orders)
             ]
+            stops.append({"stop": "+fast", "name": "Charge: fast", "lat_e6": NORTH_E6, "lon_e6": EAST_E6})
             cur.execute(
                 "INSERT INTO plans (vehicle_id, version, fleet_id, issued_at, issued_real_at, reason, changes, plan, hash, envelope)"
                 " VALUES (%s, %s, %s, %s, %s, 'why', '[]', %s, 'h', '')",
@@ -134,15 +135,17 @@ def test_day_is_played_back_as_it_was_known_then(past: Past) -> None:
     stretch = {"from": past.at(0).isoformat(), "to": past.at(1_000).isoformat()}
     then = past.get(f"/v1/vehicles/{past.van}/then", **stretch)
     assert [(plan["version"], [stop["order"] for stop in plan["stops"]]) for plan in then["plans"]] == [
-        (2, [second, first]),
-        (3, [first, second]),
+        (2, [second, first, "+fast"]),
+        (3, [first, second, "+fast"]),
     ]
     assert [one["eta"] for one in then["said"]] == [
         past.at(600).isoformat().replace("+00:00", "Z"),
         past.at(660).isoformat().replace("+00:00", "Z"),
     ]
-    [stop, left] = then["plans"][1]["stops"]
+    [stop, left, charge] = then["plans"][1]["stops"]
     assert (stop["name"].split()[0], stop["state"], left["came_at"]) == ("A-1", "delivered", None)
+    assert (charge["name"], charge["said"]) == ("Charge: fast", [{"code": "change.charge", "params": {"name": "fast"}}])
+    assert stop["said"] == []
     [done] = past.get("/v1/playback/stops", **stretch)["items"]
     assert (done["order"], done["state"], done["vehicle"]) == (first, "delivered", past.van)
     assert shop.get("/v1/playback/stops", params=stretch | {"to": past.at(9e6).isoformat()}).status_code == 422

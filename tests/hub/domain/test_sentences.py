@@ -280,6 +280,17 @@ def test_a_story_is_told_whole_in_the_readers_language() -> None:
     assert sentences.plain(text)[0]["params"]["why_said"][0] == {"code": "plan.is_out", "params": {"name": "Van 1", "out": "broken down"}}
 
 
+def test_a_call_on_the_way_is_told_in_the_readers_language_wherever_its_name_stands() -> None:
+    """A plan names it in English ("Charge: fast"), and says of it what it says of customers' stops."""
+    assert sentences.told("Charge: fast", "fr") == "Charger la batterie : fast"
+    text = "Added: Charge: fast as stop 3; Moved: Load again: North; east is now stop 2; Removed: Kit"
+    assert sentences.told("Added: Charge: fast as stop 3", "de") == "Neu: Aufladen: fast als Halt 3"
+    assert sentences.told("Moved: Load again: North is now stop 2", "es") == "Movido: Cargar de nuevo: North es ahora la parada 2"
+    (added, *_) = sentences.plain(text)
+    assert added["params"] == {"name": [{"code": "change.charge", "params": {"name": "fast"}}], "position": "3"}
+    assert sentences.plain("Removed: Kit")[0]["params"] == {"name": "Kit"}
+
+
 def test_a_persons_own_words_stay_as_they_were_said() -> None:
     assert sentences.told("the dog bit me; no road reaches this address", "fr") == "the dog bit me; aucune route ne mène à cette adresse"
     assert sentences.plain("the dog bit me") == [{"code": "", "params": {"text": "the dog bit me"}}]

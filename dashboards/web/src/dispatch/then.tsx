@@ -17,6 +17,8 @@ export interface ThenStop {
   planned_at: string | null;
   came_at: string | null;
   state: string | null;
+  /** The name of a call at a depot or charger, by its code; an order has none. */
+  said: Sentence[];
 }
 interface ThenPlan {
   version: number;
@@ -75,7 +77,7 @@ function StopThen({ stop, said, at }: { stop: ThenStop; said: number | null; at:
   const off = came === null || said === null ? 0 : (came - said) / 1000;
   return (
     <tr class={came !== null && came <= at ? "chosen" : ""}>
-      <th scope="row"><a href={to("orders", stop.order)}>{stop.name}</a></th>
+      <th scope="row">{stop.said.length ? <Told text={stop.name} said={stop.said} /> : <a href={to("orders", stop.order)}>{stop.name}</a>}</th>
       <td data-label={t("playback.planned")}>{f.clock(stop.planned_at)}</td>
       <td data-label={t("playback.said")}>{f.clock(said)}</td>
       <td data-label={t("playback.came")}>{f.clock(came)}{Math.abs(off) >= NOTED_S && <Badge tone={off > 0 ? "warn" : "info"}>{t(off > 0 ? "playback.later" : "playback.earlier", { span: f.span(Math.abs(off)) })}</Badge>}</td>

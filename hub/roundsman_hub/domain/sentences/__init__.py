@@ -5,8 +5,8 @@ its parameters, and tells it in any language; so what was written years ago is t
 one table a theme, with the same codes and the same parameters. The tests go through the sources as a translator's extractor would: a
 sentence that they make and that is not here fails, and so does one that is here and that nobody says.
 
-A parameter whose value has a code of its own (`state.failed`) is told in words; one that ends in `_said` holds sentences itself. What is
-not known (a person's own words, another release's) stays as it was said, under the code "".
+A parameter whose value has a code of its own (`state.failed`) is told in words; one that ends in `_said`, or names a call at a depot or
+charger, holds sentences itself. What is not known (a person's own words, another release's) stays as it was said, under the code "".
 """
 
 from __future__ import annotations
@@ -28,6 +28,8 @@ BETWEEN: Final = "; "
 """Stands between sentences that are told together."""
 _GAP: Final = re.compile(r"\{(\w+)\}")
 _NESTED: Final = "_said"
+CALLS: Final = ("change.reload", "change.charge")
+"""How a plan names its calls on the way. A sentence about one of them has that name in it, which is a sentence of its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +41,7 @@ class Said:
 
     def plain(self) -> dict[str, Any]:
         """As JSON has it; parameters that are sentences themselves are lists of such."""
-        params = {name: plain(value) if name.endswith(_NESTED) else value for name, value in self.params.items()}
+        params = {name: plain(value) if _is_nested(name, value) else value for name, value in self.params.items()}
         return {"code": self.code, "params": params}
 
 
@@ -82,11 +84,16 @@ def _tell(said: Said, table: Mapping[str, str]) -> str:
     def filled(gap: re.Match[str]) -> str:
         name = gap[1]
         value = said.params[name]
-        if name.endswith(_NESTED):
+        if _is_nested(name, value):
             return BETWEEN.join(_tell(one, table) for one in read(value))
         return table.get(f"{name}.{value}", value)
 
     return _GAP.sub(filled, table[said.code])
+
+
+def _is_nested(name: str, value: str) -> bool:
+    """Whether a parameter holds sentences: by its name, or because the stop that it names is a call at a depot or charger."""
+    return name.endswith(_NESTED) or (name == "name" and any(_pattern(code).fullmatch(value) for code in CALLS))
 
 
 def _terms() -> dict[str, list[str]]:
