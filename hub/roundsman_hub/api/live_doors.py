@@ -60,8 +60,8 @@ def get_live(request: Request, desk: AtDesk, caller: LiveReader) -> Response:
     """The picture as it is now."""
     plans: DrawnPlans = request.app.state.plans
     now = desk.clock.now()
-    since = documents.day_start(now)
     with desk.db.tenant(caller.fleet) as cur:
+        since = store.day_start(cur, now)
         fleet = fleet_store.fleet(cur, caller.fleet)
         vans = store.vehicles(cur)
         wanted = plans_of(cur, vans)
@@ -154,9 +154,9 @@ def get_stream(request: Request, caller: LiveReader) -> LiveStream:
 
 @router.get("/first-arrivals")
 def get_first_arrivals(desk: AtDesk, caller: LiveReader) -> FirstArrivals:
-    """What was first planned, beside which the time board shows what came of it: orders of the plans of the last twelve hours."""
-    since = documents.day_start(desk.clock.now())
+    """What was first planned, beside which the time board shows what came of it: orders of the plans of the day."""
     with desk.db.tenant(caller.fleet) as cur:
+        since = store.day_start(cur, desk.clock.now())
         found = first_plan_store.first_arrivals(cur, since)
     return FirstArrivals(items=[FirstArrival(order=r["order_id"], vehicle=r["vehicle_id"], at=r["at"]) for r in found])
 

@@ -7,7 +7,6 @@ which a page tells them in its own language (`GET /v1/sentences`).
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
-from datetime import datetime
 from typing import Any, Final
 
 from roundsman_hub.dispatch.delivery import NO_ANSWER
@@ -174,8 +173,3 @@ _TEXTS: Final[dict[str, Callable[[Row], str]]] = {
     "stop.delivered": lambda r: f"{_order_name(r)} done by {r['vehicle_name']}{_late(r)}",
     "stop.failed": lambda r: f"{_order_name(r)} failed: {r['body'].get('reason') or 'no reason given'} ({r['vehicle_name']})",
 }
-
-
-def day_start(now: datetime, hours: float = 12.0) -> datetime:
-    """Since when orders and events are shown."""
-    return datetime.fromtimestamp(now.timestamp() - hours * 3600, now.tzinfo)

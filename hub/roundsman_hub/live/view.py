@@ -75,7 +75,7 @@ class FleetView:
         return sse("snapshot", b"{" + body + b"}")
 
     def _read(self, cur: Cursor, part: str, now: datetime) -> dict[Key, Document | bytes]:
-        since = documents.day_start(now)
+        since = live_store.day_start(cur, now)
         found: list[tuple[str, Document]]
         plans: dict[str, bytes] = {}
         if part == "vehicles":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
+from typing import cast
 
 from psycopg.rows import tuple_row
 
@@ -82,6 +83,22 @@ def driven(cur: Cursor, versions: Mapping[str, int]) -> dict[str, tuple[str, ...
         (list(versions), list(versions.values())),
     )
     return {r["vehicle_id"]: tuple(r["tasks"]) for r in found}
+
+
+def day_start(cur: Cursor, now: datetime) -> datetime:
+    """Since when orders and events are shown: the fleet's day, the shifts that last or ended lately, and the last twelve hours."""
+    found = row(
+        cur,
+        """
+        SELECT least(%(now)s - interval '12 hours',
+                     (SELECT min(date_trunc('day', %(now)s AT TIME ZONE timezone) AT TIME ZONE timezone) FROM fleets),
+                     (SELECT min(shift_start) FROM vehicles WHERE retired_at IS NULL AND shift_start > %(now)s - interval '36 hours'
+                                                             AND shift_end > %(now)s - interval '12 hours')) AS since
+        """,
+        {"now": now},
+    )
+    assert found is not None
+    return cast("datetime", found["since"])
 
 
 def events(cur: Cursor, at: datetime) -> list[Row]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -52,3 +53,22 @@ def test_positions_are_of_ones_own_vans_that_have_one(make_shop: Callable[[], An
     assert (position["vehicle"], position["lat_deg"], position["lon_deg"]) == (ours_van, 50.001234, 10.004321)
     assert position["online"] is True
     assert position["speed_mps"] is None
+
+
+def test_the_picture_is_of_the_day_and_of_shifts_that_go_on(shop: Any) -> None:
+    """At eleven at night the morning's visits are still the day's; at six a night shift's are; yesterday's are nobody's."""
+    night, noon = datetime(2026, 3, 2, 23, tzinfo=UTC), datetime(2026, 3, 2, 12, 30, tzinfo=UTC)
+    van = shop.van(shop.depot())
+
+    def since(now: datetime, start: datetime, end: datetime) -> datetime:
+        with shop.db.tenant(shop.fleet) as cur:
+            cur.execute("UPDATE vehicles SET shift_start = %s, shift_end = %s WHERE vehicle_id = %s", (start, end, van))
+            cur.execute("UPDATE fleets SET timezone = 'Europe/Helsinki' WHERE fleet_id = %s", (shop.fleet,))
+            return live_store.day_start(cur, now)
+
+    hours = timedelta(hours=1)
+    midnight = datetime(2026, 3, 1, 22, tzinfo=UTC)
+    assert since(night - 2 * hours, midnight + 6 * hours, midnight + 14 * hours) == midnight
+    assert since(noon, midnight - 6 * hours, midnight + 15 * hours) == midnight - 6 * hours, "a shift over midnight"
+    assert since(noon, midnight - 6 * hours, midnight - hours) == midnight, "over for half a day"
+    assert since(midnight + hours, midnight + 6 * hours, midnight + 14 * hours) == midnight - 11 * hours, "the evening before"

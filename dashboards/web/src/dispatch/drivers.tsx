@@ -34,9 +34,11 @@ function useVansOf(fleet: Fleet): (driver: string) => Vehicle[] {
   return (driver) => assigned.filter((one) => one.driver === driver).flatMap((one) => fleet.vehicles.get(one.vehicle) ?? []).sort((a, b) => DUTY_RANK[a.duty] - DUTY_RANK[b.duty]);
 }
 
+/** What these vans have ended on this day, or on the shift that began before its midnight. */
 function endedBy(fleet: Fleet, vans: readonly Vehicle[]): Order[] {
-  const mine = new Set(vans.map((van) => van.vehicle));
-  return [...fleet.orders.values()].filter((order) => order.done_at !== null && order.vehicle !== null && mine.has(order.vehicle)).sort((a, b) => b.done_at! - a.done_at!);
+  const since = new Map(vans.map((van) => [van.vehicle, fleet.workSince(van)]));
+  const mine = (order: Order): boolean => order.done_at !== null && order.vehicle !== null && order.done_at >= (since.get(order.vehicle) ?? Infinity);
+  return [...fleet.orders.values()].filter(mine).sort((a, b) => b.done_at! - a.done_at!);
 }
 
 export function DriversPage({ route }: { route: Route }) {

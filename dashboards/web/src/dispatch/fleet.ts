@@ -57,7 +57,7 @@ export class Fleet {
   link: "connecting" | "live" | "away" | "old" = "connecting";
   private tick: Tick | null = null;
   private heardAt = 0;
-  private ends: { minute: number; zone: string; at: number } | null = null;
+  private ends: { minute: number; zone: string; at: number; began: number } | null = null;
   private inOrder: Vehicle[] | null = null;
   private left: Map<string, Order[]> | null = null;
   private readonly listeners = new Set<(parts: ReadonlySet<Part>) => void>();
@@ -183,14 +183,24 @@ export class Fleet {
 
   /** When the day that is being driven ends: at midnight of the fleet's zone, or with a shift that goes on past it. */
   get dayEnds(): number {
+    return this.day.at;
+  }
+
+  private get day(): { at: number; began: number } {
     const minute = Math.floor(this.now / 60_000);
     if (this.ends?.minute !== minute || this.ends.zone !== this.fleet.timezone) {
       const midnight = nextMidnight(this.now, this.fleet.timezone);
       let at = midnight;
       for (const van of this.vehicles.values()) if (van.shift_start <= this.now && van.shift_end > at && van.shift_end < midnight + 12 * HOUR_MS) at = van.shift_end;
-      this.ends = { minute, zone: this.fleet.timezone, at };
+      this.ends = { minute, zone: this.fleet.timezone, at, began: nextMidnight(this.now - 24 * HOUR_MS, this.fleet.timezone) };
     }
-    return this.ends.at;
+    return this.ends;
+  }
+
+  /** Since when a van's work is that of its day: midnight of the fleet's zone, or the start of a shift that went on past it. */
+  workSince(van: Vehicle): number {
+    const midnight = this.day.began;
+    return van.shift_start < midnight && van.shift_end > midnight ? van.shift_start : midnight;
   }
 
   /** It has no van because its day has not come: no reason to look for one. */
