@@ -16,12 +16,14 @@ from fastapi.concurrency import run_in_threadpool
 from starlette.responses import JSONResponse, StreamingResponse
 
 from roundsman_core.geo import LatLon
-from roundsman_hub.api.desk import AtDesk, Desk, FleetReader
+from roundsman_hub.api.desk import AtDesk, FleetReader
 from roundsman_hub.api.problems import Problem as Refusal, documented
 from roundsman_hub.planning import vroom_json
 from roundsman_hub.planning.answering import Answer, Progress, answer
 from roundsman_hub.planning.portable import BadProblem, plan_from_json, problem_from_json
 from roundsman_hub.planning.problem import Plan, Problem
+from roundsman_hub.roads import RoadNetwork
+from roundsman_hub.roads.profiles import CAR, PROFILES
 
 router = APIRouter(tags=["planning"], responses=documented(401, 403, 413, 422, 429))
 MAX_BYTES: Final = 40_000_000
@@ -32,6 +34,8 @@ AT_ONCE: Final = 2
 """Searches beside the fleet's own planning: more would only slow each other down."""
 _places = threading.BoundedSemaphore(AT_ONCE)
 Seconds = Annotated[float, Query(ge=0, le=LONGEST_S, allow_inf_nan=False, description="real seconds of search; 0: insertion alone")]
+
+OpenStreets = Annotated[bool, Query(description="ways as if nothing were closed, imported or slow just now: for a plan of another day")]
 
 
 @router.post(
@@ -44,7 +48,8 @@ async def post_solve(request: Request, _: FleetReader, seconds: Seconds = 2.0, s
     """Plan a problem (format `roundsman-problem/1`; `warm`: a plan to begin with).
 
     Tasks and vans that contradict themselves are named in `problems`, each with its reason, and everything else is planned. With
-    `Accept: text/event-stream` the answer is a stream: `progress` (bound, best, routes), then `plan`.
+    `Accept: text/event-stream` the answer is a stream: `progress` (bound, best, routes), then `plan`. The matrices are the problem's own:
+    what your fleet has closed is in them only if you put it there (`/v1/whatif` plans the fleet's day by its roads as they are now).
     """
     problem, warm = await run_in_threadpool(_read, await _body(request))
     _take_place()
@@ -61,16 +66,20 @@ async def post_solve(request: Request, _: FleetReader, seconds: Seconds = 2.0, s
 @router.post(
     "/vroom", response_class=Response, openapi_extra={"requestBody": {"content": {"application/json": {"schema": {"type": "object"}}}}}
 )
-async def post_vroom(request: Request, desk: AtDesk, _: FleetReader) -> Response:
+async def post_vroom(request: Request, desk: AtDesk, caller: FleetReader, open_streets: OpenStreets = False) -> Response:
     """Plan a request of VROOM's API and answer as VROOM does: jobs, shipments, vehicles, breaks, skills, priorities, matrices or places.
 
+    Ways between places that are coordinates are those of your fleet now, for the kind of vehicle that `profile` names: what it has
+    closed, imported or met in the last minutes counts, and `roads` says by which network they were told. Matrices are taken as they are.
     `options.l`: seconds of search (1, if left out). Keys that are not known are named in `ignored`; those that would forbid plans are
     refused, with VROOM's code 2.
     """
     data = await _body(request)
     try:
         body = json.loads(data)
-        asked = await run_in_threadpool(vroom_json.asked, body, _matrix_of(desk))
+        asked_of: set[str] = set()
+        roads = desk.roads if open_streets else desk.roads.of_fleet(caller.fleet)
+        asked = await run_in_threadpool(vroom_json.asked, body, _matrix_of(roads, asked_of))
         seconds = min(LONGEST_S, max(0.0, float((body.get("options") or {}).get("l", 1.0))))
         if len(asked.problem.tasks) > MAX_TASKS:
             raise vroom_json.VroomError(f"Invalid input: more than {MAX_TASKS} tasks.")
@@ -83,7 +92,8 @@ async def post_vroom(request: Request, desk: AtDesk, _: FleetReader) -> Response
     finally:
         _places.release()
     spent_ms = round(1000 * (time.monotonic() - began))
-    return JSONResponse(vroom_json.told(asked, found.plan, found.verdict, wrong_vans=found.wrong_vans, computing_ms=spent_ms))
+    told = vroom_json.told(asked, found.plan, found.verdict, wrong_vans=found.wrong_vans, computing_ms=spent_ms)
+    return JSONResponse(told | ({"roads": sorted(asked_of)} if asked_of else {}))
 
 
 async def _body(request: Request) -> bytes:
@@ -168,13 +178,14 @@ def _started(problem: Problem, warm: Plan | None, seconds: float, seed: int) -> 
     return events()
 
 
-def _matrix_of(desk: Desk) -> vroom_json.Matrix:
-    def matrix(places: Sequence[tuple[float, float]], _: str) -> tuple[Any, Any]:
+def _matrix_of(roads: RoadNetwork, asked_of: set[str]) -> vroom_json.Matrix:
+    def matrix(places: Sequence[tuple[float, float]], kind: str) -> tuple[Any, Any]:
         try:
             at = [LatLon(lat, lon) for lon, lat in places]
         except ValueError as error:
             raise vroom_json.VroomError(f"Invalid location: {error}") from None
-        found = desk.roads.matrix(at, at)
+        found = roads.matrix(at, at, profile=kind if kind in PROFILES else CAR)
+        asked_of.add(found.network)
         return found.durations_s, found.distances_m
 
     return matrix

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 import msgspec
@@ -33,7 +33,9 @@ log = logging.getLogger(__name__)
 
 EVERY_S: Final = 1.0
 """A closure counts within a second or two of its beginning."""
-NOW_EVERY_S: Final = 60.0
+NOW_EVERY: Final = timedelta(seconds=60)
+NOW_LEAST_S: Final = 15.0
+"""Real seconds between two looks at traffic, where time runs faster: a server that is replaced stays as long (`keeper.GRACE_S`)."""
 NOW_SPAN: Final = timedelta(minutes=15)
 SLOWER: Final = 0.15
 """The last minutes ask for another plan when all streets are this much slower or faster than when the plan was last asked for."""
@@ -53,10 +55,16 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class TrafficRole:
-    """Looks every second at what holds, and brings it into service."""
+    """Looks every second at what holds, and brings it into service.
 
-    def __init__(self, settings: Settings, db: Database, clock: Clock) -> None:
-        self._settings, self._db, self._clock = settings, db, clock
+    Parameters
+    ----------
+    least_s : float
+        Real seconds between two looks at traffic, at least.
+    """
+
+    def __init__(self, settings: Settings, db: Database, clock: Clock, *, least_s: float = NOW_LEAST_S) -> None:
+        self._settings, self._db, self._clock, self._least_s = settings, db, clock, least_s
         self._ours = settings.osm is not None and settings.osrm_table is not None and osrm_folder() is not None
         self._keeper: Keeper | None = None
         if self._ours and settings.osm is not None:
@@ -65,7 +73,7 @@ class TrafficRole:
         self._plain: dict[str, RoadNetwork] = {}
         self._table, self._version = SpeedTable(), 0
         self._now: dict[str, Now] = {}
-        self._now_at = 0.0
+        self._now_at, self._now_real_s = datetime.min.replace(tzinfo=UTC), float("-inf")
 
     def run(self, stop: threading.Event) -> None:
         """Work until `stop`."""
@@ -91,9 +99,9 @@ class TrafficRole:
                 self._table, self._version = road_store.speeds(cur), version
             zones = dict(road_store.fleets(cur))
         if self._keeper is not None:
-            if time.monotonic() >= self._now_at:
+            if at >= self._now_at and time.monotonic() >= self._now_real_s:
                 self._now = self._look_at_traffic()
-                self._now_at = time.monotonic() + NOW_EVERY_S
+                self._now_at, self._now_real_s = at + NOW_EVERY, time.monotonic() + self._least_s
             traffic = Traffic(table=self._table, closed=closed, imported=imported, now=self._now)
             self._keeper.mend()
             if self._keeper.serve(wanted(traffic, kinds, at, zones, lambda ring: self._known_streets().within(ring))):

@@ -149,6 +149,8 @@ def test_places_as_coordinates_go_through_the_hubs_own_roads(shop: Shop) -> None
     assert found["summary"]["unassigned"] == 0
     assert found["routes"][0]["steps"][1]["location"] == [10.01, 50.0]
     assert found["routes"][0]["duration"] > 0
+    assert found["roads"] == ["great_circle"]
+    assert "roads" not in shop.post("/vroom", json=vroom()).json(), "a request with matrices asks no roads"
 
 
 def test_keys_that_are_not_known_are_told_and_those_that_would_forbid_plans_are_refused(shop: Shop) -> None:

@@ -90,7 +90,7 @@ def test_a_crawl_of_the_fleets_own_vans_reaches_plan_and_arrival_times_and_ends_
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
     db, clock = plain_database, StepClock(NOON)
-    monkeypatch.setattr(role, "NOW_EVERY_S", 0.0)
+    monkeypatch.setattr(role, "NOW_EVERY", timedelta())
     depot_at, far = at_crossing(0, 0), at_crossing(11, 11)
     believed = open_settings_roads(hub)
     town = make_town(db, depot_at, 3, 10, network, open_pki(tmp_path / "pki").signer(), believed=believed)
@@ -98,7 +98,7 @@ def test_a_crawl_of_the_fleets_own_vans_reaches_plan_and_arrival_times_and_ends_
         cur.execute(
             "UPDATE vehicles SET shift_start = %s, shift_end = %s WHERE fleet_id = %s", (NOON, NOON + timedelta(hours=6), town.fleet)
         )
-    traffic = role.TrafficRole(hub, db, clock)
+    traffic = role.TrafficRole(hub, db, clock, least_s=0.0)
     planner, times = Planner(db, believed, town.signer, clock, lambda: None), EtaWorker(db, believed, clock)
 
     def planned() -> tuple[int, float]:
