@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -27,6 +27,7 @@ from roundsman_hub.replan.decide import unsettled
 from roundsman_hub.replan.planner import Planner
 from roundsman_hub.replan.revision import bump
 from roundsman_hub.replan.worker import PlanWorker
+from roundsman_hub.roads.role import TrafficRole
 from roundsman_hub.store.db import Database
 from roundsman_hub.store.rows import notify, rows
 from roundsman_sim.day_eta import Watch
@@ -42,6 +43,8 @@ STEP: Final = timedelta(seconds=30)
 """How often vans speak and the hub looks: a van's own frame goes every 10 to 60 s."""
 ETAS_EVERY: Final = timedelta(seconds=60)
 TIME_PASSES_EVERY: Final = timedelta(minutes=5)
+TRAFFIC_EVERY: Final = timedelta(minutes=5)
+"""A hub looks each minute; here each look may make a server of its own, and a day has a hundred of them as it is."""
 PLANNED_BEFORE: Final = timedelta(minutes=30)
 ENDS_AFTER: Final = timedelta(hours=2)
 """A van that is not home then is called home: what it has left was not served."""
@@ -77,6 +80,10 @@ class Box:
         The search of the living plan.
     search_s : float
         Real seconds of each.
+    search_seed : int, optional
+        Of each; the day's, if left out.
+    traffic : callable, optional
+        Database and clock → what brings the fleet's own last minutes into the streets; without it, jams are met and not told.
     """
 
     def __init__(
@@ -89,15 +96,19 @@ class Box:
         routes: Routes | None = None,
         engine: Engine | Sequence[Engine] | None = None,
         search_s: float = 0.3,
+        search_seed: int | None = None,
         first_search_s: float = 3.0,
+        traffic: Callable[[Database, Clock], TrafficRole] | None = None,
     ) -> None:
         self._db, self._town, self._day, self._policy = db, town, day, policy
         self._engine, self._search_s, self._first_search_s = engine, search_s, first_search_s
+        self._seed = day.seed if search_seed is None else search_seed
         self._now = day.start - PLANNED_BEFORE
         self.clock = StepClock(self._now)
         self.planner = Planner(db, town.roads, town.signer, self.clock, lambda: None)
         self._worker = PlanWorker(db, self.planner, self.clock, None)
         self._etas = EtaWorker(db, town.roads, self.clock)
+        self._traffic = None if traffic is None else traffic(db, self.clock)
         self._ingest = Ingest(db, self.clock, self)
         self.routes = routes
         self._known: dict[str, Ask] = {}
@@ -119,7 +130,7 @@ class Box:
         """Live through the day."""
         began = time.monotonic()
         self._morning()
-        last_eta = last_pass = self._now
+        last_eta = last_pass = last_traffic = self._now
         urgent_known = sorted((ask for ask in self._day.asks if ask.known_at >= self._day.start), key=lambda ask: ask.known_at)
         off = sorted((ask for ask in self._day.asks if ask.cancelled_at is not None), key=lambda ask: ask.cancelled_at or ask.known_at)
         while not self._over():
@@ -139,6 +150,10 @@ class Box:
             batch = [message for van in self.vans for message in van.say(self._now)]
             news |= self._hear(batch)
             news |= self._settle_reports()
+            if self._traffic is not None and self._now - last_traffic >= TRAFFIC_EVERY:
+                self._traffic.step()
+                last_traffic = self._now
+                news |= self._asked()
             told = False
             if self._policy != "static" and news:
                 told = self._plan()
@@ -161,6 +176,8 @@ class Box:
             van.advance(self._now)
             van.end(self._now)
         self._hear([message for van in self.vans for message in van.say(self._now)])
+        if self._traffic is not None:
+            self._traffic.close()
         return self._result(time.monotonic() - began)
 
     def morning(self) -> Routes:
@@ -185,7 +202,7 @@ class Box:
         search = self.planner.plan(self._town.depot)
         assert search is not None  # the first plan of a shift is searched before it is told
         if self.routes is None:
-            self.routes = decide(search.problem, search.warm, self._first_search_s, self._day.seed, engine=self._engine).plan
+            self.routes = decide(search.problem, search.warm, self._first_search_s, self._seed, engine=self._engine).plan
         self.planner.adopt(search, self.routes)
         self._plan(search=False)
         self._deliver()
@@ -204,7 +221,7 @@ class Box:
             issued = True
             if found is not None and search and self._policy == "living" and self._engine is not None:
                 self._searches += 1
-                self.planner.adopt(found, decide(found.problem, found.warm, self._search_s, self._day.seed, engine=self._engine).plan)
+                self.planner.adopt(found, decide(found.problem, found.warm, self._search_s, self._seed, engine=self._engine).plan)
             # A task on its way between two vans enters the other after the receipt: vans with network answer at once.
             self._deliver()
             self._hear([message for van in self.vans for message in van.say(self._now)])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
@@ -22,7 +23,7 @@ class Lane:
     """One lane: what the hub has not acknowledged yet, from number `first` on; the first `sent` of it are on their way."""
 
     first: int = 1
-    waiting: list[bytes | FixRow] = field(default_factory=list)
+    waiting: list[AnyEntry | FixRow] = field(default_factory=list)
     sent: int = 0
 
 
@@ -54,11 +55,18 @@ class DayLog:
         stamped = type(entry)(
             **{name: getattr(entry, name) for name in entry.__struct_fields__} | {"mono_ms": self.mono_ms(at), "utc_ms": to_ms(at)}
         )
-        self._lanes[FACTS].waiting.append(frames.encode_entry(stamped))
+        self._lanes[FACTS].waiting.append(stamped)
 
     def fix(self, row: FixRow) -> None:
         """Append a fix."""
         self._lanes[TRACK].waiting.append(row)
+
+    def taken(self) -> tuple[list[AnyEntry], list[FixRow]]:
+        """What was written since the last time, for another's log: it is this one's no longer, and has no number of it."""
+        waiting = [entry for lane in self._lanes.values() for entry in lane.waiting]
+        for lane in self._lanes.values():
+            lane.waiting.clear()
+        return _kinds(waiting)
 
     def say(self, now: Now | None, *, linked: bool) -> list[Message]:
         """What is sent; nothing without network. `now`: the live marker, while on duty."""
@@ -77,7 +85,8 @@ class DayLog:
     def _frames(self, lane: int) -> list[Message]:
         state, out = self._lanes[lane], []
         while part := state.waiting[state.sent : state.sent + FRAME_ENTRIES]:
-            body = frames.pack_entries(part) if lane == FACTS else frames.pack_rows(part)  # type: ignore[arg-type]
+            facts, fixes = _kinds(part)
+            body = frames.pack_entries([frames.encode_entry(fact) for fact in facts]) if lane == FACTS else frames.pack_rows(fixes)
             first, last = state.first + state.sent, state.first + state.sent + len(part) - 1
             out.append(self._message(LANE_NAMES[lane], frames.encode_frame(self.session, lane, first, last, body)))
             state.sent += len(part)
@@ -107,3 +116,7 @@ class DayLog:
         return Presence(
             online=True, session=self.session, sessions=(SessionState(session=self.session, previous=self.previous, lanes=lanes),)
         )
+
+
+def _kinds(entries: Sequence[AnyEntry | FixRow]) -> tuple[list[AnyEntry], list[FixRow]]:
+    return [one for one in entries if not isinstance(one, FixRow)], [one for one in entries if isinstance(one, FixRow)]

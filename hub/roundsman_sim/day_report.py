@@ -46,6 +46,27 @@ def coverage(said: Sequence[Said]) -> float | None:
     return sum(one.low <= one.at <= one.high for one in before if one.at is not None) / len(before) if before else None
 
 
+def apart(one: Result, others: Sequence[Result]) -> dict[str, dict[str, float]]:
+    """How far a day is from the mean of others of the same script, in percent of it, and how far those are from each other."""
+    figures = {
+        "on_time": [100 * day.on_time_share for day in (one, *others)],
+        "km": [day.km for day in (one, *others)],
+        "cost": [day.cost_cents / 100 for day in (one, *others)],
+        "paid": [day.paid_cents / 100 for day in (one, *others)],
+    }
+    found = {}
+    for name, (own, *rest) in figures.items():
+        mean = statistics.fmean(rest)
+        spread = 100 * (max(rest) - min(rest)) / mean
+        found[name] = {
+            "real": round(own, 2),
+            "box": round(mean, 2),
+            "apart_pct": round(100 * (own - mean) / mean, 2),
+            "box_spread_pct": round(spread, 2),
+        }
+    return found
+
+
 def _cells(result: Result) -> tuple[str, ...]:
     error = eta_error_s(result.said)
     return (

@@ -124,12 +124,13 @@ class Setting:
         """A day of this town."""
         return day_world.script(self.place.homes, vans=self.place.vans, orders=self.place.orders, day=day, seed=seed)
 
-    def compare(self, day: Script, policies: Sequence[str], *, search_s: float) -> list[Result]:
+    def compare(self, day: Script, policies: Sequence[str], *, search_s: float, traffic: bool = False) -> list[Result]:
         """One day by each policy, each from the same database and the same morning's plan. What the living plan's arrivals taught about
-        widths is kept for the days after; nothing else is."""
+        widths is kept for the days after; nothing else is. `traffic`: the living plan hears of jams from its own vans' last minutes.
+        """
         routes, results = self.morning(day), []
         for policy in policies:
-            result, widths = self.live(day, policy, routes, widths=self.widths, search_s=search_s)
+            result, widths = self.live(day, policy, routes, widths=self.widths, search_s=search_s, traffic=traffic and policy == "living")
             results.append(result)
             self.widths = widths if policy == "living" else self.widths
         return results
@@ -139,7 +140,9 @@ class Setting:
         with self._copy() as db:
             return Box(db, self.town, day, "static", engine=self.engine).morning()
 
-    def live(self, day: Script, policy: str, routes: Plan, *, widths: Widths, search_s: float) -> tuple[Result, Widths]:
+    def live(
+        self, day: Script, policy: str, routes: Plan, *, widths: Widths, search_s: float, traffic: bool = False
+    ) -> tuple[Result, Widths]:
         """One day by one policy in a database of its own.
 
         Parameters
@@ -154,7 +157,10 @@ class Setting:
         """
         with self._copy() as db:
             set_widths(db, self.town.fleet, widths)
-            result = Box(db, self.town, day, policy, routes=routes, engine=self.engine, search_s=search_s).run()
+            told = self.traffic if traffic else None
+            result = Box(db, self.town, day, policy, routes=routes, engine=self.engine, search_s=search_s, traffic=told).run()
+            if traffic and self.lessons:
+                self._serve_learned(StepClock(day.end))
             return result, widths_of(db, self.town.fleet)
 
     @contextlib.contextmanager
@@ -183,7 +189,7 @@ class Setting:
         )
         for line in (told.stdout or told.stderr).strip().splitlines()[-4:]:
             say(line)
-        self.ends.enter_context(_in_service(hub, self.server.dsn(self.template), Clock(evening)))
+        self._serve_learned(Clock(evening))
         self._live(days[teach:], search_s, say)
         here = self.place
         self.lessons = len(days)
@@ -191,6 +197,13 @@ class Setting:
             homes=here.homes, fleet=here.fleet, depot=here.depot, depot_at=here.depot_at, vehicles=here.vehicles, lessons=self.lessons
         )
         (here.directory / LEARNED_FILE).write_bytes(msgspec.json.encode(kept))
+
+    def _serve_learned(self, clock: Clock) -> None:
+        self.ends.enter_context(_in_service(self.place.hub, self.server.dsn(self.template), clock))
+
+    def traffic(self, db: Database, clock: Clock) -> TrafficRole:
+        """What a hub brings into its streets, on a day's own database."""
+        return TrafficRole(self.place.hub, db, clock, least_s=0.0)
 
     def _live(self, days: Sequence[Script], search_s: float, say: Callable[[str], None]) -> None:
         with Database.connect(self.server.dsn(self.template), max_size=2, checked=False) as db:

@@ -320,9 +320,10 @@ class DayVan:
     def say(self, now: datetime) -> list[Message]:
         """What it sends now; nothing without network."""
         linked = self.linked(now)
-        return self.log.say(self._now(now) if self.on_duty and linked else None, linked=linked)
+        return self.log.say(self.marker(now) if self.on_duty and linked else None, linked=linked)
 
-    def _now(self, now: datetime) -> Now:
+    def marker(self, now: datetime) -> Now:
+        """Where it is and what it does, for the live map."""
         self._order += 1
         where, stop = self.where(now), self._next()
         return Now(

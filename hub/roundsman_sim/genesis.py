@@ -63,7 +63,7 @@ async def world(settings: DemoSettings, directory: Path, say: Say) -> AsyncItera
     async with contextlib.AsyncExitStack() as stack:
         streets = settings.osm or await _invent_town(settings, directory, say)
         base = TimeBase(origin_real_ms=round(time.time() * 1000), origin_utc_ms=_this_morning_ms(), factor=settings.factor)
-        made = await _start_hub(stack, settings, directory, streets, base, say)
+        made = await start_hub(stack, settings, directory, streets, base, say)
         await _make_fleet(stack, made)
         pulse = asyncio.create_task(heartbeat(made.vans, made.clock), name="heartbeat")
         stack.push_async_callback(_end, pulse)
@@ -77,7 +77,7 @@ async def hub_alone(settings: DemoSettings, directory: Path, say: Say) -> AsyncI
     async with contextlib.AsyncExitStack() as stack:
         streets = settings.osm or await _invent_town(settings, directory, say)
         base = TimeBase(origin_real_ms=round(time.time() * 1000), origin_utc_ms=_this_morning_ms(), factor=settings.factor)
-        made = await _start_hub(stack, settings, directory, streets, base, say)
+        made = await start_hub(stack, settings, directory, streets, base, say)
         place = made.depot_address.position
         body = {"name": "Depot", "lat_deg": place.lat_deg, "lon_deg": place.lon_deg}
         made.depot = (await made.desk.post("/v1/depots", body))["depot"]
@@ -100,7 +100,7 @@ async def _invent_town(settings: DemoSettings, directory: Path, say: Say) -> Pat
 # ── the hub ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-async def _start_hub(
+async def start_hub(
     stack: contextlib.AsyncExitStack, settings: DemoSettings, directory: Path, streets: Path, base: TimeBase, say: Say
 ) -> World:
     data = directory / "hub"
