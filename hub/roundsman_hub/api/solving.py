@@ -6,7 +6,7 @@ import asyncio
 import json
 import threading
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import asdict
 from typing import Annotated, Any, Final
 
@@ -17,11 +17,13 @@ from starlette.responses import JSONResponse, StreamingResponse
 
 from roundsman_core.geo import LatLon
 from roundsman_hub.api.desk import AtDesk, FleetReader
-from roundsman_hub.api.problems import Problem as Refusal, documented
+from roundsman_hub.api.problems import Problem as Refusal, documented, not_found
 from roundsman_hub.planning import vroom_json
-from roundsman_hub.planning.answering import Answer, Progress, answer
+from roundsman_hub.planning.answering import Answer, Progress, answer, standing
+from roundsman_hub.planning.candidates import Candidate, candidates
 from roundsman_hub.planning.portable import BadProblem, plan_from_json, problem_from_json
 from roundsman_hub.planning.problem import Plan, Problem
+from roundsman_hub.planning.soundness import sound
 from roundsman_hub.roads import RoadNetwork
 from roundsman_hub.roads.profiles import CAR, PROFILES
 
@@ -61,6 +63,30 @@ async def post_solve(request: Request, _: FleetReader, seconds: Seconds = 2.0, s
     finally:
         _places.release()
     return Response(_told(found), media_type="application/json")
+
+
+@router.post(
+    "/v1/solve/candidates",
+    response_class=Response,
+    responses={200: {"content": {"application/json": {}}, "description": "the vans, the best first, and what was wrong"}},
+    openapi_extra={"requestBody": {"required": True, "content": {"application/json": {"schema": {"type": "object"}}}}},
+)
+async def post_candidates(
+    request: Request, _: FleetReader, task: Annotated[str, Query(description="who could take this task of the problem?")]
+) -> Response:
+    """Rank a problem's vans by what a task would add to their rounds, from where each is (format and `warm` as `POST /v1/solve`).
+
+    What the vans hold now is `warm`, or else the problem's `current`; all other work is placed first. Feasible vans come first, by cost;
+    then those that would make somebody late; then those that cannot, with the reason. `GET /v1/candidates` asks it of the live depot.
+    """
+    problem, warm = await run_in_threadpool(_read, await _body(request))
+    if task not in {one.task for one in problem.tasks}:
+        raise not_found("task", task, see="/v1/solve", status=422)
+    _take_place()
+    try:
+        return Response(await run_in_threadpool(_ranked, problem, warm, task), media_type="application/json")
+    finally:
+        _places.release()
 
 
 @router.post(
@@ -133,6 +159,27 @@ def _take_place() -> None:
         )
 
 
+def _ranked(problem: Problem, warm: Plan | None, task: str) -> bytes:
+    whole = sound(problem)
+    found: Sequence[Candidate] = ()
+    if task not in whole.tasks:
+        found = candidates(whole.problem, standing(whole.problem, warm), task)
+    return msgspec.json.encode(
+        {"task": task, "candidates": msgspec.to_builtins(found), "problems": _problems(whole.tasks, whole.vans)},
+    )
+
+
+def _problems(tasks: Mapping[str, str], vans: Mapping[str, str]) -> list[dict[str, Any]]:
+    """What was wrong with the question, each with its name."""
+    return [
+        Refusal(422, f"{kind}-cannot-be-planned", f"{kind} {name}: {reason}", next_step="correct it; everything else is planned")
+        .document()
+        .model_dump(exclude_defaults=True)
+        for kind, wrong in (("task", tasks), ("van", vans))
+        for name, reason in wrong.items()
+    ]
+
+
 def _told(found: Answer) -> bytes:
     return msgspec.json.encode(
         {
@@ -142,13 +189,7 @@ def _told(found: Answer) -> bytes:
             "bound_cents": found.bound_cents,
             "by": found.by,
             "note": found.note,
-            "problems": [
-                Refusal(422, f"{kind}-cannot-be-planned", f"{kind} {name}: {reason}", next_step="correct it; everything else is planned")
-                .document()
-                .model_dump(exclude_defaults=True)
-                for kind, wrong in (("task", found.wrong_tasks), ("van", found.wrong_vans))
-                for name, reason in wrong.items()
-            ],
+            "problems": _problems(found.wrong_tasks, found.wrong_vans),
         }
     )
 

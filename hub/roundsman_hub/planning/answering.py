@@ -83,13 +83,7 @@ def answer(
     whole = sound(problem)
     problem = whole.problem
     least = bound_cents(problem)
-    if warm is not None:
-        known = {van.vehicle for van in problem.vans}
-        tasks = {task.task for task in problem.tasks}
-        kept = {van: tuple(s for s in route if not is_task(s) or s in tasks) for van, route in warm.routes.items() if van in known}
-        start = repair(replace(problem, current=kept))
-    else:
-        start = portfolio.first_plan(problem) if problem.vans else repair(problem)
+    start = portfolio.first_plan(problem) if warm is None and problem.vans else standing(problem, warm)
     stands = Decision(plan=start, verdict=evaluate(problem, start), by="repaired", gain_cents=0, note="no search")
 
     def tell(cents: int, plan: Plan, by: str) -> None:
@@ -121,3 +115,13 @@ def answer(
         wrong_tasks=whole.tasks,
         wrong_vans=whole.vans,
     )
+
+
+def standing(problem: Problem, warm: Plan | None) -> Plan:
+    """What a plan, or else the one that the problem's vans hold, comes to: mended, with what it lacks put in where that is cheapest."""
+    if warm is None:
+        return repair(problem)
+    known = {van.vehicle for van in problem.vans}
+    tasks = {task.task for task in problem.tasks}
+    kept = {van: tuple(s for s in route if not is_task(s) or s in tasks) for van, route in warm.routes.items() if van in known}
+    return repair(replace(problem, current=kept))

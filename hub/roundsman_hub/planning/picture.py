@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from html import escape
+from math import ceil, floor
 from typing import Final
 from zoneinfo import ZoneInfo
 
@@ -21,9 +22,15 @@ SIDE: Final = 640
 WIDE: Final = 960
 LARGEST_LAYOUT: Final = 2_500
 """Places whose distances are laid out on a plane; with more, only the day and the load are drawn."""
+MINUTE_S: Final = 60
+TICKS_S: Final = tuple(MINUTE_S * minutes for minutes in (1, 2, 5, 10, 15, 30, 60, 120, 180, 240, 360, 720, 1440, 2880, 10_080, 43_200))
+"""Steps of an axis of time that people read without counting."""
+MOST_TICKS: Final = 12
 _STYLE: Final = """
 body{font:15px/1.5 system-ui,sans-serif;margin:2rem auto;max-width:62rem;padding:0 1rem;color:#1d2430;background:#fff}
-h1{font-size:1.4rem}h2{font-size:1.05rem;margin:2rem 0 .5rem}svg{width:100%;height:auto;border:1px solid #d5dae1;border-radius:6px}
+h1{font-size:1.4rem}h2{font-size:1.05rem;margin:2rem 0 .5rem}
+svg{width:100%;height:auto;box-sizing:border-box;border:1px solid #d5dae1;border-radius:6px}
+.long{overflow-x:auto}.long svg{min-width:56rem}
 table{border-collapse:collapse}td,th{padding:.15rem .8rem .15rem 0;text-align:left;vertical-align:top}
 text{font:11px system-ui,sans-serif;fill:#1d2430}.faint{fill:#69727f}
 @media (prefers-color-scheme:dark){body{background:#14181f;color:#e4e8ee}svg{border-color:#39424f;background:#1a2029}text{fill:#e4e8ee}}
@@ -69,6 +76,9 @@ def page(
             return f"{minutes // 60}:{minutes % 60:02d}"
         return datetime.fromtimestamp(origin_utc_s + seconds, UTC).astimezone(ZoneInfo(timezone)).strftime("%H:%M")
 
+    def ticks(first: float, last: float) -> list[float]:
+        return round_times(first, last, None if origin_utc_s is None else (origin_utc_s, ZoneInfo(timezone)))
+
     parts = "".join(f"<tr><td>{escape(name)}<td>{cents / 100:,.2f}" for name, cents in verdict.parts_cents.items() if cents)
     left_out = "".join(f"<tr><td>{escape(task)}<td>{escape(reason)}" for task, reason in plan.unassigned.items())
     stops = sum(is_task(visit.task) for route in verdict.routes.values() for visit in route)
@@ -78,12 +88,33 @@ def page(
         f"<p>{len(vans)} vans, {stops} stops, {verdict.distance_m / 1000:,.1f} km,"
         f" price {verdict.cost_cents / 100:,.2f}; late {verdict.lateness_s // 60} min in all; {len(plan.unassigned)} left out.</p>"
         + (f"<h2>Routes</h2>{_map(verdict, where, colours)}" if where else "")
-        + f"<h2>The day</h2>{_gantt(verdict, vans, colours, clock)}"
-        + f"<h2>Load</h2>{_loads(verdict, vans, colours)}"
+        + f"<h2>The day</h2>{_gantt(verdict, vans, colours, clock, ticks)}"
+        + f"<h2>Load</h2><div class=long tabindex=0 role=region aria-label='Load'>{_loads(verdict, vans, colours)}</div>"
         + (f"<h2>Price</h2><table>{parts}</table>" if parts else "")
         + (f"<h2>Left out</h2><table>{left_out}</table>" if left_out else "")
         + "</html>\n"
     )
+
+
+def round_times(first: float, last: float, origin: tuple[int, ZoneInfo] | None) -> list[float]:
+    """Times of a plan between two others at which a clock on the wall shows round numbers, as seconds of the plan.
+
+    `origin`: when the plan begins (seconds since 1970) and by whose clock; None: it has no date, and is counted from its beginning.
+    """
+    step = next((one for one in TICKS_S if (last - first) / one <= MOST_TICKS), TICKS_S[-1])
+    if origin is None:
+        return [float(at) for at in range(step * ceil(first / step), floor(last) + 1, step)]
+    zero, zone = origin
+    begins = datetime.fromtimestamp(zero + first, UTC).astimezone(zone).replace(tzinfo=None)
+    midnight = begins.replace(hour=0, minute=0, second=0, microsecond=0)
+    out: list[float] = []
+    for count in range(floor((begins - midnight).total_seconds() / step), floor((last - first + 2 * 86_400) / step) + 1):
+        at = (midnight + timedelta(seconds=count * step)).replace(
+            tzinfo=zone
+        ).timestamp() - zero  # by the wall's clock, whatever it is set to
+        if first <= at <= last and (not out or at > out[-1]):
+            out.append(at)
+    return out
 
 
 def _map(verdict: Verdict, where: Layout, colours: Mapping[VehicleId, str]) -> str:
@@ -118,7 +149,13 @@ def _map(verdict: Verdict, where: Layout, colours: Mapping[VehicleId, str]) -> s
     return f"<svg viewBox='0 0 {SIDE} {SIDE}' role=img aria-label='Routes'>{''.join(out)}</svg>"
 
 
-def _gantt(verdict: Verdict, vans: Sequence[VehicleId], colours: Mapping[VehicleId, str], clock: Callable[[float], str]) -> str:
+def _gantt(
+    verdict: Verdict,
+    vans: Sequence[VehicleId],
+    colours: Mapping[VehicleId, str],
+    clock: Callable[[float], str],
+    ticks: Callable[[float, float], Sequence[float]],
+) -> str:
     """A line a van: driving thin, service full, waiting pale, breaks striped dark, late service with a red edge."""
     if not vans:
         return "<p>Nobody drives.</p>"
@@ -130,8 +167,7 @@ def _gantt(verdict: Verdict, vans: Sequence[VehicleId], colours: Mapping[Vehicle
         return 110 + (seconds - first) * scale
 
     out = []
-    for tick in range(9):
-        at = first + (last - first) * tick / 8
+    for at in ticks(first, last):
         out.append(f"<line x1={x(at):.1f} x2={x(at):.1f} y1=0 y2={26 * len(vans)} stroke='#8885'/>")
         out.append(f"<text class=faint x={x(at):.1f} y={26 * len(vans) + 14} text-anchor=middle>{clock(at)}</text>")
     for row, van in enumerate(vans):
@@ -148,7 +184,8 @@ def _gantt(verdict: Verdict, vans: Sequence[VehicleId], colours: Mapping[Vehicle
         for pause in verdict.breaks.get(van, ()):
             words = f"{pause.reason}, {pause.duration_s // 60} min from {clock(pause.start_s)}"
             out.append(_bar(x(pause.start_s), x(pause.start_s + pause.duration_s), top + 6, 13, "#2c313a", words))
-    return f"<svg viewBox='0 0 {WIDE} {26 * len(vans) + 22}' role=img aria-label='The day of each van'>{''.join(out)}</svg>"
+    picture = f"<svg viewBox='0 0 {WIDE} {26 * len(vans) + 22}' role=img aria-label='The day of each van'>{''.join(out)}</svg>"
+    return f"<div class=long tabindex=0 role=region aria-label='The day'>{picture}</div>"
 
 
 def _bar(left: float, right: float, top: float, high: float, colour: str, words: str, *, edge: str = "") -> str:

@@ -84,6 +84,48 @@ def test_limits_hold(shop: Shop) -> None:
     assert shop.post("/v1/solve", content=b" " * 41_000_000).status_code == 413
 
 
+# ── who could take it ────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_the_vans_of_a_problem_are_ranked_by_what_a_task_would_add(shop: Shop) -> None:
+    """v1 passes by; v2 comes from the depot just for it; v3 has no skill for it, v4 no time: the problem itself is not planned anew."""
+    body = problem()
+    van = body["vans"][0]
+    body["tasks"][1] |= {"skills": ["lift"]}
+    body["tasks"][2]["windows_s"] = [[0, 400]]
+    body["vans"] = [
+        {**van, "skills": ["lift"], "at_depot": False, "start_place": 1},
+        {**van, "vehicle": "v2", "skills": ["lift"]},
+        {**van, "vehicle": "v3"},
+        {**van, "vehicle": "v4", "skills": ["lift"], "shift_end_s": 300},
+    ]
+    for task in body["tasks"]:
+        task["kind"] = "pickup"
+    body["current"] = {"v1": ["t1", "t3"]}
+    answer = shop.post("/v1/solve/candidates?task=t2", json=body)
+    assert answer.status_code == 200, answer.text
+    found = answer.json()["candidates"]
+    assert [(one["vehicle"], one["feasible"]) for one in found] == [("v1", True), ("v2", True), ("v3", False), ("v4", False)]
+    assert (set(found[0]["route"]), found[0]["added_m"]) == ({"t1", "t2", "t3"}, 0)
+    assert found[1]["added_m"] == 4000
+    assert found[0]["cost_cents"] < found[1]["cost_cents"]
+    assert "lift" in found[2]["reason"]
+    assert "shift" in found[3]["reason"]
+    warm = {"format": "roundsman-plan/1", "routes": {"v2": ["t1", "t3"]}, "unassigned": {}}
+    other = shop.post("/v1/solve/candidates?task=t2", json=body | {"warm": warm}).json()["candidates"]
+    assert (other[0]["vehicle"], other[0]["added_m"]) == ("v2", 0)
+
+
+def test_who_asks_for_a_task_that_is_not_there_or_cannot_be_is_told(shop: Shop) -> None:
+    missing = shop.post("/v1/solve/candidates?task=t9", json=problem())
+    assert (missing.status_code, missing.json()["type"]) == (422, "urn:roundsman:problem:unknown-task")
+    body = problem()
+    body["tasks"][1]["service_s"] = -5
+    found = shop.post("/v1/solve/candidates?task=t2", json=body).json()
+    assert (found["candidates"], [one["detail"] for one in found["problems"]]) == ([], ["task t2: its service_s is -5"])
+    assert shop.clients["shop"].post("/v1/solve/candidates?task=t2", json=problem()).status_code == 403
+
+
 # ── VROOM's API ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
 

@@ -39,6 +39,7 @@ WORDS: Final = {
     "noun.proposal": "Vorschlag",
     "noun.report": "Meldung",
     "noun.service-level": "Lieferart",
+    "noun.task": "Aufgabe",
     "case.return": "Rückgabe",
     "case.dispute": "nicht erhalten",
     "case.damage": "Schaden",

@@ -39,6 +39,7 @@ WORDS: Final = {
     "noun.proposal": "proposal",
     "noun.report": "report",
     "noun.service-level": "service-level",
+    "noun.task": "task",
     "case.return": "return",
     "case.dispute": "dispute",
     "case.damage": "damage",

@@ -39,6 +39,7 @@ WORDS: Final = {
     "noun.proposal": "propuesta",
     "noun.report": "aviso",
     "noun.service-level": "nivel de servicio",
+    "noun.task": "tarea",
     "case.return": "devolución",
     "case.dispute": "no recibido",
     "case.damage": "daño",

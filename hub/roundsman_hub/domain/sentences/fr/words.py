@@ -39,6 +39,7 @@ WORDS: Final = {
     "noun.proposal": "proposition",
     "noun.report": "signalement",
     "noun.service-level": "niveau de service",
+    "noun.task": "tâche",
     "case.return": "retour",
     "case.dispute": "non reçu",
     "case.damage": "dommage",
