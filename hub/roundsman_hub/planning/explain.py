@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from typing import Final
 from zoneinfo import ZoneInfo
 
 from roundsman_hub.planning.fleet import Van
@@ -12,6 +13,9 @@ from roundsman_hub.planning.problem import Step
 from roundsman_hub.planning.row import Row
 from roundsman_hub.planning.walk import Ground
 from roundsman_hub.planning.work import Task, VehicleId
+
+HELD: Final = "a van holds it in its plan and has not yet confirmed a plan without it"
+"""As when its van is out: free for others once that van has heard of it."""
 
 
 def reason_unassigned(ground: Ground, routes: Mapping[VehicleId, Sequence[Step]], task: Task, vans: Sequence[Van] | None = None) -> str:
@@ -64,7 +68,7 @@ def reason_unassigned(ground: Ground, routes: Mapping[VehicleId, Sequence[Step]]
 
 def _nobody_may(ground: Ground, task: Task) -> str:
     if task.may_be_held_by is not None:
-        return "a van holds it in its plan and has not yet confirmed a plan without it"
+        return HELD
     if task.on_board is not None:
         return "goods are on board of a van that is not on a shift"
     vans = ground.problem.vans

@@ -14,6 +14,7 @@ from roundsman_core.geo import LatLon
 from roundsman_hub.clock import to_ms
 from roundsman_hub.planning.diff import diff
 from roundsman_hub.planning.evaluate import judge
+from roundsman_hub.planning.explain import HELD
 from roundsman_hub.planning.problem import CHARGE, RELOAD, Plan, PlannedVisit, Problem, Verdict, is_task
 from roundsman_hub.planning.walk import Ground
 from roundsman_hub.replan.build import LATER, WAITS, ahead, between_vans, on_board, remaining
@@ -122,7 +123,7 @@ def unsettled(world: World) -> list[Reason]:
         name = order.name or order.order_id
         if told is None:
             out.append(Reason(text=f"{name} has to be planned again", kind="free", subject=order.order_id))
-        elif told.startswith(WAITS) and not holders.get(order.order_id):
+        elif told.startswith((WAITS, HELD)) and not holders.get(order.order_id):
             out.append(Reason(text=f"{name} is free to be planned", kind="free", subject=order.order_id))
     out += [Reason(text=f"{name} failed", kind="failed", subject=action, level=1) for _, name, action in world.failed]
     return out

@@ -43,7 +43,7 @@ CALLS: Final[dict[str, tuple[int | None, tuple[str, ...]]]] = {
 }
 SAYING: Final = {
     # functions that give sentences, and constants that are some
-    "planning/explain.py": ("reason_unassigned", "_nobody_may"),
+    "planning/explain.py": ("reason_unassigned", "_nobody_may", "HELD"),
     "planning/candidates.py": ("_refused", "at", "_told", "_broken_rule", "RULES"),
     "planning/evaluate.py": ("_forbidden",),
     "planning/diff.py": ("diff",),

@@ -250,9 +250,12 @@ def test_work_of_a_broken_van_goes_to_others_and_goods_on_board_only_by_a_hand_o
     yard.bump()
     yard.plan()
     assert yard.route(holder) == []
+    assert unsettled(yard.planner.look(yard.depot)) == []
     yard.receipt(holder)
+    assert {r.kind for r in unsettled(yard.planner.look(yard.depot))} == {"free"}, "nobody has to ask for it"
     yard.bump()
     yard.plan()
+    assert unsettled(yard.planner.look(yard.depot)) == [], "goods on board are not free, whoever looks"
     assert yard.route(other) == [pickup]
     assert goods in yard.unassigned()
     with yard.db.transaction() as cur:
