@@ -22,10 +22,9 @@ from roundsman_hub.planning.answering import Answer, answer
 from roundsman_hub.planning.costing import costs
 from roundsman_hub.planning.evaluate import evaluate
 from roundsman_hub.planning.insertion import repair
-from roundsman_hub.planning.portfolio import search_part
 from roundsman_hub.planning.problem import Plan, Problem
+from roundsman_hub.planning.reasoning import explained
 from roundsman_hub.planning.soundness import sound
-from roundsman_hub.planning.why import why
 from roundsman_hub.replan.build import build
 from roundsman_hub.replan.load import load_world
 from roundsman_hub.replan.terms import stop_times
@@ -37,8 +36,6 @@ from roundsman_wire.messages import Plan as ToldPlan
 router = APIRouter(prefix="/v1", tags=["planning"], responses=documented(401, 403, 404, 422, 503))
 LONGEST_S: Final = 20.0
 MOST_VANS: Final = 20
-LONGEST_WHY_S: Final = 2.0
-"""For each of up to twenty sets of constraints."""
 
 
 class OtherWindow(Said):
@@ -86,6 +83,7 @@ class GiveWay(BaseModel):
     price_cents: int = Field(description="what the plan would then cost more than it does now")
     vehicle: str
     start: datetime
+    searched: bool = Field(description="the price is that of a plan made anew; else of the plan in hand, mended")
 
 
 class Delay(BaseModel):
@@ -149,8 +147,8 @@ def get_why(
     order: str,
     desk: AtDesk,
     caller: OrdersReader,
-    seconds: Annotated[
-        float, Query(ge=0, le=LONGEST_WHY_S, allow_inf_nan=False, description="of search for each set: prices by planning all anew")
+    resolve_s: Annotated[
+        float, Query(ge=0, le=LONGEST_S, allow_inf_nan=False, description="seconds of search: prices by planning all anew, while they last")
     ] = 0.0,
 ) -> OrderWhy:
     """Why an order has no van or is late: what would have to give way for it, at what price; where its delay came from; what it costs."""
@@ -165,10 +163,16 @@ def get_why(
     if order in whole.tasks:
         reason = whole.tasks[order]
     elif any(task.task == order for task in whole.problem.tasks):
-        told = why(whole.problem, plan, order, resolve=(lambda p, start: search_part(p, start, seconds, 0).plan) if seconds else None)
+        told = explained(whole.problem, plan, order, resolve_s=resolve_s)
         reason = told.reason
         relaxations = [
-            GiveWay(constraints=list(one.constraints), price_cents=one.price_cents, vehicle=one.vehicle, start=_at(world, one.start_s))
+            GiveWay(
+                constraints=list(one.constraints),
+                price_cents=one.price_cents,
+                vehicle=one.vehicle,
+                start=_at(world, one.start_s),
+                searched=one.searched,
+            )
             for one in told.relaxations
         ]
     return OrderWhy(

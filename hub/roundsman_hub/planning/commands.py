@@ -7,6 +7,7 @@ import json
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -18,10 +19,10 @@ from roundsman_hub.planning.evaluate import evaluate
 from roundsman_hub.planning.instances import BadInstance, parse
 from roundsman_hub.planning.picture import layout, page
 from roundsman_hub.planning.portable import BadProblem, plan_from_json, plan_to_json, problem_from_json
-from roundsman_hub.planning.portfolio import cluster, search_part
+from roundsman_hub.planning.portfolio import cluster
 from roundsman_hub.planning.problem import Plan, Problem, Verdict
+from roundsman_hub.planning.reasoning import Asking, explained
 from roundsman_hub.planning.soundness import sound
-from roundsman_hub.planning.why import why
 
 
 class CannotRead(HubError):
@@ -134,7 +135,14 @@ def run_explain(arguments: Sequence[str], _: Path) -> int:
     parser.add_argument("problem", type=Path)
     parser.add_argument("--plan", type=Path, required=True)
     parser.add_argument("--task", action="append", help="only these (may be repeated)")
-    parser.add_argument("--seconds", type=float, default=0.0, help="of search for each set that gives way: prices by planning all anew")
+    parser.add_argument(
+        "--resolve",
+        type=float,
+        default=0.0,
+        metavar="SECONDS",
+        help="of search for each task: prices by planning all anew, while they last",
+    )
+    parser.add_argument("--progress", action="store_true", help="tell what was tried, even where nobody looks at a terminal")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args(arguments)
     whole = sound(_problem(options.problem, "distance"))
@@ -147,9 +155,6 @@ def run_explain(arguments: Sequence[str], _: Path) -> int:
     asked = options.task or [*plan.unassigned, *late]
     known = {task.task for task in whole.problem.tasks}
 
-    def resolve(problem: Problem, start: Plan) -> Plan:
-        return search_part(problem, start, options.seconds, 0).plan
-
     answers: list[dict[str, Any]] = []
     for task in asked:
         if task in whole.tasks:
@@ -157,7 +162,9 @@ def run_explain(arguments: Sequence[str], _: Path) -> int:
         elif task not in known:
             raise CannotRead(f"no task {task!r} in {options.problem}")
         else:
-            answers.append(msgspec.to_builtins(why(whole.problem, plan, task, resolve=resolve if options.seconds > 0 else None)))
+            tell = partial(_tell_asking, task) if options.progress or sys.stderr.isatty() else lambda _: None
+            found_ = explained(whole.problem, plan, task, resolve_s=options.resolve, on_progress=tell)
+            answers.append(msgspec.to_builtins(found_))
     if options.json:
         print(json.dumps(answers))
         return 0
@@ -165,7 +172,8 @@ def run_explain(arguments: Sequence[str], _: Path) -> int:
         print(f"{found['task']}: {found['reason']}")
         for one in found["relaxations"]:
             what = " and ".join(one["constraints"]) or "nothing, only another plan"
-            print(f"  without {what}: {one['vehicle']} serves it, for {one['price_cents'] / 100:,.2f} more")
+            how = "" if one["searched"] or not options.resolve else " (by mending: no time was left to plan anew)"
+            print(f"  without {what}: {one['vehicle']} serves it, for {one['price_cents'] / 100:,.2f} more{how}")
         if not found["relaxations"]:
             print("  nothing that could give way would let it in")
     return 0
@@ -178,6 +186,12 @@ def _tell(at: Progress) -> None:
     left_out = f", {at.unassigned} left out" if at.unassigned else ""
     money = f"bound {at.bound_cents / 100:,.2f}  best {at.best_cents / 100:,.2f}"
     print(f"{at.elapsed_s:6.1f} s  {money}  {at.routes} routes{left_out}  ({at.by})", file=sys.stderr, flush=True)
+
+
+def _tell_asking(task: str, at: Asking) -> None:
+    what = " and ".join(at.constraints) or "nothing"
+    came = "not enough" if at.price_cents is None else f"{at.price_cents / 100:,.2f} more"
+    print(f"{at.elapsed_s:6.1f} s  {task} without {what}: {came}", file=sys.stderr, flush=True)
 
 
 def _problem(path: Path, objective: Any) -> Problem:

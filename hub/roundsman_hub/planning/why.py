@@ -23,18 +23,22 @@ not needed: none of it can be spared, but there may be a smaller other one."""
 Replan = Callable[[Problem, Plan, frozenset[TaskId]], Plan]
 """Plans again from a plan that lacks some tasks, with these put in; what else was left out stays out, so that the price is theirs alone."""
 
-Resolve = Callable[[Problem, Plan], Plan]
-"""Searches for a better plan, from one without violations."""
+Resolve = Callable[[Problem, Plan], Plan | None]
+"""Searches for a better plan, from one without violations; None: there is no time for it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Relaxation:
-    """Constraints that would have to give way, and what the plan would then cost more than now, without the task (or with it late)."""
+    """Constraints that would have to give way, and what the plan would then cost more than now, without the task (or with it late).
+
+    `searched`: by a plan made anew; else by mending the one there is.
+    """
 
     constraints: tuple[str, ...]
     price_cents: int
     vehicle: VehicleId
     start_s: int
+    searched: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,7 +51,14 @@ class Why:
     relaxations: tuple[Relaxation, ...]
 
 
-def why(problem: Problem, plan: Plan, task_id: TaskId, replan: Replan = insert, resolve: Resolve | None = None) -> Why:
+def why(
+    problem: Problem,
+    plan: Plan,
+    task_id: TaskId,
+    replan: Replan = insert,
+    resolve: Resolve | None = None,
+    on_tried: Callable[[tuple[str, ...], Relaxation | None], None] = lambda names, found: None,
+) -> Why:
     """Explain a task that the plan leaves out or serves late.
 
     Parameters
@@ -63,6 +74,8 @@ def why(problem: Problem, plan: Plan, task_id: TaskId, replan: Replan = insert, 
     resolve : callable, optional
         A search that goes on from there: the whole plan is made anew, with and without what is relaxed, so that a price is the difference
         of two plans that were searched alike. Without one the rest of the plan stays as it is, and prices are those of a hurried day.
+    on_tried : callable
+        Told of each set of constraints that was tried, and what came of it.
     """
     ends = _ends(problem, next(task for task in problem.tasks if task.task == task_id))
     others = plan.unassigned.keys() - ends
@@ -82,28 +95,36 @@ def why(problem: Problem, plan: Plan, task_id: TaskId, replan: Replan = insert, 
         late_min, told_min = late.lateness_s // 60, late.promise_late_s // 60
         reason = f"planned {late_min} min after its window, {told_min} min after its promise" if late_min or told_min else "planned in time"
         paid = before.cost_cents
-    can = {name: relax for name, relax in CONSTRAINTS.items() if relax(problem, task) is not None}
+    can = binding(problem, task_id)
 
     def tried(names: tuple[str, ...]) -> Relaxation | None:
-        return _tried(problem, without, task, ends, names, paid, replan, resolve)
+        found = _tried(problem, without, task, ends, names, paid, replan, resolve)
+        on_tried(names, found)
+        return found
 
     if resolve is not None:
         if one := tried(()):
             return Why(task=task_id, reason=reason, relaxations=(one,))
-        searched = resolve(problem, plan)
+        searched = resolve(problem, plan) or plan
         paid += min(0, judge(ground, searched).cost_cents - before.cost_cents)
         without = _without(searched, ends)
     for size in range(TRIED_ALL + 1):
         found = [one for names in combinations(can, size) if (one := tried(names))]
         if found:
             return Why(task=task_id, reason=reason, relaxations=tuple(sorted(found, key=lambda one: (one.price_cents, one.constraints))))
-    needed = tuple(can)
+    needed = can
     enough = tried(needed)
     for name in can if enough else ():
         fewer = tuple(other for other in needed if other != name)
         if (one := tried(fewer)) is not None:
             needed, enough = fewer, one
     return Why(task=task_id, reason=reason, relaxations=() if enough is None else (enough,))
+
+
+def binding(problem: Problem, task_id: TaskId) -> tuple[str, ...]:
+    """Names of the constraints that are there for a task, and could give way."""
+    task = next(task for task in problem.tasks if task.task == task_id)
+    return tuple(name for name, relax in CONSTRAINTS.items() if relax(problem, task) is not None)
 
 
 def _without(plan: Plan, ends: frozenset[TaskId]) -> Plan:
@@ -134,14 +155,16 @@ def _tried(
         now = next(other for other in relaxed.tasks if other.task == task.task)
         relaxed = CONSTRAINTS[name](relaxed, now) or relaxed
     ground = Ground(relaxed)
-    found = replan(relaxed, without, ends)
+    found, anew = replan(relaxed, without, ends), None
     if resolve is not None and (len(names) < TRIED_ALL or not ends & found.unassigned.keys()):
-        found = resolve(relaxed, found)
+        anew = resolve(relaxed, found)
+        found = found if anew is None else anew
     after = judge(ground, found)
     at = next(((van, visit) for van, route in after.routes.items() for visit in route if visit.task == task.task), None)
     if after.violations or at is None or at[1].lateness_s or at[1].promise_late_s:
         return None
-    return Relaxation(constraints=names, price_cents=after.cost_cents - paid, vehicle=at[0], start_s=at[1].start_s)
+    price_cents = after.cost_cents - paid
+    return Relaxation(constraints=names, price_cents=price_cents, vehicle=at[0], start_s=at[1].start_s, searched=anew is not None)
 
 
 def _with(problem: Problem, task: Task, **changes: object) -> Problem:

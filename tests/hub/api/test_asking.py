@@ -68,6 +68,10 @@ def test_an_order_without_a_van_is_told_what_would_have_to_give_way(full_day: tu
     assert 0 <= ways[("capacity",)] < ways[("number of vans",)]
     assert told["delay"] is None
     assert told["cost"] is None
+    anew = shop.get(f"/v1/orders/{left_out}/why?resolve_s=2").json()["relaxations"]
+    assert any(one["searched"] for one in anew)
+    assert not any(one["searched"] for one in told["relaxations"])
+    assert shop.get(f"/v1/orders/{left_out}/why?resolve_s=999").status_code == 422
 
 
 def test_a_delay_is_split_exactly(full_day: tuple[Shop, str, list[str]]) -> None:

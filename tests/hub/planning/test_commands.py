@@ -109,6 +109,15 @@ def test_a_problem_saved_from_elsewhere_is_solved_drawn_and_explained(tmp_path: 
     assert told
     assert any(one["constraints"] == ["capacity"] or one["constraints"] == ["number of vans"] for t in told for one in t["relaxations"])
     assert all(one["price_cents"] > 0 for t in told for one in t["relaxations"])
+    assert not any(one["searched"] for t in told for one in t["relaxations"])
+    task = told[0]["task"]
+    assert main(["explain", str(problem), "--plan", str(plan), "--task", task, "--resolve", "3", "--progress", "--json"]) == 0
+    said = capsys.readouterr()
+    (anew,) = json.loads(said.out)
+    mended = {tuple(one["constraints"]): one["price_cents"] for one in told[0]["relaxations"]}
+    assert any(one["searched"] for one in anew["relaxations"])
+    assert all(one["price_cents"] <= mended.get(tuple(one["constraints"]), one["price_cents"]) for one in anew["relaxations"])
+    assert re.search(rf"s  {task} without (capacity|number of vans): [\d.,]+ more", said.err), said.err
 
 
 def test_a_warm_plan_is_never_made_worse(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -9,6 +9,7 @@ import numpy as np
 from roundsman_hub.planning.engines.here import Here
 from roundsman_hub.planning.evaluate import evaluate
 from roundsman_hub.planning.problem import Plan, Problem, Task, Van
+from roundsman_hub.planning.reasoning import Asking, explained
 from roundsman_hub.planning.solve import solve
 from roundsman_hub.planning.why import why
 
@@ -61,3 +62,16 @@ def test_others_who_are_left_out_do_not_enter_the_price() -> None:
     plan = Plan(routes={"A": ("a", "b")}, unassigned={"x": "full", "y": "full"})
     ways = {one.constraints: one.price_cents for one in why(problem, plan, "x", resolve=anew).relaxations}
     assert abs(ways[("capacity",)] - ((100 * 2 + 60) * 3_000 / 3_600 + 2 * 40)) <= 1
+
+
+def test_where_no_time_is_left_prices_are_those_of_mending_and_say_so() -> None:
+    problem = street([stop("a", 3), stop("b", 4), stop("x", 5)], [VAN])
+    plan = Plan(routes={"A": ("a", "b")}, unassigned={"x": "full"})
+    told: list[Asking] = []
+    hurried = explained(problem, plan, "x", resolve_s=0.001, on_progress=told.append)
+    mended = why(problem, plan, "x")
+    assert [(one.constraints, one.price_cents, one.searched) for one in hurried.relaxations] == [
+        (one.constraints, one.price_cents, False) for one in mended.relaxations
+    ]
+    assert [one.tried for one in told] == list(range(1, len(told) + 1))
+    assert {one.constraints for one in told if one.price_cents is not None} == {one.constraints for one in mended.relaxations}
