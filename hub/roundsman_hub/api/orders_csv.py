@@ -19,7 +19,7 @@ from roundsman_hub.api.intake import accept, depot_for, refuse_outside, shifts_o
 from roundsman_hub.api.keys import Caller
 from roundsman_hub.api.models import BadLine, ImportReport, NewOrder
 from roundsman_hub.api.places import Place, place_of
-from roundsman_hub.api.problems import Problem
+from roundsman_hub.api.problems import Problem, complaint
 from roundsman_hub.domain.shifts import Shift
 from roundsman_hub.domain.terms import OrderNeeds, columns
 from roundsman_hub.replan import revision
@@ -202,13 +202,15 @@ def _order(line: int, header: list[str], cells: list[str], zone: ZoneInfo, seen:
 def bad_lines(line: int, error: ValidationError) -> list[BadLine]:
     """What is wrong with a line, by column."""
     return [
-        BadLine(line=line, field=".".join(str(at) for at in e["loc"] if at not in GROUPS) or "line", detail=_said(e["msg"], e.get("input")))
+        BadLine(
+            line=line, field=".".join(str(at) for at in e["loc"] if at not in GROUPS) or "line", detail=_said(complaint(e), e.get("input"))
+        )
         for e in error.errors()
     ]
 
 
-def _said(message: str, value: object) -> str:
-    return f"{message.removeprefix('Value error, ')} (here: {value!r})" if isinstance(value, str) else message.removeprefix("Value error, ")
+def _said(said: str, value: object) -> str:
+    return f"{said} (here: {value!r})" if isinstance(value, str) else said
 
 
 def delimiter(text: str) -> str:

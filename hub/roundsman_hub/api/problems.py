@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
-from typing import Any
+from typing import Any, Final
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -107,12 +107,63 @@ def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
     }
 
 
+INSTANT: Final = "Input should be an instant: RFC 3339 with an offset, as 2026-03-02T10:00:00Z"
+DATE: Final = "Input should be a date: YYYY-MM-DD"
+WHOLE: Final = "Input should be a valid integer"
+NUMBER: Final = "Input should be a valid number"
+TRUTH: Final = "Input should be true or false"
+OBJECT: Final = "Input should be an object"
+COMPLAINTS: Final[Mapping[str, str]] = {
+    # pydantic's own words where they are long, or hold another library's; gaps are filled from what it tells of the error
+    "model_type": OBJECT,
+    "model_attributes_type": OBJECT,
+    "dict_type": OBJECT,
+    "bool_type": TRUTH,
+    "bool_parsing": TRUTH,
+    "int_type": WHOLE,
+    "int_parsing": WHOLE,
+    "int_parsing_size": WHOLE,
+    "int_from_float": WHOLE,
+    "float_type": NUMBER,
+    "float_parsing": NUMBER,
+    "string_unicode": "Input should be a valid string",
+    "literal_error": "Input should be one of: {expected}",
+    "enum": "Input should be one of: {expected}",
+    "too_short": "There should be at least {min_length}, not {actual_length}",
+    "too_long": "There should be at most {max_length}",
+    "datetime_type": INSTANT,
+    "datetime_parsing": INSTANT,
+    "datetime_object_invalid": INSTANT,
+    "datetime_from_date_parsing": INSTANT,
+    "timezone_aware": INSTANT,
+    "date_type": DATE,
+    "date_parsing": DATE,
+    "date_from_datetime_parsing": DATE,
+    "date_from_datetime_inexact": DATE,
+    "time_type": "Input should be a time of day: HH:MM",
+    "time_parsing": "Input should be a time of day: HH:MM",
+    "json_invalid": "the body is no JSON",
+    "value_error": "{error}",
+}
+
+
+def complaint(error: Mapping[str, Any]) -> str:
+    """What is wrong with one field, in English: pydantic's words or ours; both can be told in the reader's language."""
+    said = COMPLAINTS.get(error["type"])
+    if said is None:
+        return str(error["msg"])
+    known = {name: str(value) for name, value in error.get("ctx", {}).items()}
+    if "expected" in known:
+        known["expected"] = known["expected"].replace(" or ", ", ")
+    return said.format(**known)
+
+
 def _of_validation(error: RequestValidationError) -> Problem:
-    errors = [FieldError(field=".".join(str(part) for part in e["loc"]) or "body", detail=e["msg"]) for e in error.errors()]
+    errors = [FieldError(field=".".join(str(part) for part in e["loc"]) or "body", detail=complaint(e)) for e in error.errors()]
     return Problem(
         422,
         "invalid-request",
-        "; ".join(f"{e.field}: {e.detail}" for e in errors[:3]) + (" …" if len(errors) > 3 else ""),
+        "; ".join([f"{e.field}: {e.detail}" for e in errors[:3]] + ["…"] * (len(errors) > 3)),
         next_step="correct the fields named in `errors`; GET /openapi.json describes them",
         errors=errors,
     )

@@ -71,7 +71,7 @@ class Service(Said):
     @classmethod
     def _gap(cls, value: dict[Channel, str]) -> dict[Channel, str]:
         if any("{to}" not in url for url in value.values()):
-            raise ValueError("every channel's address needs the gap {to}")
+            raise ValueError("every channel's address needs the gap `to`")
         return value
 
     @field_validator("webhook_secret")

@@ -14,7 +14,7 @@ from roundsman_hub.api.intake import accept, depot_for
 from roundsman_hub.api.once import OnlyOnce
 from roundsman_hub.api.orders import order_out
 from roundsman_hub.api.places import place_of
-from roundsman_hub.api.problems import Problem, documented, not_found
+from roundsman_hub.api.problems import Problem, complaint, documented, not_found
 from roundsman_hub.api.proof_models import Said
 from roundsman_hub.api.saying import Saying
 from roundsman_hub.offers import choosing
@@ -251,7 +251,7 @@ def _ordered(cur: Cursor, desk: Desk, caller: Any, found: Row, accepted: Accept)
         new = m.NewOrder.model_validate(accepted.order | asked | place | window)
     except ValidationError as error:
         raise Problem(
-            422, "invalid-request", f"order: {error.errors()[0]['msg']}", next_step="correct the order; see POST /v1/orders"
+            422, "invalid-request", f"order: {complaint(error.errors()[0])}", next_step="correct the order; see POST /v1/orders"
         ) from None
     order = accept(cur, desk, caller, new, found["depot_id"], place_of(desk, caller, new))
     store.settle(cur, found["offer_id"], "accepted", desk.clock.now(), order=order)

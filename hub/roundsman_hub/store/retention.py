@@ -30,6 +30,10 @@ LOCK_WITHIN: Final = "500ms"
 """Below PostgreSQL's deadlock_timeout (1 s): should this ever stand crosswise with ingest, it is this that gives way."""
 
 
+class CannotKeep(HubError):
+    """Nothing can be kept so."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rule:
     """What a fleet keeps, in days by the names of `keeps.BY_NAME`; None: for good. `own`: it has chosen so. Raw fixes before `raw_before`
@@ -117,18 +121,16 @@ def choose(cur: Cursor, fleet_id: str, *, at: datetime, actor: str, **days: int 
     Raises
     ------
     HubError
-        No such fleet, or numbers that cannot be.
+        No such fleet; `CannotKeep`: numbers that cannot be.
     """
     if cur.execute("SELECT FROM fleets WHERE fleet_id = %s", (fleet_id,)).fetchone() is None:
         raise HubError(f"no fleet {fleet_id!r}: `roundsman-hub db retention` lists them")
     for name, wanted in days.items():
         keep = BY_NAME[name]
         if wanted is None and not keep.may_stay:
-            raise HubError(f"{keep.what}: not for good, but for {keep.least} to {keep.most} days")
+            raise CannotKeep(f"{name}: not for good, but for {keep.least} to {keep.most} days")
         if wanted is not None and not keep.least <= wanted <= keep.most:
-            raise HubError(
-                f"{keep.what}: {wanted} days; it can be {keep.least} to {keep.most} days{' or for good' if keep.may_stay else ''}"
-            )
+            raise CannotKeep(f"{name}: {wanted} days; it can be {keep.least} to {keep.most} days{' or for good' if keep.may_stay else ''}")
     try:
         cur.execute(
             "INSERT INTO retention (fleet_id, raw_days, track_days) VALUES (%s, %s, %s) ON CONFLICT DO NOTHING",
@@ -138,7 +140,7 @@ def choose(cur: Cursor, fleet_id: str, *, at: datetime, actor: str, **days: int 
             changes = sql.SQL(", ").join(sql.SQL("{} = {}").format(sql.Identifier(name), wanted) for name, wanted in days.items())
             cur.execute(sql.SQL("UPDATE retention SET {} WHERE fleet_id = %s").format(changes), (fleet_id,))
     except psycopg.errors.CheckViolation:
-        raise HubError(
+        raise CannotKeep(
             "tracks and facts are kept at least as long as raw fixes, and visits at least as long as the facts that they come from "
             "(from facts that stay for good, visits would come again)"
         ) from None

@@ -32,6 +32,32 @@ def test_a_problem_is_told_in_the_readers_language_and_named_alike_in_all(
     assert problem["said"] == [{"code": "no.thing", "params": {"noun": "order", "name": "'o-1'"}}]
 
 
+@pytest.mark.parametrize(
+    ("asked", "detail", "first"),
+    [
+        ("", "body.name: Input should be a valid string; body.parcels: Input should be greater than 0", "Input should be a valid string"),
+        ("de", "body.name: muss ein Text sein; body.parcels: muss größer als 0 sein", "muss ein Text sein"),
+        ("es", "body.name: debe ser un texto; body.parcels: debe ser mayor que 0", "debe ser un texto"),
+        ("fr", "body.name : doit être un texte; body.parcels : doit être supérieur à 0", "doit être un texte"),
+    ],
+)
+def test_what_is_wrong_with_a_field_is_told_in_the_readers_language(shop: Any, asked: str, detail: str, first: str) -> None:
+    refused = shop.post("/v1/orders", json={"name": 7, "parcels": 0}, headers={"Accept-Language": asked})
+    problem = refused.json()
+    assert (refused.status_code, problem["detail"]) == (422, detail)
+    assert problem["errors"][0] == {"field": "body.name", "detail": first}
+    assert problem["said"][0] == {
+        "code": "wrong.field",
+        "params": {"field": "body.name", "complaint_said": [{"code": "wrong.text", "params": {}}]},
+    }
+
+
+def test_what_cannot_be_kept_so_is_told_in_the_readers_language(shop: Any) -> None:
+    days = {"raw_days": 30, "track_days": 400, "fact_days": None, "visit_days": 40}
+    refused = shop.put("/v1/retention", json=days, headers={"Accept-Language": "de"})
+    assert (refused.status_code, "kämen Besuche wieder" in refused.json()["detail"]) == (422, True)
+
+
 def test_why_an_order_waits_is_told_by_code_and_the_page_has_the_words(shop: Any) -> None:
     shop.van(shop.depot())
     order = shop.order(address="Nowhere Lane 7")

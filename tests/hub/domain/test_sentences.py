@@ -15,8 +15,11 @@ from typing import Any, Final, get_args
 
 import pytest
 from hypothesis import HealthCheck, given, settings, strategies as st
+from pydantic_core import PydanticKnownError
+from pydantic_core.core_schema import ErrorType
 
 import roundsman_hub
+from roundsman_hub.api import problems
 from roundsman_hub.domain import afterlife, care, sentences
 from roundsman_hub.store.hand_store import OUT_WORDS
 
@@ -40,6 +43,9 @@ CALLS: Final[dict[str, tuple[int | None, tuple[str, ...]]]] = {
     "Unknown": (None, ("reason",)),
     "Ambiguous": (None, ("reason",)),
     "Place": (None, ("reason",)),
+    "Refusal": (2, ("detail", "next_step")),
+    "CannotKeep": (0, ()),
+    "ValueError": (0, ()),
 }
 SAYING: Final = {
     # functions that give sentences, and constants that are some
@@ -56,6 +62,7 @@ SAYING: Final = {
     "domain/afterlife.py": ("why_not", "SAYS"),
     "api/problems.py": ("_of_http",),
     "api/windows.py": ("_NONE",),
+    "api/orders_csv.py": ("_said",),
 }
 NO_SENTENCES: Final = re.compile(
     # what stands beside sentences in the same places: other programs' own words, joins, names, benches
@@ -128,6 +135,8 @@ def _of_calls(tree: ast.Module, file: str) -> Iterator[tuple[str, str]]:
         for node in ast.walk(function):
             if not isinstance(node, ast.Call) or (called := _called(node)) not in CALLS:
                 continue
+            if called == "ValueError" and not _is_model(file):
+                continue
             at, keywords = CALLS[called]
             said = node.args[at : at + 1] if at is not None else []
             if called == "NotReady":
@@ -135,6 +144,35 @@ def _of_calls(tree: ast.Module, file: str) -> Iterator[tuple[str, str]]:
             for argument in [*said, *(k.value for k in node.keywords if k.arg in keywords)]:
                 for text in shapes(argument, names):
                     yield text, f"{file}:{node.lineno}"
+
+
+def _is_model(file: str) -> bool:
+    """Whether what is raised there is what pydantic tells of a field."""
+    return file.startswith("api/") and file != "api/cursors.py"
+
+
+def of_fields() -> Iterator[str]:
+    """What can be wrong with a field: pydantic's own words where `COMPLAINTS` has none."""
+    for said in problems.COMPLAINTS.values():
+        yield re.sub(r"\{\w+\}", GAP, said)
+    for kind in PYDANTICS:
+        for count in (1, 3):
+            known = dict.fromkeys(("min_length", "max_length", "gt", "ge", "lt", "le"), count) | {"pattern": "^a$"}
+            yield PydanticKnownError(kind, known).message()
+
+
+PYDANTICS: Final[tuple[ErrorType, ...]] = (
+    "missing", "extra_forbidden", "none_required", "list_type", "string_type", "string_too_short", "string_too_long",
+    "string_pattern_mismatch", "finite_number", "greater_than", "greater_than_equal", "less_than", "less_than_equal",
+)  # fmt: skip
+"""Kinds of errors that are told in pydantic's own English."""
+NOT_IN_JSON: Final = re.compile(
+    # kinds that no model of the API can have: it has no such fields, or JSON no such values
+    "no_such|json_type|needs_python|recursion|frozen|invalid_key|get_attribute|dataclass|named_tuple|default_factory|multiple_of|iter|"
+    "string_not_ascii|ordered|counter|mapping|deque|tuple|set_|bytes|assertion|missing_|ellipsis|date_past|date_future|datetime_past|"
+    "datetime_future|timezone_naive|timezone_offset|time_delta|is_|callable|union|arguments|unexpected|multiple_argument|url|uuid|"
+    "decimal|fraction|complex"
+)
 
 
 def _of_saying(tree: ast.Module, file: str, names: tuple[str, ...]) -> Iterator[tuple[str, str]]:
@@ -176,6 +214,7 @@ def made() -> dict[str, str]:
     at_the_door = (ROOT / "agent/roundsman_agent/screen/static/outcomes.js").read_text(encoding="utf-8")
     reasons = re.search(r"REASONS = \{(.*?)\};", at_the_door, re.DOTALL)
     assert reasons is not None
+    found |= dict.fromkeys(of_fields(), "pydantic")
     return found | dict.fromkeys(re.findall(r'"([^"]+)"', reasons[1]), "outcomes.js")
 
 
@@ -258,13 +297,31 @@ def test_what_was_said_in_english_is_read_back(data: Any, code: str) -> None:
     word = st.builds(str.__add__, st.sampled_from(["Kit", "Van", "B-", "Ö"]), st.text("aß7- é", max_size=6)).map(str.strip)
     params = {}
     for name in names:
-        if name in sentences.TERMS:
+        if name == "field":
+            params[name] = f"body.{data.draw(st.from_regex(r'[a-z_]{1,9}([.][0-9])?', fullmatch=True))}"
+        elif name in sentences.TERMS:
             params[name] = data.draw(st.sampled_from(sentences.TERMS[name]))
         else:
             params[name] = "no road reaches this address" if name.endswith("_said") else data.draw(word)
     text = sentences.EN[code].format(**params)
     (said,) = sentences.read(text)
     assert (said.code, dict(said.params)) == (code, params)
+
+
+def test_every_kind_of_complaint_of_a_field_is_told() -> None:
+    """A kind that a later pydantic brings is either told, or named here as one that no request can have."""
+    kinds = set(get_args(ErrorType))
+    told = set(PYDANTICS) | set(problems.COMPLAINTS)
+    assert told <= kinds
+    assert not {kind for kind in kinds - told if not NOT_IN_JSON.match(kind)}
+    assert not {kind for kind in told if NOT_IN_JSON.match(kind)}
+
+
+def test_what_is_wrong_with_fields_is_told_in_the_readers_language() -> None:
+    text = "body.items.0.name: Field required; body.lat_deg: Input should be less than or equal to 90; …"
+    assert sentences.told(text, "de") == "body.items.0.name: das Feld fehlt; body.lat_deg: darf höchstens 90 sein; …"
+    assert sentences.told("a note: of my own", "de") == "a note: of my own"
+    assert [one["code"] for one in sentences.plain("a note: of my own")] == [sentences.AS_SAID]
 
 
 def test_a_story_is_told_whole_in_the_readers_language() -> None:

@@ -124,10 +124,19 @@ def _pattern(code: str) -> re.Pattern[str]:
     return re.compile("".join(out), re.DOTALL)
 
 
+NARROW: Final = {
+    # a field's address in a request, and one complaint of it: whatever has a colon in it is not a field
+    "field": r"(?:body|query|path|header|cookie)(?:\.[\w -]+)*",
+    "complaint_said": r"(?:(?!; ).)+?",
+}
+
+
 def _inside(name: str, *, whole: bool) -> str:
     """What a gap may hold. Words of people hold no semicolon that ends a sentence: "A joined; B changed" is two."""
     if name in TERMS:
         return "|".join(map(re.escape, TERMS[name]))
+    if name in NARROW:
+        return NARROW[name]
     if name.endswith(_NESTED):
         return ".+?" if whole else r"(?:(?!\); ).)+?"
     return r"(?:(?!; ).)+?"

@@ -41,6 +41,11 @@ REFUSALS: Final = {
     "no.choice_over": "das Fenster des nächsten Versuchs ist vorbei, oder endet vor seinem Anfang",
     "no.event_state": "{event} passt nicht: die Bestellung ist {state}",
     "no.choice": "{choice} ist nicht möglich: {why_said}; offen sind: {instead}",
+    "no.keep_for_good": "{name}: nicht für immer, sondern {least} bis {most} Tage",
+    "no.keep_days": "{name}: {wanted} Tage; möglich sind {least} bis {most} Tage",
+    "no.keep_days_or_good": "{name}: {wanted} Tage; möglich sind {least} bis {most} Tage oder für immer",
+    "no.keep_order": "Spuren und Fakten werden mindestens so lange behalten wie rohe Positionen, und Besuche mindestens so lange wie"
+    " die Fakten, aus denen sie stammen (aus Fakten, die für immer bleiben, kämen Besuche wieder)",
     "no.life": "die Bestellung ist {state}: {meaning_said}",
     "no.attempts": "es scheiterte {count}-mal, und die Flotte versucht es höchstens {most}-mal",
     "no.secret": "ein Webhook braucht ein Geheimnis zum Unterschreiben",
@@ -97,4 +102,10 @@ REFUSALS: Final = {
     "no.order_wrong": "Bestellung: {detail_said}",
     "no.no_vehicle": "kein Fahrzeug {name}: GET /v1/vehicles zählt sie auf",
     "no.fixes": "von {vehicle} sind zwischen {since} und {until} keine Positionen gespeichert",
+    "no.van_like": "kein Wagen steht am Depot, dem ein weiterer gleichen könnte",
+    "no.unplaced": "die Bestellung {order} hat keinen Ort auf der Karte, oder seine Zeit ist vorbei",
+    "no.other_depot": "das Fahrzeug {vehicle} gehört zum Depot {depot}",
+    "no.many_bytes": "mehr als {most} Bytes",
+    "no.many_tasks": "{count} Aufgaben; höchstens {most}",
+    "no.planning_busy": "{count} Aufgaben werden schon geplant",
 }

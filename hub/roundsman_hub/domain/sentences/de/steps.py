@@ -74,4 +74,12 @@ STEPS: Final = {
     "next.approve": "sehen Sie ihn an, dann POST /v1/days/{day}/plan/approve",
     "next.later_day": "planen Sie einen Tag, der noch kommt",
     "next.off_duty": "geben Sie ihn frei, wenn der Dienst dort zu Ende ist, oder nehmen Sie sie vom Dienstplan",
+    "next.before_last": "fragen Sie, bevor der letzte Wagen abfährt",
+    "next.pin_place": "setzen Sie ihn auf die Karte",
+    "next.own_depot": "wählen Sie einen Wagen aus dem Depot der Bestellung",
+    "next.leave_places": "lassen Sie Orte weg, an denen nichts geschieht",
+    "next.split_depot": "teilen Sie es nach Depot oder Tag",
+    "next.problem_format": "senden Sie das Format roundsman-problem/1: das README des Planers nennt seine Felder",
+    "next.soon_again": "senden Sie es in einigen Sekunden noch einmal",
+    "next.rest_planned": "berichtigen Sie es; alles andere ist geplant",
 }

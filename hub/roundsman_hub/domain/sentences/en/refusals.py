@@ -41,6 +41,11 @@ REFUSALS: Final = {
     "no.choice_over": "the window of the next attempt is over, or ends before it begins",
     "no.event_state": "{event} does not fit: the order is {state}",
     "no.choice": "{choice} cannot be chosen: {why_said}; open now: {instead}",
+    "no.keep_for_good": "{name}: not for good, but for {least} to {most} days",
+    "no.keep_days": "{name}: {wanted} days; it can be {least} to {most} days",
+    "no.keep_days_or_good": "{name}: {wanted} days; it can be {least} to {most} days or for good",
+    "no.keep_order": "tracks and facts are kept at least as long as raw fixes, and visits at least as long as the facts that they "
+    "come from (from facts that stay for good, visits would come again)",
     "no.life": "the order is {state}: {meaning_said}",
     "no.attempts": "it failed {count} times, and the fleet tries at most {most} times",
     "no.secret": "a webhook needs a secret to be signed with",
@@ -97,4 +102,10 @@ REFUSALS: Final = {
     "no.order_wrong": "order: {detail_said}",
     "no.no_vehicle": "no vehicle {name}: GET /v1/vehicles lists them",
     "no.fixes": "no fixes of {vehicle} are stored between {since} and {until}",
+    "no.van_like": "no van is at the depot to be like",
+    "no.unplaced": "order {order} is not placed on the map, or its time is over",
+    "no.other_depot": "vehicle {vehicle} belongs to depot {depot}",
+    "no.many_bytes": "more than {most} bytes",
+    "no.many_tasks": "{count} tasks; at most {most}",
+    "no.planning_busy": "{count} problems are being planned already",
 }

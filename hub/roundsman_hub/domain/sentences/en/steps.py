@@ -74,4 +74,12 @@ STEPS: Final = {
     "next.approve": "look at it, then POST /v1/days/{day}/plan/approve",
     "next.later_day": "plan a day that is still to come",
     "next.off_duty": "release it when their drivers have gone off duty, or take them off the roster",
+    "next.before_last": "ask before the last van leaves",
+    "next.pin_place": "pin its place",
+    "next.own_depot": "choose a van of the order's depot",
+    "next.leave_places": "leave out places that nothing happens at",
+    "next.split_depot": "split it by depot or day",
+    "next.problem_format": "send the format roundsman-problem/1: the planner's README lists its fields",
+    "next.soon_again": "send it again in a few seconds",
+    "next.rest_planned": "correct it; everything else is planned",
 }

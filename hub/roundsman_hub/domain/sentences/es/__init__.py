@@ -2,10 +2,11 @@
 
 from typing import Final
 
+from roundsman_hub.domain.sentences.es.fields import FIELDS
 from roundsman_hub.domain.sentences.es.orders import ORDERS
 from roundsman_hub.domain.sentences.es.plans import PLANS
 from roundsman_hub.domain.sentences.es.refusals import REFUSALS
 from roundsman_hub.domain.sentences.es.steps import STEPS
 from roundsman_hub.domain.sentences.es.words import WORDS
 
-ES: Final = {**PLANS, **ORDERS, **REFUSALS, **STEPS, **WORDS}
+ES: Final = {**PLANS, **ORDERS, **REFUSALS, **STEPS, **FIELDS, **WORDS}

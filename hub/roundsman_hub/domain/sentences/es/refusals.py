@@ -41,6 +41,11 @@ REFUSALS: Final = {
     "no.choice_over": "la franja del próximo intento ha pasado, o acaba antes de empezar",
     "no.event_state": "{event} no encaja: el pedido está {state}",
     "no.choice": "{choice} no se puede elegir: {why_said}; ahora se puede: {instead}",
+    "no.keep_for_good": "{name}: no para siempre, sino de {least} a {most} días",
+    "no.keep_days": "{name}: {wanted} días; puede ser de {least} a {most} días",
+    "no.keep_days_or_good": "{name}: {wanted} días; puede ser de {least} a {most} días o para siempre",
+    "no.keep_order": "los recorridos y los hechos se guardan al menos tanto como las posiciones sin tratar, y las visitas al menos "
+    "tanto como los hechos de los que vienen (de hechos que quedan para siempre, las visitas volverían)",
     "no.life": "el pedido está {state}: {meaning_said}",
     "no.attempts": "falló {count} veces, y la flota lo intenta {most} como máximo",
     "no.secret": "un webhook necesita un secreto para firmar",
@@ -97,4 +102,10 @@ REFUSALS: Final = {
     "no.order_wrong": "pedido: {detail_said}",
     "no.no_vehicle": "no hay vehículo {name}: GET /v1/vehicles los enumera",
     "no.fixes": "no hay posiciones de {vehicle} entre {since} y {until}",
+    "no.van_like": "no hay ningún vehículo en el depósito al que parecerse",
+    "no.unplaced": "el pedido {order} no está en el mapa, o su hora ha pasado",
+    "no.other_depot": "el vehículo {vehicle} es del depósito {depot}",
+    "no.many_bytes": "más de {most} bytes",
+    "no.many_tasks": "{count} tareas; como máximo {most}",
+    "no.planning_busy": "ya se están planificando {count} problemas",
 }

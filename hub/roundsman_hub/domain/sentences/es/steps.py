@@ -74,4 +74,12 @@ STEPS: Final = {
     "next.approve": "mírelo, y luego POST /v1/days/{day}/plan/approve",
     "next.later_day": "planifique un día que aún no ha llegado",
     "next.off_duty": "libérelo cuando acaben su servicio, o quítelos del cuadrante",
+    "next.before_last": "pregunte antes de que salga el último vehículo",
+    "next.pin_place": "márquelo en el mapa",
+    "next.own_depot": "elija un vehículo del depósito del pedido",
+    "next.leave_places": "omita los lugares en los que no ocurre nada",
+    "next.split_depot": "divídalo por depósito o por día",
+    "next.problem_format": "envíe el formato roundsman-problem/1: el README del planificador enumera sus campos",
+    "next.soon_again": "envíelo de nuevo en unos segundos",
+    "next.rest_planned": "corríjalo; todo lo demás está planificado",
 }

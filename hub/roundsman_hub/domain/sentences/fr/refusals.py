@@ -41,6 +41,11 @@ REFUSALS: Final = {
     "no.choice_over": "le créneau du prochain essai est passé, ou finit avant de commencer",
     "no.event_state": "{event} ne convient pas : la commande est {state}",
     "no.choice": "{choice} n'est pas possible : {why_said} ; possibles : {instead}",
+    "no.keep_for_good": "{name} : pas pour toujours, mais de {least} à {most} jours",
+    "no.keep_days": "{name} : {wanted} jours ; possible de {least} à {most} jours",
+    "no.keep_days_or_good": "{name} : {wanted} jours ; possible de {least} à {most} jours ou pour toujours",
+    "no.keep_order": "les tracés et les faits sont gardés au moins aussi longtemps que les positions brutes, et les visites au moins"
+    " aussi longtemps que les faits dont elles viennent (de faits gardés pour toujours, les visites reviendraient)",
     "no.life": "la commande est {state} : {meaning_said}",
     "no.attempts": "échouée {count} fois, et la flotte essaie {most} fois au plus",
     "no.secret": "un webhook demande un secret pour signer",
@@ -97,4 +102,10 @@ REFUSALS: Final = {
     "no.order_wrong": "commande : {detail_said}",
     "no.no_vehicle": "pas de véhicule {name} : GET /v1/vehicles les énumère",
     "no.fixes": "aucune position de {vehicle} entre {since} et {until}",
+    "no.van_like": "aucun véhicule n’est au dépôt pour servir de modèle",
+    "no.unplaced": "la commande {order} n’est pas sur la carte, ou son heure est passée",
+    "no.other_depot": "le véhicule {vehicle} est du dépôt {depot}",
+    "no.many_bytes": "plus de {most} octets",
+    "no.many_tasks": "{count} tâches ; au plus {most}",
+    "no.planning_busy": "{count} problèmes sont déjà en cours de planification",
 }

@@ -74,4 +74,12 @@ STEPS: Final = {
     "next.approve": "regardez-le, puis POST /v1/days/{day}/plan/approve",
     "next.later_day": "planifiez un jour à venir",
     "next.off_duty": "publiez-le quand leur service est fini, ou retirez-les du planning",
+    "next.before_last": "demandez avant le départ du dernier véhicule",
+    "next.pin_place": "placez-la sur la carte",
+    "next.own_depot": "choisissez un véhicule du dépôt de la commande",
+    "next.leave_places": "omettez les lieux où il ne se passe rien",
+    "next.split_depot": "divisez-le par dépôt ou par jour",
+    "next.problem_format": "envoyez le format roundsman-problem/1 : le README du planificateur énumère ses champs",
+    "next.soon_again": "renvoyez-le dans quelques secondes",
+    "next.rest_planned": "corrigez-le ; tout le reste est planifié",
 }
