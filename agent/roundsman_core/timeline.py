@@ -102,7 +102,7 @@ def arrivals(
     in_progress_since_utc_ms : int, optional
         When the van arrived at the first stop, if it stands there. A service that takes longer than planned ends now, at the earliest.
     band_factors : sequence of float
-        The plan's own: 24 multipliers of driving time, by hour UTC; empty: none.
+        The plan's own (`paces_of`): 24 multipliers of driving time, by hour UTC; empty: none.
     pauses : sequence of Pause
         The breaks that are left (see `pauses_of`): each delays what comes after it.
 
@@ -170,11 +170,31 @@ def driven_utc_ms(start_utc_ms: int, leg_s: int, band_factors: Sequence[float] =
         at += until_border_ms
 
 
+def paces_of(plan: Plan) -> tuple[float, ...]:
+    """How long driving takes in each hour UTC, as multipliers of the times of `Legs`; empty: all hours are alike."""
+    if len(plan.hour_paces_pct) == 24 and min(plan.hour_paces_pct) > 0:
+        return tuple(percent / 100 for percent in plan.hour_paces_pct)
+    return plan.band_factors
+
+
+def unpaced_s(start_utc_ms: int, driven_s: int, paces: Sequence[float]) -> int:
+    """What a drive of `driven_s` that began then is at pace 1: `driven_utc_ms` turned round."""
+    if len(paces) != 24:
+        return driven_s
+    at, end, left = start_utc_ms, start_utc_ms + 1000 * driven_s, 0.0
+    while at < end:
+        border = min(at + HOUR_MS - at % HOUR_MS, end)
+        left += (border - at) / max(paces[at // HOUR_MS % 24], LEAST_FACTOR)
+        at = border
+    return round(left / 1000)
+
+
 class Legs:
-    """Driving times between the places of a plan: its own legs, then its matrix, then an estimate. Seconds, without band factors."""
+    """Driving times between the places of a plan: its own legs, then its matrix, then an estimate. Seconds, at pace 1 (see `paces_of`)."""
 
     def __init__(self, plan: Plan) -> None:
         self._plan = plan
+        self._paces = paces_of(plan) if plan.hour_paces_pct else ()
         self._before = {stop.stop: before.stop for before, stop in zip(plan.stops, plan.stops[1:], strict=False)}
         places = round((len(plan.matrix_s) // 2) ** 0.5)
         self._places = places if 2 * places * places == len(plan.matrix_s) else 0
@@ -188,9 +208,13 @@ class Legs:
     def seconds(self, start: PlanStop | None, stop: PlanStop) -> int:
         """From a stop (None: the depot) to another."""
         if self._before.get(stop.stop) == (None if start is None else start.stop):
-            return stop.leg_s
+            return self.own_s(stop)
         told = self._told(0 if start is None else self._index.get(start.stop), self._index.get(stop.stop))
         return told if told is not None else self._guess(start, stop)
+
+    def own_s(self, stop: PlanStop) -> int:
+        """The plan's own leg to a stop, which has the pace of the hour that it is planned in."""
+        return unpaced_s(stop.arrival_utc_ms - 1000 * stop.leg_s, stop.leg_s, self._paces)
 
     def back_s(self, stop: PlanStop) -> int:
         """From a stop to the depot; 0 where the plan does not say where that is."""
@@ -261,7 +285,7 @@ def expected(
     legs = legs or Legs(plan)
     first = stops[0]
     if place is not None:
-        leg_s = first_leg_s(place, LatLon.from_e6(first.lat_e6, first.lon_e6), leg_s=first.leg_s, leg_m=first.leg_m)
+        leg_s = first_leg_s(place, LatLon.from_e6(first.lat_e6, first.lon_e6), leg_s=legs.own_s(first), leg_m=first.leg_m)
     else:
         names = {stop.stop for stop in stops}
         planned = next(stop for stop in plan.stops if stop.stop in names)
@@ -271,7 +295,7 @@ def expected(
         leg_s,
         legs.times(stops),
         in_progress_since_utc_ms=in_progress_since_utc_ms,
-        band_factors=plan.band_factors,
+        band_factors=paces_of(plan),
         pauses=pauses_of(plan, stops, now_utc_ms),
     )
 

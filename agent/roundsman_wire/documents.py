@@ -116,7 +116,9 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     `matrix_s` : uint16 little-endian, row-major, shape (n + 1, n + 1) over [depot, first n ≤ 40 stops] — seconds from
     row's place to column's, 65535 where there is no way. `band_factors`: 24 multipliers of leg times, by hour UTC,
-    for whoever sends legs at one pace. The hub does not: each leg has the pace of the hour that it is planned in.
+    for whoever sends legs at one pace. The hub does not: each leg has the pace of the hour that it is planned in, and
+    `hour_paces_pct` says what another hour makes of it: 24 lengths of a drive by hour UTC, in percent of the matrix's;
+    empty: all hours are alike.
     `reason`, `changes` are in English; `reason_said`, `changes_said` (one for each change) say the same by code.
     `route_e6`: the road to drive, as [lat, lon, lat, lon, …] differences after the first pair; empty: not known.
     """
@@ -144,6 +146,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     may_decline: bool = False
     reason_said: tuple[Sentence, ...] = ()
     changes_said: tuple[tuple[Sentence, ...], ...] = ()
+    hour_paces_pct: tuple[int, ...] = ()
 
 
 class ActiveHours(msgspec.Struct, frozen=True, kw_only=True):

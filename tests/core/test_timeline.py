@@ -4,10 +4,21 @@ from __future__ import annotations
 
 import pytest
 from hypothesis import given, strategies as st
+from msgspec.structs import replace
 
 from roundsman_core.geo import LatLon, distance_m
-from roundsman_core.timeline import DETOUR, PACE_MPS, SLOWEST_PACE_MPS, StopTime, arrivals, first_leg_s
-from roundsman_wire.messages import PlanStop
+from roundsman_core.timeline import (
+    DETOUR,
+    PACE_MPS,
+    SLOWEST_PACE_MPS,
+    StopTime,
+    arrivals,
+    driven_utc_ms,
+    expected,
+    first_leg_s,
+    unpaced_s,
+)
+from roundsman_wire.messages import BasedOn, Plan, PlanStop
 
 NINE = 9 * 3_600_000
 """Nine o'clock, in ms of an imagined day."""
@@ -109,3 +120,38 @@ def test_a_plans_stop_brings_its_own_times() -> None:
         window_end_utc_ms=NINE + MINUTE,
     )
     assert StopTime.of(stop) == StopTime(leg_s=300, service_s=180, window_start_utc_ms=NINE, window_end_utc_ms=NINE + MINUTE)
+
+
+PACES = st.lists(st.integers(30, 300), min_size=24, max_size=24).map(lambda percent: tuple(one / 100 for one in percent))
+
+
+@given(st.integers(0, 10**8), st.integers(0, 20_000), PACES)
+def test_what_a_drive_takes_at_pace_one_is_found_again(start_s: int, base_s: int, paces: tuple[float, ...]) -> None:
+    start_utc_ms = 1000 * start_s
+    driven_s = (driven_utc_ms(start_utc_ms, base_s, paces) - start_utc_ms) / 1000
+    assert abs(unpaced_s(start_utc_ms, round(driven_s), paces) - base_s) <= 2 / min(paces)
+
+
+def test_a_van_that_is_late_drives_at_the_pace_of_the_hour_that_it_is_late_into() -> None:
+    """Without network: its legs have the pace of the hour that they were planned in, and the plan says what the others make of it."""
+    seven, leg_s = 7 * 3_600_000, 600
+    rush = tuple(150 if hour == 8 else 100 for hour in range(24))
+    stops = tuple(
+        PlanStop(
+            stop=name, tasks=(name,), kind="delivery", lat_e6=0, lon_e6=0, fence_radius_m=40, leg_s=took_s, leg_m=5_000, service_s=0,
+            arrival_utc_ms=seven + 1000 * arrives_s,
+        )
+        for name, took_s, arrives_s in (("a", leg_s, leg_s), ("b", leg_s, 2 * leg_s), ("c", leg_s * 3 // 2, 3_600 + leg_s * 3 // 2))
+    )  # fmt: skip
+    told = Plan(plan="p", vehicle="v", version=1, issued_utc_ms=0, based_on=BasedOn(session=None, facts_seq=0), stops=stops)
+    paced = replace(told, hour_paces_pct=rush)
+
+    def takes(plan: Plan, now_utc_ms: int, left: int) -> list[int]:
+        found = [one.eta_utc_ms for one in expected(plan, plan.stops[left:], now_utc_ms=now_utc_ms, place=None)]
+        return [round((after - before) / 1000) for before, after in zip([now_utc_ms, *found], found, strict=False)]
+
+    assert takes(paced, seven, 0) == [*takes(told, seven, 0)[:2], leg_s], "in time for b; c would be before the rush"
+    assert takes(paced, seven + 3_600_000, 0) == [900, 900, 900], "an hour late, all of it is in the rush"
+    assert takes(told, seven + 3_600_000, 0) == [600, 600, 900], "what a plan without paces knows"
+    assert takes(paced, seven + 2 * 3_600_000, 0) == [600, 600, 600], "two hours late, the rush is over"
+    assert takes(paced, seven + 3_600_000, 2) == [900], "in the hour that it was planned in, a leg takes what the planner said"

@@ -100,6 +100,7 @@ def _plan(world: World, draft: Draft, version: int) -> Plan:
         depot_lat_e6=world.depot.lat_e6,
         depot_lon_e6=world.depot.lon_e6,
         matrix_s=draft.matrix_s,
+        hour_paces_pct=draft.hour_paces_pct,
         travel_times=draft.travel_times,
         reason=draft.reason,
         changes=draft.changes,

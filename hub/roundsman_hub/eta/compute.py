@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from roundsman_core.calls import is_call
-from roundsman_core.timeline import Legs, StopTime, arrivals, pauses_of
+from roundsman_core.timeline import Legs, StopTime, arrivals, paces_of, pauses_of, unpaced_s
 from roundsman_hub.eta.calibrate import Calibration, bounds, horizon_of
 from roundsman_wire.messages import Plan, PlanStop
 
@@ -49,7 +49,7 @@ def etas(
     starts_utc_ms : int
         When the van drives on: now, or its shift's start.
     first_leg_s : int
-        Seconds of driving to the first stop.
+        Seconds of driving to the first stop, as the hour has it in which the van drives on.
     arrived_utc_ms : int, optional
         When the van arrived at the first stop, if it stands there.
     plan : Plan, optional
@@ -58,7 +58,9 @@ def etas(
         What the fleet's arrivals taught, by horizon; without it the width is a rule of thumb.
     """
     legs = [StopTime.of(stop) for stop in stops] if plan is None else Legs(plan).times(stops)
-    factors = () if plan is None else plan.band_factors
+    factors = () if plan is None else paces_of(plan)
+    if plan is not None and plan.hour_paces_pct:
+        first_leg_s = unpaced_s(starts_utc_ms, first_leg_s, factors)
     pauses = () if plan is None else pauses_of(plan, stops, starts_utc_ms)
     times = arrivals(starts_utc_ms, first_leg_s, legs, in_progress_since_utc_ms=arrived_utc_ms, band_factors=factors, pauses=pauses)
     known = learned or {}

@@ -19,6 +19,7 @@ from roundsman_hub.planning.problem import CHARGE, RELOAD, Plan, PlannedVisit, P
 from roundsman_hub.planning.walk import Ground
 from roundsman_hub.replan.build import LATER, WAITS, ahead, between_vans, on_board, remaining
 from roundsman_hub.replan.holds import may_hold, permitted
+from roundsman_hub.replan.hour_paces import hour_paces_pct
 from roundsman_hub.replan.reasons import Kind
 from roundsman_hub.replan.revision import URGENT_PRIORITY
 from roundsman_hub.replan.terms import stop_times
@@ -89,6 +90,7 @@ def answer(world: World, problem: Problem, plan: Plan, *, travel_times: str, why
                 reason=_reason(world, van, why),
                 changes=tuple(_changes(world, van, stops)),
                 matrix_s=_matrix(problem, stops),
+                hour_paces_pct=hour_paces_pct(problem, van.vehicle_id, _places(problem, stops)),
                 travel_times=travel_times,
                 may_decline=_may_decline(world, van, stops, why),
                 breaks=_breaks(problem, verdict, van.vehicle_id),
@@ -368,10 +370,15 @@ def _changes(world: World, van: VanFacts, stops: tuple[PlanStop, ...]) -> list[s
     return lines + [f"Changed: {names[stop.stop]}" for stop in stops if stop.stop in old and _another(old[stop.stop], stop)]
 
 
-def _matrix(problem: Problem, stops: tuple[PlanStop, ...]) -> bytes:
+def _places(problem: Problem, stops: tuple[PlanStop, ...]) -> list[int]:
+    """Of the depot and of these stops, as the problem numbers them."""
     place = {task.task: task.place for task in problem.tasks}
     place |= {f"{RELOAD}{depot.depot}": depot.place for depot in problem.depots}
     place |= {f"{CHARGE}{charger.charger}": charger.place for charger in problem.chargers}
-    at = [0, *(place[stop.stop] for stop in stops[:MATRIX_STOPS])]
+    return [0, *(place[stop.stop] for stop in stops)]
+
+
+def _matrix(problem: Problem, stops: tuple[PlanStop, ...]) -> bytes:
+    at = _places(problem, stops)[: MATRIX_STOPS + 1]
     seconds = problem.durations_s[np.ix_(at, at)]
     return bytes(np.where(seconds < 0, NO_WAY, np.minimum(seconds, NO_WAY - 1)).astype("<u2").tobytes())

@@ -277,6 +277,7 @@ class Draft:
     reason: str
     changes: tuple[str, ...] = ()
     matrix_s: bytes = b""
+    hour_paces_pct: tuple[int, ...] = ()
     travel_times: str = "great_circle"
     route_e6: tuple[int, ...] = ()
     may_decline: bool = False
