@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final, Literal
 
 import numpy as np
@@ -20,8 +20,22 @@ SCALE: Final = 100
 """Metres and seconds in one unit of an instance."""
 FEWEST_CENTS: Final = 10_000_000
 """A van's price where fewer vans come first: more than any way that one could save."""
+UNLIMITED: Final = 8_000_000
+"""An instance without a longest route or a horizon: within what `soundness` takes for a shift."""
 Objective = Literal["distance", "fewest"]
 Table = npt.NDArray[np.int32]
+ROUNDED: Final[Mapping[str, Callable[[npt.NDArray[np.float64]], npt.NDArray[np.float64]]]] = {
+    "EUC_2D": lambda exact: np.floor(exact + 0.5),
+    "CEIL_2D": np.ceil,
+}
+FULL: Final = "FULL_MATRIX"
+HALVES: Final = {
+    # EDGE_WEIGHT_FORMAT: (the lower half?, with its diagonal?)
+    "LOWER_ROW": (True, False),
+    "LOWER_DIAG_ROW": (True, True),
+    "UPPER_ROW": (False, False),
+    "UPPER_DIAG_ROW": (False, True),
+}
 
 
 class BadInstance(ValueError):
@@ -112,8 +126,18 @@ def _li_lim(lines: Sequence[str], objective: Objective) -> Problem:
     return _problem(tuple(tasks), table, vans, capacity, round(SCALE * rows[0][5]), objective)
 
 
+def _whole(flat: Table, n: int, lower: bool, diagonal: bool) -> Table:
+    """A matrix from one half of it, row by row."""
+    at = np.tril_indices(n, 0 if diagonal else -1) if lower else np.triu_indices(n, 0 if diagonal else 1)
+    if len(flat) != len(at[0]):
+        raise BadInstance(f"{len(flat)} of {len(at[0])} edge weights")
+    half = np.zeros((n, n), np.int32)
+    half[at] = flat
+    return np.maximum(half, half.T)
+
+
 def _vrplib(lines: Sequence[str], objective: Objective) -> Problem:
-    """CVRPLIB's CVRP and VRPTW with EUC_2D coordinates or an explicit full matrix."""
+    """CVRPLIB's CVRP (with a longest route, where `DISTANCE` gives one) and VRPTW: coordinates, or a matrix, whole or half of it."""
     head: dict[str, str] = {}
     sections: dict[str, list[list[float]]] = {}
     section = ""
@@ -133,16 +157,16 @@ def _vrplib(lines: Sequence[str], objective: Objective) -> Problem:
     n, capacity = int(head["DIMENSION"]), int(float(head["CAPACITY"]))
     kind = head.get("EDGE_WEIGHT_TYPE", "EUC_2D")
     scale = SCALE
-    if kind == "EUC_2D":
+    if kind in ROUNDED:
         scale = 1 if "TIME_WINDOW_SECTION" not in sections else SCALE
         xy = np.array([row[1:3] for row in sections["NODE_COORD_SECTION"]])
         exact = np.hypot(*(xy[:, None] - xy[None]).transpose(2, 0, 1))
         # CVRPLIB's CVRP rounds each leg to the nearest whole unit; its VRPTW instances do not.
-        table = (np.floor(exact + 0.5) if scale == 1 else np.floor(scale * exact + 1e-9)).astype(np.int32)
-    elif kind == "EXPLICIT" and head.get("EDGE_WEIGHT_FORMAT") == "FULL_MATRIX":
+        table = (ROUNDED[kind](exact) if scale == 1 else np.floor(scale * exact + 1e-9)).astype(np.int32)
+    elif kind == "EXPLICIT" and head.get("EDGE_WEIGHT_FORMAT") in (FULL, *HALVES):
         scale = 1
-        flat = [value for row in sections["EDGE_WEIGHT_SECTION"] for value in row]
-        table = np.array(flat, dtype=float).reshape(n, n).astype(np.int32)
+        flat = np.array([value for row in sections["EDGE_WEIGHT_SECTION"] for value in row]).astype(np.int32)
+        table = flat.reshape(n, n) if head["EDGE_WEIGHT_FORMAT"] == FULL else _whole(flat, n, *HALVES[head["EDGE_WEIGHT_FORMAT"]])
     else:
         raise BadInstance(f"EDGE_WEIGHT_TYPE {kind} {head.get('EDGE_WEIGHT_FORMAT', '')} is not read here")
     demand = {int(row[0]): round(row[1]) for row in sections["DEMAND_SECTION"]}
@@ -165,7 +189,7 @@ def _vrplib(lines: Sequence[str], objective: Objective) -> Problem:
         for node in range(2, n + 1)
     )
     vans = int(head.get("VEHICLES", n - 1))
-    end_s = windows[1][1] if 1 in windows else 1 << 28
+    end_s = windows[1][1] if 1 in windows else round(scale * float(head.get("DISTANCE", UNLIMITED)))
     return _problem(tasks, table, vans, capacity, end_s, objective, scale=scale)
 
 

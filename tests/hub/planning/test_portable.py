@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from roundsman_hub.planning.answering import answer
 from roundsman_hub.planning.evaluate import evaluate
 from roundsman_hub.planning.insertion import repair
 from roundsman_hub.planning.instances import BadInstance, parse
@@ -161,6 +162,56 @@ def test_vrplib_files_are_read() -> None:
     assert [task.load for task in problem.tasks] == [(2,), (3,), (4,)]
     verdict = evaluate(problem, repair(problem))
     assert verdict.distance_m / problem.distance_scale == 40  # 0-2-3-0 and 0-4-0
+
+
+HALF = """NAME : half-n4
+TYPE : CVRP
+DIMENSION : 4
+CAPACITY : 6
+DISTANCE : 70
+EDGE_WEIGHT_TYPE : EXPLICIT
+EDGE_WEIGHT_FORMAT : {form}
+EDGE_WEIGHT_SECTION
+{weights}
+DEMAND_SECTION
+1 0
+2 3
+3 3
+4 3
+DEPOT_SECTION
+1
+-1
+EOF
+"""
+
+
+@pytest.mark.parametrize(
+    ("form", "weights"),
+    [
+        ("LOWER_ROW", "10\n20 12\n30 24 14"),
+        ("LOWER_DIAG_ROW", "0\n10 0\n20 12 0\n30 24 14 0"),
+        ("UPPER_ROW", "10 20 30\n12 24\n14"),
+        ("UPPER_DIAG_ROW", "0 10 20 30\n0 12 24\n0 14\n0"),
+        ("FULL_MATRIX", "0 10 20 30\n10 0 12 24\n20 12 0 14\n30 24 14 0"),
+    ],
+)
+def test_a_matrix_is_read_whatever_half_of_it_is_given(form: str, weights: str) -> None:
+    """Two of three fit in a van, and none may drive more than 70."""
+    problem = parse(HALF.format(form=form, weights=weights))
+    assert problem.durations_s.tolist() == [[0, 10, 20, 30], [10, 0, 12, 24], [20, 12, 0, 14], [30, 24, 14, 0]]
+    found = answer(problem, budget_s=0)
+    assert (found.wrong_vans, found.plan.unassigned) == ({}, {})
+    best = evaluate(problem, Plan(routes={"v1": ("2",), "v2": ("3", "4")}, unassigned={}))
+    assert (best.violations, best.distance_m) == ((), 84)
+    tight = answer(parse(HALF.format(form=form, weights=weights).replace("DISTANCE : 70", "DISTANCE : 45")), budget_s=0)
+    assert set(tight.plan.unassigned) == {"4"}, "there and back it is 60"
+    loose = answer(parse(HALF.format(form=form, weights=weights).replace("DISTANCE : 70\n", "")), budget_s=0)
+    assert (loose.wrong_vans, loose.plan.unassigned) == ({}, {}), "no longest route is no mistake"
+
+
+def test_half_a_matrix_that_lacks_a_number_is_told() -> None:
+    with pytest.raises(BadInstance, match="5 of 6 edge weights"):
+        parse(HALF.format(form="LOWER_ROW", weights="10\n20 12\n30 24"))
 
 
 @pytest.mark.parametrize(
