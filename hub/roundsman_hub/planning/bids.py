@@ -44,6 +44,7 @@ class Prospect:
     latest_s : the latest start of each stop from which a drive without pauses keeps what the walk keeps now.
     latest_if_late_s : the same where work may be late at a price: deadlines and the shift alone.
     swallowed_s : for each position, how much of a delay there could vanish in time in which nothing is done now.
+    swallowed_by_stand_s : the same for work that is itself long enough for the driver's rest.
     arrives_s : when it would be at each stop, and back, if it took no pause.
     peak_before, peak_after : the most on board in the same trip, up to a position and from it on.
     goods_after : what is loaded for the stops from a position to the end of its trip.
@@ -56,6 +57,7 @@ class Prospect:
     latest_if_late_s: Sequence[int]
     home_s: int
     swallowed_s: Sequence[int]
+    swallowed_by_stand_s: Sequence[int]
     arrives_s: Sequence[int]
     peak_before: Sequence[Loads]
     peak_after: Sequence[Loads]
@@ -83,8 +85,8 @@ class Prospect:
         arrives.append(clock + home_leg_s)
         longest_s = max((stop.service_s + stop.parking_s for stop in stops), default=0)
 
-        def nothing_s(at: int) -> int:
-            """The least time of the whole round in which nothing is done, if it is the same up to a position."""
+        def nothing_s(at: int, longest_s: int) -> int:
+            """The least time of the whole round in which nothing is done, if it is the same up to a position and no stand is longer."""
             busy_s = van.start_s + driven[at] + served[at]
             if not walk.labels:
                 return soonest[at] - busy_s
@@ -92,6 +94,10 @@ class Prospect:
             return min(label.clock_s - busy_s + least_pause_s(van, label, rest_s, arrives[-1], longest_s) for label in walk.labels[at])
 
         now_s = walk.back_s - van.start_s - driven[-1] - served[-1] - home_leg_s
+
+        def swallowed(longest_s: int) -> list[int]:
+            return [max(0, now_s - nothing_s(at, longest_s)) if travel.steady else ANY_TIME for at in range(len(places))]
+
         home_s = van.shift_end_s + van.overtime_s + max(ground.allowed[van.vehicle].shift_s, walk.excess.shift_s)
         latest, if_late = _latest(travel, van, stops, walk, home_s)
         before, after, goods = _by_trip(ground, route, walk, walk.load_at_start)
@@ -103,7 +109,8 @@ class Prospect:
             latest_s=latest,
             latest_if_late_s=if_late,
             home_s=home_s,
-            swallowed_s=[max(0, now_s - nothing_s(at)) if travel.steady else ANY_TIME for at in range(len(places))],
+            swallowed_s=swallowed(longest_s),
+            swallowed_by_stand_s=swallowed(ANY_TIME),
             arrives_s=arrives,
             peak_before=before,
             peak_after=after,
@@ -182,6 +189,7 @@ def bids(row: Row, task: Task, low: int, high: int, *, late_allowed: bool, loads
     mind = bool(ground.next_stops.get(van.vehicle))
     fuel = van.fuel_cents_per_km_per_1000 * prices.METRE_UNITS
     pauses = bool(van.breaks) or van.hours is not None
+    rest_s = ANY_TIME if van.hours is None else REST_S[van.hours.rule]
     trip = 0
     closes_s = ANY_TIME if late_allowed or not stop.windows_s else max(closes for _, closes in stop.windows_s)
     done_soonest_s = max(stop.earliest_s, stop.windows_s[0][0] if stop.windows_s else stop.earliest_s) + stop.service_s
@@ -250,7 +258,8 @@ def bids(row: Row, task: Task, low: int, high: int, *, late_allowed: bool, loads
                 out.append(Bid(UNKNOWN, at, fetch))
                 continue
             # A stop on the way is one more place to pause at: the van may even be back sooner.
-            back_s = max(prospect.arrives_s[-1], row.back_s + longer_s - prospect.swallowed_s[at])
+            swallowed_s = prospect.swallowed_by_stand_s if max(service_s, stand_s) >= rest_s else prospect.swallowed_s
+            back_s = max(prospect.arrives_s[-1], row.back_s + longer_s - swallowed_s[at])
             if not pauses:
                 back_s = max(back_s, row.back_s)
             own = late * prices.late + told * prices.promise

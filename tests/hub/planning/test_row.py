@@ -141,6 +141,7 @@ def test_the_quick_way_is_taken(make_problem: MakeProblem, seed: int, bands: int
 
 @settings(max_examples=300, deadline=None)
 @given(seed=st.integers(0, 2**32), late_allowed=st.booleans())
+@example(seed=1156325, late_allowed=False)  # work that is itself the rest that the way home would have needed
 @example(seed=579099140, late_allowed=False)  # the way to the depot is missing, and is driven whatever the route
 def test_one_task_where_only_walking_tells(make_rich: Callable[[int], tuple[Problem, Plan]], seed: int, late_allowed: bool) -> None:
     """Pauses, hours, ranges, second trips, every price: what is not walked because of its floor would not have won."""
