@@ -47,7 +47,7 @@ def answer_times(db: Database, clock: Clock, made: Fleet, folder: Path, many: in
     return took, (time.process_time() - cpu_s) / many, fewest
 
 
-CHOOSERS: Final = 1 / 3
+CHOOSERS: Final = 4 / 5
 """Of those who ordered the day before: so many look at their page and choose among times, somewhere between the day's first plan and its
 last third."""
 CHOOSE_UNTIL: Final = 0.65
@@ -66,7 +66,7 @@ class Kept:
 
 
 class OfferBox(Box):
-    """A pretend day on which a third of the customers choose another time on their page, and those who call during the round choose
+    """A pretend day on which most of the customers choose another time on their page, and those who call during the round choose
     among what they are offered, instead of naming a window. Any of the offers: nobody looks for a cheap one."""
 
     chosen: dict[str, tuple[datetime, datetime]]
