@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import LiteralString
 
 import pytest
 
@@ -81,6 +82,39 @@ def test_what_is_changed_afterwards_is_found(plain_database: Database, van: str,
         cur.execute("DELETE FROM proof_chain WHERE vehicle_id = %s AND n = 1", (van,))
         broken = proof_chain.verify(cur, van, tmp_path).broken
     assert broken[0] == (2, "a link before this one is missing")
+
+
+@pytest.mark.parametrize("at", [0, len(PICTURE) // 2, len(PICTURE) - 1])
+@pytest.mark.parametrize("bit", [1, 128])
+def test_one_bit_of_a_kept_picture_is_enough(plain_database: Database, van: str, tmp_path: Path, at: int, bit: int) -> None:
+    kept = tmp_path / HASH[:2] / HASH
+    kept.write_bytes(PICTURE[:at] + bytes([PICTURE[at] ^ bit]) + PICTURE[at + 1 :])
+    with plain_database.transaction() as cur:
+        proof_chain.extend(cur, NOW)
+        verdict = proof_chain.verify(cur, van, tmp_path)
+    assert (verdict.broken, verdict.spoilt, verdict.whole) == ([], [HASH], 0)
+
+
+@pytest.mark.parametrize(
+    ("change", "found"),
+    [
+        ("UPDATE log.entries SET body = overlay(body PLACING ' ' FROM 2 FOR 1) WHERE vehicle_id = %s AND seq = 1", [1]),
+        ("UPDATE log.entries SET body = body || ' ' WHERE vehicle_id = %s AND seq = 3", [3]),
+        ("UPDATE proof_chain SET proofs = '[]' WHERE vehicle_id = %s AND n = 2", [2]),
+        ("UPDATE proof_chain SET entry_sha256 = overlay(entry_sha256 PLACING 'x' FROM 9) WHERE vehicle_id = %s AND n = 2", [2, 2]),
+        ("UPDATE proof_chain SET link = overlay(link PLACING 'x' FROM 64) WHERE vehicle_id = %s AND n = 1", [1, 2]),
+        ("DELETE FROM log.entries WHERE vehicle_id = %s AND seq = 2", [2]),
+    ],
+)
+def test_one_character_of_what_is_kept_is_enough(
+    plain_database: Database, van: str, tmp_path: Path, change: LiteralString, found: list[int]
+) -> None:
+    """Of an entry, of the hashes that a link holds, or of a link: the first link that is named is the one that was touched."""
+    with plain_database.transaction() as cur:
+        proof_chain.extend(cur, NOW)
+        assert cur.execute(change, (van,)).rowcount == 1
+        verdict = proof_chain.verify(cur, van, tmp_path)
+    assert [number for number, _ in verdict.broken] == found
 
 
 def test_a_picture_goes_after_its_time_and_the_chain_still_holds(plain_database: Database, van: str, tmp_path: Path) -> None:
