@@ -17,7 +17,8 @@ from starlette.responses import JSONResponse, StreamingResponse
 
 from roundsman_core.geo import LatLon
 from roundsman_hub.api.desk import AtDesk, FleetReader
-from roundsman_hub.api.problems import Problem as Refusal, documented, not_found
+from roundsman_hub.api.problems import Problem as Refusal, documented, language_of, not_found
+from roundsman_hub.domain.sentences import told
 from roundsman_hub.planning import vroom_json
 from roundsman_hub.planning.answering import Answer, Progress, answer, standing
 from roundsman_hub.planning.candidates import Candidate, candidates
@@ -56,13 +57,13 @@ async def post_solve(request: Request, _: FleetReader, seconds: Seconds = 2.0, s
     problem, warm = await run_in_threadpool(_read, await _body(request))
     _take_place()
     if "text/event-stream" in request.headers.get("accept", ""):
-        events = _started(problem, warm, seconds, seed)
+        events = _started(problem, warm, seconds, seed, language_of(request))
         return StreamingResponse(events, media_type="text/event-stream", headers={"Cache-Control": "no-store"})
     try:
         found = await run_in_threadpool(answer, problem, warm, budget_s=seconds, seed=seed)
     finally:
         _places.release()
-    return Response(_told(found), media_type="application/json")
+    return Response(_told(found, language_of(request)), media_type="application/json")
 
 
 @router.post(
@@ -84,7 +85,7 @@ async def post_candidates(
         raise not_found("task", task, see="/v1/solve", status=422)
     _take_place()
     try:
-        return Response(await run_in_threadpool(_ranked, problem, warm, task), media_type="application/json")
+        return Response(await run_in_threadpool(_ranked, problem, warm, task, language_of(request)), media_type="application/json")
     finally:
         _places.release()
 
@@ -118,8 +119,8 @@ async def post_vroom(request: Request, desk: AtDesk, caller: FleetReader, open_s
     finally:
         _places.release()
     spent_ms = round(1000 * (time.monotonic() - began))
-    told = vroom_json.told(asked, found.plan, found.verdict, wrong_vans=found.wrong_vans, computing_ms=spent_ms)
-    return JSONResponse(told | ({"roads": sorted(asked_of)} if asked_of else {}))
+    body_out = vroom_json.told(asked, found.plan, found.verdict, wrong_vans=found.wrong_vans, computing_ms=spent_ms)
+    return JSONResponse(body_out | ({"roads": sorted(asked_of)} if asked_of else {}))
 
 
 async def _body(request: Request) -> bytes:
@@ -159,48 +160,51 @@ def _take_place() -> None:
         )
 
 
-def _ranked(problem: Problem, warm: Plan | None, task: str) -> bytes:
+def _ranked(problem: Problem, warm: Plan | None, task: str, language: str) -> bytes:
     whole = sound(problem)
     found: Sequence[Candidate] = ()
     if task not in whole.tasks:
         found = candidates(whole.problem, standing(whole.problem, warm), task)
     return msgspec.json.encode(
-        {"task": task, "candidates": msgspec.to_builtins(found), "problems": _problems(whole.tasks, whole.vans)},
+        {"task": task, "candidates": msgspec.to_builtins(found), "problems": _problems(whole.tasks, whole.vans, language)},
     )
 
 
-def _problems(tasks: Mapping[str, str], vans: Mapping[str, str]) -> list[dict[str, Any]]:
-    """What was wrong with the question, each with its name."""
+def _problems(tasks: Mapping[str, str], vans: Mapping[str, str], language: str) -> list[dict[str, Any]]:
+    """What was wrong with the question, each with its name, in the reader's language."""
     return [
         Refusal(422, f"{kind}-cannot-be-planned", f"{kind} {name}: {reason}", next_step="correct it; everything else is planned")
-        .document()
+        .document(language)
         .model_dump(exclude_defaults=True)
         for kind, wrong in (("task", tasks), ("van", vans))
         for name, reason in wrong.items()
     ]
 
 
-def _told(found: Answer) -> bytes:
+def _told(found: Answer, language: str) -> bytes:
+    """Reasons, violations and problems in the reader's language."""
+    verdict = msgspec.to_builtins(found.verdict)
+    unassigned = {task: told(reason, language) for task, reason in found.plan.unassigned.items()}
     return msgspec.json.encode(
         {
-            "plan": {"format": "roundsman-plan/1", "routes": found.plan.routes, "unassigned": found.plan.unassigned},
-            "verdict": msgspec.to_builtins(found.verdict),
+            "plan": {"format": "roundsman-plan/1", "routes": found.plan.routes, "unassigned": unassigned},
+            "verdict": verdict | {"violations": [told(one, language) for one in verdict["violations"]]},
             "vehicles": found.vehicles,
             "bound_cents": found.bound_cents,
             "by": found.by,
             "note": found.note,
-            "problems": _problems(found.wrong_tasks, found.wrong_vans),
+            "problems": _problems(found.wrong_tasks, found.wrong_vans, language),
         }
     )
 
 
-def _started(problem: Problem, warm: Plan | None, seconds: float, seed: int) -> AsyncIterator[bytes]:
+def _started(problem: Problem, warm: Plan | None, seconds: float, seed: int, language: str) -> AsyncIterator[bytes]:
     """Search at once, and tell of it to whoever listens; a listener who leaves does not end the search before its time."""
     loop = asyncio.get_running_loop()
-    told: asyncio.Queue[Progress | None] = asyncio.Queue()
+    heard: asyncio.Queue[Progress | None] = asyncio.Queue()
 
     def tell(at: Progress | None) -> None:
-        loop.call_soon_threadsafe(told.put_nowait, at)
+        loop.call_soon_threadsafe(heard.put_nowait, at)
 
     def work() -> Answer:
         try:
@@ -212,9 +216,9 @@ def _started(problem: Problem, warm: Plan | None, seconds: float, seed: int) -> 
     working = loop.run_in_executor(None, work)
 
     async def events() -> AsyncIterator[bytes]:
-        while (at := await told.get()) is not None:
+        while (at := await heard.get()) is not None:
             yield b"event: progress\ndata: " + msgspec.json.encode(asdict(at)) + b"\n\n"
-        yield b"event: plan\ndata: " + _told(await working) + b"\n\n"
+        yield b"event: plan\ndata: " + _told(await working, language) + b"\n\n"
 
     return events()
 

@@ -99,3 +99,24 @@ def test_a_form_that_cannot_be_carried_out_says_why_in_the_pages_language(shop: 
     assert answer.status_code == 409
     assert answer.json()["type"] == "urn:roundsman:problem:place"
     assert answer.json()["detail"] == "Nous ne trouvons pas cette adresse. Écrivez rue, numéro et ville."
+
+
+@pytest.mark.parametrize(
+    ("language", "lacks", "wrong"),
+    [
+        ("en", "Expected `array`, got `int` - at `$.tasks`", "task t: its windows are not in order"),
+        ("de", "erwartet wird `array`, nicht `int`, bei `$.tasks`", "Aufgabe t: seine Zeitfenster sind nicht in ihrer Reihenfolge"),
+        ("es", "se espera `array`, no `int`, en `$.tasks`", "tarea t: sus franjas no están en orden"),
+        ("fr", "`array` est attendu, non `int`, à `$.tasks`", "tâche t : ses créneaux ne sont pas dans l’ordre"),
+    ],
+)
+def test_what_is_wrong_with_a_problem_to_solve_is_told_in_the_readers_language(shop: Any, language: str, lacks: str, wrong: str) -> None:
+    told = {"Accept-Language": language}
+    problem: dict[str, Any] = {"format": "roundsman-problem/1", "origin_utc_s": 1_760_000_000, "vans": [], "tasks": 7}
+    problem |= {"durations_s": [[0]], "distances_m": [[0]]}
+    refused = shop.post("/v1/solve", json=problem, headers=told)
+    assert (refused.status_code, refused.json()["detail"]) == (422, lacks)
+    task = {"task": "t", "place": 0, "kind": "delivery", "load": [1], "service_s": 60, "windows_s": [[300, 400], [100, 200]]}
+    answer = shop.post("/v1/solve?seconds=0", json=problem | {"tasks": [task]}, headers=told).json()
+    assert answer["problems"][0]["detail"] == wrong
+    assert wrong.endswith(answer["plan"]["unassigned"]["t"])

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final, get_args
 
+import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings, strategies as st
 from pydantic_core import PydanticKnownError
@@ -46,12 +47,15 @@ CALLS: Final[dict[str, tuple[int | None, tuple[str, ...]]]] = {
     "Refusal": (2, ("detail", "next_step")),
     "CannotKeep": (0, ()),
     "ValueError": (0, ()),
+    "BadProblem": (0, ()),
 }
 SAYING: Final = {
     # functions that give sentences, and constants that are some
     "planning/explain.py": ("reason_unassigned", "_nobody_may", "HELD"),
     "planning/candidates.py": ("_refused", "at", "_told", "_broken_rule", "RULES"),
-    "planning/evaluate.py": ("_forbidden",),
+    "planning/evaluate.py": ("_account", "_forbidden"),
+    "planning/lookups.py": ("broken_relations",),
+    "planning/soundness.py": ("_beyond", "_wrong_task", "_wrong_van", "sound"),
     "planning/diff.py": ("diff",),
     "replan/decide.py": ("FIRST", "ENDED", "DECLINED", "TOLD_AGAIN", "_reason", "_waits", "_changes", "_depot_stop", "_later"),
     "replan/planner.py": ("OFF_ADDRESS", "adopt"),
@@ -66,8 +70,7 @@ SAYING: Final = {
 }
 NO_SENTENCES: Final = re.compile(
     # what stands beside sentences in the same places: other programs' own words, joins, names, benches
-    r"[\0 :;,.…()'/%→a-zHMY_-]{0,12}|\0: \0( …)?|\0 is \0|, \0 min (less|more) lateness|.*%[sd].*|"
-    r"\{\} .*|\0: no way from place .*|\0 must first .*"
+    r"[\0 :;,.…()'/%→a-zHMY_-]{0,12}|\0: \0( …)?|\0 is \0|, \0 min (less|more) lateness|.*%[sd].*|[a-z]+_[a-z_]+"
 )
 
 
@@ -161,6 +164,20 @@ def of_fields() -> Iterator[str]:
             yield PydanticKnownError(kind, known).message()
 
 
+class _Sent(msgspec.Struct, forbid_unknown_fields=True):
+    name: str
+
+
+def of_files() -> Iterator[str]:
+    """What msgspec says of a file that it cannot read."""
+    sent: tuple[list[dict[str, Any]], ...] = ([{"name": 1}], [{}], [{"name": "", "more": 1}])
+    for wrong in sent:
+        try:
+            msgspec.convert(wrong, list[_Sent])
+        except msgspec.ValidationError as error:
+            yield str(error)
+
+
 PYDANTICS: Final[tuple[ErrorType, ...]] = (
     "missing", "extra_forbidden", "none_required", "list_type", "string_type", "string_too_short", "string_too_long",
     "string_pattern_mismatch", "finite_number", "greater_than", "greater_than_equal", "less_than", "less_than_equal",
@@ -210,11 +227,11 @@ def made() -> dict[str, str]:
     SHARED.update(_constants(trees["replan/build.py"]))
     for file, tree in trees.items():
         for text, where in itertools.chain(_of_calls(tree, file), _of_saying(tree, file, SAYING.get(file, ()))):
-            found.setdefault(text, where)
+            found.setdefault(text.replace("{}", GAP), where)
     at_the_door = (ROOT / "agent/roundsman_agent/screen/static/outcomes.js").read_text(encoding="utf-8")
     reasons = re.search(r"REASONS = \{(.*?)\};", at_the_door, re.DOTALL)
     assert reasons is not None
-    found |= dict.fromkeys(of_fields(), "pydantic")
+    found |= dict.fromkeys(of_fields(), "pydantic") | dict.fromkeys(of_files(), "msgspec")
     return found | dict.fromkeys(re.findall(r'"([^"]+)"', reasons[1]), "outcomes.js")
 
 
@@ -234,13 +251,17 @@ def codes(text: str) -> set[str]:
 
 
 TERMS: Final = {code for code in sentences.EN if code.partition(".")[0] in sentences.TERMS}
-SHAPES: Final = {shape(text): code for code, text in sentences.EN.items() if code not in TERMS}
+SHAPES: Final[dict[str, set[str]]] = {}
+"""Codes by what their texts look like: several look alike but for what their gaps may hold."""
+for _code, _text in sentences.EN.items():
+    if _code not in TERMS:
+        SHAPES.setdefault(shape(_text), set()).add(_code)
 
 
 def codes_of(text: str) -> set[str]:
     """The codes of a text that the sources make; AS_SAID among them where a part of it is not known."""
     if text in SHAPES:
-        return {SHAPES[text]}
+        return SHAPES[text]
     text = f"{GAP}{text}" if text.startswith(". It ") else text  # the list before it
     found = codes(text.replace(GAP, "x1"))
     if sentences.AS_SAID in found:  # a gap may take only certain words
@@ -297,7 +318,9 @@ def test_what_was_said_in_english_is_read_back(data: Any, code: str) -> None:
     word = st.builds(str.__add__, st.sampled_from(["Kit", "Van", "B-", "Ö"]), st.text("aß7- é", max_size=6)).map(str.strip)
     params = {}
     for name in names:
-        if name == "field":
+        if name == "column":
+            params[name] = data.draw(st.from_regex(r"[a-z_]{1,9}", fullmatch=True))
+        elif name == "field":
             params[name] = f"body.{data.draw(st.from_regex(r'[a-z_]{1,9}([.][0-9])?', fullmatch=True))}"
         elif name in sentences.TERMS:
             params[name] = data.draw(st.sampled_from(sentences.TERMS[name]))

@@ -127,6 +127,7 @@ def _pattern(code: str) -> re.Pattern[str]:
 NARROW: Final = {
     # a field's address in a request, and one complaint of it: whatever has a colon in it is not a field
     "field": r"(?:body|query|path|header|cookie)(?:\.[\w -]+)*",
+    "column": r"[a-z_]+",
     "complaint_said": r"(?:(?!; ).)+?",
 }
 

@@ -60,4 +60,6 @@ WORDS: Final = {
     "event.handed back": "zurückgegeben",
     "event.collected": "abgeholt",
     "event.not_collected": "nicht abgeholt",
+    "thing.task": "Aufgabe",
+    "thing.van": "Wagen",
 }

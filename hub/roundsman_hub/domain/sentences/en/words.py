@@ -60,4 +60,6 @@ WORDS: Final = {
     "event.handed back": "handed back",
     "event.collected": "collected",
     "event.not_collected": "not_collected",
+    "thing.task": "task",
+    "thing.van": "van",
 }

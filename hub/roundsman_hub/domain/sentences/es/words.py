@@ -60,4 +60,6 @@ WORDS: Final = {
     "event.handed back": "devuelto",
     "event.collected": "recogido",
     "event.not_collected": "no recogido",
+    "thing.task": "tarea",
+    "thing.van": "vehículo",
 }

@@ -60,4 +60,6 @@ WORDS: Final = {
     "event.handed back": "rendu",
     "event.collected": "enlevé",
     "event.not_collected": "non enlevé",
+    "thing.task": "tâche",
+    "thing.van": "véhicule",
 }
