@@ -13,6 +13,7 @@ from pydantic import AwareDatetime, BaseModel, Field
 from roundsman_core.geo import LatLon
 from roundsman_hub.api.desk import AtDesk, Desk, LiveReader, OrdersReader
 from roundsman_hub.api.fleet import known_depot
+from roundsman_hub.api.hand import Basis
 from roundsman_hub.api.models import LatDeg, LonDeg
 from roundsman_hub.api.problems import Problem as Refusal, documented, not_found
 from roundsman_hub.api.proof_models import Said
@@ -74,6 +75,7 @@ class WhatIfAnswer(BaseModel):
     as_it_is: Outlook
     if_so: Outlook
     saves_cents: int = Field(description="negative: it costs more")
+    basis: Basis
 
 
 class GiveWay(BaseModel):
@@ -114,6 +116,7 @@ class OrderWhy(Saying):
     relaxations: list[GiveWay]
     delay: Delay | None
     cost: Cost | None = Field(default=None, description="null where no round has it")
+    basis: Basis
 
 
 @router.post("/whatif")
@@ -138,7 +141,10 @@ def post_whatif(change: WhatIf, desk: AtDesk, caller: LiveReader) -> WhatIfAnswe
         after = replace(after, vans=(*after.vans, *more))
     found = [answer(problem, budget_s=change.seconds) for problem in (before, after)]
     return WhatIfAnswer(
-        as_it_is=_outlook(found[0]), if_so=_outlook(found[1]), saves_cents=found[0].verdict.cost_cents - found[1].verdict.cost_cents
+        as_it_is=_outlook(found[0]),
+        if_so=_outlook(found[1]),
+        saves_cents=found[0].verdict.cost_cents - found[1].verdict.cost_cents,
+        basis=desk.ways.basis(world.depot_id),
     )
 
 
@@ -182,6 +188,7 @@ def get_why(
         relaxations=relaxations,
         delay=_delay(desk, world, whole.problem, order),
         cost=_cost(whole.problem, plan, order),
+        basis=desk.ways.basis(world.depot_id),
     )
 
 

@@ -12,7 +12,7 @@ from pydantic import BaseModel, Field
 from roundsman_core.geo import LatLon
 from roundsman_hub.api.desk import AtDesk, Desk, LiveReader
 from roundsman_hub.api.fleet import known_depot, known_vehicle
-from roundsman_hub.api.hand import Break
+from roundsman_hub.api.hand import Basis, Break
 from roundsman_hub.api.models import LatDeg, LonDeg
 from roundsman_hub.api.planned import builder, open_order, planned_order, world_of
 from roundsman_hub.api.problems import Problem, documented
@@ -62,7 +62,7 @@ class Candidate(Saying):
     breaks: list[Break]
     feasible: bool
     reason: str
-    basis: str = Field(description="who gave the travel times: osrm, or great_circle (straight lines × detour)")
+    basis: Basis
 
 
 class Offer(BaseModel):
@@ -215,7 +215,7 @@ def get_candidates(
 
 def _ranked(desk: Desk, world: World, build: Build, order: str) -> list[Candidate]:
     found = ranked(world, build, order)
-    basis = desk.ways.basis(world)
+    basis = desk.ways.basis(world.depot_id)
     return [
         Candidate(
             vehicle=one.vehicle,

@@ -46,6 +46,9 @@ class Break(BaseModel):
     by_s: int
 
 
+Basis = Annotated[str, Field(description="who gave the travel times: osrm, or great_circle (straight lines × detour)")]
+
+
 class Effect(Saying):
     """What a move comes to. `breaks` alone does not make it infeasible."""
 
@@ -59,6 +62,7 @@ class Effect(Saying):
     cost_cents: int
     breaks: list[Break]
     routes: dict[str, list[str]] = Field(description="by vehicle, those that change")
+    basis: Basis
 
 
 class Assignment(Said):
@@ -178,7 +182,7 @@ def _forbid(cur: Cursor, desk: Desk, caller: Caller, order: str, vehicle: str) -
     )
 
 
-def _effect(found: preview.Effect) -> Effect:
+def _effect(desk: Desk, depot: str, found: preview.Effect) -> Effect:
     return Effect(
         feasible=found.feasible,
         reasons=list(found.reasons),
@@ -188,6 +192,7 @@ def _effect(found: preview.Effect) -> Effect:
         cost_cents=found.cost_cents,
         breaks=[Break(order=one.task, by_s=one.by_s) for one in found.breaks],
         routes={vehicle: list(route) for vehicle, route in found.routes.items()},
+        basis=desk.ways.basis(depot),
     )
 
 
@@ -203,7 +208,8 @@ def _tried(desk: Desk, caller: Caller, move: Move) -> tuple[Row, preview.Effect]
 @router.post("/moves:preview")
 def preview_move(move: Move, desk: AtDesk, caller: LiveReader) -> Effect:
     """What it would mean to give an order to a van. Nobody is told anything."""
-    return _effect(_tried(desk, caller, move)[1])
+    shown, found = _tried(desk, caller, move)
+    return _effect(desk, shown["depot_id"], found)
 
 
 @router.post("/moves", status_code=202, response_model=Effect)
@@ -215,7 +221,7 @@ def post_move(move: Move, once: OnlyOnce, desk: AtDesk, caller: PlansWriter) -> 
 
     def work(cur: Cursor) -> Effect:
         _assign(cur, desk, caller, shown, Assignment(vehicle=move.vehicle, position=move.position), found.routes.get(move.vehicle, ()))
-        return _effect(found)
+        return _effect(desk, shown["depot_id"], found)
 
     return once.run(caller, work, status=202)
 

@@ -10,6 +10,7 @@ from pydantic import AwareDatetime, BaseModel, Field, ValidationError, model_val
 
 from roundsman_hub.api import models as m
 from roundsman_hub.api.desk import AtDesk, Desk, OrdersWriter
+from roundsman_hub.api.hand import Basis
 from roundsman_hub.api.intake import accept, depot_for
 from roundsman_hub.api.once import OnlyOnce
 from roundsman_hub.api.orders import order_out
@@ -75,6 +76,7 @@ class Offers(Saying):
     items: list[Offer]
     later: list[Offer] = Field(description="where there are no `items`: windows of the next days, held and accepted in the same way")
     reason: str | None = None
+    basis: Basis
 
 
 class Accept(Said):
@@ -157,7 +159,12 @@ def post_windows(wanted: WindowsWanted, desk: AtDesk, depots: AtDepots, caller: 
             if found
             else choosing.offer_later(cur, depots, caller.fleet, depot, order=order, ask=ask, since=wanted.since, now=desk.clock.now())
         )
-    return Offers(items=[offer_out(r) for r in found], later=[offer_out(r) for r in later], reason=None if found else _NONE[bool(later)])
+    return Offers(
+        items=[offer_out(r) for r in found],
+        later=[offer_out(r) for r in later],
+        reason=None if found else _NONE[bool(later)],
+        basis=depots.basis(depot),
+    )
 
 
 @router.post("/{offer}/hold", response_model=Offer)

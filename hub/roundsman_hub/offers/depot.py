@@ -67,6 +67,10 @@ class Depots:
         self._db, self._ways, self._clock = db, ways, clock
         self._turns = threading.BoundedSemaphore(AT_ONCE)
 
+    def basis(self, depot: str) -> str:
+        """Who gives its travel times."""
+        return self._ways.basis(depot)
+
     def world(self, depot: str) -> World:
         """The planner's own view of a depot: it reads the vans' logs, and so not as a tenant."""
         with self._turns, self._db.transaction() as cur:

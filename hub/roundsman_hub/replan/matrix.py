@@ -221,7 +221,7 @@ class Matrices:
         with lock:
             return cache.of(world, driven_to(world))
 
-    def basis(self, world: World) -> str:
+    def basis(self, depot_id: str) -> str:
         """Who gave the newest of a depot's tables: the roads, or what stood in for them."""
-        kept = self._kept.get(world.depot_id)
+        kept = self._kept.get(depot_id)
         return self._roads.name if kept is None else kept[0].network
