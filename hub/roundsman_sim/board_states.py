@@ -111,8 +111,10 @@ def states(page: Page, hub: BoardHub) -> Iterator[str]:
     page.get_by_role("button", name="New order").click()
     form = page.get_by_role("dialog")
     form.get_by_label("Address").fill("Nowhere Lane 9")
-    form.get_by_label("To").fill("2026-03-02T01:00")  # before it begins
-    yield "the new order's fields"
+    form.get_by_label("To", exact=True).fill("2026-03-02T01:00")  # before it begins
+    form.locator("summary").click()
+    form.locator("fieldset").first.wait_for()
+    yield "the new order's fields, with all that an order can say"
     form.get_by_role("button", name="Take the order").click()
     form.get_by_role("alert").wait_for()
     yield "a new order that is refused"

@@ -122,7 +122,7 @@ def unsettled(world: World) -> list[Reason]:
         told = world.unassigned.get(order.order_id)
         if order.cancelled or order.order_id in planned:
             continue
-        name = order.name or order.order_id
+        name = order.name or order.address or order.order_id
         if told is None:
             out.append(Reason(text=f"{name} has to be planned again", kind="free", subject=order.order_id))
         elif told.startswith((WAITS, HELD)) and not holders.get(order.order_id):
