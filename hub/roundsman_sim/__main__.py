@@ -53,6 +53,7 @@ def main() -> int:
 def _simulate(arguments: list[str]) -> int:
     from roundsman_sim import day_command  # the demo needs none of it
 
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the town's folder goes with it
     try:
         return day_command.main(arguments)
     except (SimError, HubError) as error:
