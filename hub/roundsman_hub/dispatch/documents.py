@@ -24,7 +24,10 @@ SPARE_BYTES = 8_192
 
 _UNITS: LiteralString = """
     SELECT v.vehicle_id, v.fleet_id, coalesce(s.version, 0) AS sites_version, d.lat_e6, d.lon_e6, e.epoch, f.timezone,
-           c.version AS config_version, c.hash AS config_hash
+           c.version AS config_version, c.hash AS config_hash,
+           coalesce((SELECT u.settings FROM unit_settings u WHERE u.fleet_id = v.fleet_id AND u.vehicle_id = ''), '{}')
+               || coalesce((SELECT u.settings FROM unit_settings u WHERE u.fleet_id = v.fleet_id AND u.vehicle_id = v.vehicle_id), '{}')
+               AS settings
     FROM vehicles v JOIN depots d USING (depot_id) JOIN fleets f ON f.fleet_id = v.fleet_id
     LEFT JOIN sites_versions s ON s.fleet_id = v.fleet_id LEFT JOIN unit_configs c USING (vehicle_id) CROSS JOIN log.epoch e
     WHERE v.retired_at IS NULL ORDER BY v.vehicle_id
@@ -54,11 +57,13 @@ def units(cur: Cursor[Any]) -> list[Row]:
 
 
 def config_of(cur: Cursor[Any], unit: Row, signer: Signer, files_url: str, clock: Clock, *, told: int) -> Document | None:
-    """A unit's config: the signing keys to trust, where its large things go, whose time it keeps; None if version `told` says the same.
+    """A unit's config: the signing keys to trust, where its large things go, whose time it keeps, and what its fleet has set; None if
+    version `told` says the same.
 
     What was said before keeps its version; anything else gets a higher one, also after the database was restored.
     """
-    config = Config(version=0, trusted_keys={signer.key_id: signer.public_hex}, blobs_url=files_url or None, time_zone=unit["timezone"])
+    own = Config(version=0, trusted_keys={signer.key_id: signer.public_hex}, blobs_url=files_url or None, time_zone=unit["timezone"])
+    config = msgspec.convert(unit["settings"] | msgspec.to_builtins(own), Config)
     text = hashlib.sha256(msgspec.json.encode(config)).hexdigest()[:16]
     version = unit["config_version"] or 0
     if text != unit["config_hash"]:
