@@ -204,6 +204,25 @@ def test_customer_puts_it_off_to_a_day_that_has_room(page: Page, freely: Any) ->
             cur.execute("DELETE FROM calendars WHERE fleet_id = %s", (hub.fleet,))
 
 
+def test_customer_is_offered_times_at_a_place_that_cannot_be_reached_in_time(page: Page, freely: Any) -> None:
+    """Its window is nearly over: there is no getting across town in it, but there are times in which there is."""
+    hub = freely
+    now = hub.clock.now()
+    nearly = {"window_start": (now - timedelta(minutes=30)).isoformat(), "window_end": (now + timedelta(seconds=20)).isoformat()}
+    order = placed(hub, 36, **nearly)
+    elsewhere = hub.orders[5]["address"]
+    page.goto(order["track_url"])
+    unfold(page, "place_title")
+    page.get_by_label("Street and number").fill(elsewhere)
+    page.get_by_role("button", name="Bring it there").click()
+    expect(page.get_by_role("alert")).to_contain_text("We cannot bring it there in the time that you were told")
+    expect(page.locator("#place_title")).to_contain_text("We can bring it there at one of these times:")
+    sound(page, "place-times")
+    page.locator("#place_title button[name=window]").nth(1).click()
+    expect(page.locator("#said")).to_contain_text("Done: we come today")
+    assert hub.client.get(f"/v1/orders/{order['order']}").json()["address"] == elsewhere
+
+
 def test_customer_exchanges_what_does_not_fit_in_one_visit(page: Page, freely: Any) -> None:
     """The replacement comes and the return goes in one stop; the customer sees each step to the end."""
     hub = freely

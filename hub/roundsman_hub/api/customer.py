@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any, Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -31,6 +31,7 @@ router = APIRouter(prefix="/t", tags=["customer"])
 PRIVATE: Final = {"Cache-Control": "no-store", "X-Robots-Tag": "noindex, nofollow"}
 EXPIRES: Final = timedelta(days=90)
 """So long after its end an order's link still opens: returns and complaints are over by then."""
+WINDOW: Final = re.compile(r"\b([0-9]{8})-([0-9]{8})\b")
 DAY: Final = re.compile(r"20[0-9]{2}-(?:0[1-9]|1[0-2])-(?:0[1-9]|1[0-9]|2[0-8])|20[0-9]{2}-(?:0[13-9]|1[0-2])-(?:29|30)")
 TALKS: Final = ("taken", "planned", "next", "here")
 
@@ -167,6 +168,13 @@ def read(cur: Cursor, desk: Desk, request: Request, fleet: str, token: str, *, l
     )
 
 
+def windows_of(text: str) -> Iterator[tuple[datetime, datetime]]:
+    """Windows as forms and addresses have them (`customer_forms.window_text`)."""
+    for start, end in WINDOW.findall(text):
+        if int(start) < int(end):
+            yield datetime.fromtimestamp(int(start) * 60, UTC), datetime.fromtimestamp(int(end) * 60, UTC)
+
+
 def zone_of(*names: str | None) -> ZoneInfo:
     """The first that there is."""
     for name in names:
@@ -178,7 +186,7 @@ def zone_of(*names: str | None) -> ZoneInfo:
     return ZoneInfo("UTC")
 
 
-def shown(cur: Cursor, reading: Reading, *, said: str = "", refused: str = "", days: str = "") -> Shown:
+def shown(cur: Cursor, reading: Reading, *, said: str = "", refused: str = "", days: str = "", windows: str = "", place: str = "") -> Shown:
     """Everything that the page is made from."""
     order, root = reading.order, reading.order["root_id"]
     done = reading.seen.stage in ("done", "failed")
@@ -211,6 +219,8 @@ def shown(cur: Cursor, reading: Reading, *, said: str = "", refused: str = "", d
         links=links,
         said=said,
         refused=refused,
+        other_windows=tuple(windows_of(windows)),
+        other_place=place,
         other_days=tuple(date.fromisoformat(day) for day in DAY.findall(days)),
         may_talk=reading.seen.stage in TALKS,
     )
@@ -286,12 +296,22 @@ def get_page(
     said: Annotated[str, Query(max_length=20)] = "",
     no: Annotated[str, Query(max_length=40)] = "",
     days: Annotated[str, Query(max_length=60, description="other days, where the one that was asked for cannot be kept")] = "",
+    windows: Annotated[str, Query(max_length=120, description="windows at `place`, where the promised one cannot be kept there")] = "",
+    place: Annotated[str, Query(max_length=200)] = "",
 ) -> HTMLResponse:
     """The page behind a link."""
     try:
         fleet = fleet_of(desk, token)
         with desk.db.tenant(fleet) as cur:
-            page = shown(cur, read(cur, desk, request, fleet, token, lang=lang, tz=tz), said=said, refused=no, days=days)
+            page = shown(
+                cur,
+                read(cur, desk, request, fleet, token, lang=lang, tz=tz),
+                said=said,
+                refused=no,
+                days=days,
+                windows=windows,
+                place=place,
+            )
     except (LinkUnknown, LinkExpired, DatabaseAway) as error:
         status, kind = _SAYS.get(type(error).__name__, (503, "away"))
         words = Words(lang or preferred(request.headers.get("accept-language", "")), ZoneInfo("UTC"))

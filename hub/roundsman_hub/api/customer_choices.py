@@ -7,19 +7,19 @@ of its own.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Depends, Request
-from fastapi.responses import JSONResponse, RedirectResponse, Response
+from fastapi.responses import Response
 from starlette.datastructures import FormData, UploadFile
 
 from roundsman_core.geo import LatLon
-from roundsman_hub.api.customer import PRIVATE, TALKS, LinkExpired, LinkUnknown, Reading, fleet_of, read
+from roundsman_hub.api.customer import TALKS, LinkExpired, LinkUnknown, Reading, fleet_of, read, windows_of
+from roundsman_hub.api.customer_answers import Instead, answered
 from roundsman_hub.api.customer_forms import KINDS
-from roundsman_hub.api.customer_page import refusal_in
 from roundsman_hub.api.desk import AtDesk, Desk
 from roundsman_hub.api.places import off_network_m
 from roundsman_hub.api.problems import Problem, documented
@@ -42,18 +42,6 @@ MAGIC: Final = {b"\xff\xd8\xff": "image/jpeg", b"\x89PNG\r\n\x1a\n": "image/png"
 """A picture is what its first bytes say, not what its sender says."""
 MOST_LINES: Final = 40
 """Lines of one customer: more is no conversation."""
-
-
-class Declined(Problem):
-    """A customer's wish that cannot be carried out, in their language; `days`: on which it could."""
-
-    def __init__(self, kind: str, detail: str, step: str, language: str, other_days: Sequence[date]) -> None:
-        super().__init__(409, kind, detail, next_step=step, language=language)
-        self.days = [str(day) for day in other_days]
-
-    def more(self) -> dict[str, Any]:
-        """The days, where that is what was asked."""
-        return {"days": self.days} if self.days else {}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -133,8 +121,9 @@ def place(sent: Sent) -> str:
     if sent.place is None:
         raise Refused("place", "the address is not known")
     at, label = sent.place
-    wishes.elsewhere(sent.cur, sent.depots, sent.reading.fleet, sent.reading.order, at, label, clock=sent.desk.clock)
-    return "place"
+    window = next(windows_of(sent.text("window", 40)), None)
+    wishes.elsewhere(sent.cur, sent.depots, sent.reading.fleet, sent.reading.order, at, label, clock=sent.desk.clock, window=window)
+    return "place" if window is None else "time"
 
 
 def wish(sent: Sent) -> str:
@@ -308,20 +297,13 @@ def post_choice(token: str, what: str, request: Request, desk: AtDesk, form: Ann
         refused = "open" if what in ("return", "wrong", "call", "rate") else "closed"
     if refused == "gone":
         _offer_others(desk, depots, request, fleet, token)
-    other_days = _other_days(desk, depots, reading, _plain(form, "day")) if refused.startswith("day") else []
-    return _answer(request, reading, said, refused, other_days)
-
-
-def _answer(request: Request, reading: Reading, said: str, refused: str, other_days: Sequence[date]) -> Response:
-    if request.headers.get("accept", "").startswith("application/json"):
-        if refused:
-            words = reading.words
-            step = "load the page: it shows what can"
-            raise Declined(refused.replace("_", "-"), refusal_in(words, refused), step, words.language, other_days)
-        return JSONResponse({"said": said}, headers=PRIVATE)
-    result = f"no={refused}" if refused else f"said={said}"
-    result += f"&days={','.join(map(str, other_days))}" if other_days else ""
-    return RedirectResponse(f"{reading.base}?{reading.query}&{result}#said", 303, PRIVATE)
+    instead = Instead()
+    if refused.startswith("day"):
+        instead = Instead(days=_other_days(desk, depots, reading, _plain(form, "day")))
+    elif refused == "reach" and where is not None:
+        with desk.db.tenant(fleet) as cur:
+            instead = Instead(windows=wishes.windows_there(cur, depots, reading.order, where[0]), place=where[1])
+    return answered(request, reading, said, refused, instead)
 
 
 def _other_days(desk: Desk, depots: Depots, reading: Reading, wanted: str) -> list[date]:

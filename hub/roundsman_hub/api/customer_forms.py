@@ -60,7 +60,7 @@ def choices(s: Shown) -> str:
     folds = [
         fold(s, "time_title", _times(s), opened=bool(s.offers) or s.said == "times"),
         fold(s, "day_title", inside, opened=bool(s.other_days)),
-        fold(s, "place_title", form(s, "place", place, "place_send")),
+        fold(s, "place_title", _other_windows(s) + form(s, "place", place, "place_send"), opened=bool(s.other_windows)),
         fold(s, "wish_title", form(s, "wish", wish, "wish_send")),
         fold(s, "cancel_title", f'<p class="note">{s.t("cancel_hint")}</p>' + form(s, "cancel", "", "cancel_send", quiet=True)),
     ]
@@ -78,6 +78,23 @@ def _other_days(s: Shown) -> str:
     )
     told = s.t("day_instead")
     return form(s, "day", f"<p>{told}</p>{days}")
+
+
+def _other_windows(s: Shown) -> str:
+    """Buttons for the windows in which it can be brought to the other place."""
+    if not s.other_windows:
+        return ""
+    buttons = "".join(
+        f'<button class="quiet" name="window" value="{window_text(window)}">{escape(_span_of(s, *window))}</button>'
+        for window in s.other_windows
+    )
+    address = f'<input type="hidden" name="address" value="{escape(s.other_place)}">'
+    return form(s, "place", f"<p><strong>{escape(s.other_place)}</strong><br>{s.t('place_instead')}</p>{address}{buttons}")
+
+
+def window_text(window: tuple[datetime, datetime]) -> str:
+    """A window in a form or an address, in minutes since 1970."""
+    return "-".join(str(int(at.timestamp()) // 60) for at in window)
 
 
 def _times(s: Shown) -> str:
@@ -104,8 +121,12 @@ def _times(s: Shown) -> str:
 
 
 def _span(s: Shown, offer: Row) -> str:
+    return _span_of(s, offer["window_start"], offer["window_end"])
+
+
+def _span_of(s: Shown, start: datetime, end: datetime) -> str:
     w = s.words
-    return w("time_span", day=w.day(offer["window_start"], s.now), start=w.clock(offer["window_start"]), end=w.clock(offer["window_end"]))
+    return w("time_span", day=w.day(start, s.now), start=w.clock(start), end=w.clock(end))
 
 
 def _check(name: str, value: str, label: str, *, checked: bool = False) -> str:

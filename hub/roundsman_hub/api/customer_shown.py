@@ -40,6 +40,9 @@ class Shown:
     refused: str = ""
     other_days: tuple[date, ...] = ()
     """On which it can come, where the day that was asked for cannot be kept."""
+    other_windows: tuple[tuple[datetime, datetime], ...] = ()
+    """In which it could be brought to `other_place`, where the promised one cannot be kept there."""
+    other_place: str = ""
     may_talk: bool = False
 
     def t(self, key: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import date
 from typing import Any, Final
@@ -12,11 +12,13 @@ from roundsman_hub import afterlife
 from roundsman_hub.clock import Clock
 from roundsman_hub.domain.afterlife import NotAllowed
 from roundsman_hub.offers import days
+from roundsman_hub.offers.choosing import STEP, WIDTH
 from roundsman_hub.offers.days import Kept
-from roundsman_hub.offers.depot import Depots
+from roundsman_hub.offers.depot import Depots, span
 from roundsman_hub.offers.refused import Refused
-from roundsman_hub.offers.slots import slots
+from roundsman_hub.offers.slots import MARGIN_S, Slot, Window, grid, slots
 from roundsman_hub.replan import revision
+from roundsman_hub.replan.world import World
 from roundsman_hub.store import customer_store, offer_store, orders as order_store
 from roundsman_hub.store.db import Cursor
 from roundsman_hub.store.rows import Row, journal
@@ -24,6 +26,8 @@ from roundsman_hub.store.rows import Row, journal
 OPEN: Final = frozenset({"new", "waiting_for_place", "unassigned", "planned", "next"})
 """States in which something can still be changed."""
 BY: Final = "customer"
+INSTEAD: Final = 5
+"""Windows at another place, in a refusal."""
 
 
 def still_open(order: Row) -> None:
@@ -51,8 +55,24 @@ def at_the_door(cur: Cursor, fleet: str, order: Row, wish: Mapping[str, Any], *,
     revision.bump(cur, order["depot_id"], f"{_name(order)}: other instructions", clock=clock, kind="changed", subject=order["order_id"])
 
 
-def elsewhere(cur: Cursor, depots: Depots, fleet: str, order: Row, at: LatLon, address: str, *, clock: Clock, actor: str = BY) -> None:
+def elsewhere(
+    cur: Cursor,
+    depots: Depots,
+    fleet: str,
+    order: Row,
+    at: LatLon,
+    address: str,
+    *,
+    clock: Clock,
+    actor: str = BY,
+    window: Window | None = None,
+) -> None:
     """Another place, if the promised window can be kept there and nothing gets late for it.
+
+    Parameters
+    ----------
+    window : (start, end), optional
+        Another promise, which goes with the place.
 
     Raises
     ------
@@ -61,19 +81,36 @@ def elsewhere(cur: Cursor, depots: Depots, fleet: str, order: Row, at: LatLon, a
     """
     still_open(order)
     offer_store.take_turn(cur, order["depot_id"])
-    window = (order["promise_start"] or order["window_start"], order["promise_end"] or order["window_end"])
+    wanted = window or (order["promise_start"] or order["window_start"], order["promise_end"] or order["window_end"])
     world = depots.world(order["depot_id"])
-    if order["order_id"] in world.orders:
-        moved = replace(world.orders[order["order_id"]], position=at)
-        world = replace(world, orders={**world.orders, order["order_id"]: moved})
-        problem = depots.problem(world, offer_store.held(cur, order["depot_id"], world.now, but=order["order_id"]))
-        if not slots(problem, order["order_id"], [window], margin_s=0):
-            raise Refused("reach", "not in the window that was promised")
-    changes = {"address": address, "lat_e6": at.lat_e6, "lon_e6": at.lon_e6, "placed": "geocoded"}
+    if order["order_id"] in world.orders and not _there(
+        cur, depots, world, order, at, [wanted], margin_s=0 if window is None else MARGIN_S
+    ):
+        raise Refused("reach", "not in the window that was promised")
+    changes: dict[str, Any] = {"address": address, "lat_e6": at.lat_e6, "lon_e6": at.lon_e6, "placed": "geocoded"}
+    if window is not None:
+        changes |= {"window_start": window[0], "window_end": window[1], "promise_start": window[0], "promise_end": window[1]}
     order_store.change(cur, fleet, order["order_id"], changes)
     cur.execute("DELETE FROM geocode_queue WHERE order_id = %s", (order["order_id"],))
     _note(cur, fleet, order, "order.redirected", {"address": address}, clock, actor)
     revision.bump(cur, order["depot_id"], f"{_name(order)}: another address", clock=clock, kind="changed", subject=order["order_id"])
+
+
+def windows_there(cur: Cursor, depots: Depots, order: Row, at: LatLon) -> list[Window]:
+    """In which windows it could be brought to another place, the soonest first: for a clear no."""
+    world = depots.world(order["depot_id"])
+    at_work = span(world)
+    if at_work is None or order["order_id"] not in world.orders:
+        return []
+    found = _there(cur, depots, world, order, at, grid(*at_work, width=WIDTH, step=STEP), margin_s=MARGIN_S)
+    return sorted(slot.window for slot in found)[:INSTEAD]
+
+
+def _there(cur: Cursor, depots: Depots, world: World, order: Row, at: LatLon, windows: Sequence[Window], *, margin_s: int) -> list[Slot]:
+    moved = replace(world.orders[order["order_id"]], position=at)
+    seen = replace(world, orders={**world.orders, order["order_id"]: moved})
+    problem = depots.problem(seen, offer_store.held(cur, order["depot_id"], world.now, but=order["order_id"]))
+    return slots(problem, order["order_id"], windows, margin_s=margin_s)
 
 
 def another_day(cur: Cursor, depots: Depots, fleet: str, order: Row, day: date, *, clock: Clock, actor: str = BY) -> Kept:

@@ -105,8 +105,19 @@ def test_another_place_is_taken_only_where_the_promise_holds(shop: Any) -> None:
     assert send(order, "place", address="Mill Street 7")[0] == "said place"
     assert of(shop, order)["address"] == "Mill Street 7"
     soon = shop.order(window_start=shop.at(minutes=-30), window_end=shop.at(seconds=20), address="Mill Street 4")
-    assert send(soon, "place", address="Mill Street 8")[0] == "no reach"
+    said, page = send(soon, "place", address="Mill Street 8")
+    assert said == "no reach"
     assert of(shop, soon)["address"] == "Mill Street 4"
+    assert "We can bring it there at one of these times:" in page
+    windows = re.findall(r'name="window" value="([0-9-]+)"', page)
+    assert len(windows) == 5
+    said, page = send(soon, "place", address="Mill Street 8", window=windows[2])
+    assert said == "said time"
+    moved = of(shop, soon)
+    assert moved["address"] == "Mill Street 8"
+    assert f"{int(datetime.fromisoformat(moved['promise_start']).timestamp()) // 60}" == windows[2].split("-")[0]
+    past = f"{int(shop.clock.now().timestamp()) // 60 - 300}-{int(shop.clock.now().timestamp()) // 60 - 180}"
+    assert send(soon, "place", address="Mill Street 9", window=past)[0] == "no reach", "a time of one's own is checked like any other"
 
 
 def test_another_day_and_cancelling(shop: Any) -> None:
