@@ -14,6 +14,8 @@ import pytest
 from roundsman_agent.fix import SourceState
 from roundsman_agent.listening import RESTING
 from roundsman_agent.vitals import NOW_BITS
+from roundsman_hub.derive import trace
+from roundsman_hub.dispatch.delivery import State
 from roundsman_hub.planning.why import CONSTRAINTS
 
 ROOT = Path(__file__).parents[2]
@@ -92,4 +94,6 @@ def test_board_has_words_for_whatever_planner_and_unit_name() -> None:
     states = [state for state in get_args(SourceState) if state != "garbage"]
     named = [*(f"constraint.{name}" for name in CONSTRAINTS), *(f"unit.{state}" for state in (*states, RESTING.partition(":")[0]))]
     named += [f"unit.{word}" for _, word in NOW_BITS]
+    named += [f"cause.{value}" for name, value in vars(trace).items() if name.isupper() and isinstance(value, str)]
+    named += [f"plan.{state}" for state in get_args(State)]
     assert [name for name in named if name not in words] == []

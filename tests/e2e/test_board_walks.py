@@ -422,7 +422,7 @@ def test_planner_asks_first_and_is_told_yes(desk: Page, day: BoardHub) -> None:
     window = {"window_start": (now + timedelta(hours=1)).isoformat(), "window_end": (now + timedelta(hours=5)).isoformat()}
     made = day.client.post("/v1/orders", json={"reference": "P-1", "address": door, **window}).json()
     waiting = desk.locator(".proposal").first
-    expect(waiting).to_contain_text("P-1")
+    expect(waiting).to_contain_text("delivery P-1 ordered")
     assert day.in_plan(made["order"]) is None, "nothing is told before the answer"
     waiting.locator("summary").click()
     expect(waiting.locator("tbody")).to_contain_text("P-1")

@@ -6,12 +6,13 @@ from datetime import datetime
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
-from pydantic import AwareDatetime, BaseModel
+from pydantic import AwareDatetime, BaseModel, Field
 
 from roundsman_hub.api.cursors import CursorText, cursor_of, read_cursor
 from roundsman_hub.api.desk import AtDesk, LiveReader
 from roundsman_hub.api.fleet import Limit, known_vehicle
 from roundsman_hub.api.problems import Problem, documented, not_found
+from roundsman_hub.api.saying import Sentence, said_of
 from roundsman_hub.derive.alerts import KINDS, Kind
 from roundsman_hub.instants import BEGINNING, END
 from roundsman_hub.store import orders as order_store, question_store, story_store
@@ -50,6 +51,7 @@ class Told(BaseModel):
     kind: str
     vehicle: str | None
     body: dict[str, Any]
+    said: list[Sentence] = Field(description="its `reason` by code, for GET /v1/sentences")
 
 
 class Story(BaseModel):
@@ -167,7 +169,9 @@ def get_story(order: str, desk: AtDesk, caller: LiveReader) -> Story:
     return Story(
         order=order,
         state=shown["state"],
-        items=[Told(at=r["at"], kind=r["kind"], vehicle=r["vehicle_id"], body=r["body"]) for r in found],
+        items=[
+            Told(at=r["at"], kind=r["kind"], vehicle=r["vehicle_id"], body=r["body"], said=said_of(r["body"].get("reason"))) for r in found
+        ],
     )
 
 

@@ -5,7 +5,7 @@ import { type Fleet, orderName, useFleet } from "./fleet";
 import { itemsOf } from "./moves";
 import { Act, Badge, Empty, Section, type Tone, Trouble } from "./parts";
 import { f, t, tn, useReader } from "./reader";
-import { type Sentence, Told } from "./sentences";
+import { type Sentence, sentence, Told } from "./sentences";
 import { api, useAsked, useTurn } from "./session";
 
 interface Change {
@@ -24,7 +24,7 @@ interface Proposal {
   id: string;
   depot: string;
   at_utc: string;
-  reasons: string[];
+  reasons: { reason: string; said?: Sentence[] }[];
   state: "waiting" | "adopted" | "rejected" | "superseded";
   diff: { text: string; said?: Sentence[]; changes: Change[]; saves: { cost_cents: number; late_s: number; travel_s: number } };
 }
@@ -85,7 +85,7 @@ function Row({ proposal, fleet, again }: { proposal: Proposal; fleet: Fleet; aga
   const stop = (vehicle: string | null, position: number | null, at: string | null): string => (vehicle ? [van(vehicle), position === null ? "" : t("story.as_stop", { n: position }), at ? f.clock(at) : ""].filter(Boolean).join(" · ") : "–");
   return (
     <li class="proposal">
-      <p><Badge tone={TONES[proposal.state]}>{t(`proposal.${proposal.state}`)}</Badge> <time>{f.clock(proposal.at_utc)}</time> <b>{fleet.depots.find((one) => one.depot === proposal.depot)?.name}</b> <span class="quiet" lang="en">{proposal.reasons.join("; ")}</span></p>
+      <p><Badge tone={TONES[proposal.state]}>{t(`proposal.${proposal.state}`)}</Badge> <time>{f.clock(proposal.at_utc)}</time> <b>{fleet.depots.find((one) => one.depot === proposal.depot)?.name}</b> <span class="quiet">{proposal.reasons.map(({ reason, said }) => sentence(reason, said)).join("; ")}</span></p>
       <p><Told text={diff.text} said={diff.said} /></p>
       <p>{t("proposal.saves", { money: f.money(diff.saves.cost_cents), late: f.span(diff.saves.late_s), travel: f.span(diff.saves.travel_s) })}</p>
       <details>

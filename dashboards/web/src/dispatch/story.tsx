@@ -14,7 +14,7 @@ import { ProofPicture } from "./picture";
 import { PlaceDialog } from "./place";
 import { f, type Key, t } from "./reader";
 import { to } from "./route";
-import { type Sentence, Told } from "./sentences";
+import { type Sentence, sentence, Told } from "./sentences";
 import { api, useAsked, useTurn } from "./session";
 import { TalkDialog } from "./talk";
 import en from "./words/en.json";
@@ -27,7 +27,7 @@ interface Shown {
   proofs: { kind: string; state: "whole" | "pending"; sha256: string; at: string | null }[];
 }
 interface Story {
-  items: { at: string; kind: string; vehicle: string | null; body: Record<string, unknown> }[];
+  items: { at: string; kind: string; vehicle: string | null; body: Record<string, unknown>; said?: Sentence[] }[];
 }
 interface Why {
   reason: string;
@@ -130,7 +130,7 @@ interface Line {
 
 function Lines({ order, items }: { order: string; items: Story["items"] }) {
   const fleet = useFleet("message");
-  const lines: Line[] = items.map((item) => ({ at: Date.parse(item.at), vehicle: item.vehicle, ...said(item.kind, item.body) }));
+  const lines: Line[] = items.map((item) => ({ at: Date.parse(item.at), vehicle: item.vehicle, ...said(item) }));
   for (const message of fleet.messages.values()) {
     if (message.order !== order || message.at === null) continue;
     lines.push({ at: message.at, tone: "info", what: t(message.said_by === "driver" ? "story.driver_says" : "story.dispatch_says"), vehicle: message.vehicle, more: message.text });
@@ -147,14 +147,17 @@ function Lines({ order, items }: { order: string; items: Story["items"] }) {
 const TONES: readonly (readonly [RegExp, Tone])[] = [[/failed|declined|alert|cancel/, "bad"], [/corrected/, "warn"], [/delivered/, "good"], [/visit|arrived/, "info"]];
 
 /** One line of the story in the reader's words; a kind that has no words yet is shown by its name. */
-function said(kind: string, body: Record<string, unknown>): { tone: Tone; what: string; more: string } {
+function said({ kind, body, said: reason }: Story["items"][number]): { tone: Tone; what: string; more: string } {
   const key = `story.${kind}`;
   const what = key in en ? t(key as Key) : kind.replaceAll(/[._]/g, " ");
   const tone = TONES.find(([pattern]) => pattern.test(kind))?.[1] ?? "plain";
   const text = (name: string): string => (typeof body[name] === "string" && body[name] ? (body[name] as string) : "");
-  const more = [kind === "plan.issued" ? t("story.as_stop", { n: String(body["position"] ?? "?") }) : "", text("reason"), text("cause"), changesOf(kind, body)].filter(Boolean).join(" · ");
+  const more = [kind === "plan.issued" ? t("story.as_stop", { n: String(body["position"] ?? "?") }) : "", sentence(text("reason"), reason), causeOf(text("cause")), changesOf(kind, body)].filter(Boolean).join(" · ");
   return { tone, what, more };
 }
+
+/** Why something was corrected; a cause that tells of times as the hub says it. */
+const causeOf = (text: string): string => (`cause.${text}` in en ? t(`cause.${text}` as Key) : text);
 
 const HIDDEN = new Set(["actor", "reason", "cause", "position", "version"]);
 function changesOf(kind: string, body: Record<string, unknown>): string {

@@ -7,7 +7,7 @@ import { lateMs, orderName, useFleet } from "./fleet";
 import { Health, HEALTH_EVERY_MS } from "./health";
 import { Hours } from "./hours";
 import { Act, Badge, Empty, type Tone, Trouble } from "./parts";
-import { f, t, tn } from "./reader";
+import { f, type Key, t, tn } from "./reader";
 import { to } from "./route";
 import { type Sentence, Told } from "./sentences";
 import { api, useAsked } from "./session";
@@ -150,7 +150,7 @@ function Record({ vehicle }: { vehicle: string }) {
           <h3>{t("plans.title")}</h3>
           <div class="scroll" tabIndex={0} role="region" aria-label={t("plans.title")}>
             <table><thead><tr><th scope="col">{t("plan.issued")}</th><th scope="col">{t("plan.step.held")}</th><th scope="col">{t("plan.step.in_force")}</th><th scope="col">{t("plan.step.shown")}</th><th scope="col">{t("order.state")}</th></tr></thead>
-              <tbody>{list.slice(0, 12).map((plan) => <tr key={plan.version}><th scope="row">{f.clock(plan.committed_utc)}</th><td>{f.clock(plan.held_utc)}</td><td>{f.clock(plan.in_force_utc)}</td><td>{f.clock(plan.shown_utc)}</td><td>{plan.state}{plan.reason && <small lang="en">{plan.reason}</small>}<small><Told text={plan.plan_reason} said={plan.said} /></small></td></tr>)}</tbody>
+              <tbody>{list.slice(0, 12).map((plan) => <tr key={plan.version}><th scope="row">{f.clock(plan.committed_utc)}</th><td>{f.clock(plan.held_utc)}</td><td>{f.clock(plan.in_force_utc)}</td><td>{f.clock(plan.shown_utc)}</td><td>{t(`plan.${plan.state}` as Key)}{plan.reason && <small lang="en">{plan.reason}</small>}<small><Told text={plan.plan_reason} said={plan.said} /></small></td></tr>)}</tbody>
             </table>
           </div>
         </>
