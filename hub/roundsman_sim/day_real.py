@@ -65,6 +65,7 @@ def repeat(
         A process did not start, or ended.
     """
     real, orders = asyncio.run(_RealDay(made, day, factor, starts_within_s, say).run())
+    say(f"real processes: {_words(real)}")
     vehicles = made.town.vehicles
     routes = Routes(routes={vehicle: order for vehicle, order in zip(vehicles, orders, strict=True) if order}, unassigned={})
     found = []
@@ -75,7 +76,7 @@ def repeat(
                 db, made.town, day, "living", routes=routes, engine=made.engine, search_s=search_s, search_seed=number, traffic=made.traffic
             )
             found.append(box.run())
-        say(f"the box: {found[-1].on_time_share:.1%} on time, {found[-1].km:.1f} km, {found[-1].cost_cents / 100:.0f}")
+        say(f"the box: {_words(found[-1])}")
     drop_database(made.server.postgres, "repeated")
     return Repeated(real=real, box=tuple(found))
 
@@ -244,6 +245,10 @@ class _RealDay:
         _require_alive(work)
         await until(lambda: all(van.told for van in self._vans), within_s=TELLS_WITHIN_S, what="the vans to tell everything")
         await until(lambda: world.ask(audit.caught_up), within_s=TELLS_WITHIN_S, what="the hub to derive everything")
+
+
+def _words(one: Result) -> str:
+    return f"{one.on_time_share:.1%} on time, {one.km:.1f} km, {one.cost_cents / 100:.0f}, {one.plans} plans"
 
 
 def _body(ask: Ask) -> dict[str, Any]:
