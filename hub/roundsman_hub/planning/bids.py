@@ -3,7 +3,8 @@
 A route with pauses, driving-time rules, ranges or second trips is walked for each place that is tried (`Row.tried`), which takes a
 hundred times as long as a look at a plain one. So each place is first given a `floor`, which walking it can never undercut, from a
 drive without any pause: what such a drive cannot keep, none can; and what a detour takes can only be swallowed by time
-in which the van does nothing now. Then places are walked from the lowest floor up, until none that is left can win.
+in which the van does nothing now. Then places are walked from the lowest floor up, until none that is left can win. Where
+driving-time rules meet traffic the judge's breaks are good ones, not the best: there a floor is a very good guess, no more.
 """
 
 from __future__ import annotations
@@ -115,8 +116,7 @@ class Prospect:
             peak_before=before,
             peak_after=after,
             goods_after=goods,
-            known=not (walk.no_way or broken.rules_s or broken.deadline_s or broken.wait_s or (van.hours is not None and not travel.steady))
-            and not _patient(ground, prices),
+            known=not (walk.no_way or broken.rules_s or broken.deadline_s or broken.wait_s) and not _patient(ground, prices),
         )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from roundsman_hub.planning.bids import UNKNOWN
 from roundsman_hub.planning.lookups import UNITS_PER_CENT, begin
 from roundsman_hub.planning.problem import Step
 from roundsman_hub.planning.slack import IMPOSSIBLE
@@ -29,14 +30,114 @@ def best(row: Row, pickup: Task, delivery: Task, *, late_allowed: bool = False) 
     if row.plain and row.slack is not None and not late_allowed and pickup.release_s <= row.leave_s:
         return _quick(row, pickup, delivery)
     best: Place | None = None
-    for first in range(row.first_free, len(row.route) + 1):
-        head, tail = [*row.route[:first], pickup.task], row.route[first:]
-        for second in range(len(tail) + 1):
-            route = [*head, *tail[:second], delivery.task, *tail[second:]]
-            units = row.tried(route, first, late_allowed=late_allowed)
-            if units is not None and (best is None or units < best.units):
-                best = Place(units, first, tuple(route))
+    for floor, first, second in _floors(row, pickup, delivery, late_allowed=late_allowed):
+        if best is not None and floor >= best.units:
+            break
+        route = [*row.route[:first], pickup.task, *row.route[first:second], delivery.task, *row.route[second:]]
+        units = row.tried(route, first, late_allowed=late_allowed)
+        if units is not None and (best is None or units < best.units):
+            best = Place(units, first, tuple(route))
     return best
+
+
+def _floors(row: Row, pickup: Task, delivery: Task, *, late_allowed: bool) -> list[tuple[int, int, int]]:
+    """(units that it adds at least, position of the pickup, of the delivery) of the places that can be, the lowest first.
+
+    As `bids` for one stop: by a drive without any pause, from the pickup to the stop after the delivery. What such a drive cannot keep,
+    none can; and what it takes longer can only be swallowed by time in which the van does nothing now.
+    """
+    ground, van, prospect, walk = row.ground, row.van, row.prospect, row.walk
+    count, end = len(prospect.stops), van.end_place
+    anywhere = range(row.first_free, count + 1)
+    if not prospect.known or ground.unavoidable.get(van.vehicle) or van.fuel_cents_per_km_per_1000:
+        return [(UNKNOWN, first, second) for first in anywhere for second in range(first, count + 1)]
+    travel, prices = ground.travel[van.profile], ground.prices[van.vehicle]
+    leg_of, durations, metres = travel.leg_s, travel.durations_s, travel.distances_m
+    up, down = ground.stops[van.type][pickup.task], ground.stops[van.type][delivery.task]
+    latest = prospect.latest_if_late_s if late_allowed else prospect.latest_s
+    loads, limit = [walk.load_at_start, *(visit.load_after for visit in walk.visits)], ground.limit_load[van.vehicle]
+    weigh = not any(most > fits for most, fits in zip(walk.peak, limit, strict=True))
+    metres_left = None if van.max_distance_m is None else max(van.max_distance_m - walk.distance_m, 0)
+    idle = not row.route and van.rests
+    fixed = prices.fixed if idle else 0
+    fixed += (row.extra_cents(pickup) + row.extra_cents(delivery)) * UNITS_PER_CENT
+    credit = walk.lateness_s * prices.late + walk.promise_late_s * prices.promise
+    pauses = bool(van.breaks) or van.hours is not None
+    mind = bool(ground.next_stops.get(van.vehicle))
+    out: list[tuple[int, int, int]] = []
+    for first in anywhere:
+        before = prospect.places[first]
+        if weigh and over(loads[first], pickup.load, limit):
+            continue
+        leg_s = leg_of(before, up.place, prospect.soonest_s[first])
+        if leg_s < 0:
+            continue
+        start_s, late = begin(up, prospect.soonest_s[first] + leg_s)
+        told = up.promise_late_s(start_s)
+        if ((late or told) and not late_allowed) or up.too_late_s(start_s):
+            continue
+        own = late * prices.late + told * prices.promise
+        clock = start_s + up.service_from(before)
+        place, way_m, busy_s, was_m, was_s = up.place, metres[before][up.place], leg_s + up.service_from(before), 0, 0
+        sooner = False  # matrices are like that: a detour may be the faster way, and then nothing is known of who is late now
+        for second in range(first, count + 1):
+            if second > first:  # one stop more between the two ends
+                stop, visit = prospect.stops[second - 1], walk.visits[second - 1]
+                leg_s = leg_of(place, stop.place, clock)
+                start_s = begin(stop, clock + max(leg_s, 0))[0]
+                if leg_s < 0 or clock + leg_s > latest[second - 1] + stop.parking_s or (weigh and over(loads[second], pickup.load, limit)):
+                    break
+                sooner = sooner or clock + leg_s < prospect.arrives_s[second - 1]
+                service_s = stop.service_from(place)
+                way_m, busy_s = way_m + metres[place][stop.place], busy_s + leg_s + service_s
+                from_ = prospect.places[second - 1]
+                was_m, was_s = was_m + metres[from_][stop.place], was_s + max(durations[from_][stop.place], 0) + visit.service_s
+                clock, place = start_s + service_s, stop.place
+            leg_s = leg_of(place, down.place, clock)
+            if leg_s < 0:
+                continue
+            start_s, late = begin(down, clock + leg_s)
+            told = down.promise_late_s(start_s)
+            if ((late or told) and not late_allowed) or down.too_late_s(start_s):
+                continue
+            done_s = start_s + down.service_from(place)
+            more_m, longer_s = way_m + metres[place][down.place] - was_m, busy_s + leg_s + down.service_from(place) - was_s
+            after = prospect.places[second + 1] if second < count else end
+            on_s = 0
+            if after is not None:
+                on_s = leg_of(down.place, after, done_s)
+                if on_s < 0:
+                    continue
+                more_m, longer_s = more_m + metres[down.place][after], longer_s + on_s
+                if not idle:
+                    more_m -= max(metres[prospect.places[second]][after], 0)
+                    longer_s -= max(durations[prospect.places[second]][after], 0)
+            if second < count:
+                parking_s = prospect.stops[second].parking_s
+                if done_s + on_s > latest[second] + parking_s:
+                    continue
+                spared_s = parking_s if after in (prospect.places[second], down.place) else 0
+            else:
+                spared_s = 0
+                if done_s + on_s > prospect.home_s:
+                    continue
+            longer_s -= spared_s
+            if metres_left is not None and more_m > metres_left:
+                continue
+            if sooner or longer_s < 0 or more_m < 0 or done_s + on_s - spared_s < prospect.arrives_s[second]:
+                out.append((UNKNOWN, first, second))
+                continue
+            back_s = max(prospect.arrives_s[-1], row.back_s + longer_s - prospect.swallowed_s[first])
+            if not pauses:
+                back_s = max(back_s, row.back_s)
+            spent = prices.time(back_s) - prices.time(row.back_s) - credit
+            floor = fixed + more_m * prices.metre + own + late * prices.late + told * prices.promise + (spent if pauses else max(spent, 0))
+            if mind:
+                route = [*row.route[:first], pickup.task, *row.route[first:second], delivery.task, *row.route[second:]]
+                floor += row.churn_units(route, first)
+            out.append((floor, first, second))
+    out.sort()
+    return out
 
 
 def _quick(row: Row, pickup: Task, delivery: Task) -> Place | None:

@@ -72,6 +72,18 @@ def walked(row: Row, task: Task, *, late_allowed: bool = False) -> Place | None:
     return best
 
 
+def walked_pair(row: Row, pickup: Task, delivery: Task, *, late_allowed: bool = False) -> Place | None:
+    """The cheapest places for both ends by walking the route with them in every two positions."""
+    best: Place | None = None
+    for first in range(row.first_free, len(row.route) + 1):
+        for second in range(first, len(row.route) + 1):
+            route = [*row.route[:first], pickup.task, *row.route[first:second], delivery.task, *row.route[second:]]
+            units = row.tried(route, first, late_allowed=late_allowed)
+            if units is not None and (best is None or units < best.units):
+                best = Place(units, first, tuple(route))
+    return best
+
+
 @settings(max_examples=150, deadline=None)
 @given(seed=st.integers(0, 2**32), bands=st.sampled_from([1, 3, 5]))
 def test_one_task(make_problem: MakeProblem, seed: int, bands: int) -> None:
@@ -114,10 +126,10 @@ def test_both_ends_of_a_shipment(make_problem: MakeProblem, seed: int, bands: in
         if not usual(ground, row) or ground.refusal(row.van, pickup):
             continue
         quick = row.best_pair(pickup, delivery)
-        slack, row.slack = row.slack, None
-        slow = row.best_pair(pickup, delivery)
-        row.slack = slack
+        slow = walked_pair(row, pickup, delivery)
         assert (None if quick is None else quick.units) == (None if slow is None else slow.units)
+        late, slowly = row.best_pair(pickup, delivery, late_allowed=True), walked_pair(row, pickup, delivery, late_allowed=True)
+        assert (None if late is None else late.units) == (None if slowly is None else slowly.units)
 
 
 @settings(max_examples=150, deadline=None)
@@ -163,3 +175,30 @@ def test_one_task_where_only_walking_tells(make_rich: Callable[[int], tuple[Prob
             floor = row.floor(task, late_allowed=late_allowed)
             assert found is None or (floor is not None and floor <= found.units)
             assert (None if found is None else found.units) == (None if slow is None else slow.units)
+
+
+@settings(max_examples=300, deadline=None)
+@given(seed=st.integers(0, 2**32), late_allowed=st.booleans())
+def test_both_ends_of_a_shipment_where_only_walking_tells(
+    make_rich: Callable[[int], tuple[Problem, Plan]], seed: int, late_allowed: bool
+) -> None:
+    """Pauses, hours, ranges, second trips, every price: what is not walked because of its floor would not have won."""
+    problem, plan = make_rich(seed)
+    rng = random.Random(seed)
+    free = [task for task in problem.tasks if task.on_board is None and task.shipment is None and task.may_be_held_by is None]
+    if len(free) < 2:
+        return
+    ends = rng.sample(free, 2)
+    most = rng.choice([None, 1_800, 9_000])
+    pickup = replace(ends[0], kind="pickup", shipment="both")
+    delivery = replace(ends[1], kind="delivery", shipment="both", load=pickup.load, release_s=0, max_ride_s=most)
+    changed = {pickup.task: pickup, delivery.task: delivery}
+    ground = Ground(replace(problem, tasks=tuple(changed.get(task.task, task) for task in problem.tasks), relations=()))
+    for van in ground.problem.vans:
+        if changed.keys() & set(van.frozen) or ground.refusal(van, pickup) or ground.refusal(van, delivery):
+            continue
+        steps = [step for step in plan.routes.get(van.vehicle, ()) if step in ground.stops[van.type] and step not in changed]
+        row = Row(ground, van, [*(task for task in van.frozen if task in ground.tasks), *(s for s in steps if s not in van.frozen)])
+        found = row.best_pair(pickup, delivery, late_allowed=late_allowed)
+        slow = walked_pair(row, pickup, delivery, late_allowed=late_allowed)
+        assert (None if found is None else found.units) == (None if slow is None else slow.units)
