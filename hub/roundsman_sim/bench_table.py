@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from typing import Literal, NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, NamedTuple
 
 
 class Row(NamedTuple):
@@ -40,8 +40,13 @@ def table(rows: Sequence[Row]) -> str:
 
 def last_line(bench: str, rows: Sequence[Row]) -> str:
     """For programs."""
-    body = [{"name": r.name, "value": r.value, "unit": r.unit, "goal": r.goal, "peer": r.peer, "holds": r.holds} for r in rows]
+    body = [r._asdict() | {"holds": r.holds} for r in rows]
     return json.dumps({"bench": bench, "rows": body, "short": sum(row.holds is False for row in rows)})
+
+
+def row_of(told: Mapping[str, Any]) -> Row:
+    """A row of such a line again."""
+    return Row(**{name: told[name] for name in Row._fields})
 
 
 def _number(value: float | None, unit: str) -> str:
