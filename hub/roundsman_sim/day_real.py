@@ -1,8 +1,9 @@
 """One pretend day with real processes: a started hub with all its roles, the broker, and vans with the agent's own log and inbox.
 
 The day, its orders, disturbances and truth are the box's; only time passes by itself here, so many times faster than life. What the hub
-does by real seconds (a search, its debounce, a look at everything) takes so many times longer in the day: that, and nothing else, is what
-the box has not. The box then lives through the same day from the plans that these vans set out with.
+does by real seconds (a search, its debounce, a look at everything) takes so many times longer in the day. The box then lives through the
+same day from the plans that these vans set out with, several times: a search ends by the clock, so two of the box's days differ, too, and
+that is the measure of how far the real one may be from them.
 """
 
 from __future__ import annotations
