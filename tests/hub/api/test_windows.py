@@ -162,6 +162,14 @@ def test_an_order_without_room_today_takes_another_day(shop: Any) -> None:
     assert shop.post(accept, json={}).json()["order"] == late, "accepting twice is accepting once"
 
 
+def test_the_office_agrees_on_another_day_in_the_talk(shop: Any) -> None:
+    _, late = full(shop)
+    chosen = shop.post("/v1/windows", json={"order": late}).json()["later"][0]
+    agreed = shop.post(f"/v1/orders/{late}/chat:agree", json={"offer": chosen["offer"]})
+    assert agreed.status_code == 200, agreed.text
+    assert agreed.json()["window_start"] == chosen["window_start"]
+
+
 def test_a_day_with_a_roster_offers_windows_of_its_plan(shop: Any) -> None:
     """Tomorrow's van drives by its roster: its windows have a time, and the shift's ends."""
     full(shop)

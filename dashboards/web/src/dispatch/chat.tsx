@@ -69,7 +69,10 @@ function Agree({ order, done }: { order: string; done: () => void }) {
   const [free, setFree] = useState("");
   const said = Object.fromEntries(Object.entries(wish).filter(([, text]) => text.trim()));
   const body = { ...said, ...(offer ? { offer } : {}), ...(free ? { contact_free: free === "yes" } : {}) };
-  const ask = async (): Promise<void> => setOffers((await api.post<{ items: Offer[] }>("/v1/windows", { order })).items);
+  const ask = async (): Promise<void> => {
+    const { items, later } = await api.post<{ items: Offer[]; later: Offer[] }>("/v1/windows", { order });
+    setOffers(items.length ? items : later); // where today is full, the next days
+  };
   const agree = (): Promise<unknown> => (Object.keys(body).length ? api.post(`/v1/orders/${encodeURIComponent(order)}/chat:agree`, body) : Promise.reject(new Error(t("agree.nothing"))));
   const clear = (): void => {
     setOffers(null);
