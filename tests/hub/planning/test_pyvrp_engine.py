@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -13,12 +12,15 @@ import pytest
 
 from roundsman_hub.bench_planner_cases import town
 from roundsman_hub.planning.engines import budget, pyvrp_engine
+from roundsman_hub.planning.engines.annealing import Heat, Prices, anneal
 from roundsman_hub.planning.engines.process import EngineProcess
+from roundsman_hub.planning.engines.pyvrp_model import Translation
 from roundsman_hub.planning.evaluate import evaluate
 from roundsman_hub.planning.insertion import repair
 from roundsman_hub.planning.portfolio import _with_the_same_vans, first_plan, problem_of
 from roundsman_hub.planning.problem import Plan, Problem
 from roundsman_hub.planning.solve import decide
+from roundsman_hub.planning.walk import Ground
 
 
 @pytest.fixture
@@ -84,27 +86,56 @@ def test_goods_on_board_are_delivered_whatever_their_release_once_was() -> None:
     assert set(found.routes["v0"]) == {task.task for task in aboard}
 
 
-@pytest.mark.parametrize(("patient", "history"), [((10, 0.05), pyvrp_engine.HISTORY[1]), ((600, 8.0), pyvrp_engine.HISTORY[0])])
 @pytest.mark.usefixtures("cpu_seconds")
-def test_a_large_town_with_time_is_searched_as_patiently_as_pyvrp_does(
-    monkeypatch: pytest.MonkeyPatch, patient: tuple[int, float], history: int
-) -> None:
-    """From the first step on, where there are so many stops and seconds; else the search first finds out how many steps it has."""
-    own = importlib.import_module("pyvrp.IteratedLocalSearch")
+def test_the_more_time_there_is_for_a_stop_the_hotter_a_search_begins(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A moment cools from little: what it would make worse it could not mend any more."""
     problem = town(40, 2, vans=8)
-    histories: list[int] = []
-    params = own.IteratedLocalSearchParams
+    heats: list[float] = []
 
-    def told(history_length: int) -> object:
-        histories.append(history_length)
-        return params(history_length=history_length)
+    def told(local: object, start: object, prices: object, heat: Heat, until: float, seed: int) -> object:
+        heats.append(heat.hot)
+        return start
 
-    monkeypatch.setattr(own, "IteratedLocalSearchParams", told)
-    monkeypatch.setattr(pyvrp_engine, "PATIENT", patient)
-    monkeypatch.setattr(pyvrp_engine, "FRESH", (1_000, 0.008, 150))
-    found = pyvrp_engine.solve(problem, first_plan(problem), 0.3, 1)
-    assert evaluate(problem, found).violations == ()
-    assert histories[0] == history
+    monkeypatch.setattr(pyvrp_engine, "anneal", told)
+    monkeypatch.setattr(pyvrp_engine, "FRESH", (1_000, 0.0, 0))
+    for seconds in (0.05, 0.5, 60.0):
+        found = pyvrp_engine.solve(problem, first_plan(problem), seconds, 1)
+        assert evaluate(problem, found).violations == ()
+    assert heats == sorted(heats)
+    assert (heats[0], heats[-1]) == pyvrp_engine.HOTTEST
+
+
+@pytest.mark.usefixtures("cpu_seconds")
+def test_what_cools_ends_with_the_best_plan_within_the_rules_that_it_met() -> None:
+    """Breaking a rule costs next to nothing at first, so most steps break one: none of those is the answer."""
+    import pyvrp
+    from pyvrp import search
+
+    problem = town(30, 7, vans=5, capacity=18)
+    plan = first_plan(problem)
+    model = Translation(Ground(problem), list(problem.vans), plan)
+    data, rng = model.data(pyvrp), pyvrp.RandomNumberGenerator(seed=1)
+    local = search.LocalSearch(data, rng, search.compute_neighbours(data))
+    for operator in search.OPERATORS:
+        if operator.supports(data):
+            local.add_operator(operator(data))
+    begun = pyvrp.Solution(data, model.routes_of(pyvrp, data, plan))
+    prices = Prices(pyvrp, 1, 0.1, 0.1)
+    met, broken = [prices.costs.penalised_cost(begun)], []
+
+    def step(plan: object, costs: object, *, exhaustive: bool) -> object:
+        found = local(plan, costs, exhaustive=exhaustive)
+        if found.is_feasible():
+            met.append(costs.penalised_cost(found))
+        else:
+            broken.append(costs.penalised_cost(found))
+        return found
+
+    best = anneal(step, begun, prices, Heat(hot=1.0, cold=0.01), budget.seconds() + 0.3, 1)
+    assert begun.is_feasible()
+    assert best.is_feasible()
+    assert prices.costs.penalised_cost(best) == min(met)
+    assert min(broken) < min(met)
 
 
 @pytest.mark.parametrize("in_hand", [False, True])
@@ -116,6 +147,7 @@ def test_long_routes_begin_anew_only_where_nothing_is_in_hand(monkeypatch: pytes
     plan = first_plan(problem)
     problem = replace(problem, current=plan.routes) if in_hand else problem
     monkeypatch.setattr(pyvrp_engine, "FRESH", (1, 0.0, 150))
+    monkeypatch.setattr(pyvrp_engine, "PLAIN", (0.0, 150))
     begun: list[bool] = []
     solve = pyvrp.solve
 

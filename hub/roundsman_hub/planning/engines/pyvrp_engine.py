@@ -10,7 +10,7 @@ import warnings
 from typing import Any, Final
 
 from roundsman_hub.planning.engines import budget
-from roundsman_hub.planning.engines.annealing import Heat, Prices, anneal
+from roundsman_hub.planning.engines.annealing import DEAREST, Heat, Prices, anneal
 from roundsman_hub.planning.engines.pyvrp_model import Translation
 from roundsman_hub.planning.problem import Plan, Problem
 from roundsman_hub.planning.walk import Ground
@@ -24,17 +24,22 @@ FEATURES: Final = frozenset(
 )
 POOR: Final = 0.1
 """A warm plan that one look at each stop makes so much cheaper was made in a hurry: what begins from no plan at all is then often
-better. (A town of 1,000, the same 10 CPU s, histories of 30 to 100: 5,469 from none, 5,631 to 5,711 from the first plan.)"""
+better. (A town of 1,000, the same 10 CPU s: 5,469 from none, 5,631 to 5,711 from the first plan.)"""
+HEAT_PER_S: Final = 50.0
+HOTTEST: Final = (0.1, 1.0)
+COLDEST: Final = 0.003
+"""The longer there is for each stop, the hotter a search begins. (Medians of 1 to 3 seeds, begun at 0.1, 0.3, 1: rc1_4_5 after 1 CPU s,
+2.5 ms a stop, 2.9 and 3.6 %; r1_2_5 after 1, 5 ms, −0.4, −0.9; after 10, 50 ms, −1.0 and −1.15 at 0.3 and 1.)"""
+PATIENT: Final = (600, 8.0)
+"""From so many stops on, and with so many seconds, the search does not cool, and is as patient as PyVRP's own: neighbourhoods follow it
+(`portfolio.PARTED`), and they mend what it has not got to. (The town of 1,000 after 60 CPU s: 5,360; cooled 5,400.)"""
 HISTORY: Final = (30, 300)
 STEPS_PER_HISTORY: Final = 10
-"""A plan is accepted that is better than the one so many steps ago: PyVRP's own 300 are for minutes. Of R112 and r1_2_5, medians of 3 to
-4 seeds after 1 CPU s: 9,757 and 41,920 with 300; 9,570 and 41,071 with a twentieth of the steps there are time for (and a first plan that
-is ready at once). The same town of 1,000: 5,544 with 300, 5,469 with 50, 5,740 with 20, of 400 steps."""
 PACING: Final = 0.06
-"""Share of the time that tells how many steps the rest will have."""
-PATIENT: Final = (600, 8.0)
-"""From so many stops on, and with so many seconds, the search is as patient as PyVRP's own from the first step: neighbourhoods follow it
-(`portfolio.PARTED`), and they mend what it has not got to."""
+"""How many steps back PyVRP's own search looks, the latter where it is patient: its own 300 are for minutes. A share of the time tells how
+many steps the rest will have. Shipments are searched so (LR2_2_1 after 1 CPU s: 0.4 % above the best known; cooled 3.0)."""
+SEARCHED: Final = 0.01
+"""A warm plan that one look at each stop makes hardly cheaper was searched before: it is neither thrown away nor heated up again."""
 
 SQUEEZE: Final = (100, 10)
 """Prices of a unit of load and of a second too many, in seconds of work, where a warm plan leaves work out: what has no room comes
@@ -45,16 +50,13 @@ MENDED: Final = (20, 10)
 smaller steps are quicker ones."""
 UNMENDED: Final = frozenset({"Swap21", "Swap22"})
 """Moves left out then: a third of a step's time, and two others do the same."""
-MENDING: Final = Heat(hot=0.2, cold=0.008)
-"""(Towns of 320 and 400 after changes, planned for 60 s before, 0.82 CPU s, means of four to six seeds: 184,463 and 228,403; with PyVRP's
-own acceptance and all moves 184,617 and 231,578; the best of any engine's 60 s 184,852 and 226,497.)"""
-FRESH: Final = (12, 0.008, 150)
-"""From so many stops a route on, with so much time for each stop, up to so many stops and nothing in hand, PyVRP begins from no plan, as
-it comes: what starts at a plan made by insertion does not get out of it. (RC204, 14 stops a route, after 1 and 10 CPU s, medians of 5
-seeds: 0.26 % above the best known, from none 0.04 % below. R112, of short routes, after 1 s: 0.4 %, from none 1.3 %.)"""
-LEISURE_S: Final = 0.2
-"""With so much time for each stop short routes begin anew, too. (R112 after 10 and 60 CPU s, medians of 5 seeds: 0.49 % both times, from
-none 0.49 and 0.18.)"""
+FRESH: Final = (12, 0.004, 600)
+"""From so many stops a route on, with so much time for each stop, up to so many stops and nothing in hand, a search begins from no plan:
+what starts at a plan made by insertion does not get out of it. (c2_2_1, 33 stops a route, after 1 CPU s: 2.1 to 2.9 % above the best
+known, from none 0.04 % below.)"""
+PLAIN: Final = (0.008, 150)
+"""With so much time for each stop, and up to so many, that search is PyVRP's as it comes. (RC204, 14 stops a route, after 1 CPU s, 3 to 4
+seeds: 0.03 %; cooled 0.26.)"""
 HURRY_S: Final = 0.004
 HURRIED_NEIGHBOURS: Final = 25
 """Where there is less time than that for each stop, fewer neighbours of it are looked at."""
@@ -76,66 +78,91 @@ def solve(problem: Problem, warm: Plan, budget_s: float, seed: int) -> Plan:
         warnings.simplefilter("ignore", PenaltyBoundWarning)  # no plan without a rule broken: the judge will say so
         data = model.data(pyvrp)
         first = pyvrp.Solution(data, model.routes_of(pyvrp, data, warm))
-        left_s = until - budget.seconds()
+        each_s = (until - budget.seconds()) / max(data.num_clients + data.num_shipments, 1)
         lacks = model.leaves_out(warm)
-        mends = not lacks and any(problem.current.values()) and left_s < HURRY_S * data.num_clients
-        squeeze = model.squeeze(SQUEEZE) if mends or lacks else None
-        each_s = left_s / max(data.num_clients, 1)
-        if data.num_clients <= FRESH[2] and not model.shipments and _begins_anew(problem, warm, each_s):
+        mends = not lacks and any(problem.current.values()) and each_s < HURRY_S
+        anew = not model.shipments and data.num_clients <= FRESH[2] and _begins_anew(problem, warm, each_s)
+        if anew and each_s >= PLAIN[0] and data.num_clients <= PLAIN[1]:
             best = pyvrp.solve(data, lambda _: budget.seconds() >= until, seed, collect_stats=False, display=False).best
         else:
-            best = _search(pyvrp, data, first, squeeze, until, seed, mends=mends)
+            best = _search(pyvrp, data, first, model.squeeze(SQUEEZE), until, seed, lacks=lacks, mends=mends, anew=anew)
     return model.plan_of(best, warm) if best.is_feasible() else warm
 
 
 def _begins_anew(problem: Problem, warm: Plan, each_s: float) -> bool:
-    """Nothing is in hand, and routes are long, or there is leisure. `each_s`: seconds for each stop."""
+    """Nothing is in hand, and routes are long. `each_s`: seconds for each stop."""
     lengths = [len(route) for route in warm.routes.values() if route]
-    long = sum(lengths) >= FRESH[0] * len(lengths) > 0
-    return not any(problem.current.values()) and each_s >= (FRESH[1] if long else LEISURE_S)
+    return not any(problem.current.values()) and each_s >= FRESH[1] and sum(lengths) >= FRESH[0] * len(lengths) > 0
 
 
-def _search(pyvrp: Any, data: Any, first: Any, squeeze: tuple[float, float] | None, until: float, seed: int, *, mends: bool) -> Any:
-    """`pyvrp.solve` with a patience of our own. `squeeze`: prices of a unit of load and a second too many to begin with. `mends`: see
-    `MENDED`."""
+def _search(
+    pyvrp: Any, data: Any, first: Any, squeeze: tuple[float, float], until: float, seed: int, *, lacks: bool, mends: bool, anew: bool
+) -> Any:
+    """The best of PyVRP's local search while it cools.
+
+    Parameters
+    ----------
+    squeeze : float, float
+        Prices of a unit of load and of a second too many, to begin with.
+    lacks : bool
+        The plan in hand leaves work out, which is to be squeezed in.
+    mends : bool
+        A plan in hand that serves everything is mended in a hurry (`MENDED`).
+    anew : bool
+        Begin from no plan.
+    """
     from pyvrp import search
+
+    rng = pyvrp.RandomNumberGenerator(seed=seed)
+    each_s = (until - budget.seconds()) / max(data.num_clients + data.num_shipments, 1)
+    small = mends or lacks
+    hurried = small or each_s < HURRY_S
+    neighbours = MENDED[0] if small else HURRIED_NEIGHBOURS
+    near = search.NeighbourhoodParams(num_neighbours=neighbours) if hurried else search.NeighbourhoodParams()
+    disturbed = search.PerturbationParams(1, MENDED[1]) if small else search.PerturbationParams()
+    local = search.LocalSearch(data, rng, search.compute_neighbours(data, near), search.PerturbationManager(disturbed))
+    for operator in search.OPERATORS:
+        if operator.supports(data) and not (small and operator.__name__ in UNMENDED):
+            local.add_operator(operator(data))
+    dear = pyvrp.CostEvaluator([DEAREST] * data.num_load_dimensions, DEAREST, DEAREST)
+    prices = Prices(pyvrp, data.num_load_dimensions, *squeeze)
+    hot = min(max(HEAT_PER_S * each_s, HOTTEST[0]), HOTTEST[1])
+    if small:
+        begun = local(first, prices.costs, exhaustive=True)
+    else:
+        begun = local(first, dear, exhaustive=True)
+        better = 1 - dear.penalised_cost(begun) / max(dear.penalised_cost(first), 1)
+        if better > POOR or (anew and better > SEARCHED):
+            other = local(pyvrp.Solution.make_random(data, rng), dear, exhaustive=True)
+            begun = other if anew else min(begun, other, key=dear.penalised_cost)
+        if better <= SEARCHED:
+            hot = HOTTEST[0]
+    patient = data.num_clients > PATIENT[0] and until - budget.seconds() > PATIENT[1]
+    if patient or (data.num_shipments and not small):
+        best = _look_back(pyvrp, data, local, begun, until, patient=patient)
+    else:
+        best = anneal(local, begun, prices, Heat(hot=hot, cold=COLDEST), until, seed)
+    found = [one for one in (best, begun, first) if one.is_feasible()]
+    return min(found, key=dear.cost) if found else best
+
+
+def _look_back(pyvrp: Any, data: Any, local: Any, begun: Any, until: float, *, patient: bool) -> Any:
+    """PyVRP's own search: a plan is accepted that is better than the one some steps ago. How many is found out first, unless `patient`."""
     from pyvrp.IteratedLocalSearch import IteratedLocalSearch, IteratedLocalSearchParams
     from pyvrp.PenaltyManager import PenaltyManager, PenaltyParams
 
-    rng = pyvrp.RandomNumberGenerator(seed=seed)
-    hurried = squeeze is not None or until - budget.seconds() < HURRY_S * data.num_clients
-    neighbours = MENDED[0] if mends else HURRIED_NEIGHBOURS
-    near = search.NeighbourhoodParams(num_neighbours=neighbours) if hurried else search.NeighbourhoodParams()
-    disturbed = search.PerturbationParams(1, MENDED[1]) if mends else search.PerturbationParams()
-    local = search.LocalSearch(data, rng, search.compute_neighbours(data, near), search.PerturbationManager(disturbed))
-    for operator in search.OPERATORS:
-        if operator.supports(data) and not (mends and operator.__name__ in UNMENDED):
-            local.add_operator(operator(data))
+    manager = PenaltyManager(PenaltyParams().midpoint_penalties(data), PenaltyParams())
 
     def run(start: Any, history: int, until: float) -> Any:
         like = IteratedLocalSearchParams(history_length=history)
         return IteratedLocalSearch(data, manager, local, start, like).run(lambda _: budget.seconds() >= until, collect_stats=False)
 
-    if squeeze is not None:
-        prices = Prices(pyvrp, data.num_load_dimensions, *squeeze)
-        begun = local(first, prices.costs, exhaustive=True)
-        found = [one for one in (anneal(local, begun, prices, MENDING, until, seed), first) if one.is_feasible()]
-        return min(found, key=prices.costs.cost) if found else first
-    manager = PenaltyManager(PenaltyParams().midpoint_penalties(data), PenaltyParams())
-    dear = manager.max_cost_evaluator()
+    if patient:
+        return run(begun, HISTORY[1], until).best
     began = budget.seconds()
-    start = local(first, dear, exhaustive=True)
-    if dear.penalised_cost(start) < (1 - POOR) * dear.penalised_cost(first):
-        other = local(pyvrp.Solution.make_random(data, rng), dear, exhaustive=True)
-        start = min(start, other, key=dear.penalised_cost)
-    if data.num_clients > PATIENT[0] and until - began > PATIENT[1]:
-        best = run(start, HISTORY[1], until).best
-        found = [one for one in (best, start, first) if one.is_feasible()]
-        return min(found, key=manager.cost_evaluator().cost) if found else best
-    paced_from = budget.seconds()
-    paced = run(start, HISTORY[0], paced_from + PACING * (until - began))
-    spent_s = max(budget.seconds() - paced_from, 1e-3)
+    paced = run(begun, HISTORY[0], began + PACING * (until - began))
+    spent_s = max(budget.seconds() - began, 1e-3)
     steps = paced.num_iterations * max(until - budget.seconds(), 0) / spent_s
     best = run(paced.best, round(min(max(steps / STEPS_PER_HISTORY, HISTORY[0]), HISTORY[1])), until).best
-    found = [one for one in (best, paced.best, start, first) if one.is_feasible()]
-    return min(found, key=manager.cost_evaluator().cost) if found else best
+    found = [one for one in (best, paced.best) if one.is_feasible()]
+    return min(found, key=manager.max_cost_evaluator().cost) if found else best

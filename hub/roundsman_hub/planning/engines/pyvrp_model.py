@@ -134,10 +134,11 @@ class Translation:
         exact = math.gcd(*per_s, *per_m, UNITS_PER_CENT) or 1
         return exact * max(1, max([*per_s, *per_m], default=0) // (exact * COST_PER_S))
 
-    def squeeze(self, seconds: tuple[int, int]) -> tuple[float, float] | None:
-        """Prices of a unit of load and of a second too many, worth so many seconds of work; None where time costs nothing."""
-        per_s = max(van.cents_per_hour for van in self.vans) * UNITS_PER_SECOND / self.unit
-        return (seconds[0] * per_s, seconds[1] * per_s) if per_s else None
+    def squeeze(self, seconds: tuple[int, int]) -> tuple[float, float]:
+        """Prices of a unit of load and of a second too many, worth so many seconds of work; of metres, where time costs nothing."""
+        per_s = max(van.cents_per_hour for van in self.vans) * UNITS_PER_SECOND
+        per_s = per_s or max(van.cents_per_km for van in self.vans) * UNITS_PER_METRE
+        return seconds[0] * per_s / self.unit, seconds[1] * per_s / self.unit
 
     def leaves_out(self, plan: Plan) -> bool:
         """Whether the plan serves most, but not all of what may be planned here: what is left has to be squeezed in."""
