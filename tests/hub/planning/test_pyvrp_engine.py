@@ -123,7 +123,7 @@ def test_what_cools_ends_with_the_best_plan_within_the_rules_that_it_met() -> No
     prices = Prices(pyvrp, 1, 0.1, 0.1)
     met, broken = [prices.costs.penalised_cost(begun)], []
 
-    def step(plan: object, costs: object, *, exhaustive: bool) -> object:
+    def step(plan: Any, costs: Any, *, exhaustive: bool) -> Any:
         found = local(plan, costs, exhaustive=exhaustive)
         if found.is_feasible():
             met.append(costs.penalised_cost(found))
