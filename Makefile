@@ -28,7 +28,7 @@ bench: bench-loop bench-agent bench-plan  ## every benchmark
 bench-loop: setup  ## urgent order to screen, fixes lost or doubled, what a van costs
 	@$(PY) -m roundsman_sim bench-loop
 
-bench-agent: setup  ## what a van's program costs in bytes, CPU, memory and disk, and what it withstands (QUICK=1)
+bench-agent: setup  ## what a van's program costs in bytes, CPU, memory and disk, and what it withstands (QUICK=1 ONLY="wire costs power visits fuzz")
 	@$(PY) -m roundsman_sim bench-agent
 
 bench-plan: setup  ## an order's change into a plan: insertion, judge and commit

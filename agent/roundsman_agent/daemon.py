@@ -11,10 +11,10 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, Final
 
-from roundsman_agent import __version__, health, sampling, vitals
+from roundsman_agent import __version__, condition, health, sampling, vitals
 from roundsman_agent.basemap import Basemap
 from roundsman_agent.blobs import Blobs
-from roundsman_agent.calm import is_calm
+from roundsman_agent.calm import calm_s
 from roundsman_agent.care import LOOK_S
 from roundsman_agent.clock import Clock
 from roundsman_agent.config import AgentConfig
@@ -31,7 +31,7 @@ from roundsman_agent.screen.stream import Changes
 from roundsman_agent.unit import TICK_MS, Unit
 from roundsman_agent.uplink import NEAR_S, NOW_S, Uplink
 from roundsman_agent.vigil import Vigil
-from roundsman_wire.messages import FACTS, TRACK, Now
+from roundsman_wire.messages import Now
 
 if TYPE_CHECKING:
     from roundsman_agent.screen.serving import ScreenServer
@@ -67,13 +67,13 @@ class Daemon:
         self._stop = asyncio.Event()
         self._vigil = Vigil("receiver", "journal", "store")
         self._motion = open_motion(config.motion_url) if config.motion_url else None
-        self._started_s = time.monotonic()
+        self.started_s = time.monotonic()
         self._order = 0
         self._told: Position | None = None
-        self._link_up = False
-        self._link_reason = "" if config.broker else "no broker is set: working alone"
+        self.link_up = False
+        self.link_reason = "" if config.broker else "no broker is set: working alone"
         self.clock = Clock(base=config.time_base)
-        self._link_since_utc_ms = self.clock.utc_ms()
+        self.link_since_utc_ms = self.clock.utc_ms()
         self._changes = Changes()
         self._painted: tuple[Mapping[str, Any], int, bool] = ({}, -1, False)
         self._painted_until_s = 0.0
@@ -202,7 +202,7 @@ class Daemon:
         while True:
             if self.unit.tick_is_due:
                 self.unit.tick()
-            passed_s = time.monotonic() - self._started_s
+            passed_s = time.monotonic() - self.started_s
             if passed_s >= due["look"]:
                 self.unit.look(await asyncio.to_thread(vitals.read, self.config.store_dir))
                 due["look"] = passed_s + LOOK_S
@@ -256,7 +256,7 @@ class Daemon:
         if self._changes.watchers or self.unit.inbox.held is not None or self.config.time_base.factor != 1:
             return 0.0
         longest_s = min(NOW_S[1] if self.uplink is None else self.uplink.now_interval_s, COMMIT_S)
-        return longest_s if longest_s <= NEAR_S or is_calm(self.unit.pipeline, longest_s) else NEAR_S
+        return longest_s if longest_s <= NEAR_S else min(max(calm_s(self.unit.pipeline), NEAR_S), longest_s)
 
     def _changed(self, more_than_position: bool) -> None:
         self._changes.tell(more_than_position)
@@ -267,7 +267,7 @@ class Daemon:
                 self.courier.call()
         at = self.unit.position
         if self.uplink is not None and at is not None and not more_than_position and sampling.tells(self.unit.policy, self._told, at):
-            self.uplink.moved(near=not is_calm(self.unit.pipeline, NEAR_S))
+            self.uplink.moved(near=calm_s(self.unit.pipeline) < NEAR_S)
 
     async def _document(self, kind: str, data: bytes) -> None:
         await self.unit.document(kind, data)
@@ -280,9 +280,9 @@ class Daemon:
         return max(NOW_S[0], self.config.time_base.real_s(business_s))
 
     def _link(self, up: bool, reason: str) -> None:
-        self._link_reason = reason
-        if up != self._link_up:
-            self._link_up, self._link_since_utc_ms = up, self.clock.utc_ms()
+        self.link_reason = reason
+        if up != self.link_up:
+            self.link_up, self.link_since_utc_ms = up, self.clock.utc_ms()
             self._told = None
             log.info("link to the hub is %s", "up" if up else "down")
             self._changes.tell(True)
@@ -295,9 +295,9 @@ class Daemon:
             factor=self.clock.base.factor,
             vehicle=self.config.vehicle,
             language=self.config.screen_language,
-            online=self._link_up,
-            link_since_utc_ms=self._link_since_utc_ms,
-            link_reason=self._link_reason,
+            online=self.link_up,
+            link_since_utc_ms=self.link_since_utc_ms,
+            link_reason=self.link_reason,
             board=unit.board,
             position=unit.position,
             plan=unit.plan,
@@ -352,50 +352,7 @@ class Daemon:
 
     def status(self) -> Mapping[str, Any]:
         """What a technician wants to know of a running agent."""
-        unit, uplink = self.unit, self.uplink
-        backlog = self.outbox.backlog()
-        own = {(lane.session, lane.lane): lane for lane in self.outbox.lanes()}
-        facts, track = own[self.outbox.session, FACTS], own[self.outbox.session, TRACK]
-        return {
-            "vehicle": self.config.vehicle,
-            "agent_version": __version__,
-            "session": self.outbox.session,
-            "uptime_s": round(time.monotonic() - self._started_s),
-            "now_utc_ms": self.clock.utc_ms(),
-            "link": {"online": self._link_up, "since_utc_ms": self._link_since_utc_ms, "reason": self._link_reason},
-            "receiver": {"url": self.config.receiver_url, "state": unit.receiver},
-            "fixes": {"accepted": unit.pipeline.accepted, "rejected": dict(unit.pipeline.rejected), "logged": track.last},
-            "duty": unit.board.duty,
-            "driver": unit.board.driver,
-            "plan": None
-            if unit.plan is None
-            else {"version": unit.plan.version, "held": unit.inbox.versions["plan"], "stops_left": len(unit.rounds.order())},
-            "log": {
-                "facts": {"last": facts.last, "acked": facts.acked},
-                "track": {"last": track.last, "acked": track.acked},
-                "waiting": self.journal.waiting,
-                "backlog": {"facts": backlog[FACTS], "track": backlog[TRACK]},
-                "oldest_unsent_s": unit.oldest_unsent_s(),
-                "epoch": self.outbox.epoch,
-                "sessions_kept": len(own) // 2,
-            },
-            "store": {
-                "path": str(self.outbox.path),
-                "mb": round(self.outbox.path.stat().st_size / 1_048_576, 1),
-                "max_mb": self.config.store_max_mb,
-                "full": self.journal.full,
-                "disk_free_mb": health.disk_free_mb(self.config.store_dir),
-            },
-            "sent": {"frames": uplink.frames_sent if uplink else 0, "bytes": uplink.bytes_sent if uplink else 0},
-            "rss_mb": health.rss_mb(),
-            "temperature_c": unit.care.vitals.temperature_c,
-            "voltage_v": unit.care.vitals.voltage_v,
-            "throttled": list(unit.care.vitals.throttled),
-            "disk_wear_pct": unit.care.vitals.disk_wear_pct,
-            "disk_written_mb": unit.care.vitals.disk_written_mb,
-            "clock": unit.care.vitals.clock,
-            "blobs_waiting": unit.blobs_waiting(),
-        }
+        return condition.of(self)
 
 
 async def run(config: AgentConfig, *, ended: asyncio.Event | None = None, on_ready: Callable[[Daemon], None] | None = None) -> None:

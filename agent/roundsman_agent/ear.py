@@ -89,9 +89,11 @@ class Dozing(selectors.EpollSelector):
             ear.doze(self._epoll, timeout)
         ready = super().select(0)
         others = [found for found in ready if found[0].data is not ear]
-        if len(others) < len(ready):
-            ear.take()
-        ear.wake()
+        # A timer of the program's own is not worth a look: what the ear has may wait on.
+        if others or ear.is_due():
+            if len(others) < len(ready):
+                ear.take()
+            ear.wake()
         return others
 
     def close(self) -> None:
@@ -124,7 +126,7 @@ class Ear:
         self._over = False
         self._fault: OSError | None = None
         self._listener: asyncio.Future[None] | None = None
-        self._read_s = 0.0
+        self._read_s = self._due_s = 0.0
         self._until_s = 0.0
         self._timer: asyncio.TimerHandle | None = None
         os.set_blocking(self._fd, False)
@@ -146,6 +148,7 @@ class Ear:
         if not self._pieces and not self._over:
             now_s = self._loop.time()
             self._read_s = now_s
+            self._due_s = now_s + self._patience_s() - BEAT_S
             self._wake_at(now_s + max(wait_s, self._patience_s() + LATE_S) if self._dozing is not None else now_s + wait_s)
             self._listener = self._loop.create_future()
             try:
@@ -179,29 +182,39 @@ class Ear:
         mine = [(fd, select.EPOLLIN)]
         now_s = monotonic()
         until_s = now_s + (LONGEST_S if timeout_s is None else timeout_s)
-        wake_s = min(until_s, self._read_s + self._patience_s() - BEAT_S)
-        self._deaf = self.naps and not self._loud and wake_s - now_s >= NAP_S
-        if self._deaf:
+        self._due_s = self._read_s + self._patience_s() - BEAT_S
+        wake_s = min(until_s, self._due_s)
+        if self.naps and not self._loud and wake_s - now_s >= NAP_S:
+            self._deaf = True
             epoll.modify(fd, 0)
             others = poll(wake_s - now_s, 1)
             epoll.modify(fd, select.EPOLLIN)
             if others or monotonic() >= until_s:
+                self._due_s = self._due_s if all(other != fd for other, _ in others) else now_s  # it broke
                 return
+        if self._deaf:
             self.take()
-            now_s = self._empty_s
+            if (now_s := self._empty_s) >= until_s:
+                return
         for _ in range(0 if self._over else MOST_PIECES - len(pieces)):
-            if poll(until_s - now_s, 2) != mine:
+            if (found := poll(until_s - now_s, 2)) != mine:
+                self._due_s = self._due_s if all(other != fd for other, _ in found) else now_s
                 return
             try:
                 data = read(fd, PIECE_BYTES)
             except OSError:
-                return  # `take` finds it again
-            if not data:
+                data = b""
+            if not data:  # `take` finds it again
+                self._due_s = now_s
                 return
             self._empty_s = now_s = monotonic()
             pieces.append(Piece(now_s, data, now_s))
             if now_s >= wake_s:
                 return
+
+    def is_due(self) -> bool:
+        """Whether what came has waited as long as it may."""
+        return self._over or time.monotonic() >= self._due_s
 
     def take(self) -> None:
         """Read what has come."""

@@ -44,6 +44,7 @@ QUIET_MAX_M: Final = 5_000.0
 QUIET_INSIDE_M: Final = 400.0
 QUIET_MARGIN_M: Final = 2.0
 """A circle's shape in the tree lies up to 0.12 % of its radius inside it: 2 m for a fence of 1.6 km."""
+MIDDLE: Final = 0.8
 PATH_M: Final = 5.0
 """A shorter way between two fixes leads through no core that neither of them is in."""
 
@@ -146,6 +147,14 @@ def clear_m(state: Membership, sites: Sites) -> float:
         return 0.0
     east_m, north_m, radius_m = state.quiet
     return radius_m - math.dist(sites.frame.to_m(state.newest.position), (east_m, north_m))
+
+
+def looked_around(state: Membership, sites: Sites) -> Membership:
+    """The same with a quiet disc around where the van is now, once it has driven out of the old one's middle."""
+    if state.quiet is None or state.newest is None or clear_m(state, sites) > state.quiet[2] * MIDDLE:
+        return state
+    place = sites.frame.to_m(state.newest.position) if sites.frame is not None else state.quiet[:2]
+    return replace(state, quiet=_quiet(sites, state.inside, place))
 
 
 def _at(

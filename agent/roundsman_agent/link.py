@@ -8,6 +8,7 @@ for nothing, and each message crosses two pipes and the interpreter's lock.
 from __future__ import annotations
 
 import asyncio
+import socket
 import ssl
 import threading
 from collections.abc import Mapping
@@ -29,6 +30,12 @@ from roundsman_wire.channels import BY_NAME, CHANNELS, DOWN
 
 CONNECT_TIMEOUT_S: Final = 10.0
 GOODBYE_S: Final = 1.0
+HEARD_KEEPALIVES: Final = 4
+"""A van that sends all the time has every packet acknowledged by the other side's kernel, and that wakes nobody: no heartbeat is needed to
+know that the link lives, only one now and then to know that a program still reads it."""
+UNACKNOWLEDGED: Final = 1.3
+"""Keepalives for which the kernel waits for that; a van says something every ten seconds at least, or asks."""
+BEAT_EVERY_S: Final = 1.0
 BEAT_SLACK_S: Final = 0.05
 """A heartbeat that is due is never asked for a moment too early."""
 ALIASES: Final[Mapping[str, int]] = {"facts": 1, "track": 2, "now": 3}
@@ -82,6 +89,7 @@ class Link:
         self._reader: int | None = None
         self._writing = False
         self._heard_s = self._said_s = 0.0
+        self._asked_s: float | None = None
         self._heartbeat: asyncio.TimerHandle | None = None
         self._max_alias = 0
         self._aliased: set[str] = set()
@@ -171,6 +179,8 @@ class Link:
         self.bytes_sent += len(payload)
         self._said_s = self._loop.time()
         self._flush()
+        if self._heartbeat is not None and self._heartbeat.when() < self._beat_due_s() - BEAT_EVERY_S:
+            self._set_heartbeat()
         return info.rc == MQTTErrorCode.MQTT_ERR_SUCCESS
 
     async def close(self, goodbye: bytes | None = None) -> None:
@@ -200,11 +210,13 @@ class Link:
             return
         self._reader = door.fileno()
         self._heard_s = self._said_s = self._loop.time()
+        patience_ms = round(1000 * UNACKNOWLEDGED * self._broker.keepalive_s)
+        cast(Any, door).setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, patience_ms)
         self._loop.add_reader(self._reader, self._readable)
         self._beat()
 
     def _readable(self) -> None:
-        self._heard_s = self._loop.time()
+        self._heard_s, self._asked_s = self._loop.time(), None
         self._client.loop_read()
         # What TLS has decrypted already, the kernel does not tell of again.
         while (door := self._client.socket()) is not None and cast(Any, door).pending():
@@ -226,18 +238,31 @@ class Link:
                 self._loop.remove_writer(self._reader)
 
     def _beat(self) -> None:
-        """Ask whether the broker is there when one side has been silent for the keepalive; no answer for as long ends it.
+        """Ask whether the broker is there when this side has been silent for a keepalive, or the other for four.
 
-        Set anew when it is due, not with each message: a timer a message costs more than the message's own bookkeeping.
+        No answer for a keepalive ends it.
+
+        Set anew once a second at most: a timer a message costs more than the message's own bookkeeping. One that is due for nothing wakes
+        the whole program.
         """
         now_s = self._loop.time()
-        if now_s >= min(self._heard_s, self._said_s) + self._broker.keepalive_s:
-            self._heard_s = self._said_s = now_s
+        if now_s >= self._beat_due_s():
+            self._said_s = self._asked_s = now_s
             self._client.loop_misc()
             self._flush()
         if self._reader is not None:
-            due_s = min(self._heard_s, self._said_s) + self._broker.keepalive_s + BEAT_SLACK_S
-            self._heartbeat = self._loop.call_at(due_s, self._beat)
+            self._set_heartbeat()
+
+    def _set_heartbeat(self) -> None:
+        if self._heartbeat is not None:
+            self._heartbeat.cancel()
+        self._heartbeat = self._loop.call_at(self._beat_due_s() + BEAT_SLACK_S, self._beat)
+
+    def _beat_due_s(self) -> float:
+        keepalive_s = self._broker.keepalive_s
+        if self._asked_s is not None:
+            return self._asked_s + keepalive_s
+        return min(self._said_s + keepalive_s, self._heard_s + HEARD_KEEPALIVES * keepalive_s)
 
     def _leave(self) -> None:
         """The loop no longer looks at the socket."""

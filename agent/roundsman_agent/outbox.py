@@ -82,6 +82,7 @@ class Outbox:
         self._db, self.set_aside = log_file.open_or_set_aside(path, self._max_pages)
         self.salvaged = 0 if self.set_aside is None else salvage(self.set_aside, self._db)
         """Rows of a damaged store that could still be read, and are here now."""
+        self._limited = self._max_pages
         self._ballast = Ballast(path.with_name("ballast"))
         self._fresh: Chunk | None = None
         self._lanes: dict[tuple[SessionId, int], Lane] = {}
@@ -166,10 +167,11 @@ class Outbox:
 
     def _insert(self, on_facts: Lane, encoded: Sequence[tuple[str, bytes]], on_track: Lane, rows: Sequence[FixRow]) -> None:
         with transaction(self._db):
-            self._db.executemany(
-                "INSERT INTO facts (id, kind, body) VALUES (?, ?, ?)",
-                [(on_facts.base + on_facts.last + 1 + index, kind, body) for index, (kind, body) in enumerate(encoded)],
-            )
+            if encoded:
+                self._db.executemany(
+                    "INSERT INTO facts (id, kind, body) VALUES (?, ?, ?)",
+                    [(on_facts.base + on_facts.last + 1 + index, kind, body) for index, (kind, body) in enumerate(encoded)],
+                )
             fresh = None
             for start in range(0, len(rows), ROWS_A_CHUNK):
                 part = rows[start : start + ROWS_A_CHUNK]
@@ -184,7 +186,7 @@ class Outbox:
         """Write, making room for as long as that helps. False: it does not fit."""
         most = 64
         while True:
-            self._db.execute(f"PRAGMA max_page_count = {max_pages}")
+            self._limit(max_pages)
             try:
                 write()
             except sqlite3.OperationalError as error:
@@ -194,7 +196,7 @@ class Outbox:
                 return True
             self._fresh = None  # it may be among what goes
             # Bookkeeping of a DELETE may itself need a page.
-            self._db.execute(f"PRAGMA max_page_count = {self._max_pages + 64}")
+            self._limit(self._max_pages + 64)
             try:
                 if not room.make_room(self._db, list(self._lanes.values()), most):
                     return False
@@ -203,6 +205,12 @@ class Outbox:
                     return False
                 raise
             most = min(most * 2, 4096)
+
+    def _limit(self, pages: int) -> None:
+        """How large the file may grow now."""
+        if pages != self._limited:
+            self._db.execute(f"PRAGMA max_page_count = {pages}")
+            self._limited = pages
 
     # ── the hub's answers ───────────────────────────────────────────────────────────────────────────────────────────
 

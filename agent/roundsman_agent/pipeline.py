@@ -380,8 +380,10 @@ def _engine(state: PipelineState, change: EngineChanged) -> tuple[PipelineState,
 
 
 def _tick(state: PipelineState, tick: Tick) -> PipelineState:
-    """Without a word from the source, silence itself is what the next gap is blamed on."""
+    """Without a word from the source, silence itself is what the next gap is blamed on. And it is time to look around for fences."""
     newest = state.newest
-    if newest is None or state.trouble or tick.mono_ms - newest.mono_ms <= GAP_MS:
+    membership = fences.looked_around(state.membership, state.sites)
+    silent = newest is not None and not state.trouble and tick.mono_ms - newest.mono_ms > GAP_MS
+    if membership is state.membership and not silent:
         return state
-    return replace(state, trouble="receiver silent")
+    return replace(state, membership=membership, trouble="receiver silent" if silent else state.trouble)

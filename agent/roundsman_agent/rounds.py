@@ -19,7 +19,7 @@ from roundsman_core.geo import LatLon, distance_m
 from roundsman_core.hours import Activity, Clocks, step
 from roundsman_core.reorder import Situation, Suggestion
 from roundsman_core.timeline import Arrival
-from roundsman_wire.messages import RELOAD, BasedOn, Plan, PlanStop, Reordered, Risk
+from roundsman_wire.messages import RELOAD, BasedOn, Plan, PlanStop, Receipt, ReceiptState, Reordered, Risk
 
 if TYPE_CHECKING:
     from roundsman_agent.unit import Unit
@@ -198,6 +198,30 @@ class Rounds:
         if age_ms > max(FRESH_MS, 2_000 * unit.clock.base.factor):
             return age_ms < LOST_MS
         return at.speed_mps is None or at.speed_mps > MOVING_MPS
+
+    # ── what the driver decides ─────────────────────────────────────────────────────────────────────────────────────────
+
+    def reordered(self, stops: Sequence[str]) -> Reordered | str | None:
+        """The driver's own order, to be logged; or why it cannot be; None: it is the one that holds."""
+        unit = self._unit
+        if unit.board.duty == "off":
+            return "off shift"
+        if list(stops) == self.order():
+            return None
+        if refusal := self.refusal(stops):
+            return refusal
+        return Reordered(**unit.instant(), plan_version=0 if unit.plan is None else unit.plan.version, stops=tuple(stops))
+
+    def answered(self, version: int, state: ReceiptState, reason: str | None) -> Receipt | str | None:
+        """The driver's word on a plan that waits, to be logged; or why it cannot be taken; None: it was given before."""
+        offer = self.offer()
+        if self._unit.board.answers.get(version) == state:
+            return None
+        if offer is None or offer.plan.version != version:
+            return "this plan does not wait for an answer"
+        if state == "declined" and not offer.may_decline:
+            return "this plan cannot be declined: call the dispatcher"
+        return Receipt(**self._unit.instant(), plan_version=version, plan_hash=offer.plan_hash, state=state, reason=reason)
 
     # ── what is shown ───────────────────────────────────────────────────────────────────────────────────────────────
 

@@ -6,7 +6,7 @@ on a unit without a clock battery. Mixing them up is the commonest error of trac
 
 from __future__ import annotations
 
-from typing import Final, NewType
+from typing import Final, NewType, TypedDict
 
 GnssMs = NewType("GnssMs", int)
 """UTC as a receiver says it, ms since 1970."""
@@ -14,6 +14,14 @@ MonoMs = NewType("MonoMs", int)
 """The session's clock, ms since its start: never jumps, says nothing about the date."""
 WallMs = NewType("WallMs", int)
 """UTC as the system has it, ms since 1970: may be wrong, and may jump."""
+
+
+class Instant(TypedDict):
+    """When something is logged: what every fact begins with. `utc_ms` is None while neither receiver nor system knows the date."""
+
+    mono_ms: int
+    utc_ms: int | None
+
 
 BUILT_UTC_MS: Final = 1_735_689_600_000
 """2025-01-01. No release of this agent is older: a date before it is a receiver's, or a system's, mistake."""

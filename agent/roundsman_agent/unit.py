@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Sequence
-from typing import Final, TypedDict
+from typing import Final
 
 from roundsman_agent import __version__, board, pipeline
 from roundsman_agent.blobs import Blobs
@@ -25,7 +25,7 @@ from roundsman_agent.outbox import Outbox
 from roundsman_agent.pipeline import DutyChanged, EngineChanged, PipelineConfig, PipelineState, PlanChanged, Position, SitesChanged, Tick
 from roundsman_agent.rounds import Rounds
 from roundsman_agent.sampling import Policy
-from roundsman_agent.times import best_utc_ms
+from roundsman_agent.times import Instant, best_utc_ms
 from roundsman_agent.vitals import Vitals
 from roundsman_agent.work import Work
 from roundsman_core.geo import LatLon
@@ -57,13 +57,6 @@ EARLY: Final = 0.9
 """A tick goes along with the fixes that are worked on nearest to its time."""
 AGREE_DRIFTS: Final = 8
 """The system's date is taken while it lies within two seconds (at life's speed) of the receiver's; else the receiver's own."""
-
-
-class Instant(TypedDict):
-    """When something is logged: what every fact begins with. `utc_ms` is None while neither receiver nor system knows the date."""
-
-    mono_ms: int
-    utc_ms: int | None
 
 
 class Unit:
@@ -235,39 +228,24 @@ class Unit:
 
     async def reorder(self, stops: Sequence[str]) -> str:
         """Drive the remaining stops in this order. Gives why it is outside the plan's limits; empty: it is done."""
-        why: list[str] = []
-
-        def make() -> Reordered | None:
-            if self.board.duty == "off":
-                why.append("off shift")
-                return None
-            if list(stops) == self.rounds.order():
-                return None
-            if refusal := self.rounds.refusal(stops):
-                why.append(refusal)
-                return None
-            return Reordered(**self.instant(), plan_version=0 if self.plan is None else self.plan.version, stops=tuple(stops))
-
-        await self.log_for_driver(make)
-        return why[0] if why else ""
+        return await self._unless_refused(lambda: self.rounds.reordered(stops))
 
     async def answer_offer(self, version: int, state: ReceiptState, reason: str | None) -> str:
         """The driver's word on a plan that waits. Gives why it cannot be taken; empty: it is logged, or was before."""
+        return await self._unless_refused(lambda: self.rounds.answered(version, state, reason))
+
+    async def _unless_refused(self, make: Callable[[], AnyEntry | str | None]) -> str:
+        """Log what is made, None for nothing new; or give the reason that was made instead."""
         why: list[str] = []
 
-        def make() -> Receipt | None:
-            offer = self.rounds.offer()
-            if self.board.answers.get(version) == state:
+        def made() -> AnyEntry | None:
+            found = make()
+            if isinstance(found, str):
+                why.append(found)
                 return None
-            if offer is None or offer.plan.version != version:
-                why.append("this plan does not wait for an answer")
-                return None
-            if state == "declined" and not offer.may_decline:
-                why.append("this plan cannot be declined: call the dispatcher")
-                return None
-            return Receipt(**self.instant(), plan_version=version, plan_hash=offer.plan_hash, state=state, reason=reason)
+            return found
 
-        await self.log_for_driver(make)
+        await self.log_for_driver(made)
         return why[0] if why else ""
 
     def seen(self, version: int) -> bool:
@@ -309,11 +287,11 @@ class Unit:
         elif isinstance(item, Fix):
             self.receiver = "ok"
         self._step(item)
-        if self.tick_is_due:
-            self.tick()
 
     def placed(self) -> None:
-        """The newest position is that of now: whoever looks may be told."""
+        """The newest position is that of now: whoever looks may be told, and time that has passed counts."""
+        if self.tick_is_due:
+            self.tick()
         if self._moved:
             self._moved = False
             self._on_change(False)

@@ -8,6 +8,8 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,27 +18,38 @@ import httpx
 from roundsman_sim import SimError, bench_agent_wire, bench_peers, power_cuts
 from roundsman_sim.bench_agent_unit import FENCES, Rig, Watcher, cpu_ns, rig, rss_bytes, until, written_bytes
 from roundsman_sim.bench_table import Row, last_line, table
+from roundsman_wire.messages import TRACK
 
 Say = Callable[[str], None]
 MEASURED_S: Final = 60.0
-"""Six commits and twelve live markers."""
+"""Six commits."""
 SETTLES_S: Final = 5.0
 POWER_CUTS: Final = 20_000
 FUZZ_INPUTS: Final = 1_000_000
 SEED: Final = 1
 DAY_S: Final = 86_400
+PARTS: Final = frozenset(("wire", "costs", "power", "visits", "fuzz"))
+THROWN_AWAY: Final = "asyncio that throws each fix away, in the same minute"
 
 
 def main(say: Say) -> int:
-    """Measure and print; the exit code is 0 whatever holds: the last line says it. `QUICK=1`: a tenth of the cuts and inputs."""
+    """Measure and print; the exit code is 0 whatever holds: the last line says it.
+
+    `QUICK=1`: a tenth of the cuts and inputs. `ONLY="wire costs power visits fuzz"`: some of the parts.
+    """
     share = 10 if os.environ.get("QUICK") else 1
+    only = set(os.environ.get("ONLY", "").split()) or PARTS
+    if unknown := only - PARTS:
+        raise SimError(f"ONLY: no part is called {' or '.join(sorted(unknown))}; there are {', '.join(sorted(PARTS))}")
     rows: list[Row] = []
-    with tempfile.TemporaryDirectory(prefix="roundsman-bench-") as folder, rig(Path(folder)) as one:
-        rows += _wire(one, say)
-        rows += _costs(one, say)
-    rows += _power(POWER_CUTS // share, say)
-    rows += _others("bench_visits", "visits against truth", say, SEED)
-    rows += _others("bench_agent_fuzz", f"{FUZZ_INPUTS // share} fuzzed inputs", say, FUZZ_INPUTS // share, SEED)
+    if only & {"wire", "costs"}:
+        with tempfile.TemporaryDirectory(prefix="roundsman-bench-") as folder, rig(Path(folder)) as one:
+            rows += _wire(one, say) if "wire" in only else []
+            rows += _costs(one, say) if "costs" in only else []
+    rows += _power(POWER_CUTS // share, say) if "power" in only else []
+    rows += _others("bench_visits", "visits against truth", say, SEED) if "visits" in only else []
+    inputs = FUZZ_INPUTS // share
+    rows += _others("bench_agent_fuzz", f"{inputs} fuzzed inputs", say, inputs, SEED) if "fuzz" in only else []
     print(table(rows))
     print(last_line("agent", rows), flush=True)
     return 0
@@ -68,36 +81,54 @@ def _costs(one: Rig, say: Say) -> list[Row]:
         client.post("/api/duty", json={"duty": "on"}).raise_for_status()
         until(lambda: (_told(client, "fixes") or {}).get("accepted", 0) > SETTLES_S, "the unit's first fixes")
         watcher = Watcher(one.screen_port)
-        watched_us, _ = _a_fix(one, unit)
+        watched = _a_fix(one, unit)
         with_screen = rss_bytes(unit.pid)
         watcher.close()
-        cpu_us, written = _a_fix(one, unit)
+        unwatched = _a_fix(one, unit)
     one.stop(unit)
     say("the same unit started again without a screen: its first entry, its memory")
     starts = [_cold_start_s(one) for _ in range(3)]
     unit = one.start(one.without_screen())
-    alone_us, _ = _a_fix(one, unit)
+    until(lambda: one.hub.holds(_session(one), TRACK) > SETTLES_S, "the first fixes of the unit without a screen")
+    no_screen = _a_fix(one, unit)
     alone = rss_bytes(unit.pid)
     one.stop(unit)
     row_a_commit = bench_peers.row_a_commit_bytes(one.directory)
     return [
-        Row("cpu_us_fix", round(cpu_us), "µs", 250, round(bench_peers.bare_listener_us()), "asyncio that throws each fix away"),
-        Row("cpu_us_fix_watched", round(watched_us), "µs", 250, None, "a page looks, an event a second"),
-        Row("cpu_us_fix_no_screen", round(alone_us), "µs", 250),
+        Row("cpu_us_fix", round(unwatched.cpu_us), "µs", 250, round(unwatched.peer_us), THROWN_AWAY),
+        Row("cpu_us_fix_watched", round(watched.cpu_us), "µs", 250, round(watched.peer_us), "the same; a page looks, an event a second"),
+        Row("cpu_us_fix_no_screen", round(no_screen.cpu_us), "µs", 250, round(no_screen.peer_us), "the same"),
         Row("rss_mb", round(alone / 1e6, 1), "MB", 64, round(bench_peers.bare_agent_mb(), 1), "its libraries alone"),
         Row("rss_mb_screen", round(with_screen / 1e6, 1), "MB", 80, round(bench_peers.bare_python_mb(), 1), "its libraries alone"),
-        Row("disk_mb_day", round(written * DAY_S / 1e6, 1), "MB", 150, round(row_a_commit * DAY_S / 1e6, 1), "a row a commit"),
+        Row("disk_mb_day", round(unwatched.written * DAY_S / 1e6, 1), "MB", 150, round(row_a_commit * DAY_S / 1e6, 1), "a row a commit"),
         Row("cold_start_s", round(sorted(starts)[1], 2), "s", 2),
     ]
 
 
-def _a_fix(one: Rig, unit: subprocess.Popen[bytes]) -> tuple[float, float]:
-    """(µs of CPU, bytes written) a fix, over a minute."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AFix:
+    """What a fix costs: the agent's CPU, the bare program's, and bytes on the disk."""
+
+    cpu_us: float
+    peer_us: float
+    written: float
+
+
+def _a_fix(one: Rig, unit: subprocess.Popen[bytes]) -> AFix:
+    """Over a minute, with the bare program beside: what a waking costs depends on how busy the machine is."""
     time.sleep(SETTLES_S)
-    cpu, written, epochs = cpu_ns(unit.pid), written_bytes(unit.pid), one.line.epochs
-    time.sleep(MEASURED_S)
-    fixes = one.line.epochs - epochs
-    return (cpu_ns(unit.pid) - cpu) / 1e3 / fixes, (written_bytes(unit.pid) - written) / fixes
+    with ThreadPoolExecutor(1, "peer") as beside:
+        peer = beside.submit(bench_peers.bare_listener_us, MEASURED_S)
+        cpu, written, epochs = cpu_ns(unit.pid), written_bytes(unit.pid), one.line.epochs
+        time.sleep(MEASURED_S)
+        fixes = one.line.epochs - epochs
+        cpu_us, bytes_a_fix = (cpu_ns(unit.pid) - cpu) / 1e3 / fixes, (written_bytes(unit.pid) - written) / fixes
+        return AFix(cpu_us=cpu_us, peer_us=peer.result(), written=bytes_a_fix)
+
+
+def _session(one: Rig) -> str:
+    """The newest, as the unit's disk says it."""
+    return (one.unit_file.parent / "store" / "session").read_text().strip()
 
 
 def _cold_start_s(one: Rig) -> float:

@@ -87,8 +87,7 @@ def _parse_us(epochs: list[str]) -> float:
 
 
 AGENTS_LIBRARIES: Final = "msgspec, paho.mqtt.client, pynmea2, serial, shapely, sqlite3"
-LISTENS_S: Final = 20
-LISTENER: Final = f"""
+LISTENER: Final = """
 import asyncio, socket, sys, time
 class Line(asyncio.Protocol):
     def data_received(self, data):
@@ -96,18 +95,19 @@ class Line(asyncio.Protocol):
 async def listen():
     await asyncio.get_running_loop().create_connection(Line, sock=socket.socket(fileno=int(sys.argv[1])))
     await asyncio.sleep(3)
-    before_s = time.process_time()
-    await asyncio.sleep({LISTENS_S})
-    print((time.process_time() - before_s) * 1e6 / {LISTENS_S})
+    before_s, listens_s = time.process_time(), float(sys.argv[2])
+    await asyncio.sleep(listens_s)
+    print((time.process_time() - before_s) * 1e6 / listens_s)
 asyncio.run(listen())
 """
 
 
-def bare_listener_us() -> float:
+def bare_listener_us(listens_s: float) -> float:
     """CPU a second of an asyncio program that is sent 490 bytes a second and throws them away: what waking up alone costs here."""
     ours, its = socket.socketpair()
     its.set_inheritable(True)
-    process = subprocess.Popen([sys.executable, "-c", LISTENER, str(its.fileno())], stdout=subprocess.PIPE, pass_fds=[its.fileno()])
+    command = [sys.executable, "-c", LISTENER, str(its.fileno()), str(listens_s)]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, pass_fds=[its.fileno()])
     its.close()
     with ours:
         while process.poll() is None:

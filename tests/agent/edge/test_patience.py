@@ -95,7 +95,8 @@ def test_whoever_looks_at_the_screen_sees_each_fix(start: Any, wait: Any, line: 
     van.post("/api/duty", {"duty": "on"})
     line.meet(van, wait)
     with van.client.stream("GET", "/api/events") as events:
-        next(events.iter_raw())
+        looking = events.iter_raw()  # let go of, it would hang up
+        next(looking)
         wait(lambda: van.daemon._patience_s() == 0.0, "the agent knows that it is watched")
         for _ in range(3):
             line.say(1)

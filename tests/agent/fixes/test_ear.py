@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from roundsman_agent.ear import BEAT_S, MOST_PIECES, DozingLoop, Ear, Piece
+from roundsman_agent.ear import BEAT_S, MOST_PIECES, NAP_S, PIECE_BYTES, DozingLoop, Ear, Piece
 
 LOOPS = pytest.mark.parametrize("loop", [asyncio.SelectorEventLoop, DozingLoop])
 LONG_S = 600.0
@@ -214,3 +214,74 @@ def test_a_line_that_ends_wakes_the_most_patient_listener() -> None:
         return heard
 
     assert listen(DozingLoop, story, LONG_S) == [b""]
+
+
+def test_a_napping_ear_leaves_the_line_to_the_kernel_and_hears_only_the_last_piece() -> None:
+    """What came within the nap is known to have come within it; the piece that ends the wait was heard when it came."""
+
+    async def story(ear: Ear, far: socket.socket) -> tuple[list[Piece], list[float]]:
+        ear.naps = True
+        said_s: list[float] = []
+        over = threading.Event()
+
+        def speak() -> None:
+            while not over.wait(0.05):
+                said_s.append(time.monotonic())
+                far.sendall(b"%d " % len(said_s))
+
+        speaker = threading.Thread(target=speak)
+        speaker.start()
+        pieces = await ear.read(LONG_S)
+        over.set()
+        speaker.join()
+        return pieces, said_s
+
+    pieces, said_s = listen(DozingLoop, story, NAP_S + BEAT_S + 0.2)
+    assert [piece.heard for piece in pieces] == [False, *[True] * (len(pieces) - 1)]
+    numbers = [int(word) for word in words(pieces).split()]
+    assert numbers == list(range(1, len(numbers) + 1)), "nothing is lost"
+    slept = [said_s[int(word) - 1] for word in pieces[0].data.split()]
+    assert all(pieces[0].since_s <= at_s <= pieces[0].at_s for at_s in slept)
+    assert pieces[0].at_s - pieces[0].since_s >= NAP_S
+    assert len(pieces[0].data.split()) > len(pieces) - 1, "it heard more than it slept through"
+
+
+def test_a_line_that_says_more_than_the_kernel_keeps_is_not_slept_through_again() -> None:
+    async def story(ear: Ear, far: socket.socket) -> list[bool]:
+        ear.naps = True
+        heard: list[bool] = []
+        for _ in range(2):
+            talk = threading.Timer(0.1, far.sendall, (b"x" * (PIECE_BYTES + 1),))
+            more = threading.Timer(NAP_S + 0.6, far.sendall, (b"y",))
+            talk.start()
+            more.start()
+            pieces = await ear.read(LONG_S)
+            heard.append(pieces[0].heard)
+            talk.join()
+            more.join()
+        return heard
+
+    assert listen(DozingLoop, story, NAP_S + BEAT_S + 0.2) == [False, True]
+
+
+@pytest.mark.parametrize("naps", [False, True])
+def test_a_timer_of_the_programs_own_brings_nothing_that_may_wait(naps: bool) -> None:
+    async def story(ear: Ear, far: socket.socket) -> list[str]:
+        ear.naps = naps
+        loop, order = asyncio.get_running_loop(), list[str]()
+        far.sendall(b"here")
+        loop.call_later(0.1, order.append, "timer")
+
+        def tap() -> None:
+            ends_s = time.monotonic() + 10.0
+            while not order and time.monotonic() < ends_s:
+                time.sleep(0.001)
+            loop.call_soon_threadsafe(order.append, "tap")
+
+        tapping = threading.Thread(target=tap)
+        tapping.start()
+        order.append(words(await ear.read(LONG_S)).decode())
+        tapping.join()
+        return order
+
+    assert listen(DozingLoop, story, LONG_S) == ["timer", "tap", "here"]

@@ -6,15 +6,19 @@ import asyncio
 import contextlib
 import os
 import pty
+import time
 import tty
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
+from typing import cast
 
 import pytest
 
 from roundsman_agent import sources
 from roundsman_agent.clock import Clock
+from roundsman_agent.ear import Ear, Piece
 from roundsman_agent.fix import Fix, SourceEvent
+from roundsman_agent.gpsd_source import GpsdStream
 from roundsman_agent.sources import SourceError, open_source
 
 Lines = Callable[..., bytes]
@@ -256,3 +260,60 @@ def test_a_recording_that_is_not_there_is_an_event(tmp_path: Path) -> None:
 def test_a_url_that_cannot_be_read_is_refused_at_once(url: str) -> None:
     with pytest.raises(SourceError):
         open_source(url, Clock())
+
+
+class Naps:
+    """An ear that gives what it is told to have heard, and slept through."""
+
+    def __init__(self, *heard: list[Piece]) -> None:
+        self._heard = list(heard)
+        self.naps = False
+
+    async def read(self, wait_s: float) -> list[Piece]:
+        return self._heard.pop(0)
+
+
+def reports(*seconds: int) -> bytes:
+    return b"".join(
+        b'{"class":"TPV","device":"/dev/x","mode":3,"time":"2026-03-01T10:%02d:%02d.000Z","lat":60.1,"lon":24.9,"track":90.0,"speed":9.0}\n'
+        % divmod(second, 60)
+        for second in seconds
+    )
+
+
+def arrivals(*heard: list[Piece]) -> tuple[list[int], bool]:
+    """Milliseconds from the first fix's arrival to each one's; and whether the ear may nap from then on."""
+
+    async def listen() -> tuple[list[int], bool]:
+        ear = Naps(*heard)
+        attention = sources._Attention(GpsdStream(ear=cast(Ear, ear)), "gpsd://x", Clock())
+        items = [item for _ in heard for item in await attention.next()]
+        came = [item.mono_ms for item in items if isinstance(item, Fix)]
+        return [at_ms - came[0] for at_ms in came], ear.naps
+
+    return asyncio.run(listen())
+
+
+def test_what_came_within_a_nap_came_as_long_after_its_own_time_as_what_was_heard() -> None:
+    now_s = time.monotonic()
+    woken = Piece(now_s, reports(10), now_s)
+    slept = Piece(now_s + 9.7, reports(*range(11, 20)), now_s)
+    last = Piece(now_s + 10.04, reports(20), now_s + 10.04)
+    came, naps = arrivals([woken], [slept, last])
+    assert came == pytest.approx([*range(0, 10_000, 1000), 10_040], abs=2)
+    assert naps
+
+
+def test_a_receivers_clock_that_jumps_in_a_nap_moves_nothing_out_of_it() -> None:
+    """Forward by a quarter of an hour, and back: the nap's two ends are by our own clock."""
+    now_s = time.monotonic()
+    slept = Piece(now_s + 9.7, reports(11, 12, 913, 914, 15, 16), now_s)
+    came, _ = arrivals([Piece(now_s, reports(10), now_s)], [slept])
+    assert all(0 <= at_ms <= 9_701 for at_ms in came)
+    assert came[3] == came[4] == pytest.approx(9_700, abs=2)
+
+
+def test_a_line_whose_fixes_have_no_time_of_their_own_is_heard_throughout() -> None:
+    now_s = time.monotonic()
+    timeless = reports(10).replace(b'"time":"2026-03-01T10:00:10.000Z",', b"")
+    assert not arrivals([Piece(now_s, timeless, now_s)])[1]

@@ -1,0 +1,88 @@
+"""For how long nothing can happen that has to be told soon."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+from msgspec.structs import replace
+
+from roundsman_agent import calm, fences, pipeline
+from roundsman_agent.fix import Fix
+from roundsman_agent.pipeline import PipelineConfig, PipelineState, PlanChanged, SitesChanged, Tick
+from roundsman_agent.places import PlannedStop
+from roundsman_agent.times import GnssMs, MonoMs
+from roundsman_core.geo import LatLon, LocalFrame
+from roundsman_wire.messages import Fence, PlanStop, Sites
+
+HOME = LatLon(60.0, 24.0)
+FRAME = LocalFrame(HOME)
+BEGAN_UTC_MS = 1_790_000_000_000
+CONFIG = PipelineConfig()
+
+
+def driven(state: PipelineState, metres: list[float], speed_mps: float = 10.0) -> PipelineState:
+    """East along a line, a fix a second, so far from home each time."""
+    began_ms = 0 if state.newest is None else state.newest.mono_ms + 1000
+    for second, east_m in enumerate(metres):
+        at_ms, at = began_ms + 1000 * second, FRAME.to_latlon(east_m, 0.0)
+        fix = Fix(mono_ms=MonoMs(at_ms), utc_ms=GnssMs(BEGAN_UTC_MS + at_ms), position=at, speed_mps=speed_mps, satellites=9)
+        state, _ = pipeline.step(state, fix, CONFIG)
+    return state
+
+
+def looked(state: PipelineState) -> PipelineState:
+    assert state.newest is not None
+    return pipeline.step(state, Tick(mono_ms=state.newest.mono_ms, utc_ms=BEGAN_UTC_MS), CONFIG)[0]
+
+
+def on_shift(*fences_m: tuple[float, float]) -> PipelineState:
+    """With circles of (metres east, radius)."""
+    state = PipelineState(duty="on")
+    made = []
+    for number, (east_m, radius_m) in enumerate(fences_m):
+        at = FRAME.to_latlon(east_m, 0.0)
+        made.append(Fence(fence=f"f{number}", name="yard", rings_e6=(((at.lat_e6, at.lon_e6),),), radius_m=radius_m))
+    return pipeline.step(state, SitesChanged.of(Sites(version=1, fences=tuple(made)))[0], CONFIG)[0]
+
+
+def test_without_stops_and_fences_it_is_calm_for_ever() -> None:
+    assert calm.calm_s(driven(PipelineState(duty="on"), [0.0, 10.0])) == math.inf
+
+
+def test_before_the_first_fix_and_while_the_receiver_is_in_trouble_it_is_not() -> None:
+    assert calm.calm_s(PipelineState(duty="on")) == 0.0
+    assert calm.calm_s(replace(driven(PipelineState(duty="on"), [0.0]), trouble="receiver silent")) == 0.0
+
+
+@pytest.mark.parametrize("speed_mps", [10.0, 20.0])
+def test_a_van_is_never_at_a_fence_before_its_calm_is_over(speed_mps: float) -> None:
+    """Driving straight at one from afar: whenever it looks, so many seconds later it is still beyond the fence's line and band."""
+    line_m = 2_000.0
+    state, east_m, looks = on_shift((line_m + 50.0, 50.0)), 0.0, 0
+    state = looked(driven(state, [0.0], speed_mps))
+    while (seconds := calm.calm_s(state)) >= 1.0:
+        assert east_m + speed_mps * seconds <= line_m - fences.EXIT_BAND_M
+        steps = [east_m + speed_mps * second for second in range(1, 1 + math.floor(min(seconds, 10.0)))]
+        state, east_m, looks = looked(driven(state, steps, speed_mps)), steps[-1], looks + 1
+    assert line_m - east_m < 60.0, "it was watched closely long before anything could happen"
+    assert looks >= 10
+
+
+def test_the_disc_moves_along_with_the_van() -> None:
+    """What was clear from the last place is not all that is clear from this one."""
+    state = driven(on_shift((3_000.0, 50.0), (-1_000.0, 50.0)), [0.0])
+    state = driven(state, [10.0 * second for second in range(1, 90)])
+    assert calm.calm_s(looked(state)) > calm.calm_s(state)
+
+
+def test_near_a_planned_stop_it_is_not_calm() -> None:
+    at = FRAME.to_latlon(400.0, 0.0)
+    stop = PlanStop(
+        stop="s1", tasks=("t1",), kind="delivery", lat_e6=at.lat_e6, lon_e6=at.lon_e6, fence_radius_m=30, leg_s=1, leg_m=1, service_s=1,
+        arrival_utc_ms=BEGAN_UTC_MS, window_start_utc_ms=None, window_end_utc_ms=None, name="", address="",
+    )  # fmt: skip
+    state = pipeline.step(PipelineState(duty="on"), PlanChanged(stops=(PlannedStop.of(stop),)), CONFIG)[0]
+    far = driven(state, [0.0, 10.0])
+    assert calm.calm_s(far) == math.inf
+    assert calm.calm_s(driven(far, [10.0 * second for second in range(2, 30)])) == 0.0
