@@ -171,11 +171,11 @@ class Row:
         before, end = self.places[at], van.end_place
         assert end is not None
         after = self.places[at + 1] if at < len(self.stops) else end
+        if ground.from_depot(task) and task.release_s > self.leave_s:
+            return self._walked(task, at, late_allowed=late_allowed)  # the whole route starts later: rare
         to_s = travel.leg_s(before, stop.place, self.depart_s[at])
         if to_s < 0:
             return None
-        if ground.from_depot(task) and task.release_s > self.leave_s:
-            return self._walked(task, at, late_allowed=late_allowed)  # the whole route starts later: rare
         begins, late = begin(stop, self.depart_s[at] + to_s)
         told = stop.promise_late_s(begins)
         if ((late or told) and not late_allowed) or stop.too_late_s(begins):

@@ -100,6 +100,7 @@ def test_one_task(make_problem: MakeProblem, seed: int, bands: int) -> None:
 
 @settings(max_examples=150, deadline=None)
 @given(seed=st.integers(0, 2**32), bands=st.sampled_from([3, 5]))
+@example(seed=218242, bands=5)  # the way to it is closed when the van could leave, and open once its goods are there
 def test_one_task_that_may_make_others_late(make_problem: MakeProblem, seed: int, bands: int) -> None:
     ground, rows, rest = half_planned(make_problem, seed, bands)
     for row in rows:
