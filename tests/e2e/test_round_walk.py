@@ -23,6 +23,7 @@ import pytest
 from playwright.sync_api import Browser, Page, ViewportSize, expect
 
 from roundsman_hub.broker import free_port
+from roundsman_hub.replan.holds import HEARD_WITHIN
 from roundsman_sim import town, town_file
 
 DEADLINE_S = 90.0
@@ -52,6 +53,7 @@ class Fleet:
     screens: list[str]
     orders: dict[str, str]
     place: town.Town
+    data: Path
     said: Callable[[], str]
 
     def stops(self, van: int) -> list[str]:
@@ -97,7 +99,7 @@ def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
         now, at = datetime.now(UTC), place.place(place.depot.door_m)
         hours = [(now + timedelta(hours=h)).isoformat() for h in (0, 6, 8)]
         depot = post("/v1/depots", name="Quay", lat_deg=at.lat_deg, lon_deg=at.lon_deg)["depot"]
-        one = Fleet(hub=hub, key=key, vehicles=[], screens=[], orders={}, place=place, said=said)
+        one = Fleet(hub=hub, key=key, vehicles=[], screens=[], orders={}, place=place, data=data, said=said)
         for name in ("Alma", "Björn"):
             driver, shift = post("/v1/drivers", name=name)["driver"], {"shift_start": hours[0], "shift_end": hours[2]}
             vehicle = post("/v1/vehicles", name=f"Van of {name}", depot=depot, driver=driver, capacity=9, **shift)["vehicle"]
@@ -213,3 +215,17 @@ def test_what_the_dispatcher_changes_is_on_the_drivers_screen_with_its_reason(
 def picture(page: Page, name: str) -> None:
     if folder := os.environ.get("ROUNDSMAN_PICTURES"):
         page.screenshot(path=str(Path(folder) / f"{name}.png"))
+
+
+def test_after_a_restore_vans_answer_the_roll_call_and_planning_goes_on_at_once(fleet: Fleet) -> None:
+    """Not after a minute and a half of silence: the question reaches both units behind their plans, and their logs bring the answers."""
+    restored = (sys.executable, "-m", "roundsman_hub", "migrate", "--restored", "--data", str(fleet.data))
+    subprocess.run(restored, check=True, capture_output=True, timeout=60)
+    began = time.monotonic()
+    where = fleet.place.place(fleet.place.houses[2].door_m)
+    now = datetime.now(UTC)
+    body = {"name": "Eck", "kind": "pickup", "lat_deg": where.lat_deg, "lon_deg": where.lon_deg, "window_start": now.isoformat()}
+    made = fleet.hub.post("/v1/orders", json=body | {"window_end": (now + timedelta(hours=5)).isoformat()})
+    assert made.is_success, made.text
+    until(lambda: "Eck" in fleet.stops(0) + fleet.stops(1), fleet.said)
+    assert time.monotonic() - began < HEARD_WITHIN.total_seconds(), "the vans were heard"

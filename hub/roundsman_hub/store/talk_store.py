@@ -106,13 +106,16 @@ def roll_call(raised_at: datetime) -> str:
 
 
 def absent(cur: Cursor, since: datetime) -> list[Row]:
-    """Vans on line that did not answer the roll call of a restore later than `since` (real time), with the epoch to seal it in."""
+    """Vans that did not answer the roll call of a restore later than `since` (real time), with the epoch to seal it in.
+
+    Whether they are on line is not asked: a restored database does not know it, until each has spoken again.
+    """
     found = rows(
         cur,
         """
-        SELECT n.vehicle_id, e.epoch, e.raised_real_at FROM log.epoch e CROSS JOIN vehicle_now n JOIN vehicles v USING (vehicle_id)
-        WHERE e.raised_real_at > %s AND n.online AND v.retired_at IS NULL
-        AND NOT EXISTS (SELECT FROM devices d WHERE d.vehicle_id = n.vehicle_id) ORDER BY n.vehicle_id
+        SELECT v.vehicle_id, e.epoch, e.raised_real_at FROM log.epoch e CROSS JOIN vehicles v
+        WHERE e.raised_real_at > %s AND v.retired_at IS NULL
+        AND NOT EXISTS (SELECT FROM devices d WHERE d.vehicle_id = v.vehicle_id) ORDER BY v.vehicle_id
         """,
         (since,),
     )
