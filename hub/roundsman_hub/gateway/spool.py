@@ -27,6 +27,9 @@ AGENT: Final = "gateway"
 """What stands where a van's log names its agent's version."""
 FRAME_ENTRIES: Final = 500
 EXPIRED: Final = 4
+RESTATED_MS: Final = 300_000
+"""How often a device's log says again that it is on duty, while positions come: a van's unit tells its health as often. A log without facts
+counts as silent (`derive.alerts.SILENT`), however many fixes it has."""
 
 SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS devices (
@@ -65,6 +68,7 @@ class Spool:
         self._lock = threading.Lock()
         self._started_ns = time.monotonic_ns()
         self._sessions: dict[str, str] = {}
+        self._stated_utc_ms: dict[str, int] = {}
         self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
         self._db.execute("PRAGMA journal_mode = WAL")
         self._db.execute("PRAGMA synchronous = FULL")
@@ -89,10 +93,16 @@ class Spool:
                 return 0
             session = self._session(vehicle)
             mono_ms = self._mono_ms()
-            if duty == "off":
-                self._add(session, FACTS, vehicle, [_fact(Duty(mono_ms=mono_ms, utc_ms=fresh[0].utc_ms, duty="on", driver=driver))])
+            stated_utc_ms = 0 if duty == "off" else self._stated_utc_ms.get(vehicle, fresh[0].utc_ms)  # a new session is a word, too
+            words = []
+            for report in fresh:
+                if report.utc_ms - stated_utc_ms >= RESTATED_MS:
+                    words.append(_fact(Duty(mono_ms=mono_ms, utc_ms=report.utc_ms, duty="on", driver=driver)))
+                    stated_utc_ms = report.utc_ms
+            self._add(session, FACTS, vehicle, words)
             self._add(session, TRACK, vehicle, [_row(report, mono_ms + index) for index, report in enumerate(fresh)])
             self._db.execute("UPDATE devices SET newest_utc_ms = ?, duty = 'on' WHERE vehicle = ?", (newest_utc_ms, vehicle))
+            self._stated_utc_ms[vehicle] = stated_utc_ms
             return len(fresh)
 
     def end_shift(self, vehicle: str, utc_ms: int) -> None:
