@@ -76,6 +76,24 @@ def states(page: Page, hub: BoardHub) -> Iterator[str]:
         page.locator("#sheet, .story, .sheet").first.wait_for()
         settled()
         yield what
+    for what, where in (
+        ("a van being changed", f"vans/{hub.vehicles[0]}"),
+        ("what a van's unit is told", f"vans/{hub.vehicles[0]}"),
+        ("a driver being changed", f"drivers/{driver}"),
+        ("a depot being changed", "settings"),
+    ):
+        at(where)
+        word = "Unit" if "unit" in what else "Change"
+        page.get_by_role("button", name=f"{word}: ").first.click()
+        form = page.get_by_role("dialog")
+        form.get_by_role("button", name="Save").wait_for()
+        yield what
+        if what == "a van being changed":
+            form.get_by_label("Kind of vehicle").fill("x" * 81)
+            form.get_by_role("button", name="Save").click()
+            form.locator("[aria-invalid]").wait_for()
+            yield "a van's change that is refused"
+        closed()
     at("nights")
     page.get_by_text("not adopted").wait_for()
     yield "nights with what was learned"

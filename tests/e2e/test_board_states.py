@@ -77,7 +77,8 @@ def test_every_control_of_every_page_is_reached_by_keys_and_seen(
     page = opened(width, height)
     keys = page.keyboard
     page.goto(day.url)
-    keys.type(day.key)  # the field for it has the focus
+    expect(page.get_by_label("API key")).to_be_focused()  # as soon as the page is drawn, which is later than it is loaded
+    keys.type(day.key)
     keys.press("Enter")
     expect(page.locator(".link")).to_have_text("live", timeout=WAITS_MS)
     wrong = []

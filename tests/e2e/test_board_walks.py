@@ -121,51 +121,6 @@ def test_urgent_order_and_a_breakdown(desk: Page, day: BoardHub) -> None:
     expect(sheet.get_by_role("button", name="Out: broken down")).to_be_visible()
 
 
-def test_whatever_the_api_takes_of_an_order_can_be_said_at_the_desk(desk: Page, day: BoardHub) -> None:
-    """The form is drawn from the hub's list of terms; what is said in it comes back from the API as it was meant."""
-    level = {"cut_off": "23:00", "working_days_later": 0, "window_start": "06:00", "window_end": "23:00"}
-    assert day.client.put("/v1/service-levels/same-day", json=level).status_code == 200
-    go(desk, "orders")
-    desk.get_by_role("button", name="New order").click()
-    form = desk.get_by_role("dialog", name="New order")
-    form.get_by_text("More", exact=True).click()
-    expect(form.get_by_label("Never later than")).to_be_visible()
-    asked = {
-        field.split(".", 1)[1] if field.startswith("needs.") else field
-        for field in form.locator("[name]").evaluate_all("all => all.map(one => one.name)")
-    }
-    terms = {one["name"] for one in day.client.get("/v1/terms").json()["terms"] if one["owner"] == "order"} - {"depot"}  # there is one
-    assert terms == {name for name in terms if name in asked or any(one.startswith(f"{name}.") for one in asked)}
-    at = day.place.place(day.place.houses[8].door_m)
-    form.get_by_label("Reference").fill("M-1")
-    form.get_by_label("Latitude").fill(f"{at.lat_deg:.6f}")
-    form.get_by_label("Longitude").fill(f"{at.lon_deg:.6f}")
-    form.get_by_label("Service level").select_option("same-day")
-    expect(form.locator("[name=window_start]")).to_have_count(0)
-    form.get_by_label("Time at the door (min)", exact=True).fill("2.5")
-    form.get_by_label("Weight (kg)").last.fill("12.5")
-    form.get_by_label("Price of leaving it out").fill("90")
-    form.get_by_label("Signature").check()
-    form.get_by_label("Barcode").fill("4006381333931")
-    form.get_by_role("group", name="Parcels one by one").get_by_role("button", name="One more").click()
-    form.get_by_label("Barcode").last.fill("4006381333948")
-    form.get_by_label("Time at the door by kind of vehicle").fill("bike: 3, truck: 8")
-    form.get_by_label("Only these vehicles").select_option([day.vehicles[0], day.vehicles[1]])
-    form.get_by_label("Skills that").fill("cold, two people")
-    form.get_by_role("group", name="Further windows").get_by_label("From").fill("2026-03-02T20:00")
-    form.get_by_role("group", name="Further windows").get_by_label("To").fill("2026-03-02T21:00")
-    picture(desk, "walk-neworder")
-    form.get_by_role("button", name="Take the order").click()
-    expect(desk.get_by_role("heading", name="M-1")).to_be_visible()
-    (taken,) = [one for one in day.client.get("/v1/orders", params={"limit": 500}).json()["items"] if one["reference"] == "M-1"]
-    assert (taken["service_s"], taken["parcels"]) == (150, 2)
-    needs = taken["needs"]
-    assert (needs["service_level"], needs["weight_g"], needs["left_out_cents"]) == ("same-day", 12_500, 9_000)
-    assert (needs["service_by_type"], needs["skills"]) == ({"bike": 180, "truck": 480}, ["cold", "two people"])
-    assert needs["vehicles"] == day.vehicles[:2]
-    assert len(needs["more_windows"]) == 1
-
-
 def loads(day: BoardHub) -> dict[str, list[dict[str, Any]]]:
     """What each van has to do, in its order."""
     found: dict[str, list[dict[str, Any]]] = {vehicle: [] for vehicle in day.vehicles}

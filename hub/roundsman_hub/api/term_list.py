@@ -1,4 +1,4 @@
-"""Every term of an order, a vehicle, a driver, a depot and the fleet, described for machines: forms, help and files are made from it.
+"""Every term of an order, a vehicle, a driver, a depot, the fleet and its units, described for machines: forms and files are made from it.
 
 There is no second list: names, types, limits, defaults and meanings are read from the classes that take them in (`models`,
 `domain.terms`), units from the names' endings, the way to write a cell from `cells`.
@@ -13,14 +13,15 @@ from typing import Any, Final, Literal
 from fastapi import APIRouter
 from pydantic import BaseModel, Field, TypeAdapter
 
-from roundsman_hub.api import cells
+from roundsman_hub.api import cells, models as m
 from roundsman_hub.api.desk import OrdersReader
-from roundsman_hub.api.models import NewDepot, NewDriver, NewOrder, NewVehicle
 from roundsman_hub.api.problems import documented
+from roundsman_hub.api.unit_doors import UnitSettings
 from roundsman_hub.domain.terms import DepotTerms, DriverTerms, FleetPlanning, OrderNeeds, VehicleTerms
 
 router = APIRouter(prefix="/v1", tags=["planning"], responses=documented(401, 403))
-Owner = Literal["order", "vehicle", "driver", "depot", "fleet"]
+Owner = Literal["order", "vehicle", "driver", "depot", "fleet", "unit"]
+Named = Literal["depot", "vehicle", "driver"]
 
 
 class Term(BaseModel):
@@ -29,7 +30,8 @@ class Term(BaseModel):
     name: str
     label: str = Field(description="the name as people read it, without its unit")
     type: str = Field(
-        description="integer, number, text, yes or no, instant, time of day, choice, words, windows, table (name → value), record, or list"
+        description="integer, number, text, yes or no, instant, time of day, choice, words, windows, table (name → value; with `fields`:"
+        " name → list of records), record, or list"
     )
     unit: str | None = None
     meaning: str = ""
@@ -38,6 +40,7 @@ class Term(BaseModel):
     least: float | None = None
     most: float | None = None
     choices: list[str] | None = None
+    of: Named | None = Field(default=None, description="it holds ids of these")
     fields: list[Term] = Field(default_factory=list)
 
 
@@ -45,6 +48,7 @@ class OwnedTerm(Term):
     owner: Owner
     where: str = Field(description="its path in the JSON of its owner, as `needs.deadline`")
     doors: list[str] = Field(description="addresses that take it")
+    changeable: bool = Field(description="it can be said of what is there already, by its owner's PATCH or PUT")
     column: bool = Field(description="a column of its owner's CSV file has the same name")
     cell: str | None = Field(default=None, description="how a cell of that column is written, where that is not plain")
 
@@ -55,18 +59,29 @@ class Terms(BaseModel):
 
 OWNERS: Final[dict[Owner, tuple[tuple[type, str], ...]]] = {
     # owner: (class that takes the terms in, where they stand in the owner's JSON)
-    "order": ((NewOrder, ""), (OrderNeeds, "needs.")),
-    "vehicle": ((NewVehicle, ""), (VehicleTerms, "terms.")),
-    "driver": ((NewDriver, ""), (DriverTerms, "terms.")),
-    "depot": ((NewDepot, ""), (DepotTerms, "terms.")),
+    "order": ((m.NewOrder, ""), (OrderNeeds, "needs.")),
+    "vehicle": ((m.NewVehicle, ""), (VehicleTerms, "terms.")),
+    "driver": ((m.NewDriver, ""), (DriverTerms, "terms.")),
+    "depot": ((m.NewDepot, ""), (DepotTerms, "terms.")),
     "fleet": ((FleetPlanning, "planning."),),
+    "unit": ((UnitSettings, ""),),
 }
+CHANGES: Final[Mapping[Owner, type[BaseModel]]] = {
+    "order": m.OrderChange,
+    "vehicle": m.VehicleChange,
+    "driver": m.DriverChange,
+    "depot": m.DepotChange,
+    "fleet": m.FleetChange,
+    "unit": UnitSettings,
+}
+"""What takes in changes of what is there."""
 DOORS: Final[dict[Owner, tuple[str, ...]]] = {
     "order": ("POST /v1/orders", "PATCH /v1/orders/{order}", "POST /v1/orders:import"),
     "vehicle": ("POST /v1/vehicles", "PATCH /v1/vehicles/{vehicle}", "POST /v1/vehicles:import"),
     "driver": ("POST /v1/drivers", "PATCH /v1/drivers/{driver}"),
     "depot": ("POST /v1/depots", "PATCH /v1/depots/{depot}"),
     "fleet": ("PATCH /v1/fleets/me",),
+    "unit": ("PUT /v1/unit-settings", "PUT /v1/vehicles/{vehicle}/unit-settings"),
 }
 GROUPS: Final = frozenset({"needs", "terms"})
 """Fields that hold the terms listed one by one."""
@@ -80,6 +95,7 @@ UNITS: Final = (
     ("cents_per_km", "cents a kilometre"),
     ("_cents", "cents"),
     ("_min", "minutes"),
+    ("_mps", "metres a second"),
     ("_deg", "degrees"),
     ("_ml", "millilitres"),
     ("_s", "seconds"),
@@ -113,6 +129,15 @@ LABELS: Final = {
 """Where a name without its unit would not be read as meant."""
 PER_VALUE: Final = {"service_by_type": "seconds"}
 """Units of what a table holds, where its name does not end in it."""
+NAMED: Final[Mapping[str, Named]] = {
+    "depot": "depot",
+    "driver": "driver",
+    "end_depot": "depot",
+    "goods_at": "depot",
+    "reload_depots": "depot",
+    "vehicles": "vehicle",
+}
+"""Names of what holds ids of others."""
 MEANINGS: Final[Mapping[tuple[Owner, str], str]] = {
     ("order", "kind"): "a delivery's goods come from a depot, a pickup's go to one",
     ("order", "phone"): "of the recipient; drivers see it while the stop is theirs",
@@ -144,7 +169,7 @@ MEANINGS: Final[Mapping[tuple[Owner, str], str]] = {
 
 @router.get("/terms")
 def get_terms(caller: OrdersReader) -> Terms:
-    """Everything that can be said of orders, vehicles, drivers, depots and the fleet: name, unit, type, meaning, and where to say it."""
+    """Everything that can be said of orders, vehicles, drivers, depots, the fleet and its units: type, meaning, and where to say it."""
     return Terms(terms=list(all_terms()))
 
 
@@ -165,6 +190,7 @@ def all_terms() -> tuple[OwnedTerm, ...]:
                         owner=owner,
                         where=f"{where}{name}",
                         doors=list(DOORS[owner]),
+                        changeable=(where.rstrip(".") or name) in CHANGES[owner].model_fields,
                         column=owner in FILES,
                         cell=cells.HOW.get(cells.CELLS[name]) if owner in FILES and name in cells.CELLS else None,
                     )
@@ -191,9 +217,10 @@ def _term(name: str, said: Mapping[str, Any], schema: Mapping[str, Any], *, requ
         meaning=" ".join((said.get("description") or what.get("description") or "").split()),
         required=required,
         default=said.get("default"),
-        least=limits["exclusiveMinimum"] + 1 if "exclusiveMinimum" in limits else limits.get("minimum"),
+        least=limits["exclusiveMinimum"] + (kind != "number") if "exclusiveMinimum" in limits else limits.get("minimum"),
         most=limits.get("maximum"),
         choices=choices,
+        of=NAMED.get(name),
         fields=[
             _term(inside, words, schema, required=inside in inner.get("required", ()))
             for inside, words in inner.get("properties", {}).items()

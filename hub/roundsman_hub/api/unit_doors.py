@@ -28,18 +28,18 @@ class UnitSettings(BaseModel):
     sampling: Literal["full", "evidence", "sparse"] | None = Field(
         None, description="which fixes are kept: all; as many as the proof of a route needs; as few as a map can do with"
     )
-    evidence_s: Seconds = None
-    evidence_m: Metres = None
-    evidence_deg: float | None = Field(None, gt=0, le=180)
+    evidence_s: Seconds = Field(None, description="as evidence, one fix is kept at least this often")
+    evidence_m: Metres = Field(None, description="as evidence, one fix is kept at least every so far")
+    evidence_deg: float | None = Field(None, gt=0, le=180, description="as evidence, a fix is kept where the van turned by as much")
     near_stop_m: Metres = Field(None, description="nearer to a planned stop than this, every fix is kept")
-    parked_every_s: Seconds = None
+    parked_every_s: Seconds = Field(None, description="while it stands, one fix is kept so often")
     live_error_m: Metres = Field(None, description="a position is told when dead reckoning is off by more")
     now_interval_s: Seconds = Field(None, description="between two live markers, at least")
-    stop_slow_mps: float | None = Field(None, gt=0, le=10)
+    stop_slow_mps: float | None = Field(None, gt=0, le=10, description="slower than this, the van stands")
     stop_planned_s: Seconds = Field(None, description="so long inside a planned stop's area is a visit")
     stop_unplanned_s: Seconds = Field(None, description="so long elsewhere is a stop outside the plan")
     language: Literal["en", "de", "es", "fr"] | None = Field(None, description="of the driver's screen, unless the driver chooses another")
-    distance_unit: Literal["km", "mi"] | None = None
+    distance_unit: Literal["km", "mi"] | None = Field(None, description="of the driver's screen")
 
 
 class VehicleUnitSettings(BaseModel):

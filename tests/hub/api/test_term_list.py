@@ -11,6 +11,7 @@ import pytest
 
 from roundsman_hub.api import orders_csv, vehicles_csv
 from roundsman_hub.api.term_list import OWNERS, OwnedTerm, all_terms
+from roundsman_hub.api.unit_doors import UnitSettings
 from roundsman_hub.domain.terms import DepotTerms, DriverTerms, FleetPlanning, OrderNeeds, VehicleTerms
 
 Shop = Any
@@ -64,6 +65,21 @@ def test_a_form_can_be_drawn_from_it() -> None:
     assert term("order", "kind").choices == ["delivery", "pickup"]
     assert (term("order", "max_ride_s").least, term("vehicle", "capacity").required) == (1, True)
     assert [one.name for one in term("fleet", "profiles").fields] == ["start", "factor"]
+    assert (term("vehicle", "reload_depots").of, term("vehicle", "driver").of, term("vehicle", "skills").of) == ("depot", "driver", None)
+
+
+def test_it_tells_what_can_be_changed_of_what_is_there() -> None:
+    fixed = {one.where for one in all_terms() if one.owner in ("vehicle", "driver", "depot", "fleet", "unit") and not one.changeable}
+    assert fixed == {"depot"}, "a vehicle stays with its depot"
+    assert not term("order", "reference").changeable
+    assert term("order", "deadline").changeable
+
+
+def test_settings_of_units_are_told_with_their_limits() -> None:
+    assert {one.name for one in all_terms() if one.owner == "unit"} == set(UnitSettings.model_fields)
+    slow = term("unit", "stop_slow_mps")
+    assert (slow.where, slow.type, slow.unit, slow.least, slow.most) == ("stop_slow_mps", "number", "metres a second", 0, 10)
+    assert term("unit", "sampling").choices == ["full", "evidence", "sparse"]
 
 
 @pytest.mark.parametrize("owner", OWNERS)

@@ -11,6 +11,7 @@ import { f, t, useReader } from "./reader";
 import { go, type Route, to } from "./route";
 import { useAsked, useTurn } from "./session";
 import { Talk } from "./talk";
+import { ChangeTerms } from "./termsform";
 
 interface Driver {
   driver: string;
@@ -44,8 +45,9 @@ function endedBy(fleet: Fleet, vans: readonly Vehicle[]): Order[] {
 export function DriversPage({ route }: { route: Route }) {
   useReader();
   const fleet = useFleet("vehicle", "order", "tick");
+  const [turn, setTurn] = useState(0);
   const minute = Math.floor(fleet.now / 60_000);
-  const { answer, error, loading } = useAsked<{ items: Driver[] }>("/v1/drivers?limit=500", minute);
+  const { answer, error, loading } = useAsked<{ items: Driver[] }>("/v1/drivers?limit=500", `${minute} ${turn}`);
   const vansOf = useVansOf(fleet);
   const [find, setFind] = useState("");
   const wanted = find.trim().toLowerCase();
@@ -71,7 +73,7 @@ export function DriversPage({ route }: { route: Route }) {
         {more}
       </Section>
       {route.id && answer && (
-        <Section id="sheet" title={chosen?.name ?? t("drivers.unknown")} actions={<button type="button" class="button quiet" onClick={() => go("drivers")}>{t("close")}</button>}>
+        <Section id="sheet" title={chosen?.name ?? t("drivers.unknown")} actions={<span class="actions">{chosen && <ChangeTerms owner="driver" path={`/v1/drivers/${encodeURIComponent(chosen.driver)}`} label={t("terms.change")} title={chosen.name} after={() => setTurn(turn + 1)} />}<button type="button" class="button quiet" onClick={() => go("drivers")}>{t("close")}</button></span>}>
           {chosen ? <Sheet key={chosen.driver} driver={chosen} vans={vansOf(chosen.driver)} fleet={fleet} /> : <Empty>{t("drivers.unknown")}</Empty>}
         </Section>
       )}

@@ -1,18 +1,18 @@
 /** One order taken by a person at the desk: an urgent one is planned at once. */
 
 import { useState } from "preact/hooks";
-import { Refused, told } from "../shared/api";
 import { fleet } from "./fleet";
 import { OrderTerms, saidOf, useOrderTerms } from "./orderterms";
 import { Dialog, Field, Trouble } from "./parts";
 import { f, t } from "./reader";
 import { go } from "./route";
 import { api, say, useAsked } from "./session";
+import { NOTHING_WRONG, wrongOf } from "./termfields";
 
 const HOUR_MS = 3_600_000;
 
 export function NewOrderDialog({ close }: { close: () => void }) {
-  const [error, setError] = useState("");
+  const [wrong, setWrong] = useState(NOTHING_WRONG);
   const [busy, setBusy] = useState(false);
   const [level, setLevel] = useState("");
   const more = useOrderTerms();
@@ -26,7 +26,7 @@ export function NewOrderDialog({ close }: { close: () => void }) {
     const text = (name: string): string => String(values.get(name) ?? "").trim();
     const instant = (name: string): string => new Date(f.instant(text(name))).toISOString();
     setBusy(true);
-    setError("");
+    setWrong(NOTHING_WRONG);
     try {
       const { needs, ...said } = saidOf(more.terms, values);
       const parcels = text("parcels");
@@ -44,7 +44,7 @@ export function NewOrderDialog({ close }: { close: () => void }) {
       close();
       go("orders", made.order);
     } catch (failure) {
-      setError(failure instanceof Refused && failure.errors.length ? failure.errors.map((one) => `${one.field.replace(/^body\.?/, "")}: ${one.detail}`.replace(/^: /, "")).join(" · ") : told(failure));
+      setWrong(wrongOf(more.terms, failure));
     } finally {
       setBusy(false);
     }
@@ -73,9 +73,9 @@ export function NewOrderDialog({ close }: { close: () => void }) {
           {fleet.depots.length > 1 && <Field label={t("settings.depot")}>{(id) => <select id={id} name="depot">{fleet.depots.map((depot) => <option key={depot.depot} value={depot.depot}>{depot.name}</option>)}</select>}</Field>}
         </div>
         <Field label={t("order.instructions")}>{(id) => <input id={id} name="instructions" maxLength={500} autocomplete="off" />}</Field>
-        <OrderTerms {...more} />
+        <OrderTerms {...more} wrong={wrong} />
         <label class="check"><input type="checkbox" name="urgent" /> {t("order.urgent_help")}</label>
-        <Trouble>{error}</Trouble>
+        <Trouble>{wrong.else}</Trouble>
         <div class="actions"><button type="submit" class="button primary" aria-disabled={busy}>{t("order.make")}</button></div>
       </form>
     </Dialog>

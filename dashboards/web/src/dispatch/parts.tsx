@@ -65,9 +65,10 @@ export function Dialog({ title, close, children, wide = false }: { title: string
   );
 }
 
-export function Field({ label, help, children }: { label: string; help?: string | undefined; children: (id: string) => JSX.Element }) {
+/** `wrong`: what was said against it; its control is described by `{id}-wrong`. */
+export function Field({ label, help, wrong, children }: { label: string; help?: string | undefined; wrong?: string | undefined; children: (id: string) => JSX.Element }) {
   const id = useId();
-  return <div class="field"><label for={id}>{label}</label>{children(id)}{help && <small>{help}</small>}</div>;
+  return <div class="field"><label for={id}>{label}</label>{children(id)}{(help || wrong) && <small>{wrong && <b class="wrong" id={`${id}-wrong`}>{wrong} </b>}{help}</small>}</div>;
 }
 
 export function Section({ title, count, actions, children, id }: { title: string; count?: ComponentChildren; actions?: ComponentChildren; children: ComponentChildren; id?: string }) {

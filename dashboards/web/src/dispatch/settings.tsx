@@ -6,7 +6,7 @@ import { useFleet } from "./fleet";
 import { Act, Badge, Empty, Field, Section, Trouble } from "./parts";
 import { type Choices, choices, f, type Key, type Language, LANGUAGES, settle, t, useReader } from "./reader";
 import { api, say, useAsked } from "./session";
-import { PlanningTerms } from "./planningterms";
+import { ChangeTerms, OwnTerms } from "./termsform";
 
 const CURRENCIES = ["EUR", "GBP", "USD", "CHF", "SEK", "DKK", "NOK", "PLN", "CZK", "CAD", "AUD", "JPY"] as const;
 const ZONES = Intl.supportedValuesOf("timeZone");
@@ -17,7 +17,9 @@ export function SettingsPage() {
     <>
       <Section title={t("settings.mine")}><Mine /></Section>
       <Section title={t("settings.fleet")}><OfFleet /></Section>
-      <Section title={t("settings.planning")}><PlanningTerms /></Section>
+      <Section title={t("settings.planning")}><OwnTerms owner="fleet" path="/v1/fleets/me" /></Section>
+      <Section title={t("settings.depots")}><OfDepots /></Section>
+      <Section title={t("settings.units_all")}><OwnTerms owner="unit" path="/v1/unit-settings" /></Section>
       <Section title={t("settings.retention")}><Kept /></Section>
       <Section title={t("settings.keys")}><Keys /></Section>
     </>
@@ -52,6 +54,18 @@ function OfFleet() {
       <Field label={t("settings.zone")}>{(id) => <select id={id} value={timezone} onChange={(event) => setZone(event.currentTarget.value)}>{(ZONES.includes(timezone) ? ZONES : [timezone, ...ZONES]).map((zone) => <option key={zone}>{zone}</option>)}</select>}</Field>
       <div class="actions"><Act act={save} done={t("settings.kept")} tone="primary">{t("settings.save")}</Act></div>
     </div>
+  );
+}
+
+function OfDepots() {
+  const fleet = useFleet("sites");
+  const [, draw] = useState(0);
+  return (
+    <ul class="list">
+      {fleet.depots.map(({ depot, name }) => (
+        <li key={depot} class="choice"><span class="grow">{name}</span><ChangeTerms owner="depot" path={`/v1/depots/${encodeURIComponent(depot)}`} label={t("terms.change")} title={name} after={() => void fleet.load(api).then(() => draw((n) => n + 1))} /></li>
+      ))}
+    </ul>
   );
 }
 

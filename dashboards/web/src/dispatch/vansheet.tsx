@@ -12,6 +12,7 @@ import { to } from "./route";
 import { type Sentence, Told } from "./sentences";
 import { api, useAsked } from "./session";
 import { Talk } from "./talk";
+import { ChangeTerms } from "./termsform";
 
 interface VehicleTold {
   vehicle: string;
@@ -49,12 +50,14 @@ export function linkOf(van: Vehicle, fleet: ReturnType<typeof useFleet>): { tone
 
 export function VanSheet({ vehicle, brief = false }: { vehicle: string; brief?: boolean }) {
   const fleet = useFleet("vehicle", "plan", "order", "tick");
+  const [turn, setTurn] = useState(0);
   const van = fleet.vehicles.get(vehicle);
   if (!van) return <Empty>{t("vans.unknown")}</Empty>;
   const plan = fleet.plans.get(vehicle);
   const left = fleet.stopsLeft(vehicle);
   const link = linkOf(van, fleet);
   const speed = fleet.value(van, "speed_mps");
+  const door = `/v1/vehicles/${encodeURIComponent(vehicle)}`;
   const backlog = fleet.value(van, "backlog") ?? 0;
   return (
     <div class="sheet">
@@ -84,10 +87,11 @@ export function VanSheet({ vehicle, brief = false }: { vehicle: string; brief?: 
         {brief && <a class="button" href={to("vans", vehicle)}>{t("act.open_van")}</a>}
         <Act act={() => api.post(`/v1/depots/${encodeURIComponent(van.depot)}/replan`)} done={t("act.replan.done")}>{t("act.replan")}</Act>
         <Hand vehicle={vehicle} />
+        {!brief && <><ChangeTerms owner="vehicle" path={door} label={t("terms.change")} title={van.name} after={() => setTurn(turn + 1)} /><ChangeTerms owner="unit" path={`${door}/unit-settings`} label={t("terms.unit")} title={van.name} /></>}
       </div>
       <h3>{t("talk.title")}</h3>
       <Talk vehicle={vehicle} />
-      {!brief && <Record vehicle={vehicle} />}
+      {!brief && <Record key={turn} vehicle={vehicle} />}
     </div>
   );
 }
