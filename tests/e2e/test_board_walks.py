@@ -359,7 +359,7 @@ def test_reader_has_their_language_zone_and_miles(desk: Page, day: BoardHub) -> 
     desk.get_by_role("region", name="What a plan costs").get_by_role("button", name="Save").click()
     expect(desk.locator(".said")).to_have_text("Kept")
     assert day.client.get("/v1/fleets/me").json()["planning"]["lateness_cents_per_min"] == 250
-    desk.get_by_label("Language").select_option("de")
+    desk.get_by_label("Language", exact=True).select_option("de")
     expect(desk.locator("html")).to_have_attribute("lang", "de")
     expect(desk.get_by_role("link", name="Aufträge")).to_be_visible()
     desk.get_by_label("Zeitzone").first.select_option("Asia/Tokyo")
