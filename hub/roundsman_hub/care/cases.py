@@ -16,13 +16,13 @@ from roundsman_hub.notify import outbox
 from roundsman_hub.offers import choosing
 from roundsman_hub.offers.depot import Ask, Depots
 from roundsman_hub.replan import revision
-from roundsman_hub.store import care_store as store, customer_store, orders as order_store
+from roundsman_hub.store import care_store as store, customer_store, offer_store, orders as order_store
 from roundsman_hub.store.db import Cursor
 from roundsman_hub.store.rows import Row, journal
 
 BY: Final = "customer"
 AHEAD: Final = timedelta(days=14)
-"""A collection for which nobody drives yet waits so long for its round."""
+"""A collection that no day has room for waits so long for its round."""
 SERVICE_S: Final = 240
 """A collection takes a little longer than a delivery: the code, and looking at what is handed over."""
 
@@ -169,12 +169,14 @@ def follow(cur: Cursor, fleet: str, clock: Clock) -> int:
 
 
 def _collection(cur: Cursor, depots: Depots, fleet: str, case: Row, order: Row, clock: Clock) -> dict[str, Any]:
-    """The collection of a return, in the best window that can be kept. An exchange is one order, so one stop and one visit: a delivery
-    that is done once the replacement is there and the return is in the van."""
+    """The collection of a return, in the best window that can be kept: today's, or the next days' where today is full. An exchange is one
+    order, so one stop and one visit: a delivery that is done once the replacement is there and the return is in the van."""
     now, parcels = clock.now(), max(1, len(case["items"]))
     kind: Literal["delivery", "pickup"] = "delivery" if case["exchange"] else "pickup"
     ask = Ask(at=LatLon.from_e6(order["lat_e6"], order["lon_e6"]), kind=kind, service_s=SERVICE_S, parcels=parcels)
-    found = choosing.offer(cur, depots, fleet, order["depot_id"], ask=ask, now=now)
+    depot = order["depot_id"]
+    offer_store.take_turn(cur, depot)  # what is promised here, nobody else is promised meanwhile
+    found = choosing.offer(cur, depots, fleet, depot, ask=ask, now=now) or choosing.offer_later(cur, depots, fleet, depot, ask=ask, now=now)
     window = (found[0]["window_start"], found[0]["window_end"]) if found else (now, now + AHEAD)
     known = {item["parcel"]: item for item in order["items"]}
     items = [known.get(parcel, {"parcel": parcel, "name": ""}) for parcel in case["items"]]

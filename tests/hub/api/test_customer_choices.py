@@ -285,6 +285,20 @@ def follow(shop: Any) -> None:
         assert cases.follow(cur, shop.fleet, shop.clock) == 1
 
 
+def test_a_return_that_today_has_no_room_for_is_promised_the_next_day_that_has(shop: Any) -> None:
+    """The van's shift ends before any window could be kept; tomorrow nobody is planned yet."""
+    van = {"name": "Home", "depot": shop.depot(), "capacity": 9, "shift_start": shop.at(hours=-1), "shift_end": shop.at(minutes=20)}
+    vehicle = shop.post("/v1/vehicles", json=van).json()["vehicle"]
+    order = shop.order(window_start=shop.at(minutes=1), window_end=shop.at(minutes=15))
+    shop.resolve(vehicle, order["order"], "delivered", ago_s=100)
+    assert send(order, "return", reason="unwanted")[0] == "said case"
+    pickup = of(shop, {"order": shop.get("/v1/cases").json()["items"][0]["pickup"]})
+    tomorrow = shop.clock.now().date() + timedelta(days=1)
+    assert pickup["promise_start"] is not None
+    assert pickup["promise_start"].startswith(str(tomorrow)), pickup
+    assert (pickup["window_start"], pickup["window_end"]) == (pickup["promise_start"], pickup["promise_end"])
+
+
 def test_a_return_is_withdrawn_and_its_pickup_with_it(shop: Any) -> None:
     order = delivered(shop)
     send(order, "return", reason="unwanted")
