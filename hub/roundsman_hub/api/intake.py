@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -70,6 +70,20 @@ def refuse_outside(window_start: datetime, window_end: datetime, shifts: Sequenc
         )
 
 
+def known_level(cur: Cursor, level: str, *, status: int = 422) -> Mapping[str, Any]:
+    """One of the fleet's service levels, as it is kept.
+
+    Raises
+    ------
+    Problem
+        No such level.
+    """
+    spec: Mapping[str, Any] | None = order_book_store.service_levels(cur).get(level)
+    if spec is None:
+        raise not_found("service-level", level, see="/v1/service-levels", status=status)
+    return spec
+
+
 def promised(cur: Cursor, fleet: str, level: str, ordered_at: datetime, *, status: int = 422) -> Promise:
     """What an order that is placed at an instant gets by one of the fleet's service levels.
 
@@ -78,9 +92,7 @@ def promised(cur: Cursor, fleet: str, level: str, ordered_at: datetime, *, statu
     Problem
         No such level (`status`), or no working day is near (409).
     """
-    spec = order_book_store.service_levels(cur).get(level)
-    if spec is None:
-        raise not_found("service-level", level, see="/v1/service-levels", status=status)
+    spec = known_level(cur, level, status=status)
     days, zone = msgspec.convert(order_book_store.calendar(cur, fleet), WorkingDays), ZoneInfo(fleet_store.fleet(cur, fleet)["timezone"])
     try:
         return promise(msgspec.convert(spec, ServiceLevel), days, zone, ordered_at)

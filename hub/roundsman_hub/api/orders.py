@@ -14,7 +14,7 @@ from roundsman_hub import afterlife
 from roundsman_hub.api import models as m, orders_csv
 from roundsman_hub.api.desk import AtDesk, Desk, OrdersReader, OrdersWriter, PlacesWriter
 from roundsman_hub.api.fleet import Limit
-from roundsman_hub.api.intake import accept, depot_for, refuse_outside, shifts_of, windowed
+from roundsman_hub.api.intake import accept, depot_for, known_level, refuse_outside, shifts_of, windowed
 from roundsman_hub.api.keys import Caller
 from roundsman_hub.api.once import OnlyOnce
 from roundsman_hub.api.places import off_network_m, place_of
@@ -130,6 +130,8 @@ def patch_order(order: str, change: m.OrderChange, request: Request, desk: AtDes
         changes["needs"] = stored(change.needs)
     with desk.db.tenant(caller.fleet) as cur:
         before = _open(cur, order)
+        if change.needs is not None and change.needs.service_level is not None:
+            known_level(cur, change.needs.service_level)
         after = before | changes
         if after["window_end"] < after["window_start"]:
             raise Problem(422, "window-backwards", "window_end is before window_start", next_step="send both ends of the window")

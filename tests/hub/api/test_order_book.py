@@ -157,6 +157,14 @@ def test_without_a_calendar_no_day_is_open_that_has_no_shift(shop: Any) -> None:
     assert shop.post("/v1/orders", json=shop.body(**tomorrow)).status_code == 201
 
 
+def test_an_order_is_changed_to_a_service_level_that_there_is(shop: Any) -> None:
+    shop.van(shop.depot())
+    change = f"/v1/orders/{shop.order()['order']}"
+    refused(shop.patch(change, json={"needs": {"service_level": "next-day"}}), "unknown-service-level", 422)
+    shop.put("/v1/service-levels/next-day", json=NEXT_DAY)
+    assert shop.patch(change, json={"needs": {"service_level": "next-day"}}).json()["needs"]["service_level"] == "next-day"
+
+
 def test_a_service_level_says_why_it_is_not_sooner(shop: Any) -> None:
     shop.depot()
     refused(shop.get("/v1/service-levels/same-day/window"), "unknown-service-level", 404)
