@@ -109,6 +109,7 @@ def _drawn(rng: random.Random, order: dict[str, Any], now: datetime) -> dict[str
     done = now - timedelta(seconds=rng.uniform(0, 200)) if state in ("delivered", "failed") else None
     spread = timedelta(minutes=rng.uniform(1, 20))
     times = {"eta": eta, "eta_low": None if eta is None else eta - spread, "eta_high": None if eta is None else eta + spread}
+    times["unassigned_at"] = now - timedelta(minutes=rng.uniform(0, 10)) if state == "unassigned" else None
     return {**order, **times, "state": state, "done_at": done, "stops_before": rng.choice([None, 0, 1, 2, 7])}
 
 

@@ -22,6 +22,11 @@ SOON: Final = timedelta(minutes=10)
 """The van is shown when it is one stop away, or so near in time: who waits wants to see it come, and nobody else is interested."""
 LATE_GRACE: Final = timedelta(minutes=5)
 """A promise is to the quarter of an hour; less than this is not told as late."""
+UNSURE_AHEAD: Final = timedelta(hours=1)
+"""What no van has so near to its window is told: before, another plan may still keep it."""
+UNSURE_AFTER: Final = timedelta(minutes=2)
+"""And for so long: a re-plan and the vans' answers take seconds."""
+UNSURE: Final = "late_unsure"
 STEPS: Final = ((timedelta(hours=3), 30), (timedelta(hours=1), 15), (timedelta(0), 5))
 """(time left, minutes): what is far away is told coarsely, so that it need not be taken back."""
 
@@ -94,11 +99,11 @@ def view(
     eta, low, high = (order[name] if on_the_way else None for name in ("eta", "eta_low", "eta_high"))
     soon = on_the_way and eta is not None and stops_before is not None and eta - now <= SOON
     near = _near(van, now) if van is not None and (stage == "next" or soon) else None
-    promised = order["promise_end"] or order["window_end"]
+    opens, promised = order["promise_start"] or order["window_start"], order["promise_end"] or order["window_end"]
     return CustomerView(
         stage=stage,
         kind=order["kind"],
-        window_start=order["promise_start"] or order["window_start"],
+        window_start=opens,
         window_end=promised,
         eta=eta,
         eta_low=low,
@@ -111,9 +116,16 @@ def view(
         if near is None or van is None or van["heading_cdeg"] is None
         else round(van["heading_cdeg"] / 4500) % 8 * 45.0,
         stops_before=stops_before if on_the_way else None,
-        expected=None if low is None or high is None else narrowed(low, high, now),
-        late=_late(reported) if low is not None and low > promised + LATE_GRACE else None,
+        # A van that is there sooner waits: nobody is asked to be at home before their window.
+        expected=None if low is None or high is None else narrowed(max(low, opens), max(high, opens), now),
+        late=_late(reported) if low is not None and low > promised + LATE_GRACE else UNSURE if _unsure(order, opens, now) else None,
     )
+
+
+def _unsure(order: Mapping[str, Any], opens: datetime, now: datetime) -> bool:
+    if order["state"] != "unassigned" or opens - now > UNSURE_AHEAD:
+        return False
+    return bool(now - order["unassigned_at"] >= UNSURE_AFTER)
 
 
 def narrowed(low: datetime, high: datetime, now: datetime) -> tuple[datetime, datetime]:

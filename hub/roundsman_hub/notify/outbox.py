@@ -16,8 +16,8 @@ from roundsman_hub.store.db import Cursor
 from roundsman_hub.store.rows import Row
 
 CHANNELS: Final = ("email", "sms", "push", "whatsapp")
-_GROUP: Final = {"failed": "done"}
-"""What cannot be muted alone: who hears that it is done hears that it failed."""
+_GROUP: Final = {"failed": "done", "unsure": "changed"}
+"""What cannot be muted alone: who hears that it is done hears that it failed, who hears of another time hears that there is none."""
 
 
 def tell_order(

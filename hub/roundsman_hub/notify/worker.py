@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from roundsman_hub.care import cases
 from roundsman_hub.clock import Clock
-from roundsman_hub.domain.customers import view
+from roundsman_hub.domain.customers import UNSURE, UNSURE_AHEAD, view
 from roundsman_hub.notify import outbox
 from roundsman_hub.notify.matters import Is, Kind, Told, worth_telling
 from roundsman_hub.notify.sending import Send, send, send_due
@@ -48,7 +48,7 @@ def look(db: Database, clock: Clock) -> int:
 def _look(cur: Cursor, fleet: Row, clock: Clock) -> int:
     now = clock.now()
     written = 0
-    for order in store.watched(cur, now - BACK):
+    for order in store.watched(cur, now - BACK, now + UNSURE_AHEAD):
         seen = view(order, None, now)
         low, high = seen.expected or (None, None)
         is_now = Is(
@@ -57,8 +57,10 @@ def _look(cur: Cursor, fleet: Row, clock: Clock) -> int:
             eta=seen.eta,
             low=low,
             high=high,
+            promise_start=seen.window_start,
             promise_end=seen.window_end,
             now=now,
+            unsure=seen.late == UNSURE,
         )
         told = Told(
             stage=order["told_stage"] or "",
@@ -83,6 +85,8 @@ def _look(cur: Cursor, fleet: Row, clock: Clock) -> int:
 def _fields(kind: Kind, knows: Told, order: Row) -> Mapping[str, Any]:
     if kind in ("done", "failed"):
         return {"at": order["done_at"], "reason": order["reason"] or "no_reason"}
+    if kind == "unsure":
+        return {name: order[f"promise_{name}"] or order[f"window_{name}"] for name in ("start", "end")}
     return {"start": knows.low, "end": knows.high}
 
 

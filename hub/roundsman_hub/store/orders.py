@@ -41,7 +41,7 @@ WITH newest AS (   -- each van's newest plan, and the newest that is in force th
                 WHEN q.order_id IS NOT NULL THEN 'waiting_for_place'
                 WHEN u.order_id IS NOT NULL AND NOT starts_with(u.reason, 'is for ') THEN 'unassigned'  -- of a later day: new until then
                 ELSE 'new' END AS state,
-           coalesce(s.reason, q.reason, u.reason) AS reason
+           coalesce(s.reason, q.reason, u.reason) AS reason, u.at AS unassigned_at
     FROM orders o
     LEFT JOIN order_states s USING (order_id)
     LEFT JOIN (newest JOIN plan_tasks t USING (vehicle_id, version)) USING (order_id)

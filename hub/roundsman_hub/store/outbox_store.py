@@ -21,7 +21,9 @@ _WATCHED: LiteralString = """
            n.duty, t.stage AS told_stage, t.low AS told_low, t.high AS told_high, t.at AS told_at, coalesce(t.changes, 0) AS told_changes
     FROM shown LEFT JOIN vehicle_now n ON n.vehicle_id = shown.vehicle_id LEFT JOIN told t ON t.order_id = shown.order_id
     WHERE shown.cancelled_at IS NULL AND coalesce(t.stage, '') NOT IN ('done', 'failed')
-      AND (shown.eta IS NOT NULL OR shown.done_at >= %(since)s)
+      AND (shown.eta IS NOT NULL OR shown.done_at >= %(since)s
+           OR (shown.state = 'unassigned' AND coalesce(shown.promise_start, shown.window_start) <= %(soon)s
+               AND coalesce(shown.promise_end, shown.window_end) >= %(since)s))
 """
 
 
@@ -38,9 +40,10 @@ def add(cur: Cursor, fleet: str, values: Mapping[str, Any]) -> bool:
     return made.rowcount == 1
 
 
-def watched(cur: Cursor, since: datetime) -> list[Row]:
-    """Orders of which something may be worth telling, with what was told of each."""
-    return rows(cur, order_store.VIEW + _WATCHED, {"since": since})
+def watched(cur: Cursor, since: datetime, soon: datetime) -> list[Row]:
+    """Orders of which something may be worth telling, with what was told of each. `soon`: what no van has counts if its window begins by
+    then."""
+    return rows(cur, order_store.VIEW + _WATCHED, {"since": since, "soon": soon})
 
 
 def tell(cur: Cursor, fleet: str, order: str, told: Mapping[str, Any]) -> None:

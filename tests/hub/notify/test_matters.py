@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 from datetime import UTC, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
@@ -22,6 +23,7 @@ def at(eta_min: float, *, now_min: float = 0, stage: str = "planned", driving: b
         eta=eta,
         low=eta - 15 * MINUTE,
         high=eta + 15 * MINUTE,
+        promise_start=NOON + timedelta(minutes=promise_min - 60),
         promise_end=NOON + timedelta(minutes=promise_min),
         now=NOON + timedelta(minutes=now_min),
     )
@@ -55,6 +57,24 @@ def test_a_round_as_its_customer_hears_it() -> None:
 def test_a_promise_that_breaks_is_told_without_waiting() -> None:
     assert told_of([at(60, promise_min=90), at(88, now_min=5, promise_min=90)]) == ["on_the_way"], "the promise still holds"
     assert told_of([at(60, promise_min=90), at(100, now_min=5, promise_min=90)]) == ["on_the_way", "changed"]
+
+
+def test_a_promise_that_breaks_is_told_before_the_driver_is_at_work_once_and_not_a_day_ahead() -> None:
+    morning = [at(500, driving=False, promise_min=400), at(500, now_min=290, driving=False, promise_min=400)]
+    assert told_of(morning[:1]) == [], "it may still be planned otherwise"
+    assert told_of([*morning, at(510, now_min=350, driving=False, promise_min=400)]) == ["changed"]
+    assert told_of([*morning, at(500, now_min=400, promise_min=400)]) == ["changed", "on_the_way"]
+
+
+def test_a_promise_that_breaks_by_less_than_the_band_is_told() -> None:
+    """Told until 13:15 of a promise until 13:20; then expected at 13:24, which is inside the band."""
+    assert told_of([at(60, promise_min=80), *(at(84, now_min=now, promise_min=80) for now in (5, 6))]) == ["on_the_way", "changed"]
+
+
+def test_whom_no_van_has_any_more_hears_so_and_then_the_new_time() -> None:
+    gone = replace(at(0, stage="taken"), eta=None, low=None, high=None, unsure=True)
+    course = [at(60), gone, gone, at(130, now_min=70), at(131, now_min=75), gone]
+    assert told_of(course) == ["on_the_way", "unsure", "changed", "unsure"]
 
 
 @given(st.lists(st.floats(-24.9, 24.9), max_size=12))

@@ -36,6 +36,8 @@ DE: Final = {
     "late_accident": "Später als gesagt: Es gab einen Unfall unterwegs. Es tut uns leid.",
     "late_road": "Später als gesagt: Eine Straße ist gesperrt. Es tut uns leid.",
     "late_round": "Später als gesagt: Verkehr und frühere Halte haben länger gedauert. Es tut uns leid.",
+    "late_unsure": "Diese Zeit ist unsicher: Im Moment kann sie kein Wagen einhalten. "
+    "Wählen Sie unten eine andere Zeit, oder wir sagen Ihnen die neue, sobald wir sie wissen.",
     "step_taken": "Erfasst",
     "step_planned": "Unterwegs",
     "step_next": "Sie sind dran",
@@ -180,6 +182,8 @@ DE: Final = {
     "note_on_the_way": "Ihre Bestellung ist unterwegs: erwartet {day} zwischen {start} und {end}.",
     "note_next": "Sie sind als Nächstes dran: erwartet zwischen {start} und {end}.",
     "note_changed": "Die Zeit hat sich geändert: jetzt erwartet {day} zwischen {start} und {end}.",
+    "note_unsure": "Vielleicht können wir {day} zwischen {start} und {end} nicht kommen: Im Moment kann es kein Wagen. "
+    "Wählen Sie auf der Seite eine andere Zeit, oder wir schreiben, sobald wir die neue wissen.",
     "note_done": "Erledigt, {day} um {at}.",
     "note_failed": "Wir waren da und konnten es nicht erledigen: {reason}. Wählen Sie auf der Seite, wie es weitergeht.",
     "note_case": "{case}: {state}.",
@@ -188,6 +192,7 @@ DE: Final = {
     "subject_on_the_way": "Unterwegs",
     "subject_next": "Sie sind dran",
     "subject_changed": "Andere Zeit",
+    "subject_unsure": "Ihre Zeit ist unsicher",
     "subject_done": "Erledigt",
     "subject_failed": "Nicht möglich",
     "subject_case": "Ihr Anliegen",

@@ -36,6 +36,8 @@ EN: Final = {
     "late_accident": "Later than we said: there was an accident on the way. We are sorry.",
     "late_road": "Later than we said: a road is closed. We are sorry.",
     "late_round": "Later than we said: traffic and earlier stops took longer than planned. We are sorry.",
+    "late_unsure": "This time is in doubt: as things are, no van can keep it. "
+    "Choose another time below, or we tell you the new one as soon as we know it.",
     "step_taken": "Received",
     "step_planned": "On the way",
     "step_next": "You are next",
@@ -180,6 +182,8 @@ EN: Final = {
     "note_on_the_way": "Your order is on its way: expected {day} between {start} and {end}.",
     "note_next": "You are next: expected between {start} and {end}.",
     "note_changed": "The time has changed: now expected {day} between {start} and {end}.",
+    "note_unsure": "We may not be able to come {day} between {start} and {end}: as things are, no van can. "
+    "Choose another time on the page, or we write as soon as we know the new one.",
     "note_done": "It is done, {day} at {at}.",
     "note_failed": "We were there and could not do it: {reason}. Choose on the page what happens now.",
     "note_case": "{case}: {state}.",
@@ -188,6 +192,7 @@ EN: Final = {
     "subject_on_the_way": "On its way",
     "subject_next": "You are next",
     "subject_changed": "Another time",
+    "subject_unsure": "Your time is in doubt",
     "subject_done": "Done",
     "subject_failed": "We could not do it",
     "subject_case": "What you asked for",

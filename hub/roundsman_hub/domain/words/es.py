@@ -36,6 +36,8 @@ ES: Final = {
     "late_accident": "Más tarde de lo dicho: hubo un accidente en el camino. Lo sentimos.",
     "late_road": "Más tarde de lo dicho: hay una calle cortada. Lo sentimos.",
     "late_round": "Más tarde de lo dicho: el tráfico y las paradas anteriores llevaron más tiempo. Lo sentimos.",
+    "late_unsure": "Esta hora está en duda: por ahora ninguna furgoneta puede cumplirla. "
+    "Elija otra hora más abajo, o le diremos la nueva en cuanto la sepamos.",
     "step_taken": "Recibido",
     "step_planned": "En camino",
     "step_next": "Su turno",
@@ -180,6 +182,8 @@ ES: Final = {
     "note_on_the_way": "Su pedido está en camino: se espera {day} entre las {start} y las {end}.",
     "note_next": "Es su turno: se espera entre las {start} y las {end}.",
     "note_changed": "La hora ha cambiado: ahora se espera {day} entre las {start} y las {end}.",
+    "note_unsure": "Quizá no podamos ir {day} entre las {start} y las {end}: por ahora ninguna furgoneta puede. "
+    "Elija otra hora en la página, o le escribiremos en cuanto sepamos la nueva.",
     "note_done": "Hecho, {day} a las {at}.",
     "note_failed": "Estuvimos allí y no pudimos: {reason}. Elija en la página qué hacer ahora.",
     "note_case": "{case}: {state}.",
@@ -188,6 +192,7 @@ ES: Final = {
     "subject_on_the_way": "En camino",
     "subject_next": "Su turno",
     "subject_changed": "Otra hora",
+    "subject_unsure": "Su hora está en duda",
     "subject_done": "Hecho",
     "subject_failed": "No pudimos",
     "subject_case": "Su solicitud",

@@ -36,6 +36,8 @@ FR: Final = {
     "late_accident": "Plus tard qu’annoncé : il y a eu un accident en route. Nous sommes désolés.",
     "late_road": "Plus tard qu’annoncé : une route est fermée. Nous sommes désolés.",
     "late_round": "Plus tard qu’annoncé : la circulation et les arrêts précédents ont pris plus de temps. Nous sommes désolés.",
+    "late_unsure": "Cette heure est incertaine : pour l’instant, aucune camionnette ne peut la tenir. "
+    "Choisissez une autre heure plus bas, ou nous vous dirons la nouvelle dès que nous la saurons.",
     "step_taken": "Reçu",
     "step_planned": "En route",
     "step_next": "Votre tour",
@@ -180,6 +182,8 @@ FR: Final = {
     "note_on_the_way": "Votre commande est en route : attendue {day} entre {start} et {end}.",
     "note_next": "C’est votre tour : attendu entre {start} et {end}.",
     "note_changed": "L’heure a changé : désormais attendu {day} entre {start} et {end}.",
+    "note_unsure": "Il se peut que nous ne puissions pas venir {day} entre {start} et {end} : pour l’instant, aucune camionnette ne le peut. "
+    "Choisissez une autre heure sur la page, ou nous vous écrirons dès que nous saurons la nouvelle.",
     "note_done": "C’est fait, {day} à {at}.",
     "note_failed": "Nous sommes passés sans succès : {reason}. Choisissez la suite sur la page.",
     "note_case": "{case} : {state}.",
@@ -188,6 +192,7 @@ FR: Final = {
     "subject_on_the_way": "En route",
     "subject_next": "Votre tour",
     "subject_changed": "Autre heure",
+    "subject_unsure": "Votre heure est incertaine",
     "subject_done": "Terminé",
     "subject_failed": "Pas possible",
     "subject_case": "Votre demande",
