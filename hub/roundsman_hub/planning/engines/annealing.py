@@ -60,7 +60,9 @@ class Prices:
         return True
 
 
-def anneal(local: Any, start: Any, prices: Prices, heat: Heat, until: float, seed: int) -> Any:
+def anneal(
+    local: Any, start: Any, prices: Prices, heat: Heat, until: float, seed: int, doubt: tuple[float, float] = (math.inf, math.inf)
+) -> Any:
     """The cheapest plan within the rules that was met; `start` where none was.
 
     Parameters
@@ -77,6 +79,8 @@ def anneal(local: Any, start: Any, prices: Prices, heat: Heat, until: float, see
         When it ends, on the search's clock (`budget`).
     seed : int
         Of what is accepted; the steps have PyVRP's own.
+    doubt : float, float
+        An instant and a price: it ends then, if nothing cheaper was met.
     """
     dice = random.Random(seed)
     now = best = start
@@ -84,7 +88,7 @@ def anneal(local: Any, start: Any, prices: Prices, heat: Heat, until: float, see
     least = now_cost if now.is_feasible() else math.inf
     each = now_cost / max(1, now.num_clients() + now.num_shipments())
     began = budget.seconds()
-    while (left_s := until - budget.seconds()) > 0:
+    while (left_s := until - budget.seconds()) > 0 and (least < doubt[1] or until - left_s < doubt[0]):
         found = local(now, prices.costs, exhaustive=False)
         cost = prices.costs.penalised_cost(found)
         if cost < least and found.is_feasible():
