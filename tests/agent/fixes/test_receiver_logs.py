@@ -39,7 +39,7 @@ CYCLE_MS = 1_000
 """garmin48 says a place in GLL one second after the same place in GGA: an instant may be named by either."""
 GPSFAKE_S = 90
 PAUSES_S = ("0.01", "0.05", "0.1")
-"""Between two pieces that gpsfake plays: gpsd reads them where the machine has time for it, and takes pieces that run together for noise."""
+"""Between two pieces that gpsfake plays: gpsd reads them when the machine has time for it, and pieces that run together are noise to it."""
 NEWER_GPSD = {"oncore-m12.log", "quectel-l76k-binary.log", "trimble-res720.log", "u-blox-m8t-time.log"}
 """Their `.chk` was made by a newer gpsd than Debian 12's 3.22, which has no fix of them."""
 SAMPLE = 4

@@ -138,6 +138,23 @@ def test_what_cools_ends_with_the_best_plan_within_the_rules_that_it_met() -> No
     assert min(broken) < min(met)
 
 
+@pytest.mark.usefixtures("cpu_seconds")
+@pytest.mark.parametrize("plain", [(0.0, 150), (1_000.0, 0)])
+def test_what_begins_anew_and_comes_to_nothing_goes_on_from_the_first_plan(
+    monkeypatch: pytest.MonkeyPatch, plain: tuple[float, int]
+) -> None:
+    """From no plan a search of a moment may end dearer than what was there: then it was begun in vain, and the first plan is searched."""
+    problem = town(60, 2, vans=8)
+    plan = first_plan(problem)
+    monkeypatch.setattr(pyvrp_engine, "FRESH", (1_000, 0.0, 0))
+    looked = pyvrp_engine.solve(problem, plan, 0.05, 1)
+    monkeypatch.setattr(pyvrp_engine, "FRESH", (1, 0.0, 150))
+    monkeypatch.setattr(pyvrp_engine, "PLAIN", plain)
+    monkeypatch.setattr(pyvrp_engine, "SEARCHED", -1.0)
+    found = pyvrp_engine.solve(problem, plan, 0.05, 1)
+    assert evaluate(problem, found).cost_cents <= evaluate(problem, looked).cost_cents * 1.01 < evaluate(problem, plan).cost_cents
+
+
 @pytest.mark.parametrize("in_hand", [False, True])
 @pytest.mark.usefixtures("cpu_seconds")
 def test_long_routes_begin_anew_only_where_nothing_is_in_hand(monkeypatch: pytest.MonkeyPatch, in_hand: bool) -> None:
