@@ -166,8 +166,13 @@ def _ranked(problem: Problem, warm: Plan | None, task: str, language: str) -> by
     if task not in whole.tasks:
         found = candidates(whole.problem, standing(whole.problem, warm), task)
     return msgspec.json.encode(
-        {"task": task, "candidates": msgspec.to_builtins(found), "problems": _problems(whole.tasks, whole.vans, language)},
+        {"task": task, "candidates": [_in_words(one, language) for one in found], "problems": _problems(whole.tasks, whole.vans, language)},
     )
+
+
+def _in_words(one: Candidate, language: str) -> dict[str, Any]:
+    """A candidate with its reason in the reader's language."""
+    return {**msgspec.to_builtins(one), "reason": told(one.reason, language)}
 
 
 def _problems(tasks: Mapping[str, str], vans: Mapping[str, str], language: str) -> list[dict[str, Any]]:

@@ -155,14 +155,17 @@ class Lookups:
         if task.may_be_held_by is not None and task.may_be_held_by != van.vehicle:
             return f"{task.task} may still be held by {task.may_be_held_by}"
         if task.vans is not None and van.vehicle not in task.vans:
-            return f"{task.task} is for {' or '.join(sorted(task.vans)) or 'no van'} only"
+            named = " or ".join(sorted(task.vans)) or "no van"
+            return f"{task.task} is for {named} only"
         if not task.skills <= van.skills:
-            return f"{task.task} needs {', '.join(sorted(task.skills - van.skills))}, which {van.vehicle} lacks"
+            skills = ", ".join(sorted(task.skills - van.skills))
+            return f"{task.task} needs {skills}, which {van.vehicle} lacks"
         if task.vehicle_types is not None and van.type not in task.vehicle_types:
             return f"{van.vehicle} is a {van.type}, which may not come to {task.task}"
         if self.from_depot(task) and not self._can_load(van, task):
-            at = f"at {task.depot}, where {van.vehicle} does not load" if task.depot and van.at_depot else None
-            return f"goods of {task.task} are {at or f'at the depot, which {van.vehicle} has left'}"
+            if task.depot and van.at_depot:
+                return f"goods of {task.task} are at {task.depot}, where {van.vehicle} does not load"
+            return f"goods of {task.task} are at the depot, which {van.vehicle} has left"
         if task.kind == "pickup" and task.shipment is None and task.depot not in (None, van.end_depot, *van.reloads):
             return f"{task.task} goes to {task.depot}, where {van.vehicle} does not end"
         if not van.reachable and task.on_board is None and task.task not in self.held[van.vehicle]:

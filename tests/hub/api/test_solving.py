@@ -111,6 +111,9 @@ def test_the_vans_of_a_problem_are_ranked_by_what_a_task_would_add(shop: Shop) -
     assert found[0]["cost_cents"] < found[1]["cost_cents"]
     assert "lift" in found[2]["reason"]
     assert "shift" in found[3]["reason"]
+    german = shop.post("/v1/solve/candidates?task=t2", json=body, headers={"Accept-Language": "de"}).json()["candidates"]
+    assert german[2]["reason"] == "t2 braucht lift, was v3 fehlt"
+    assert "Schicht" in german[3]["reason"]
     warm = {"format": "roundsman-plan/1", "routes": {"v2": ["t1", "t3"]}, "unassigned": {}}
     other = shop.post("/v1/solve/candidates?task=t2", json=body | {"warm": warm}).json()["candidates"]
     assert (other[0]["vehicle"], other[0]["added_m"]) == ("v2", 0)

@@ -54,7 +54,7 @@ SAYING: Final = {
     "planning/explain.py": ("reason_unassigned", "_nobody_may", "HELD"),
     "planning/candidates.py": ("_refused", "at", "_told", "_broken_rule", "RULES"),
     "planning/evaluate.py": ("_account", "_forbidden"),
-    "planning/lookups.py": ("broken_relations",),
+    "planning/lookups.py": ("broken_relations", "refusal"),
     "planning/soundness.py": ("_beyond", "_wrong_task", "_wrong_van", "sound"),
     "planning/diff.py": ("diff",),
     "replan/decide.py": ("FIRST", "ENDED", "DECLINED", "TOLD_AGAIN", "_reason", "_waits", "_changes", "_depot_stop", "_later"),
