@@ -29,7 +29,7 @@ function cornersByHand(map: maplibregl.Map, drag: (corner: number, to: Point) =>
   map.on("mouseleave", "points", () => void (map.getCanvas().style.cursor = "crosshair"));
 }
 
-export function SketchMap({ fleet, fences, sketch, points, add, drag, moved }: { fleet: Fleet; fences: readonly Fence[]; sketch: Fence | null; points: readonly Point[]; add: (point: Point) => void; drag: (corner: number, to: Point) => void; moved: (middle: Point) => void }) {
+export function SketchMap({ fleet, fences, sketch, points, add, drag, moved, label = t("fences.map") }: { fleet: Fleet; fences: readonly Fence[]; sketch: Fence | null; points: readonly Point[]; add: (point: Point) => void; drag: (corner: number, to: Point) => void; moved: (middle: Point) => void; label?: string }) {
   const box = useRef<HTMLDivElement>(null);
   const [map, setMap] = useState<maplibregl.Map | null>(null);
   const adding = useRef(add);
@@ -52,7 +52,7 @@ export function SketchMap({ fleet, fences, sketch, points, add, drag, moved }: {
       found.addLayer({ id: "sketch-fill", type: "fill", source: "sketch", paint: { "fill-color": "#0b62a4", "fill-opacity": 0.2 } });
       found.addLayer({ id: "sketch", type: "line", source: "sketch", paint: { "line-color": dark ? "#7fc0f0" : "#0b62a4", "line-width": 2.5 } });
       found.addLayer({ id: "points", type: "circle", source: "points", paint: { "circle-radius": 7, "circle-color": "#0b62a4", "circle-stroke-color": "#ffffff", "circle-stroke-width": 2 } });
-      found.getCanvas().setAttribute("aria-label", t("fences.map"));
+      found.getCanvas().setAttribute("aria-label", label);
       found.getCanvas().style.cursor = "crosshair";
       found.on("click", (event) => found.queryRenderedFeatures(event.point, { layers: ["points"] }).length === 0 && adding.current(event.lngLat.toArray()));
       cornersByHand(found, (corner, to) => dragging.current(corner, to));

@@ -11,6 +11,7 @@ import { STATE_TONES } from "./orders";
 import { Outbox } from "./outbox";
 import { Act, Badge, Empty, Section, type Tone, Trouble, VanChip } from "./parts";
 import { ProofPicture } from "./picture";
+import { AnotherPlaceDialog } from "./anotherplace";
 import { PlaceDialog } from "./place";
 import { f, type Key, t } from "./reader";
 import { to } from "./route";
@@ -67,6 +68,7 @@ export function StoryPage({ order }: { order: string }) {
           </dl>
           <div class="actions">
             {open && live && (found.state === "waiting_for_place" ? <button type="button" class="button primary" onClick={() => setDialog("place")}>{t("act.place")}</button> : <button type="button" class="button primary" onClick={() => setDialog("move")}>{t(found.vehicle ? "act.move" : "act.find_van")}</button>)}
+            {open && live && found.state !== "waiting_for_place" && <button type="button" class="button" onClick={() => setDialog("place")}>{t("act.place_anew")}</button>}
             {found.vehicle && <button type="button" class="button" onClick={() => setDialog("talk")}>{t("act.message")}</button>}
             <a class="button" href={new URL(found.track_url).pathname} target="_blank" rel="noreferrer">{t("order.customer_page")}</a>
             {open && found.priority < 8 && <Act act={() => api.patch(door, { priority: 9 })} done={t("order.urgent")}>{t("bulk.urgent")}</Act>}
@@ -82,7 +84,7 @@ export function StoryPage({ order }: { order: string }) {
       </Section>
       <CustomerSide order={order} open={open} />
       {dialog === "move" && live && <MoveDialog order={live} close={() => setDialog(null)} />}
-      {dialog === "place" && live && <PlaceDialog order={live} close={() => setDialog(null)} />}
+      {dialog === "place" && live && (found.state === "waiting_for_place" ? <PlaceDialog order={live} close={() => setDialog(null)} /> : <AnotherPlaceDialog order={live} close={() => setDialog(null)} />)}
       {dialog === "talk" && found.vehicle && <TalkDialog vehicle={found.vehicle} order={order} close={() => setDialog(null)} />}
     </>
   );
@@ -156,8 +158,15 @@ function said({ kind, body, said: reason }: Story["items"][number]): { tone: Ton
   return { tone, what, more };
 }
 
-/** Why something was corrected; a cause that tells of times as the hub says it. */
-const causeOf = (text: string): string => (`cause.${text}` in en ? t(`cause.${text}` as Key) : text);
+/** Why something was corrected, in the reader's words and time. */
+const causeOf = (text: string): string => text.split("; ").map(oneCause).join("; ");
+const LATE_LOG = /^the van's log of (.+) arrived at (.+)$/;
+function oneCause(text: string): string {
+  if (`cause.${text}` in en) return t(`cause.${text}` as Key);
+  const [, of, at] = LATE_LOG.exec(text) ?? [];
+  const clock = (utc: string): string => f.dayClock(`${utc.replace(" UTC", "Z").replace(" ", "T")}`);
+  return of && at ? t("cause.late_log", { of: of.split(" to ").map(clock).join(" – "), at: clock(at) }) : text;
+}
 
 const HIDDEN = new Set(["actor", "reason", "cause", "position", "version"]);
 function changesOf(kind: string, body: Record<string, unknown>): string {
