@@ -61,7 +61,14 @@ class Prices:
 
 
 def anneal(
-    local: Any, start: Any, prices: Prices, heat: Heat, until: float, seed: int, doubt: tuple[float, float] = (math.inf, math.inf)
+    local: Any,
+    start: Any,
+    prices: Prices,
+    heat: Heat,
+    until: float,
+    seed: int,
+    doubt: tuple[float, float] = (math.inf, math.inf),
+    enough: int = 0,
 ) -> Any:
     """The cheapest plan within the rules that was met; `start` where none was.
 
@@ -81,6 +88,8 @@ def anneal(
         Of what is accepted; the steps have PyVRP's own.
     doubt : float, float
         An instant and a price: it ends then, if nothing cheaper was met.
+    enough : int
+        It ends with the first plan of so few vans.
     """
     dice = random.Random(seed)
     now = best = start
@@ -89,6 +98,8 @@ def anneal(
     each = now_cost / max(1, now.num_clients() + now.num_shipments())
     began = budget.seconds()
     while (left_s := until - budget.seconds()) > 0 and (least < doubt[1] or until - left_s < doubt[0]):
+        if best.num_routes() <= enough and least < math.inf:
+            break
         found = local(now, prices.costs, exhaustive=False)
         cost = prices.costs.penalised_cost(found)
         if cost < least and found.is_feasible():
