@@ -42,9 +42,14 @@ def measured(part: Part, *, quick: bool) -> tuple[list[dict[str, Any]], str]:
     """Run a part; gives its rows, and what went wrong with it ("": nothing)."""
     command = [sys.executable, "-m", part.module, *(["--quick"] if quick else part.full)]
     most_s = part.quick_most_s if quick else part.most_s
-    last, rows = "", []
+    last, rows, late = "", [], threading.Event()
+
+    def end() -> None:
+        late.set()
+        running.terminate()
+
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as running:
-        ends, last_of_it = threading.Timer(most_s, running.terminate), threading.Timer(most_s + ENDS_WITHIN_S, running.kill)
+        ends, last_of_it = threading.Timer(most_s, end), threading.Timer(most_s + ENDS_WITHIN_S, running.kill)
         for timer in (ends, last_of_it):
             timer.start()
         assert running.stdout is not None
@@ -54,13 +59,12 @@ def measured(part: Part, *, quick: bool) -> tuple[list[dict[str, Any]], str]:
             else:
                 print(line, end="", flush=True)
         code = running.wait()
-        late = not ends.is_alive()
         for timer in (ends, last_of_it):
             timer.cancel()
     try:
         rows = json.loads(last)["rows"]
     except (KeyError, ValueError):
-        return [], f"ended after {most_s} s" if late else f"ended with {code} and told no figures"
+        return [], f"ended after {most_s} s" if late.is_set() else f"ended with {code} and told no figures"
     return rows, "" if code == 0 else f"ended with {code}; its rows are not all"
 
 

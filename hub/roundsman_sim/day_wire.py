@@ -112,8 +112,9 @@ class DayWireVan(WireVan):
         self.uplink.moved()
 
     async def end(self, now: datetime) -> None:
-        """The driver goes off shift; with network."""
+        """The driver goes off shift; with network, and asking for the acks of the last fixes as a unit at rest does."""
         self._proxy.heal()
+        self.uplink.resting = True
         self.body.advance(now)
         self.body.end(now)
         await self._tell()

@@ -38,6 +38,7 @@ def test_a_plan_is_read_with_the_shops_numbers_and_facts_are_told_with_the_hubs(
 
 
 @pytest.mark.deep
+@pytest.mark.timeout(420)
 @pytest.mark.skipif(osrm_folder() is None, reason="there is no OSRM here (it needs Python 3.12)")
 def test_a_small_day_with_real_processes_serves_what_the_box_serves() -> None:
     """An hour and a bit of two vans, a minute in a second: hub, broker, database and the vans' own logs, ended in order."""
