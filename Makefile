@@ -40,7 +40,7 @@ bench-planner: setup  ## plans against PyVRP, VROOM and OR-Tools alone, at equal
 bench-ingest: setup  ## ingest against \copy of the same rows, its cost, its lag, questions of 20 million rows (QUICK=1 ONLY="hypertable lags" ROUNDS=2 ROWS=100800000)
 	@$(PY) -m roundsman_hub.bench_ingest $(if $(QUICK),--quick) $(if $(ONLY),--only $(ONLY)) $(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(ROWS),--rows $(ROWS)) $(if $(shell .ci/timescaledb-root),--timescaledb-root "$$(.ci/timescaledb-root)")
 
-bench-living: setup  ## living against static plans on pretend days, the truth of arrival times, roads, urgent orders (QUICK=1; the days go on in var/pretend-days)
+bench-living: setup  ## living against static plans on pretend days, the truth of arrival times, roads, urgent orders (QUICK=1: two days, eight minutes; the days go on in var/pretend-days)
 	@$(PY) -m roundsman_sim.bench_living
 
 bench-people: setup  ## customers' pages: bytes, open connections, windows at 300 tasks, privacy; the dispatcher's map (QUICK=1 ONLY="pages windows")

@@ -29,8 +29,8 @@ FACTOR = 60.0
 SIDE = 12
 ZONE = "Europe/Helsinki"
 MONDAY = datetime(2026, 3, 2, 8, 0, tzinfo=ZoneInfo(ZONE))
-HOLDS = timedelta(minutes=20)
-"""A third of a minute of the test's."""
+HOLDS = (timedelta(minutes=20), timedelta(minutes=75))
+"""A third of a minute of the test's; and once more for longer, where a crowded machine brought in nothing in that time."""
 
 
 def crossing(row: int, column: int) -> LatLon:
@@ -179,24 +179,39 @@ def test_a_closure_a_zone_and_measured_speeds_reach_matrix_plan_and_arrival_time
     def all_later() -> bool:
         return all(eta > before[row][2] + 0.5 * (way - before[row][0]) for row, (way, _, eta) in seen().items())
 
-    now = hub.now()
-    ends = now + HOLDS
-    hub.post("/v1/closures", name="Bridge works", ring_deg=strip(-0.5, 2.5, 5.2, 5.8), until_utc=ends.isoformat())
-    local = now.astimezone(ZoneInfo(ZONE))
-    closed = [{"days": ["mon"], "start": f"{local:%H:%M}", "end": f"{local + HOLDS:%H:%M}"}]
-    zone = hub.post("/v1/access-zones", name="Market", ring_deg=strip(3.5, 8.5, 5.2, 5.8), hours=closed)
-    crawl = [(node(row, column), node(row, column + 1)) for row in (10, 11) for column in range(SIDE - 1)]
-    crawl += [(node(11, column), node(10, column)) for column in range(SIDE)]
-    crawl += [(node(10, column), node(9, column)) for column in range(SIDE)]
-    feed = "".join(f"{a},{b},3\n" for a, b in crawl)
-    taken = hub.http.post(f"/v1/speeds:import?hours={HOLDS.total_seconds() / 3600}", content=feed, headers={"Content-Type": "text/csv"})
-    assert taken.json()["used"], taken.text
-    until(all_longer, within_s=HOLDS.total_seconds() / FACTOR, what=lambda: (before, seen()))
-    until(all_later, within_s=HOLDS.total_seconds() / FACTOR, what=lambda: (before, seen()))
-    assert all(hub.way_s(*ways[row], open_streets=True) == before[row][0] for row in ways), "for another day's plan nothing is closed"
+    def back() -> bool:
+        return all((way, leg) == before[row][:2] for row, (way, leg, _) in seen().items())
 
-    until(lambda: hub.now() > ends, within_s=60, what=hub.now)
-    until(lambda: all((way, leg) == before[row][:2] for row, (way, leg, _) in seen().items()), within_s=60, what=lambda: (before, seen()))
+    def brought_in(holds: timedelta) -> tuple[bool, str]:
+        """Close, zone and slow for so long; gives whether all of it was seen meanwhile, and the zone. A crowded machine takes its time."""
+        now = hub.now()
+        ends = now + holds
+        hub.post("/v1/closures", name="Bridge works", ring_deg=strip(-0.5, 2.5, 5.2, 5.8), until_utc=ends.isoformat())
+        local = now.astimezone(ZoneInfo(ZONE))
+        closed = [{"days": ["mon"], "start": f"{local:%H:%M}", "end": f"{local + holds:%H:%M}"}]
+        zone: str = hub.post("/v1/access-zones", name="Market", ring_deg=strip(3.5, 8.5, 5.2, 5.8), hours=closed)["zone"]
+        crawl = [(node(row, column), node(row, column + 1)) for row in (10, 11) for column in range(SIDE - 1)]
+        crawl += [(node(11, column), node(10, column)) for column in range(SIDE)]
+        crawl += [(node(10, column), node(9, column)) for column in range(SIDE)]
+        feed = "".join(f"{a},{b},3\n" for a, b in crawl)
+        taken = hub.http.post(f"/v1/speeds:import?hours={holds.total_seconds() / 3600}", content=feed, headers={"Content-Type": "text/csv"})
+        assert taken.json()["used"], taken.text
+        reached = False
+        while hub.now() < ends and not reached:
+            reached = all_longer() and all_later()
+            time.sleep(0.1)
+        for row, way in ways.items():
+            assert hub.way_s(*way, open_streets=True) == before[row][0], "for another day's plan nothing is closed"
+        until(lambda: hub.now() > ends, within_s=holds.total_seconds() / FACTOR + 60, what=hub.now)
+        return reached, zone
+
+    for holds in HOLDS:
+        reached, zone = brought_in(holds)
+        until(back, within_s=60, what=lambda: (before, seen()))
+        if reached:
+            break
+        assert hub.http.delete(f"/v1/access-zones/{zone}").status_code == 204
+    assert reached, (before, seen())
     until(lambda: not all_later(), within_s=60, what=lambda: (before, seen()))
     assert hub.http.get("/v1/closures").json()["items"] == []
-    assert [(one["zone"], one["holds"]) for one in hub.http.get("/v1/access-zones").json()["items"]] == [(zone["zone"], False)]
+    assert [(one["zone"], one["holds"]) for one in hub.http.get("/v1/access-zones").json()["items"]] == [(zone, False)]

@@ -34,7 +34,7 @@ def test_a_jam_is_heard_of_by_the_fleets_own_vans_and_is_over_when_it_is() -> No
         class Listened(TrafficRole):
             def step(self) -> None:
                 super().step()
-                way = made.town.roads.matrix([made.town.depot_at], [far])
+                way = made.town.roads.of_fleet(made.town.fleet).matrix([made.town.depot_at], [far])
                 said.append((self._clock.now(), int(way.durations_s[0, 0])))
 
         def listened(db: Database, clock: Clock) -> TrafficRole:
@@ -43,7 +43,7 @@ def test_a_jam_is_heard_of_by_the_fleets_own_vans_and_is_over_when_it_is() -> No
         copy_database(made.server.postgres, made.template, "jam")
         with Database.connect(made.server.dsn("jam"), max_size=2, checked=False) as db:
             Box(db, made.town, day, "living", engine=made.engine, search_s=0.1, first_search_s=0.5, traffic=listened).run()
-        assert made.town.roads.version() == "base", "after the day nothing is left in the streets"
+        assert made.town.roads.of_fleet(made.town.fleet).version() == "base", "after the day nothing is left in the streets"
     heard, over = jam.since + NOW_SPAN + TRAFFIC_EVERY, jam.until + NOW_SPAN + 2 * TRAFFIC_EVERY
     before = [s for at, s in said if jam.since - timedelta(minutes=45) <= at < jam.since]
     during = [s for at, s in said if heard <= at < jam.until]

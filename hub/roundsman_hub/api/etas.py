@@ -13,6 +13,7 @@ from roundsman_hub.api.desk import AtDesk, MetricsReader, OrdersReader
 from roundsman_hub.api.problems import documented
 from roundsman_hub.eta.calibrate import COVERAGE
 from roundsman_hub.store import eta_store
+from roundsman_hub.store.rows import Row
 
 router = APIRouter(prefix="/v1", tags=["orders"], responses=documented(401, 403, 404, 422, 503))
 
@@ -35,24 +36,31 @@ def get_etas(
     vehicle: str | None = None,
     stop: Annotated[str | None, Query(description="the same as `order`: an order is a stop")] = None,
 ) -> m.Etas:
-    """Arrival times of the stops that are left, by van and position; of one order, with everything that was said of it before."""
-    now = desk.clock.now()
+    """Arrival times of the stops that are left, by van and position; of one order or one van, with everything that was said before. What
+    was said of an order stays when its van has come."""
+    now, one = desk.clock.now(), order or stop
     with desk.db.tenant(caller.fleet) as cur:
-        found = eta_store.told(cur, order=order or stop, vehicle=vehicle)
-        said = eta_store.history(cur, [r["order_id"] for r in found]) if order or stop else {}
+        found = eta_store.told(cur, order=one, vehicle=vehicle)
+        asked = ([one] if one else []) + ([r["order_id"] for r in found] if vehicle else [])
+        said = {name: [_said(w) for w in words] for name, words in eta_store.history(cur, asked).items()}
     return m.Etas(
+        history=said.get(one, []) if one else [],
         items=[
             m.Eta(
                 order=r["order_id"],
                 vehicle=r["vehicle_id"],
                 coverage=COVERAGE,
                 age_s=max(0.0, (now - r["computed_at"]).total_seconds()),
-                history=[m.SaidEta(said_at=w["said_at"], eta=w["eta"], low=w["low"], high=w["high"]) for w in said.get(r["order_id"], [])],
+                history=said.get(r["order_id"], []),
                 **{f: r[f] for f in ("position", "eta", "low", "high", "basis", "computed_at")},
             )
             for r in found
-        ]
+        ],
     )
+
+
+def _said(word: Row) -> m.SaidEta:
+    return m.SaidEta(said_at=word["said_at"], eta=word["eta"], low=word["low"], high=word["high"])
 
 
 @router.get("/etas:coverage")

@@ -371,11 +371,12 @@ class Eta(BaseModel):
     computed_at: datetime
     coverage: float = Field(default=0.8, description="share of arrivals that `low` to `high` is made to hold")
     age_s: float = Field(default=0.0, description="business seconds since it was computed; it is told again when it changes")
-    history: list[SaidEta] = Field(default=[], description="what was said before, oldest first, where one order is asked for")
+    history: list[SaidEta] = Field(default=[], description="what was said before, oldest first, where one order or one van is asked for")
 
 
 class Etas(BaseModel):
     items: list[Eta]
+    history: list[SaidEta] = Field(default=[], description="what was said of the order that is asked for, also after its van has come")
 
 
 class PlanReceipt(Saying):

@@ -1,4 +1,4 @@
-"""Keeps the wanted paces in service: an `osrm-routed` for each kind and band, exchanged without a gap when its speeds change."""
+"""Keeps the wanted paces in service: an `osrm-routed` for each kind and its speeds, exchanged without a gap when they change."""
 
 from __future__ import annotations
 
@@ -23,7 +23,6 @@ Key = tuple[str, str, str]
 @dataclass(slots=True, kw_only=True)
 class _Running:
     process: OsrmProcess
-    metric: str
     home: Path | None
 
 
@@ -45,8 +44,9 @@ class Keeper:
     """
 
     def __init__(self, osm: Path, cache_dir: Path, served: Path, progress: Progress) -> None:
-        self._osm, self._cache, self._served, self._progress = osm, cache_dir, served, progress
-        self._running: dict[Key, _Running] = {}
+        self.served: Final = served
+        self._osm, self._cache, self._progress = osm, cache_dir, progress
+        self._running: dict[tuple[str, str], _Running] = {}  # by kind and metric: bands and fleets that differ by a factor alone share one
         self._leaving: list[tuple[float, _Running]] = []
         self._number = 0
         self._told: list[Address] | None = None
@@ -55,24 +55,22 @@ class Keeper:
 
     def serve(self, wanted: Mapping[Key, Wanted]) -> bool:
         """Bring these paces into service, and no others. True: something changed."""
-        for key, want in wanted.items():
-            running = self._running.get(key)
-            if running is None or running.metric != want.metric:
-                self._running[key] = self._started(key[0], want)
-                if running is not None:
-                    self._leaving.append((time.monotonic() + GRACE_S, running))
-        for key in self._running.keys() - wanted.keys():
-            self._leaving.append((time.monotonic() + GRACE_S, self._running.pop(key)))
+        needed = {(key[0], want.metric): want for key, want in wanted.items()}
+        for which, want in needed.items():
+            if which not in self._running:
+                self._running[which] = self._started(which[0], want)
+        for which in self._running.keys() - needed.keys():
+            self._leaving.append((time.monotonic() + GRACE_S, self._running.pop(which)))
         told = [
             Address(
-                url=self._running[key].process.url, profile=key[0], band=key[1], version=wanted[key].version,
-                factor=round(wanted[key].factor, 4), fleet=key[2],
+                url=self._running[key[0], want.metric].process.url, profile=key[0], band=key[1], version=want.version,
+                factor=round(want.factor, 4), fleet=key[2],
             )
-            for key in sorted(self._running)
+            for key, want in sorted(wanted.items())
         ]  # fmt: skip
         changed = told != self._told
         if changed:
-            write_served(self._served, told)
+            write_served(self.served, told)
             self._told = told
         return changed
 
@@ -87,7 +85,7 @@ class Keeper:
 
     def close(self) -> None:
         """End them all."""
-        self._served.unlink(missing_ok=True)
+        self.served.unlink(missing_ok=True)
         for running in (*self._running.values(), *(one for _, one in self._leaving)):
             _end(running)
         self._running.clear()
@@ -104,7 +102,7 @@ class Keeper:
             speeds.write_text("".join(f"{a},{b},{kmh:.1f}\n" for (a, b), kmh in want.kmh.items()))
             base = paced(base, speeds, home)
             speeds.unlink()
-        return _Running(process=OsrmProcess(base, mapped=True), metric=want.metric, home=home)
+        return _Running(process=OsrmProcess(base, mapped=True), home=home)
 
 
 def _end(running: _Running) -> None:

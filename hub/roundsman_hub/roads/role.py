@@ -47,11 +47,11 @@ Holds = dict[str, dict[str, tuple[str, ...]]]
 
 
 class State(msgspec.Struct, frozen=True, kw_only=True):
-    """What the planner was last told of the roads. `slow`: by kind, in steps of `SLOWER`."""
+    """What the planner was last told of the roads. `paces`: by fleet and kind, where its last minutes differ, in steps of `SLOWER`."""
 
     holds: dict[str, dict[str, tuple[str, ...]]] = {}
     learned: int = 0
-    slow: dict[str, int] = {}
+    paces: dict[str, dict[str, int]] = {}
 
 
 class TrafficRole:
@@ -72,7 +72,7 @@ class TrafficRole:
         self._streets: Streets | None = None
         self._plain: dict[str, RoadNetwork] = {}
         self._table, self._version = SpeedTable(), 0
-        self._now: dict[str, Now] = {}
+        self._now: dict[tuple[str, str], Now] = {}
         self._now_at, self._now_real_s = datetime.min.replace(tzinfo=UTC), float("-inf")
 
     def run(self, stop: threading.Event) -> None:
@@ -118,10 +118,13 @@ class TrafficRole:
     def _ask(self, holds: Holds) -> None:
         """Ask for another plan when something began or ended, or the streets are slower than they were: once, however many hubs look.
 
-        What a fleet has closed asks its own depots alone; what was learned, and traffic, ask everybody's.
+        What a fleet has closed, and how its own vans get on, asks its own depots alone; what was learned asks everybody's.
         """
-        slow = {kind: round(last.factor / SLOWER) for kind, last in self._now.items() if round(last.factor / SLOWER) != round(1 / SLOWER)}
-        now = State(holds=holds, learned=self._version, slow=slow)
+        paces: dict[str, dict[str, int]] = {}
+        for (fleet, kind), last in self._now.items():
+            if (steps := round(last.factor / SLOWER)) != round(1 / SLOWER):
+                paces.setdefault(fleet, {})[kind] = steps
+        now = State(holds=holds, learned=self._version, paces=paces)
         with self._db.transaction() as cur:
             row = cur.execute("SELECT told FROM road_state").fetchone()
             if row is not None and msgspec.json.decode(row["told"], type=State) == now:
@@ -138,18 +141,19 @@ class TrafficRole:
         for fleet, reason in reasons.items():
             log.info("roads of %s: %s", fleet, reason)
 
-    def _look_at_traffic(self) -> dict[str, Now]:
-        """The fleet's own last minutes, by kind of vehicle."""
+    def _look_at_traffic(self) -> dict[tuple[str, str], Now]:
+        """Each fleet's own last minutes, by fleet and kind of vehicle."""
         until = self._clock.now()
-        drives: dict[str, list[Drive]] = {}
+        drives: dict[tuple[str, str], list[Drive]] = {}
         with self._db.transaction() as cur:
             for vehicle in road_store.moving(cur, until - NOW_SPAN):
                 stands = road_store.stands(cur, vehicle["vehicle_id"], until - NOW_SPAN, until)
                 points = track_store.points(cur, vehicle["vehicle_id"], until - NOW_SPAN, until)
                 kind = kind_of_words(vehicle["terms"].get("profile", ""), vehicle["terms"].get("type", ""))
                 for trace in moving(points, stands):
-                    drives.setdefault(kind, []).extend(drives_of(trace, self._network_of(kind), kind, vehicle["timezone"]))
-        return {kind: learn_now(found, self._table) for kind, found in drives.items() if found}
+                    found = drives_of(trace, self._network_of(kind), kind, vehicle["timezone"])
+                    drives.setdefault((vehicle["fleet_id"], kind), []).extend(found)
+        return {whose: learn_now(listed, self._table) for whose, listed in drives.items() if listed}
 
     def _network_of(self, kind: str) -> RoadNetwork:
         """The network's own pace of a kind, which everything learned is times of."""
@@ -187,7 +191,7 @@ def _reason(before: State, now: State, fleet: str) -> str | None:
     said += [f"over: {', '.join(ended)}"] if ended else []
     if now.learned != before.learned:
         said.append("newly learned speeds of streets")
-    if now.slow != before.slow:
+    if now.paces.get(fleet) != before.paces.get(fleet):
         said.append("traffic has changed")
     if not said and now.holds.get(fleet) != before.holds.get(fleet):
         said.append("the roads have changed")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
@@ -42,19 +42,20 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Traffic:
-    """Everything that there is to lay over the streets, whether it holds now or not. `now`: by kind, of the last minutes."""
+    """Everything that there is to lay over the streets, whether it holds now or not. `now`: by fleet and kind, of its own last minutes."""
 
     table: SpeedTable = field(default_factory=SpeedTable)
     closed: Sequence[Closure | AccessZone] = ()
     imported: Sequence[Imported] = ()
-    now: Mapping[str, Now] = field(default_factory=dict)
+    now: Mapping[tuple[str, str], Now] = field(default_factory=dict)
 
 
 def wanted(
     traffic: Traffic, kinds: Iterable[str], at: datetime, zones: Mapping[str, str], within: Within
 ) -> dict[tuple[str, str, str], Wanted]:
-    """The paces to serve, by (kind, band, fleet). Those of every fleet ("") come without closures; a fleet has one of its own only where
-    something of its own holds. Cars at all hours are left out while nothing is learned of now: they are the hub's own server.
+    """The paces to serve, by (kind, band, fleet). Those of every fleet ("") come without closures and without anybody's last minutes; a
+    fleet has one of its own only where something of its own holds. Cars at all hours are left out while nothing is learned of them: they
+    are the hub's own server.
 
     What is closed or slow counts at all hours and in this hour's band while it holds; in another band if it still holds when that band
     begins next. The last minutes count in this hour's band; at all hours only where no band is known.
@@ -62,35 +63,28 @@ def wanted(
     Parameters
     ----------
     zones : mapping of fleet to time zone
-        Each fleet has the hours of its own clock: what they share has the last minutes in every band that is some fleet's now.
+        Each fleet has the hours of its own clock.
     """
     out = {}
-    clocks = zones or {"": "UTC"}
-    here = {fleet: band_at(at.astimezone(ZoneInfo(zone))) for fleet, zone in clocks.items()}
-    fleets = sorted({one.fleet for one in (*traffic.closed, *traffic.imported)})
+    fleets = sorted({*(one.fleet for one in (*traffic.closed, *traffic.imported)), *(fleet for fleet, _ in traffic.now)})
     for kind in sorted({CAR, *kinds}):
         known = traffic.table.bands(kind)
         for band in ("", *sorted(known)):
-            made = _laid_over(traffic.table, kind, band, _last(traffic, kind, band, set(here.values())), InForce(), within)
+            made = _laid_over(traffic.table, kind, band, Now(), InForce(), within)
             if kind != CAR or band or made != Wanted():
                 out[kind, band, ""] = made
         for fleet in fleets:
-            zone = clocks.get(fleet, "UTC")
-            now = here.get(fleet, band_at(at.astimezone(ZoneInfo(zone))))
+            zone = zones.get(fleet, "UTC")
+            now = band_at(at.astimezone(ZoneInfo(zone)))
             ahead = bands_ahead(at, zone, hours=HOURS_AHEAD, known=known)
             begins = {name: at + timedelta(seconds=start_s) for start_s, name in reversed(ahead)}
             for band in ("", *sorted(known)):
-                then = at if band in ("", now) else begins[band]
-                holds = in_force(traffic.closed, traffic.imported, fleet, kind, then)
-                if holds != InForce():
-                    out[kind, band, fleet] = _laid_over(traffic.table, kind, band, _last(traffic, kind, band, {now}), holds, within)
+                holds = in_force(traffic.closed, traffic.imported, fleet, kind, at if band in ("", now) else begins[band])
+                counts = band == now or (not band and not known)
+                last = traffic.now.get((fleet, kind), Now()) if counts else Now()
+                if holds != InForce() or last != Now():
+                    out[kind, band, fleet] = _laid_over(traffic.table, kind, band, last, holds, within)
     return out
-
-
-def _last(traffic: Traffic, kind: str, band: str, now: Collection[str]) -> Now:
-    """The last minutes as they count in a band. `now`: the bands of this hour."""
-    counts = band in now or (not band and not traffic.table.bands(kind))
-    return traffic.now.get(kind, Now()) if counts else Now()
 
 
 def told(

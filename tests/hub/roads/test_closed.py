@@ -131,25 +131,41 @@ def test_kinds_bands_and_imported_speeds_have_servers_of_their_own(
 
 def test_the_last_minutes_count_in_this_hours_band_alone() -> None:
     table = SpeedTable(factors={("car", ""): 1.0, ("car", "midday"): 1.1, ("car", "afternoon"): 1.3})
-    made = wanted(Traffic(table=table, now={"car": Now(factor=2.0)}), [], NOON, {}, lambda ring: [])
-    assert made["car", "midday", ""].factor == pytest.approx(2.2)
+    made = wanted(Traffic(table=table, now={("f", "car"): Now(factor=2.0)}), [], NOON, {}, lambda ring: [])
+    assert made["car", "midday", "f"].factor == pytest.approx(2.2)
     assert made["car", "afternoon", ""].factor == 1.3
-    assert ("car", "", "") not in made
-    alone = wanted(Traffic(now={"car": Now(factor=2.0)}), [], NOON, {}, lambda ring: [])
-    assert alone == {("car", "", ""): Wanted(factor=2.0)}
+    assert {key for key in made if key[2]} == {("car", "midday", "f")}
+    alone = wanted(Traffic(now={("f", "car"): Now(factor=2.0)}), [], NOON, {}, lambda ring: [])
+    assert alone == {("car", "", "f"): Wanted(factor=2.0)}
 
 
 def test_each_fleet_has_the_hours_of_its_own_clock() -> None:
-    """Noon in Helsinki is four at night in Chicago: what is closed for an hour is closed in another band there, and the last
-    minutes count in both."""
+    """Noon in Helsinki is four at night in Chicago: what is closed for an hour is closed in another band there, and each one's last
+    minutes count in its own."""
     table = SpeedTable(factors={("car", ""): 1.0, ("car", "midday"): 1.1, ("car", "night"): 0.9})
     zones = {"a": "Europe/Helsinki", "b": "America/Chicago"}
     at = NOON - timedelta(hours=2)
     closed = [replace(closure(square(LatLon(50, 8), 0.001), fleet=fleet), from_at=at) for fleet in "ab"]
-    traffic = Traffic(table=table, closed=closed, now={"car": Now(factor=2.0)})
+    traffic = Traffic(table=table, closed=closed, now={(fleet, "car"): Now(factor=2.0) for fleet in "ab"})
     made = wanted(traffic, [], at, zones, lambda ring: [(1, 2)])
-    assert {band: made["car", band, ""].factor for band in ("midday", "night")} == {"midday": pytest.approx(2.2), "night": 1.8}
+    assert {key[1:]: round(made[key].factor, 3) for key in made if key[1]} == {
+        ("midday", ""): 1.1, ("midday", "a"): 2.2, ("night", ""): 0.9, ("night", "b"): 1.8
+    }  # fmt: skip
     assert {key[1:] for key in made if key[2]} == {("", "a"), ("midday", "a"), ("", "b"), ("night", "b")}
+
+
+def test_paces_that_differ_by_a_factor_alone_share_a_server(keeper: tuple[Keeper, OsrmRoads], village: Path) -> None:
+    """A hub of fifty fleets, each with its own last minutes, has no fifty servers."""
+    servers, roads = keeper
+    traffic = Traffic(now={(fleet, "car"): Now(factor=factor) for fleet, factor in (("f", 2.0), ("g", 1.5))})
+    servers.serve(wanted(traffic, [], NOON, {}, Streets(village).within))
+    found = [Served(servers.served, "http://base").find("car", "", fleet) for fleet in ("f", "g", "another")]
+    assert [one.factor for one in found] == [2.0, 1.5, 1.0]
+    assert found[0].url == found[1].url
+    assert found[2].version == "base"
+    assert roads.version() != roads.of_fleet("g").version()
+    servers.serve({})
+    assert roads.version() == "base"
 
 
 OUTLINES = st.builds(lambda lat, lon, half: square(LatLon(50 + lat, 8 + lon), half), *[st.floats(0, 0.2)] * 2, st.floats(0.001, 0.1))
@@ -161,18 +177,24 @@ CLOSURES = st.lists(
 )
 
 
-@given(CLOSURES, st.sampled_from(["car", "truck"]), st.integers(0, 30))
-def test_what_a_fleet_closes_changes_nothing_for_another(closures: list[Closure], kind: str, hours: int) -> None:
-    """Neither times nor versions nor servers nor what its planner is told: a fleet with and without the others' closures is the same."""
+CRAWLS = st.dictionaries(st.tuples(st.sampled_from("ab"), st.sampled_from(["car", "truck"])), st.builds(Now, factor=st.floats(0.5, 3)))
+
+
+@given(CLOSURES, CRAWLS, st.sampled_from(["car", "truck"]), st.integers(0, 30))
+def test_what_a_fleet_closes_and_how_it_gets_on_changes_nothing_for_another(
+    closures: list[Closure], crawls: dict[tuple[str, str], Now], kind: str, hours: int
+) -> None:
+    """Neither times nor versions nor servers nor what its planner is told: a fleet with and without the others is the same."""
     at = NOON + timedelta(hours=hours)
     own = [one for one in closures if one.fleet == "a"]
     places = [LatLon(50, 8), LatLon(50.1, 8.1), LatLon(50.2, 8.05)]
     table = SpeedTable(factors={("car", ""): 1.0, ("car", "midday"): 1.1, ("truck", ""): 1.0})
 
-    def seen(listed: list[Closure]) -> tuple[object, ...]:
+    def seen(listed: list[Closure], now: dict[tuple[str, str], Now]) -> tuple[object, ...]:
         roads = ClosedRoads(GreatCircle(), lambda fleet, kind: in_force(listed, (), fleet, kind, at)).of_fleet("a")
-        served = wanted(Traffic(table=table, closed=listed), ["truck"], at, {}, lambda ring: [(1, round(1e6 * ring[0].lat_deg))])
+        streets = lambda ring: [(1, round(1e6 * ring[0].lat_deg))]  # noqa: E731
+        served = wanted(Traffic(table=table, closed=listed, now=now), ["truck"], at, {}, streets)
         mine = {key: want for key, want in served.items() if key[2] in ("", "a")}
         return roads.matrix(places, profile=kind).durations_s.tolist(), roads.version(kind), mine, told(listed, [], ["truck"], at).get("a")
 
-    assert seen(closures) == seen(own)
+    assert seen(closures, crawls) == seen(own, {whose: now for whose, now in crawls.items() if whose[0] == "a"})

