@@ -243,7 +243,7 @@ FITS = """() => {
   const wrong = [];
   const say = (what, node) => wrong.push(`${what}: ${node.className} ${node.textContent.slice(0, 40)}`);
   if (document.documentElement.scrollWidth > document.documentElement.clientWidth) say("scrolls sideways", document.body);
-  for (const node of document.querySelectorAll(".button, .filter, h2, dt, dd, label, .brand, .link, .exception-text, .legend li")) {
+  for (const node of document.querySelectorAll(".button, .filter, h2, dt, dd, label, .brand, .link, .exception-text, .legend li, .badge")) {
     const box = node.getBoundingClientRect();
     if (!node.checkVisibility() || box.width < 2 || node.closest(".timeboard, .scroll, .unseen")) continue;
     if (box.left < -1 || box.right > innerWidth + 1) say("off the page", node);

@@ -188,6 +188,22 @@ def test_day_is_played_back_with_what_was_planned_and_said_then(
     assert not [*misfits(page), *axe(page)]
 
 
+@pytest.mark.parametrize("language", ["fr", "es"])
+def test_how_long_a_van_was_silent_is_read_whole_on_a_desk(
+    opened: Callable[..., Page], hub: Any, misfits: Callable[[Page], list[str]], language: str
+) -> None:
+    """The longest words of all badges, in the narrowest column of a sheet."""
+    page = opened(1440, 900)
+    enter(page, hub)
+    page.evaluate("language => localStorage.setItem('roundsman-reader', JSON.stringify({language}))", language)
+    page.reload()
+    page.evaluate("van => location.hash = `#/vans/${van}`", hub.vehicles[3])
+    badge = page.locator("#sheet .facts .badge").first
+    expect(badge).to_contain_text("Sans nouvelles depuis" if language == "fr" else "Sin noticias desde hace")
+    picture(page, f"silent-{language}")
+    assert not misfits(page)
+
+
 @pytest.mark.deep
 def test_every_language_fits_a_telephone(opened: Callable[..., Page], hub: Any, misfits: Callable[[Page], list[str]]) -> None:
     """Words are longer elsewhere; nothing is cut off, and no English is left in the frame of the page."""

@@ -19,7 +19,7 @@ from roundsman_hub.api.proof_models import Said
 from roundsman_hub.roads import OsrmRoads
 from roundsman_hub.store import road_store
 from roundsman_hub.store.db import Cursor
-from roundsman_hub.store.rows import Row, new_id, rows
+from roundsman_hub.store.rows import Row, new_id, notify, rows
 
 router = APIRouter(prefix="/v1", tags=["roads"], responses=documented(401, 403, 404, 422, 503))
 LONGEST: Final = timedelta(days=366)
@@ -110,7 +110,9 @@ def post_closure(new: NewClosure, desk: AtDesk, once: OnlyOnce, caller: PlansWri
 
     def work(cur: Cursor) -> Closure:
         times = {"from_at": from_at, "until_at": new.until_utc}
-        return _closure(road_store.add_closed(cur, "cl", **_area(new), **_by(caller, now), **times), now)
+        made = road_store.add_closed(cur, "cl", **_area(new), **_by(caller, now), **times)
+        notify(cur, "closed", caller.fleet, made["closure_id"])
+        return _closure(made, now)
 
     return once.run(caller, work, status=201)
 
@@ -121,6 +123,7 @@ def delete_closure(closure: str, desk: AtDesk, caller: PlansWriter) -> None:
     with desk.db.tenant(caller.fleet) as cur:
         if not cur.execute("DELETE FROM closures WHERE closure_id = %s", (closure,)).rowcount:
             raise not_found("closure", closure, see="/v1/closures")
+        notify(cur, "closed", caller.fleet, closure)
 
 
 @router.get("/access-zones")
@@ -139,7 +142,9 @@ def post_zone(new: NewZone, desk: AtDesk, once: OnlyOnce, caller: PlansWriter) -
 
     def work(cur: Cursor) -> Zone:
         hours = Jsonb([told.model_dump() for told in new.hours])
-        return _zone(road_store.add_closed(cur, "az", **_area(new), **_by(caller, now), hours=hours), now)
+        made = road_store.add_closed(cur, "az", **_area(new), **_by(caller, now), hours=hours)
+        notify(cur, "closed", caller.fleet, made["zone_id"])
+        return _zone(made, now)
 
     return once.run(caller, work, status=201)
 
@@ -150,6 +155,7 @@ def delete_zone(zone: str, desk: AtDesk, caller: PlansWriter) -> None:
     with desk.db.tenant(caller.fleet) as cur:
         if not cur.execute("DELETE FROM access_zones WHERE zone_id = %s", (zone,)).rowcount:
             raise not_found("access zone", zone, see="/v1/access-zones")
+        notify(cur, "closed", caller.fleet, zone)
 
 
 SPEEDS_BODY: Final = {

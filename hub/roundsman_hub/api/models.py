@@ -309,12 +309,20 @@ class Pin(Said):
     lat_deg: LatDeg
     lon_deg: LonDeg
     remember: bool = Field(default=True, description="use this place for the same address from now on")
+    address: Text | None = Field(default=None, min_length=1, description="the order goes to this address; left out: to the one that it has")
 
 
 class Candidate(BaseModel):
     label: str
     lat_deg: float
     lon_deg: float
+
+
+class PlacesFound(Saying):
+    """Places that an address may mean: first those that the fleet delivered to, then what the geocoder knows."""
+
+    items: list[Candidate]
+    reason: str = Field(description="what the geocoder says where it has no single answer; empty where it has")
 
 
 class Waiting(Saying):

@@ -17,7 +17,7 @@ from roundsman_hub.api.fleet import Limit
 from roundsman_hub.api.intake import accept, depot_for, known_level, refuse_outside, shifts_of, windowed
 from roundsman_hub.api.keys import Caller
 from roundsman_hub.api.once import OnlyOnce
-from roundsman_hub.api.places import off_network_m, place_of
+from roundsman_hub.api.places import off_network_m, place_of, search
 from roundsman_hub.api.problems import Problem, documented, not_found
 from roundsman_hub.api.proof_models import Handover, ProofShown
 from roundsman_hub.api.terms import stored
@@ -174,15 +174,27 @@ def pin_order(order: str, pin: m.Pin, request: Request, desk: AtDesk, once: Only
 
     def work(cur: Cursor) -> m.Order:
         before = _open(cur, order)
-        store.place(cur, caller.fleet, order, lat_e6=at.lat_e6, lon_e6=at.lon_e6)
-        if pin.remember and before["address"]:
-            store.remember_pin(cur, caller.fleet, address_key(before["address"]), lat_e6=at.lat_e6, lon_e6=at.lon_e6)
-        _note(cur, desk, caller, "order.pinned", order, pin.model_dump())
+        store.place(cur, caller.fleet, order, lat_e6=at.lat_e6, lon_e6=at.lon_e6, address=pin.address)
+        if pin.remember and (address := pin.address or before["address"]):
+            store.remember_pin(cur, caller.fleet, address_key(address), lat_e6=at.lat_e6, lon_e6=at.lon_e6)
+        secret = {} if pin.address is None else {"address": "changed"}  # the journal is for ever
+        _note(cur, desk, caller, "order.pinned", order, pin.model_dump(exclude_none=True) | secret)
         what = f"{before['kind']} {before['reference'] or before['name'] or order} placed"
         revision.bump(cur, before["depot_id"], what, before["priority"], clock=desk.clock, kind="ordered", subject=order)
         return _shown(cur, order, request)
 
     return once.run(caller, work)
+
+
+@router.get("/places")
+def get_places(
+    address: Annotated[str, Query(min_length=2, max_length=200, description="an address, or a part of one that the fleet knows")],
+    desk: AtDesk,
+    caller: OrdersReader,
+) -> m.PlacesFound:
+    """Where an address is: among those that the fleet delivered to, and by the geocoder. Nothing is changed or kept."""
+    found, reason = search(desk, caller, address.strip())
+    return m.PlacesFound(items=[m.Candidate(label=label, lat_deg=at.lat_deg, lon_deg=at.lon_deg) for label, at in found], reason=reason)
 
 
 @router.get("/geocode-queue")

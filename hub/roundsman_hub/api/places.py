@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any, Final, Literal
 
 from roundsman_core.geo import LatLon
@@ -16,6 +17,11 @@ from roundsman_hub.store import orders as store
 
 FARTHEST_FROM_ROAD_M: Final = 500.0
 """Farther from any road than this, a place is a mistake more often than a remote house: a person looks at it."""
+
+KNOWN_FOR: Final = timedelta(days=365)
+"""An address that nobody ordered to for a year may be another's by now, or have another door."""
+MOST_KNOWN: Final = 6
+"""More than fit into a dialog on a telephone are better found by one letter more."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -53,6 +59,27 @@ def place_of(desk: Desk, caller: Caller, new: NewOrder) -> Place:
         return _on_network(desk, "geocoded", answer.position, answer.label)
     candidates = [(candidate.label, candidate.position) for candidate in answer.candidates]
     return Place(placed="ambiguous" if isinstance(answer, Ambiguous) else "unknown", reason=answer.reason, candidates=candidates)
+
+
+def search(desk: Desk, caller: Caller, text: str) -> tuple[list[tuple[str, LatLon]], str]:
+    """Places that an address may mean, with what they are called, and why there is no single one. Call it outside any transaction."""
+    with desk.db.tenant(caller.fleet) as cur:
+        pinned = store.pin_of(cur, address_key(text))
+        known = store.addresses_like(cur, text, desk.clock.now() - KNOWN_FOR, MOST_KNOWN)
+    found = [(text, LatLon.from_e6(*pinned))] if pinned is not None else []
+    found += [(r["address"], LatLon.from_e6(r["lat_e6"], r["lon_e6"])) for r in known]
+    reason = ""
+    if desk.geocoder is not None:
+        answer = desk.geocoder.find(text)
+        if isinstance(answer, Found):
+            found.append((answer.label, answer.position))
+        else:
+            found += [(candidate.label, candidate.position) for candidate in answer.candidates]
+            reason = answer.reason
+    apart: dict[str, tuple[str, LatLon]] = {}
+    for label, at in found:
+        apart.setdefault(address_key(label), (label, at))
+    return list(apart.values()), reason
 
 
 def off_network_m(desk: Desk, at: LatLon) -> float | None:

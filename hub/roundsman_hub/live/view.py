@@ -30,6 +30,9 @@ READS: Final[dict[str, frozenset[str]]] = {
     "planning": frozenset({"orders"}),
     "outbox": frozenset({"turns"}),
     "proposal": frozenset({"turns"}),
+    "sites": frozenset({"turns"}),
+    "closed": frozenset({"turns"}),
+    "night": frozenset({"turns"}),
 }
 LINES: Final = 200
 """Lines of talk that the page holds."""
@@ -90,7 +93,7 @@ class FleetView:
         elif part == "alerts":
             found = [("alert", documents.alert(r)) for r in alert_store.shown(cur, since, now)]
         elif part == "turns":
-            found = [("turn", dict(r)) for r in turns.marks(cur)]
+            found = [("turn", dict(r)) for r in turns.marks(cur, now)]
         else:
             found = [("event", documents.event(r)) for r in live_store.events(cur, since)]
         return {(kind, document[_ID[kind]]): document for kind, document in found} | {

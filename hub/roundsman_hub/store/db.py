@@ -48,7 +48,7 @@ def is_away(error: BaseException) -> bool:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Notice:
-    """Something changed: read it again. `topic` is vehicle, log, order, plan, message, eta or planning."""
+    """Something changed: read it again. `topic` is vehicle, log, order, plan, message, eta, planning, sites or night, among others."""
 
     topic: str
     fleet_id: str

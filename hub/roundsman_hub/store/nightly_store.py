@@ -12,7 +12,7 @@ import msgspec
 from roundsman_hub.domain.calendar import WorkingDays, clock
 from roundsman_hub.nightly.due import PLAN_AT, DepotNights, Due
 from roundsman_hub.store.db import Cursor
-from roundsman_hub.store.rows import Row, row, rows
+from roundsman_hub.store.rows import Row, notify, row, rows
 
 AGAIN_AFTER = timedelta(hours=1)
 """What failed, or had nothing to do, is looked at again."""
@@ -74,6 +74,7 @@ def set_time(cur: Cursor, fleet_id: str, depot_id: str, plan_at: str | None) -> 
         " ON CONFLICT (depot_id) DO UPDATE SET plan_at = excluded.plan_at",
         (depot_id, fleet_id, plan_at),
     )
+    notify(cur, "night", fleet_id, depot_id)
 
 
 def is_settled(cur: Cursor, due: Due, now: datetime, real_now: datetime) -> bool:
@@ -84,7 +85,10 @@ def is_settled(cur: Cursor, due: Due, now: datetime, real_now: datetime) -> bool
 def claim(cur: Cursor, due: Due, now: datetime, real_now: datetime) -> bool:
     """Take it on. Of any number of hubs one is told that it is theirs."""
     named = {"kind": due.kind, "subject": due.subject, "day": due.day, "fleet": due.fleet_id, "now": now, "real": real_now}
-    return row(cur, _CLAIM, {**named, "dead": real_now - DEAD_AFTER, "again": now - AGAIN_AFTER}) is not None
+    if row(cur, _CLAIM, {**named, "dead": real_now - DEAD_AFTER, "again": now - AGAIN_AFTER}) is None:
+        return False
+    _told(cur, due)
+    return True
 
 
 def ended(cur: Cursor, due: Due, state: str, says: str, at: datetime, *, adopted: bool | None = None) -> None:
@@ -93,6 +97,13 @@ def ended(cur: Cursor, due: Due, state: str, says: str, at: datetime, *, adopted
         "UPDATE nightly_runs SET state = %s, says = %s, ended_at = %s, adopted = %s WHERE kind = %s AND subject = %s AND day = %s",
         (state, says, at, adopted, due.kind, due.subject, due.day),
     )
+    _told(cur, due)
+
+
+def _told(cur: Cursor, due: Due) -> None:
+    """Open pages look again. What the whole hub does is no fleet's: each hears of its own part."""
+    if due.fleet_id is not None:
+        notify(cur, "night", due.fleet_id, due.subject)
 
 
 def learned(cur: Cursor, day: date, fleet_id: str, state: str, says: str, times: tuple[datetime, datetime], *, adopted: bool) -> None:
@@ -104,6 +115,7 @@ def learned(cur: Cursor, day: date, fleet_id: str, state: str, says: str, times:
         " ended_at = excluded.ended_at, adopted = excluded.adopted, says = excluded.says",
         {"fleet": fleet_id, "day": day, "state": state, "began": times[0], "ended": times[1], "adopted": adopted, "says": says},
     )
+    notify(cur, "night", fleet_id, fleet_id)
 
 
 def runs(cur: Cursor, last: int) -> list[Row]:

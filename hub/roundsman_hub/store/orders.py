@@ -172,11 +172,12 @@ def risk_late_s(cur: Cursor, order_id: str) -> int:
 # ── places ───────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def place(cur: Cursor, fleet_id: str, order_id: str, *, lat_e6: int, lon_e6: int) -> None:
-    """Settle an order's place by hand; it no longer waits."""
+def place(cur: Cursor, fleet_id: str, order_id: str, *, lat_e6: int, lon_e6: int, address: str | None = None) -> None:
+    """Settle an order's place by hand; it no longer waits. `address`: it has another one from now on."""
     cur.execute(
-        "UPDATE orders SET lat_e6 = %s, lon_e6 = %s, placed = 'pinned', revision = revision + 1 WHERE order_id = %s",
-        (lat_e6, lon_e6, order_id),
+        "UPDATE orders SET lat_e6 = %s, lon_e6 = %s, address = coalesce(%s, address), placed = 'pinned', revision = revision + 1"
+        " WHERE order_id = %s",
+        (lat_e6, lon_e6, address, order_id),
     )
     cur.execute("DELETE FROM geocode_queue WHERE order_id = %s", (order_id,))
     notify(cur, "order", fleet_id, order_id)
@@ -195,6 +196,18 @@ def pin_of(cur: Cursor, address_key: str) -> tuple[int, int] | None:
     """The remembered place of an address, (lat_e6, lon_e6)."""
     found = row(cur, "SELECT lat_e6, lon_e6 FROM pins WHERE address_key = %s", (address_key,))
     return None if found is None else (found["lat_e6"], found["lon_e6"])
+
+
+def addresses_like(cur: Cursor, text: str, since: datetime, limit: int) -> list[Row]:
+    """Addresses of the fleet's orders from `since` on that hold this text, each once, with where its newest order was placed."""
+    return rows(
+        cur,
+        "SELECT address, lat_e6, lon_e6 FROM (SELECT DISTINCT ON (lower(address)) * FROM orders"
+        " WHERE fleet_id = current_setting('roundsman.fleet', true) AND window_start >= %(since)s AND lat_e6 IS NOT NULL"
+        " AND strpos(lower(address), lower(%(text)s)) > 0 ORDER BY lower(address), window_start DESC) o"
+        " ORDER BY strpos(lower(address), lower(%(text)s)), address LIMIT %(limit)s",
+        {"text": text, "since": since, "limit": limit},
+    )
 
 
 def enqueue(cur: Cursor, fleet_id: str, order_id: str, *, reason: str, candidates: list[dict[str, Any]], at: datetime) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -202,3 +203,37 @@ def test_change_of_a_window_must_fit_a_shift(shop: Any) -> None:
     both = {"window_start": shop.at(days=3), "window_end": shop.at(days=4)}
     problem(shop.patch(f"/v1/orders/{order}", json=both), 422, "outside-every-shift")
     problem(shop.patch(f"/v1/orders/{order}", json={}), 422, "invalid-request")
+
+
+def test_address_is_looked_for_among_the_fleets_own_and_by_the_geocoder(make_shop: Callable[[], Any]) -> None:
+    """A part of an address that was delivered to is enough; a place is named once; nobody else's are told."""
+    shop, other = make_shop(), make_shop()
+    for one, address in ((shop, "Quarry Cottage 3, Oldtown"), (other, "Quarry Farm 1")):
+        one.van(one.depot())
+        one.order(address=address, lat_deg=50.011, lon_deg=10.012)
+        one.order(address=address.upper(), lat_deg=50.011, lon_deg=10.012)
+
+    def found(text: str) -> tuple[list[tuple[str, float]], str]:
+        answer = shop.clients["viewer"].get("/v1/places", params={"address": text}).json()
+        return [(one["label"].lower(), one["lat_deg"]) for one in answer["items"]], answer["reason"]
+
+    assert found("quarry") == ([("quarry cottage 3, oldtown", 50.011)], "no such street on the map")
+    assert found("Mill Street 4") == ([("mill street 4", 50.01)], "")
+    assert [label for label, _ in found("Church Lane 1")[0]] == ["church lane 1, oldtown", "church lane 1, newtown"]
+    assert found("100% _") == ([], "no such street on the map"), "signs are only themselves"
+    shop.order(address="Mill Street 4")
+    assert found("Mill Street 4") == ([("mill street 4", 50.01)], ""), "known twice, told once"
+    problem(shop.get("/v1/places", params={"address": "M"}), 422, "invalid-request")
+
+
+def test_order_takes_the_address_of_its_new_place(shop: Any) -> None:
+    """The driver must not read one address and be led to another; the journal, which is for ever, names neither."""
+    shop.van(shop.depot())
+    order = shop.order(address="Mill Street 4")
+    path = f"/v1/orders/{order['order']}"
+    there = {"lat_deg": 50.02, "lon_deg": 10.01, "address": "Quarry Cottage 3"}
+    assert shop.post(f"{path}/pin", json=there).json()["address"] == "Quarry Cottage 3"
+    assert shop.order(address="Mill Street 4")["placed"] == "geocoded", "its old address is where it was"
+    assert shop.order(address="Quarry Cottage 3")["placed"] == "pinned"
+    (line,) = [item for item in shop.get(f"{path}/story").json()["items"] if item["kind"] == "order.pinned"]
+    assert line["body"]["address"] == "changed"

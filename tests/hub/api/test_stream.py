@@ -134,7 +134,7 @@ def test_page_is_told_that_a_case_or_a_line_of_talk_is_to_be_read_again(shop: An
     order = shop.order(reference="A-1")["order"]
     with listening(shop) as events:
         marks = {turn["turn"]: turn["mark"] for turn in next(events)[1]["turn"]}
-        assert set(marks) == {"cases", "chat", "notices", "proposals"}
+        assert set(marks) == {"cases", "chat", "nights", "notices", "proposals", "sites"}
         shop.post(f"/v1/orders/{order}/chat", json={"text": "We are on our way"})
         told = first(events, lambda n, b: n == "turn" and b["turn"] == "chat")
         assert told["mark"] != marks["chat"]
@@ -147,6 +147,43 @@ def test_page_is_told_that_a_case_or_a_line_of_talk_is_to_be_read_again(shop: An
             )
             notify(cur, "order", shop.fleet, order)
         assert first(events, lambda n, b: n == "turn" and b["turn"] == "cases")["mark"] != marks["cases"]
+
+
+def test_page_is_told_that_a_street_was_closed_or_opened_and_when_a_night_went_on(shop: Any) -> None:
+    """Fences, closures, zones and nights are asked for, not streamed: a page asks when it is told, not every few minutes."""
+    depot = shop.depot()
+    shop.van(depot)
+    ring = [[50.0, 10.0], [50.0, 10.01], [50.01, 10.01]]
+    every = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
+    with listening(shop) as events:
+        name, snapshot = next(events)
+        assert name == "snapshot"
+        marks = {one["turn"]: one["mark"] for one in snapshot["turn"]}
+
+        def told(turn: str) -> None:
+            marks[turn] = first(events, lambda n, b: n == "turn" and b["turn"] == turn and b["mark"] != marks[turn])["mark"]
+
+        closure = shop.post("/v1/closures", json={"name": "x", "ring_deg": ring, "until_utc": shop.at(hours=1)}).json()["closure"]
+        told("sites")
+        shop.delete(f"/v1/closures/{closure}")
+        told("sites")
+        shop.post("/v1/access-zones", json={"name": "x", "ring_deg": ring, "hours": [{"days": every, "start": "06:00", "end": "07:00"}]})
+        told("sites")
+        shop.post("/v1/fences", json={"name": "x", "circle": {"lat_deg": 50, "lon_deg": 10, "radius_m": 90}})
+        told("sites")
+        assert shop.put("/v1/nightly", json={"depot": depot, "plan_at": "21:30"}).is_success
+        told("nights")
+
+
+def test_a_closure_that_begins_and_ends_by_itself_is_told(shop: Any) -> None:
+    ring = [[50.0, 10.0], [50.0, 10.01], [50.01, 10.01]]
+    soon = {"name": "x", "ring_deg": ring, "from_utc": shop.at(hours=1), "until_utc": shop.at(hours=2)}
+    assert shop.post("/v1/closures", json=soon).is_success
+    view, now, told = FleetView(DrawnPlans(lambda *_: [])), shop.clock.now(), []
+    for hours in (0, 0.5, 1.5, 1.6, 2.5):
+        with shop.db.tenant(shop.fleet) as cur:
+            told.append(("turn", "sites") in view.refresh(cur, {"turns"}, now + timedelta(hours=hours)))
+    assert told == [True, False, True, False, True]
 
 
 def test_what_is_gone_is_told(shop: Any) -> None:

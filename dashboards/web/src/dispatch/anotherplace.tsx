@@ -1,7 +1,8 @@
-/** Another place for an order that has one: pointed at on the map or written, with what a stop there means for the rounds, before it counts. */
+/** Another place for an order that has one: an address that is looked for, pointed at on the map, or written, with what a stop there means for the rounds, before it counts. */
 
 import { useEffect, useState } from "preact/hooks";
 import { told } from "../shared/api";
+import { AddressSearch } from "./addresssearch";
 import type { Order } from "./documents";
 import { fleet, orderName } from "./fleet";
 import { canDraw } from "./map";
@@ -27,6 +28,7 @@ const effects = async (order: Order, [lon_deg, lat_deg]: Point): Promise<Candida
 export function AnotherPlaceDialog({ order, close }: { order: Order; close: () => void }) {
   const was: Point | null = order.lat_deg === null || order.lon_deg === null ? null : [order.lon_deg, order.lat_deg];
   const [text, setText] = useState(was ? written(was) : "");
+  const [named, name] = useState<{ address: string; at: string } | null>(null);
   const [found, setFound] = useState<Candidate[] | null>(null);
   const [error, setError] = useState("");
   const at = read(text);
@@ -44,14 +46,17 @@ export function AnotherPlaceDialog({ order, close }: { order: Order; close: () =
     };
   }, [key]);
   const put = (point: Point): void => setText(written(point));
-  const pin = (): Promise<unknown> => (at ? api.post(`/v1/orders/${encodeURIComponent(order.order)}/pin`, { lat_deg: at[1], lon_deg: at[0] }) : Promise.reject(new Error(t("place.not_a_place"))));
+  const address = named?.at === key && named.address !== order.address ? named.address : null; // of the place as it is: a pin that was dragged on has none
+  const pin = (): Promise<unknown> => (at ? api.post(`/v1/orders/${encodeURIComponent(order.order)}/pin`, { lat_deg: at[1], lon_deg: at[0], ...(address ? { address } : {}) }) : Promise.reject(new Error(t("place.not_a_place"))));
   return (
     <Dialog title={t("place.title", { order: orderName(order) })} close={close} wide>
       <p>{order.address}</p>
+      <AddressSearch take={(one) => { const point: Point = [one.lon_deg, one.lat_deg]; put(point); name({ address: one.label, at: written(point) }); }} />
       {canDraw() && <div class="place-map"><SketchMap fleet={fleet} fences={[]} sketch={null} points={at ? [at] : []} add={put} drag={(_, to) => put(to)} moved={nothing} label={t("place.map")} /></div>}
       <Field label={t("place.by_hand")} help={t("place.help")}>{(id) => <input id={id} inputMode="text" autocomplete="off" placeholder="60.16999, 24.93838" value={text} onInput={(event) => setText(event.currentTarget.value)} />}</Field>
       <Trouble>{error}</Trouble>
       <div role="status">
+        {address && <p>{t("place.address_too", { address })}</p>}
         {key && !found && !error && <p>{t("effect.asking")}</p>}
         {found && <p class="quiet">{t(found.some((one) => one.feasible) ? "place.effect" : "place.nobody")}</p>}
         {found && <ul class="list">{found.map((one) => <li key={one.vehicle}><VanChip vehicle={one.vehicle} link={false} /> <span class={`effect ${effectText(one).tone}`}>{effectText(one).text}</span></li>)}</ul>}

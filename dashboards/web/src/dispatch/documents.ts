@@ -117,7 +117,7 @@ export interface Happened {
 
 /** How far something is that is asked for, not streamed: when its mark changes, there is something to read again. */
 export interface Turn {
-  turn: "cases" | "chat" | "notices" | "proposals";
+  turn: "cases" | "chat" | "nights" | "notices" | "proposals" | "sites";
   mark: string;
 }
 

@@ -4,7 +4,6 @@ import { useState } from "preact/hooks";
 import type { Case } from "./case";
 import type { Order, Vehicle } from "./documents";
 import { type Fleet, lateMs, orderName, useFleet } from "./fleet";
-import { HEALTH_EVERY_MS } from "./health";
 import { Hours } from "./hours";
 import { Badge, Empty, Section, type Tone, Trouble, useMore, VanChip } from "./parts";
 import { f, t, useReader } from "./reader";
@@ -107,7 +106,6 @@ function Sheet({ driver, vans, fleet }: { driver: Driver; vans: readonly Vehicle
   const inTime = ended.filter((order) => order.state === "delivered" && lateMs(order) < 60_000).length;
   const done = ended.filter((order) => order.state === "delivered").length;
   const van = vans[0];
-  const again = Math.floor(fleet.now / HEALTH_EVERY_MS);
   return (
     <div class="sheet">
       <dl class="facts">
@@ -121,7 +119,7 @@ function Sheet({ driver, vans, fleet }: { driver: Driver; vans: readonly Vehicle
         <div><dt>{t("numbers.in_time")}</dt><dd>{done ? f.percent(inTime / done) : "–"}</dd></div>
         <div><dt>{t("drivers.rating")}</dt><dd>{stars.length ? t("drivers.rated", { stars: f.fine(stars.reduce((a, b) => a + b) / stars.length), n: f.count(stars.length) }) : "–"}</dd></div>
       </dl>
-      {van && <><h3>{t("drivers.clocks")}</h3><Hours vehicle={van.vehicle} again={again} /><h3>{t("talk.title")}</h3><Talk vehicle={van.vehicle} /></>}
+      {van && <><h3>{t("drivers.clocks")}</h3><Hours vehicle={van.vehicle} /><h3>{t("talk.title")}</h3><Talk vehicle={van.vehicle} /></>}
       <h3>{t("drivers.visits")}</h3>
       {ended.length === 0 ? <Empty>{t("drivers.no_visits")}</Empty> : (
         <ol class="stops" aria-label={t("drivers.visits")}>{ended.map((order) => <li key={order.order}><span class="grow"><a href={to("orders", order.order)}>{orderName(order)}</a><small>{order.address}</small></span><span class="right">{f.clock(order.arrived_at)} – {f.clock(order.done_at)}<Badge tone={order.state === "delivered" ? "good" : "bad"}>{t(`state.${order.state}`)}</Badge></span></li>)}</ol>

@@ -14,7 +14,7 @@ export function FencesPage() {
   const fleet = useFleet("sites");
   const [editing, edit] = useState<Fence | null>(null);
   const [gone, setGone] = useState<Fence | null>(null);
-  const again = (): void => void fleet.load(api);
+  const again = (): void => void fleet.loadSites(api);
   const removed = (fence: Fence): void => {
     setGone(fence);
     if (editing?.fence === fence.fence) edit(null);
@@ -28,7 +28,7 @@ export function FencesPage() {
           <ul class="list choices">{fleet.fences.map((fence) => <li class="choice" key={fence.fence}><span class="grow"><b>{fence.name}</b><br /><span class="quiet">{ruleOf(fence, fleet)}</span></span><button type="button" class="button" aria-pressed={editing?.fence === fence.fence} aria-label={`${t("fences.edit")}: ${fence.name}`} onClick={() => edit(fence)}>{t("fences.edit")}</button><Act act={() => api.remove(`/v1/fences/${encodeURIComponent(fence.fence)}`)} label={`${t("fences.remove")}: ${fence.name}`} tone="danger" after={() => removed(fence)}>{t("fences.remove")}</Act></li>)}</ul>
         )}
       </Section>
-      <ClosedAreas fleet={fleet} again={() => void fleet.loadClosed(api)} />
+      <ClosedAreas fleet={fleet} again={() => void fleet.loadSites(api)} />
       <Section title={editing ? t("fences.editing", { fence: editing.name }) : t("fences.new")}><Sketch key={editing?.fence ?? ""} fleet={fleet} editing={editing} done={() => edit(null)} /></Section>
     </>
   );

@@ -91,16 +91,16 @@ export class Fleet {
   }
 
   async load(api: Api): Promise<void> {
-    const [fleet, depots, fences] = await Promise.all([api.get<Fleet["fleet"]>("/v1/fleets/me"), api.all<Depot>("/v1/depots"), api.all<Fence>("/v1/fences")]);
+    const [fleet, depots] = await Promise.all([api.get<Fleet["fleet"]>("/v1/fleets/me"), api.all<Depot>("/v1/depots"), this.loadSites(api)]);
     this.fleet = fleet;
     this.depots = depots;
-    this.fences = fences;
-    await this.loadClosed(api);
+    this.tellSoon("sites");
   }
 
-  /** Closures and access zones: they begin and end by themselves, so the map asks anew every minute. */
-  async loadClosed(api: Api): Promise<void> {
-    const [closures, zones] = await Promise.all([api.get<{ items: Closure[] }>("/v1/closures"), api.get<{ items: Zone[] }>("/v1/access-zones")]);
+  /** Fences, closures and access zones: asked for again when the stream tells that one was changed, began or ended (`turns`). */
+  async loadSites(api: Api): Promise<void> {
+    const [fences, closures, zones] = await Promise.all([api.all<Fence>("/v1/fences"), api.get<{ items: Closure[] }>("/v1/closures"), api.get<{ items: Zone[] }>("/v1/access-zones")]);
+    this.fences = fences;
     this.closures = closures.items;
     this.zones = zones.items;
     this.tellSoon("sites");

@@ -28,8 +28,6 @@ interface UnitHealth {
   clock: string;
 }
 
-/** A unit tells its health every five minutes. */
-export const HEALTH_EVERY_MS = 5 * 60_000;
 const HOT_C = 75;
 const FULL_MB = 200;
 /** Below it a board of 5 V slows itself down, and cards lose what is written. */

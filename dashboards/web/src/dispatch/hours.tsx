@@ -1,11 +1,13 @@
 /** A driver's clocks as they are by now: what is left to a break, of driving and of duty. */
 
+import { useFleet } from "./fleet";
 import { Empty, Trouble } from "./parts";
 import { f, t } from "./reader";
 import { useAsked } from "./session";
 
 /** Minutes below which a clock is coloured: a break has to be found in time. */
 const SHORT_MIN = 45;
+const MINUTE_MS = 60_000;
 
 interface HoursLeft {
   rule: string;
@@ -14,7 +16,9 @@ interface HoursLeft {
   duty_min: number | null;
 }
 
-export function Hours({ vehicle, again }: { vehicle: string; again: number }) {
+export function Hours({ vehicle }: { vehicle: string }) {
+  const fleet = useFleet("tick", "vehicle", "order");
+  const again = `${Math.floor(fleet.now / MINUTE_MS)} ${fleet.vehicles.get(vehicle)?.duty} ${fleet.stopsLeft(vehicle).length}`; // they run, and what the driver does moves them
   const { answer, error } = useAsked<HoursLeft>(`/v1/vehicles/${encodeURIComponent(vehicle)}/hours`, again);
   if (error) return <Trouble>{error}</Trouble>;
   if (!answer) return <p role="status">{t("loading")}</p>;

@@ -6,11 +6,9 @@ import { canDraw, FleetMap } from "./map";
 import { Empty } from "./parts";
 import { isDark, t, useReader } from "./reader";
 import { go } from "./route";
-import { api } from "./session";
 
 /** Ways and stops change seldom, and cost more than the vans: they are drawn at most this often. */
 const WORK_MS = 2_000;
-const CLOSED_MS = 60_000;
 
 interface Shown {
   selected: string | null;
@@ -51,11 +49,9 @@ export function MapView({ selected, late, alarmed }: Shown) {
         }, WORK_MS);
       }
     });
-    const asking = setInterval(() => document.hidden || fleet.loadClosed(api).catch(() => {}), CLOSED_MS); // what is away now is asked for again
     return () => {
       gone = true;
       quiet();
-      clearInterval(asking);
       clearTimeout(working);
       opened?.end();
       setMap(null);

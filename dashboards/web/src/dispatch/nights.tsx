@@ -4,7 +4,7 @@ import { useState } from "preact/hooks";
 import { useFleet } from "./fleet";
 import { Act, Badge, Empty, Field, Section, type Tone, Trouble } from "./parts";
 import { f, t, tn, useReader } from "./reader";
-import { api, useAsked } from "./session";
+import { api, useAsked, useTurn } from "./session";
 
 interface Found {
   what: "draft" | "kept" | "no_roster" | "no_orders" | "speeds" | "service" | "other";
@@ -37,19 +37,19 @@ interface Nightly {
   learning: { learn_at: string; nights: Night[] };
 }
 const TONES: Record<Night["state"], Tone> = { running: "info", done: "good", nothing: "plain", failed: "bad" };
-const ASK_AGAIN_MS = 300_000;
+const ASK_AGAIN_MS = 300_000; // what time alone brings: a plan that is due and waits for a roster
 const NIGHTS = 14;
 
 export function NightsPage() {
   useReader();
   const fleet = useFleet("tick", "sites");
-  const [turn, setTurn] = useState(0);
+  const [turn, again] = useTurn("nights");
   const { answer, error, loading } = useAsked<Nightly>(`/v1/nightly?last=${NIGHTS}`, `${turn} ${Math.floor(fleet.now / ASK_AGAIN_MS)}`);
   return (
     <>
       <Trouble>{error}</Trouble>
       {loading && !answer && <p class="pad" role="status">{t("loading")}</p>}
-      {answer?.depots.map((one) => <Depot key={one.depot} one={one} name={fleet.depots.find(({ depot }) => depot === one.depot)?.name ?? one.depot} changed={() => setTurn(turn + 1)} />)}
+      {answer?.depots.map((one) => <Depot key={one.depot} one={one} name={fleet.depots.find(({ depot }) => depot === one.depot)?.name ?? one.depot} changed={again} />)}
       {answer && (
         <Section title={t("nights.learning")} count={answer.learning.nights.length}>
           <p class="quiet pad">{t("nights.learning_help", { at: answer.learning.learn_at })}</p>

@@ -1,6 +1,7 @@
-/** An address that nobody could place: what the geocoder found, or a place given by hand. */
+/** An address that nobody could place: what the geocoder found, another address that is looked for, or a place given by hand. */
 
 import { useState } from "preact/hooks";
+import { AddressSearch } from "./addresssearch";
 import type { Order } from "./documents";
 import { orderName } from "./fleet";
 import { Act, Dialog, Field, Trouble } from "./parts";
@@ -33,6 +34,7 @@ export function PlaceDialog({ order, close }: { order: Order; close: () => void 
           <li class="choice" key={one.label}><span class="grow">{one.label}<br /><small>{one.lat_deg.toFixed(5)}, {one.lon_deg.toFixed(5)}</small></span><Act act={() => pin(one.lat_deg, one.lon_deg)} done={t("place.done")} after={close} label={`${t("place.take")}: ${one.label}`}>{t("place.take")}</Act></li>
         ))}
       </ul>
+      <AddressSearch take={(one) => setPlace(`${one.lat_deg.toFixed(5)}, ${one.lon_deg.toFixed(5)}`)} />
       <Field label={t("place.by_hand")} help={t("place.help")}>{(id) => <input id={id} inputMode="text" autocomplete="off" placeholder="60.16999, 24.93838" value={place} onInput={(event) => setPlace(event.currentTarget.value)} />}</Field>
       <div class="actions"><Act act={() => (Number.isFinite(lat) && Number.isFinite(lon) ? pin(lat!, lon!) : Promise.reject(new Error(t("place.not_a_place"))))} done={t("place.done")} tone="primary" after={close}>{t("act.place")}</Act></div>
     </Dialog>

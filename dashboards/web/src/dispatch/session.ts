@@ -13,6 +13,15 @@ const KEY = "roundsman-key";
 export let api = new Api("");
 let leave = (): void => {};
 
+/** What the stream last told of fences, closures and access zones. */
+let sites: string | undefined;
+fleet.listen((parts) => {
+  const mark = fleet.turns.get("sites")?.mark;
+  if (!parts.has("turn") || mark === sites) return;
+  sites = mark;
+  if (mark !== undefined) fleet.loadSites(api).catch(() => (sites = undefined)); // what is away now is asked for at the next turn
+});
+
 export const keptKey = (): string | null => sessionStorage.getItem(KEY);
 
 /** Open the feed with a key. `ended`: the hub no longer takes it. */

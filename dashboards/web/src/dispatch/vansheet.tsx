@@ -4,7 +4,7 @@ import { useState } from "preact/hooks";
 import { DaysChart } from "./dayschart";
 import type { PlanState, Vehicle } from "./documents";
 import { lateMs, orderName, useFleet } from "./fleet";
-import { Health, HEALTH_EVERY_MS } from "./health";
+import { Health } from "./health";
 import { Hours } from "./hours";
 import { Act, Badge, Empty, type Tone, Trouble } from "./parts";
 import { f, type Key, t, tn } from "./reader";
@@ -38,6 +38,9 @@ interface Newest {
   issued_at: string;
   receipts: { state: string; at: string | null; reason: string | null }[];
 }
+
+/** A unit tells its health every five minutes; nobody waits as long again to read it. */
+const MINUTE_MS = 60_000;
 
 export const PLAN_TONES: Record<PlanState, Tone> = { sent: "warn", held: "warn", in_force: "good", shown: "good", accepted: "good", declined: "bad", refused: "bad" };
 
@@ -141,12 +144,12 @@ function Record({ vehicle }: { vehicle: string }) {
   const plans = useAsked<ToldPlan[] | { items: ToldPlan[] }>(`${door}/plans`);
   const list = plans.answer ? (Array.isArray(plans.answer) ? plans.answer : plans.answer.items) : [];
   const driver = told.answer?.driver ?? null;
-  const turn = Math.floor(useFleet("tick").now / HEALTH_EVERY_MS);
+  const turn = Math.floor(useFleet("tick").now / MINUTE_MS);
   return (
     <>
       <h3>{t("driver.title")}</h3>
       <DriverFacts driver={driver} skills={told.answer?.terms.skills ?? []} />
-      <Hours vehicle={vehicle} again={turn} />
+      <Hours vehicle={vehicle} />
       <h3>{t("health.title")}</h3>
       <Health vehicle={vehicle} again={turn} />
       {list.length > 0 && (
