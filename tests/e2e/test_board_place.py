@@ -53,7 +53,8 @@ def test_an_address_is_looked_for_and_the_order_goes_there(
     opened: Callable[..., Page], hub: Any, axe: Callable[[Page], list[str]], misfits: Callable[[Page], list[str]], width: int, scheme: str
 ) -> None:
     """By keys alone; the driver reads the address that the van is led to. A pin that is moved on from it has no address of its own."""
-    order = next(o for o in hub.client.get("/v1/orders", params={"state": "planned", "limit": 50}).json()["items"] if o["placed"] == "geocoded")
+    planned = hub.client.get("/v1/orders", params={"state": "planned", "limit": 50}).json()["items"]
+    order = next(o for o in planned if o["placed"] == "geocoded")
     there = next(o for o in hub.orders if abs(o["lat_deg"] - order["lat_deg"]) + abs(o["lon_deg"] - order["lon_deg"]) > 0.001)
     door = f"/v1/orders/{order['order']}"
     page = opened(locale="en-IE", width=width, scheme=scheme)
