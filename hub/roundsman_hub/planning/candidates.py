@@ -11,9 +11,9 @@ from dataclasses import dataclass
 
 from roundsman_hub.planning.explain import reason_unassigned
 from roundsman_hub.planning.fleet import Van
-from roundsman_hub.planning.insertion import Job, job_of, place_of
 from roundsman_hub.planning.lookups import UNITS_PER_CENT
 from roundsman_hub.planning.problem import Plan, Problem, Step
+from roundsman_hub.planning.rides import Job, job_of, place_of
 from roundsman_hub.planning.row import Row
 from roundsman_hub.planning.walk import Excess, Ground, Walk
 from roundsman_hub.planning.work import TaskId, VehicleId

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from roundsman_hub.planning.insertion import job_of
 from roundsman_hub.planning.lookups import UNITS_PER_CENT
 from roundsman_hub.planning.problem import Plan, Problem, is_task
+from roundsman_hub.planning.rides import job_of
 from roundsman_hub.planning.row import Row
 from roundsman_hub.planning.walk import Ground
 from roundsman_hub.planning.work import TaskId

@@ -8,14 +8,18 @@ from typing import Final
 from zoneinfo import ZoneInfo
 
 from roundsman_hub.planning.fleet import Van
-from roundsman_hub.planning.lookups import begin
+from roundsman_hub.planning.lookups import UNITS_PER_CENT, begin
 from roundsman_hub.planning.problem import Step
+from roundsman_hub.planning.rides import job_of, place_of
 from roundsman_hub.planning.row import Row
 from roundsman_hub.planning.walk import Ground
 from roundsman_hub.planning.work import Task, VehicleId
 
 HELD: Final = "a van holds it in its plan and has not yet confirmed a plan without it"
 """As when its van is out: free for others once that van has heard of it."""
+
+RELATED: Final = 1 << 62
+"""Units that stand for a place which its relations forbid."""
 
 
 def reason_unassigned(ground: Ground, routes: Mapping[VehicleId, Sequence[Step]], task: Task, vans: Sequence[Van] | None = None) -> str:
@@ -59,7 +63,14 @@ def reason_unassigned(ground: Ground, routes: Mapping[VehicleId, Sequence[Step]]
     if len(short) == len(reached):
         needs_m, left_m = min(short, key=lambda pair: pair[0] - pair[1])
         return f"no battery reaches it (needs {needs_m / 1000:.1f} km, {left_m / 1000:.1f} km left)"
-    if _only_room_lacks(ground, routes, able, task):
+    rows = [Row(ground, van, routes.get(van.vehicle, ())) for van in able]
+    if (price := _cheapest(ground, routes, rows, task)) is not None:
+        if price == RELATED:
+            return f"orders that {task.task} must go with, or may not go with, decide otherwise"
+        worth = sum(one.left_out_cents for one in job_of(ground, task))
+        if price >= worth * UNITS_PER_CENT:
+            return f"serving it would cost more than leaving it out ({price / UNITS_PER_CENT / 100:.2f} > {worth / 100:.2f})"
+    elif _only_room_lacks(rows, task):
         return f"vans that have the time are full (needs room for {' / '.join(map(str, task.load))})"
     if closes is not None:
         return f"no van is free before {_clock(ground, closes)}: other work fills every route until then"
@@ -126,9 +137,29 @@ def _home(ground: Ground, van: Van, task: Task, arrival_s: int) -> int:
     return done_s + (0 if van.end_place is None else ground.travel[van.profile].leg_s(task.place, van.end_place, done_s))
 
 
-def _only_room_lacks(ground: Ground, routes: Mapping[VehicleId, Sequence[Step]], able: Sequence[Van], task: Task) -> bool:
-    rows = [Row(ground, van, routes.get(van.vehicle, ())) for van in able]
-    return all(row.best(task) is None for row in rows) and any(row.best(task, loads_matter=False) for row in rows)
+def promised_early(task: Task) -> bool:
+    """Whether its customer was told an earlier end than its windows have: past that it may be served, at a price."""
+    return task.promise_s is not None and task.promise_s[1] < max((closes for _, closes in task.windows_s), default=1 << 60)
+
+
+def _cheapest(ground: Ground, routes: Mapping[VehicleId, Sequence[Step]], rows: Sequence[Row], task: Task) -> int | None:
+    """What serving it would cost at least, in units, with nothing else later. `RELATED`: only where its relations forbid it."""
+    job = job_of(ground, task)
+    where = {step: vehicle for vehicle, route in routes.items() for step in route}
+    costs = [
+        RELATED if any(ground.unrelated(one.task, row.van.vehicle, where) for one in job) else place.units
+        for row in rows
+        if (place := place_of(row, job, late_allowed=False)) is not None
+    ]
+    if not costs and any(map(promised_early, job)):
+        closing = ground.closing({one.task for one in job})
+        late = [Row(closing, row.van, row.route) for row in rows]
+        costs = [place.units for row in late if (place := place_of(row, job, late_allowed=True)) is not None]
+    return min((units for units in costs if units != RELATED), default=RELATED) if costs else None
+
+
+def _only_room_lacks(rows: Sequence[Row], task: Task) -> bool:
+    return any(row.best(task, loads_matter=False) for row in rows)
 
 
 def _clock(ground: Ground, seconds: int) -> str:

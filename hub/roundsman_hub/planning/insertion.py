@@ -2,7 +2,8 @@
 
 New work goes where it costs least without making anything later than its window (or later than it already was). With several tasks
 the one with most to lose goes first: the largest difference between its best and its second-best van (regret, Potvin and
-Rousseau 1993). What is already late, on board or in a driver's plan may be late at a price, if no place in time is left.
+Rousseau 1993). Work that has no place but past its promise goes there, at that price. What is already late, on board or in a
+driver's plan may be late at a price, if no place in time is left.
 """
 
 from __future__ import annotations
@@ -12,21 +13,19 @@ from typing import Final
 
 from roundsman_hub.planning.bids import UNKNOWN
 from roundsman_hub.planning.construct import construct
-from roundsman_hub.planning.explain import reason_unassigned
+from roundsman_hub.planning.explain import promised_early, reason_unassigned
 from roundsman_hub.planning.fleet import Van
 from roundsman_hub.planning.lookups import UNITS_PER_CENT
 from roundsman_hub.planning.problem import Plan, Problem, Step, is_task
-from roundsman_hub.planning.rides import Place
+from roundsman_hub.planning.rides import Job, Place, job_of, place_of
 from roundsman_hub.planning.row import Row
 from roundsman_hub.planning.walk import Excess, Ground
-from roundsman_hub.planning.work import Task, TaskId, VehicleId
+from roundsman_hub.planning.work import TaskId, VehicleId
 
 MANY: Final = 200
 """From so many new tasks on they go one by one instead of by regret, which looks at each of them again after every insertion
 (1,000 tasks: 57 s of CPU)."""
 RESCUE_ROUNDS: Final = 3
-Job = tuple[Task, ...]
-"""What goes into one van at once: a task, or both ends of a shipment."""
 
 
 def insert(problem: Problem, plan: Plan, tasks: Iterable[TaskId] | None = None) -> Plan:
@@ -161,25 +160,6 @@ def _moved_to_better(ground: Ground, rows: dict[VehicleId, Row], vehicle: Vehicl
     return True
 
 
-def job_of(ground: Ground, task: Task) -> Job:
-    """The task, with the other end of its shipment if that is to be planned too: pickup first."""
-    if task.shipment is None or task.on_board is not None:
-        return (task,)
-    ends = (ground.pickup_of.get(task.shipment), ground.delivery_of.get(task.shipment))
-    return tuple(ground.tasks[end] for end in ends if end is not None)
-
-
-def place_of(row: Row, job: Job, *, late_allowed: bool) -> Place | None:
-    """The cheapest place on a route for a task, or for both ends of a shipment; None if there is none."""
-    if len(job) == 2:
-        ends = {task.task for task in job}
-        relations = row.ground.relations_of.get(job[0].task, ())
-        if any(relation.kind == "different_vans" and ends <= set(relation.tasks) for relation in relations):
-            return None  # a shipment that no van may carry whole
-        return row.best_pair(*job, late_allowed=late_allowed)
-    return row.best(job[0], late_allowed=late_allowed)
-
-
 def _shortened(ground: Ground, van: Van, route: list[Step]) -> Row:
     """The route as a row, without what makes it impossible: each time the work that frees most for what it is worth."""
     allowed = ground.allowed[van.vehicle]
@@ -227,6 +207,7 @@ def _insert(ground: Ground, rows: dict[VehicleId, Row], tasks: Iterable[TaskId] 
     waiting = _fill(rows, [job for job in jobs.values() if not (many and _out_of_reach(ground, job))], late_allowed=False)
     bound = [job for job in waiting if any(task.on_board is not None or task.task in planned for task in job)]
     _fill(rows, bound, late_allowed=True)
+    _past_promises(rows, [job for job in waiting if job not in bound and any(map(promised_early, job))])
     served = {step for row in rows.values() for step in row.route}
     final = {vehicle: tuple(row.route) for vehicle, row in rows.items()}
     reasons = {
@@ -235,6 +216,17 @@ def _insert(ground: Ground, rows: dict[VehicleId, Row], tasks: Iterable[TaskId] 
         if task not in served
     }
     return Plan(routes=final, unassigned=reasons)
+
+
+def _past_promises(rows: dict[VehicleId, Row], jobs: list[Job]) -> None:
+    """Rather late for what the customer was told, at its price, than not at all: within the windows, and nobody else is later."""
+    if not jobs or not rows:
+        return
+    ground = next(iter(rows.values())).ground
+    closing = ground.closing({task.task for job in jobs for task in job})
+    late = {vehicle: Row(closing, row.van, row.route) for vehicle, row in rows.items()}
+    _fill(late, jobs, late_allowed=True)
+    rows.update({vehicle: Row(ground, row.van, row.route) for vehicle, row in late.items() if row.route != rows[vehicle].route})
 
 
 def _out_of_reach(ground: Ground, job: Job) -> bool:

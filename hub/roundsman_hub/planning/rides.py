@@ -12,6 +12,7 @@ from roundsman_hub.planning.work import Task, over
 
 if TYPE_CHECKING:
     from roundsman_hub.planning.row import Row
+    from roundsman_hub.planning.walk import Ground
 
 
 class Place(NamedTuple):
@@ -20,6 +21,29 @@ class Place(NamedTuple):
     units: int
     at: int
     route: tuple[Step, ...] | None = None
+
+
+Job = tuple[Task, ...]
+"""What goes into one van at once: a task, or both ends of a shipment."""
+
+
+def job_of(ground: Ground, task: Task) -> Job:
+    """The task, with the other end of its shipment if that is to be planned too: pickup first."""
+    if task.shipment is None or task.on_board is not None:
+        return (task,)
+    ends = (ground.pickup_of.get(task.shipment), ground.delivery_of.get(task.shipment))
+    return tuple(ground.tasks[end] for end in ends if end is not None)
+
+
+def place_of(row: Row, job: Job, *, late_allowed: bool) -> Place | None:
+    """The cheapest place on a route for a task, or for both ends of a shipment; None if there is none."""
+    if len(job) == 2:
+        ends = {task.task for task in job}
+        relations = row.ground.relations_of.get(job[0].task, ())
+        if any(relation.kind == "different_vans" and ends <= set(relation.tasks) for relation in relations):
+            return None  # a shipment that no van may carry whole
+        return row.best_pair(*job, late_allowed=late_allowed)
+    return row.best(job[0], late_allowed=late_allowed)
 
 
 def best(row: Row, pickup: Task, delivery: Task, *, late_allowed: bool = False) -> Place | None:

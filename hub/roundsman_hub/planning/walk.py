@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from copy import copy
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -11,7 +12,7 @@ from roundsman_hub.planning.cargo import Cargo, load_up
 from roundsman_hub.planning.fleet import Van
 from roundsman_hub.planning.lookups import Lookups, Stop, begin
 from roundsman_hub.planning.problem import CHARGE, PlannedBreak, PlannedVisit, Problem, Step
-from roundsman_hub.planning.work import Loads, VehicleId
+from roundsman_hub.planning.work import Loads, TaskId, VehicleId
 
 
 class Excess(NamedTuple):
@@ -74,15 +75,26 @@ class Ground(Lookups):
 
     def __init__(self, problem: Problem) -> None:
         super().__init__(problem)
+        self._limit()
+
+    def _limit(self) -> None:
         self.allowed: dict[VehicleId, Excess] = {}
         self.home_s: dict[VehicleId, int] = {}
         self.limit_load: dict[VehicleId, Loads] = {}
-        for van in problem.vans:
+        self.unavoidable = {}
+        for van in self.problem.vans:
             least = self.walk(van, [task for task in van.frozen if task in self.tasks])
             self.unavoidable[van.vehicle] = frozenset(least.no_way)
             self.allowed[van.vehicle] = least.excess._replace(no_way=0)
             self.home_s[van.vehicle] = max(van.shift_end_s + van.overtime_s, least.back_s)
             self.limit_load[van.vehicle] = tuple(map(max, van.capacity, least.peak))
+
+    def closing(self, promises_of: Collection[TaskId]) -> Ground:
+        """The same ground where late has no price but is forbidden: past every window, and past every promise but these tasks'."""
+        other = copy(self)
+        other.stops = {kind: {step: _closing(stop, promises_of) for step, stop in stops.items()} for kind, stops in self.stops.items()}
+        other._limit()
+        return other
 
     def walk(self, van: Van, route: Sequence[Step]) -> Walk:
         """Walk a route from `van.start_place` to `van.end_place`; every step of it must be known.
@@ -98,6 +110,17 @@ class Ground(Lookups):
             return _timed(self, van, route, stops, cargo, (), 0)
         label, labels = _best_pauses(self, van, stops, cargo)
         return _timed(self, van, route, stops, cargo, duty.trail(label), label.bad, labels)
+
+
+def _closing(stop: Stop, promises_of: Collection[TaskId]) -> Stop:
+    if stop.task is None:
+        return stop
+    ends = [stop.deadline_s] if stop.deadline_s is not None else []
+    if stop.windows_s:
+        ends.append(max(closes for _, closes in stop.windows_s))
+    if stop.promise_s is not None and stop.task.task not in promises_of:
+        ends.append(stop.promise_s[1])
+    return stop._replace(deadline_s=min(ends, default=None))
 
 
 def _without_pauses(ground: Lookups, van: Van, stops: Sequence[Stop], cargo: Cargo) -> bool:

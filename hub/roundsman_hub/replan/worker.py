@@ -35,6 +35,8 @@ LOOKS_EVERY_S: Final = 0.5
 LOOKS_ANYWAY_S: Final = 10.0
 LOOK_SHARE: Final = 0.2
 """Of the planner's time, for looking at facts: something urgent would have to wait for a look's end."""
+HEARS_EVERY_S: Final = 0.25
+"""How long the listener listens before it looks whether it is to end."""
 AGAIN_AFTER_S: Final = 1.0
 MOST_NEWS: Final = 3
 """A storm of news is one revision more: so many of them are named."""
@@ -90,7 +92,8 @@ class PlanWorker:
             self._stopping = True
             self._changed.notify_all()
         self._searches.put(None)
-        threads[2].join()
+        for thread in threads:
+            thread.join()  # a search is waited for: nothing speaks once this has returned
         if self._failure is not None:
             raise self._failure
 
@@ -109,7 +112,7 @@ class PlanWorker:
                     listen(connection)
                     self._ring(everywhere=True)  # what was said before we listened
                     while not self._stopping:
-                        for notice in notices(connection, 1.0):
+                        for notice in notices(connection, HEARS_EVERY_S):
                             self._hear(notice)
             except Exception as error:
                 if not is_away(error):
@@ -257,7 +260,7 @@ class PlanWorker:
     # ── searching ───────────────────────────────────────────────────────────────────────────────────────────────────
 
     def _search(self) -> None:
-        while (search := self._searches.get()) is not None:
+        while (search := self._searches.get()) is not None and not self._stopping:
             began = time.monotonic()
             decision = decide(search.problem, search.warm, search.budget_s, engine=self._engine)
             FIGURES.observe("roundsman_plan_seconds", time.monotonic() - began, step="search")

@@ -1,4 +1,4 @@
-"""Insertion and repair: an answer at once, that never breaks a rule and never makes a promise late."""
+"""Insertion and repair: an answer at once, that never breaks a rule and makes nothing later than its window."""
 
 from __future__ import annotations
 
@@ -114,6 +114,11 @@ def at_depot(**traits: object) -> Van:
         (pickup(load=(12,)), at_depot(), "larger than every van (12 > 10)"),
         (pickup(), at_depot(shift_end_s=1800), "no shift is long enough (back 08:31, shift ends 08:30)"),
         (pickup(load=(9,)), at_depot(carried=(2,)), "vans that have the time are full (needs room for 9)"),
+        (
+            pickup(promise_s=(0, 600), windows_s=((0, 7200),), left_out_cents=1_500),
+            at_depot(),
+            "serving it would cost more than leaving it out (82.70 > 15.00)",
+        ),
         (pickup(may_be_held_by="w"), at_depot(), "a van holds it in its plan and has not yet confirmed a plan without it"),
         (pickup(), at_depot(at_depot=False, reachable=False), "every van that could take it is offline"),
         (pickup(kind="delivery", on_board="w"), at_depot(), "goods are on board of a van that is not on a shift"),
@@ -189,3 +194,22 @@ def test_a_rescue_is_never_dearer_and_may_be_used(make_problem: MakeProblem, see
 def test_hundreds_of_orders_get_a_first_plan_without_a_search(make_problem: MakeProblem) -> None:
     problem = make_problem(5, 600, 30, on_the_road=False)
     assert evaluate(problem, repair(problem)).violations == ()
+
+
+def test_rather_late_for_a_promise_than_not_at_all() -> None:
+    """Its window is open the whole day, and it was told to come by 08:10; the van cannot be there before 08:15."""
+    told = pickup(promise_s=(0, 600), windows_s=((0, 7200),))
+    problem = town((told,), (at_depot(),))
+    plan = repair(problem)
+    assert plan.routes == {"v": ("o",)}
+    assert evaluate(problem, plan).routes["v"][0].promise_late_s == 300
+
+
+def test_nobody_elses_promise_pays_for_one_that_is_late_already() -> None:
+    """On the way to a promise that can still be kept there is no time for one that cannot: that comes after it."""
+    kept = pickup(task="kept", place=5, promise_s=(0, 520), windows_s=((0, 7200),))
+    told = pickup(place=3, promise_s=(0, 200), windows_s=((0, 7200),))
+    problem = town((kept, told), (at_depot(),), current={"v": ("kept",)})
+    plan = repair(problem)
+    assert plan.routes == {"v": ("kept", "o")}
+    assert [visit.promise_late_s for visit in evaluate(problem, plan).routes["v"]] == [0, 560]

@@ -14,10 +14,10 @@ from typing import Final
 
 from roundsman_hub.planning.engines import budget
 from roundsman_hub.planning.evaluate import fair_units
-from roundsman_hub.planning.insertion import Job, insert, job_of, place_of
+from roundsman_hub.planning.insertion import insert
 from roundsman_hub.planning.lookups import UNITS_PER_CENT
 from roundsman_hub.planning.problem import Plan, Problem, Step, is_task
-from roundsman_hub.planning.rides import Place
+from roundsman_hub.planning.rides import Job, Place, job_of, place_of
 from roundsman_hub.planning.row import Row
 from roundsman_hub.planning.walk import Excess, Ground
 from roundsman_hub.planning.work import TaskId, VehicleId

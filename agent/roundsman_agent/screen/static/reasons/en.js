@@ -88,6 +88,7 @@ export default {
   "unserved.range": "no battery reaches it (needs {needs} km, {left} km left)",
   "unserved.full": "vans that have the time are full (needs room for {units})",
   "unserved.busy_until": "no van is free before {closes}: other work fills every route until then",
+  "unserved.dear": "serving it would cost more than leaving it out ({cost} > {worth})",
   "unserved.busy": "no van is free: other work fills every route",
   "unserved.held": "a van holds it in its plan and has not yet confirmed a plan without it",
   "unserved.aboard": "goods are on board of a van that is not on a shift",

@@ -88,6 +88,7 @@ export default {
   "unserved.range": "aucune batterie ne suffit (il faut {needs} km, il reste {left} km)",
   "unserved.full": "les fourgons qui ont le temps sont pleins (il faut de la place pour {units})",
   "unserved.busy_until": "aucun fourgon n'est libre avant {closes} : d'autres commandes remplissent les tournées",
+  "unserved.dear": "le servir coûterait plus que de le laisser ({cost} > {worth})",
   "unserved.busy": "aucun fourgon n'est libre : d'autres commandes remplissent les tournées",
   "unserved.held": "un fourgon l'a dans son plan et n'en a pas encore confirmé un sans elle",
   "unserved.aboard": "la marchandise est dans un fourgon qui n'est pas de service",

@@ -12,6 +12,7 @@ ORDERS: Final = {
     "unserved.range": "keine Batterie reicht dafür (braucht {needs} km, übrig {left} km)",
     "unserved.full": "Wagen, die Zeit hätten, sind voll (braucht Platz für {units})",
     "unserved.busy_until": "bis {closes} ist kein Wagen frei: andere Aufträge füllen jede Tour",
+    "unserved.dear": "bedienen würde mehr kosten als auslassen ({cost} > {worth})",
     "unserved.busy": "kein Wagen ist frei: andere Aufträge füllen jede Tour",
     "unserved.held": "ein Wagen hat es im Plan und hat noch keinen Plan ohne es bestätigt",
     "unserved.aboard": "die Ware ist in einem Wagen ohne Schicht",

@@ -12,6 +12,7 @@ ORDERS: Final = {
     "unserved.range": "ninguna batería alcanza (hacen falta {needs} km, quedan {left} km)",
     "unserved.full": "las furgonetas con tiempo están llenas (hace falta sitio para {units})",
     "unserved.busy_until": "ninguna furgoneta está libre antes de las {closes}: otro trabajo llena las rutas",
+    "unserved.dear": "atenderlo costaría más que dejarlo fuera ({cost} > {worth})",
     "unserved.busy": "ninguna furgoneta está libre: otro trabajo llena las rutas",
     "unserved.held": "una furgoneta lo tiene en su plan y aún no ha confirmado otro sin él",
     "unserved.aboard": "la mercancía está en una furgoneta sin turno",
