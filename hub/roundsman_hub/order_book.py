@@ -17,10 +17,12 @@ from msgspec import convert
 from roundsman_hub.clock import Clock
 from roundsman_hub.dispatch.loading import Lies, lies
 from roundsman_hub.domain.calendar import day_of
+from roundsman_hub.domain.terms import DriverTerms
 from roundsman_hub.planning.answering import Answer, answer
 from roundsman_hub.planning.problem import is_task
 from roundsman_hub.replan import revision
 from roundsman_hub.replan.build import build
+from roundsman_hub.replan.clocks import after_a_night
 from roundsman_hub.replan.load import load_world
 from roundsman_hub.replan.matrix import MatrixCache
 from roundsman_hub.replan.reasons import URGENT_PRIORITY
@@ -80,10 +82,21 @@ def tomorrow(cur: Cursor, depot_id: str, day: date, clock: Clock) -> Tomorrow:
 
 
 def _empty(van: VanFacts, shift: Row) -> VanFacts:
-    """The van as it stands before its shift: whatever it does today is over; what was not unloaded still takes room."""
+    """The van as it stands before its shift, with the roster's driver: whatever it does today is over, its driver has rested, its battery
+    is charged; what was not unloaded still takes room."""
+    driver = van.driver if shift["driver_id"] is None else convert(shift["driver_terms"], DriverTerms)
+    terms = van.terms
     return replace(
         van,
         driver_id=shift["driver_id"] or van.driver_id,
+        driver=driver,
+        clocks=after_a_night(driver.hours or terms.hours),
+        clocks_driver_id=shift["driver_id"] or van.driver_id,
+        range_left_m=terms.range_m if terms.range_as_of is None else terms.full_range_m or terms.range_m,
+        reloaded=frozenset(),
+        just_made=frozenset(),
+        last_done_at=None,
+        strange_version=0,
         shift_start=shift["shift_start"],
         shift_end=shift["shift_end"],
         duty="off",

@@ -117,6 +117,7 @@ class HoursLeft(BaseModel):
     """A driver's hours of service by now, from motion and duty. Advisory: no tachograph, no proof of having kept the law."""
 
     vehicle: str
+    driver: str | None = Field(description="whose clocks they are: who sits in it, or is to; null: nobody, or there is no rule")
     rule: str = Field(description="`none`; `eu_561`: Regulation (EC) 561/2006; `us_395`: 49 CFR 395. Daily rules alone.")
     to_break_min: int | None = Field(description="driving before a break")
     driving_min: int | None = Field(description="driving left today")
@@ -126,13 +127,15 @@ class HoursLeft(BaseModel):
 
 @router.get("/vehicles/{vehicle}/hours")
 def get_hours(vehicle: str, desk: AtDesk, caller: LiveReader) -> HoursLeft:
-    """What is left of the driver's day. Set the rule and what is left at the shift's start in the vehicle's `terms.hours`."""
+    """What is left of the driver's day, whichever vans it was spent in. Set the rule and what is left at its beginning in the driver's
+    `terms.hours`, or in the vehicle's, for drivers who have none."""
     with desk.db.tenant(caller.fleet) as cur:
         depot = known_vehicle(cur, vehicle)["depot_id"]
     world = world_of(desk, depot)
     clocks = world.vans[vehicle].clocks
     return HoursLeft(
         vehicle=vehicle,
+        driver=world.vans[vehicle].clocks_driver_id,
         rule="none" if clocks is None else clocks.rule,
         to_break_min=None if clocks is None else clocks.to_break_s // 60,
         driving_min=None if clocks is None else clocks.driving_s // 60,

@@ -105,10 +105,10 @@ class BreakTerms:
 
 @dataclass(frozen=True, kw_only=True)
 class HoursTerms:
-    """A driver's clocks under a rule set, as minutes left at `as_of` (the shift's start, if left out).
+    """A driver's clocks under a rule set, as minutes left at `as_of` (if left out, when the driver's day begins).
 
-    From then on they run with the van's log (`replan.clocks`): what it drives, where it stands, when its driver pauses. Advisory: no
-    tachograph.
+    From then on they run with the logs of the vans that the driver sits in (`replan.clocks`): what they drive, where they stand, when
+    the driver pauses. Advisory: no tachograph.
     """
 
     __pydantic_config__: ClassVar[dict[str, Any]] = _CONFIG
@@ -123,7 +123,7 @@ class HoursTerms:
     rested_15: bool = False
     """EU: the first 15 minutes of a split break have been taken."""
     as_of: datetime | None = None
-    """When these clocks were read; the shift's start, if left out."""
+    """When these clocks were read; if left out, the shift's start, or a driver's own first word after the last day's rest."""
 
     def __post_init__(self) -> None:
         _forward((), self.as_of)
@@ -161,7 +161,7 @@ class VehicleTerms:
     max_distance_m: Amount | None = None
     """The most that it may drive in the rest of the shift."""
     hours: HoursTerms | None = None
-    """The driver's clocks under a rule set."""
+    """The clocks under a rule set of whoever drives it, where that driver has none."""
     range_m: Amount | None = None
     """An electric vehicle's range at `range_as_of`. From then on it counts down with what the van's log says that it drove; a charge on
     the way fills it."""
@@ -195,6 +195,8 @@ class DriverTerms:
     """What the driver can; vehicle and driver together need all that an order asks for."""
     strange: Mapping[str, Cents] = field(default_factory=dict)
     """By territory: what a stop there costs more with this driver."""
+    hours: HoursTerms | None = None
+    """The driver's clocks under a rule set: they run on in whichever van the driver sits."""
 
 
 @dataclass(frozen=True, kw_only=True)

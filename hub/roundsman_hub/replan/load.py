@@ -12,11 +12,10 @@ import msgspec
 from psycopg import Cursor
 
 from roundsman_core.geo import LatLon
-from roundsman_core.hours import Clocks
 from roundsman_hub.clock import Clock, to_ms
 from roundsman_hub.domain.terms import DepotTerms, DriverTerms, FleetPlanning, OrderNeeds, VehicleTerms
 from roundsman_hub.replan.as_driven import as_driven, declined_plans
-from roundsman_hub.replan.clocks import clocks_of
+from roundsman_hub.replan.driver_clocks import DriversClocks, driver_clocks
 from roundsman_hub.replan.holds import HEARD_WITHIN, IssuedTasks
 from roundsman_hub.replan.ranges import Electric, ranges_left
 from roundsman_hub.replan.second_loads import loads_on_the_way
@@ -108,11 +107,6 @@ _STANDING: LiteralString = """
     JOIN log.sessions s USING (session_no)
     WHERE v.depot_id = %s ORDER BY t.vehicle_id, s.ordinal DESC, s.session_no DESC, t.visit DESC
 """
-_STANDS: LiteralString = """
-    SELECT t.vehicle_id, t.arrived_at, t.left_at FROM visits t JOIN vehicles v USING (vehicle_id)
-    WHERE v.depot_id = %(depot)s AND coalesce(v.terms -> 'hours' ->> 'rule', 'none') <> 'none'
-      AND t.arrived_at IS NOT NULL AND coalesce(t.left_at, t.arrived_at) >= v.shift_start - %(before)s ORDER BY t.arrived_at
-"""
 _TASKS: LiteralString = """
     SELECT vehicle_id, version, array_agg(order_id ORDER BY position) AS tasks FROM plan_tasks JOIN orders USING (order_id)
     WHERE vehicle_id = ANY(%(vehicles)s) AND window_end > %(open)s
@@ -148,9 +142,7 @@ def load_world(cur: Cursor[Any], depot_id: str, clock: Clock, kept: Kept | None 
     duties: dict[str, list[Row]] = defaultdict(list)
     for r in rows(cur, _DUTIES, {"depot": depot_id, "before": BEFORE_SHIFT}):
         duties[r["vehicle_id"]].append(r)
-    stands: dict[str, list[tuple[int, int | None]]] = defaultdict(list)
-    for r in rows(cur, _STANDS, {"depot": depot_id, "before": BEFORE_SHIFT}):
-        stands[r["vehicle_id"]].append((to_ms(r["arrived_at"]), to_ms(r["left_at"]) if r["left_at"] else None))
+    clocks = driver_clocks(cur, depot["fleet_id"], vehicles, now, BEFORE_SHIFT)
     in_force: dict[str, list[Row]] = defaultdict(list)
     refused: set[tuple[str, int]] = set()
     for r in rows(cur, _RECEIPTS, (depot_id, to_ms(now - RECEIPTS_FOR))):
@@ -230,13 +222,7 @@ def load_world(cur: Cursor[Any], depot_id: str, clock: Clock, kept: Kept | None 
             hand=hand,
             strange_version=strange.get(vehicle, 0),
             range_left_m=ranges.get(vehicle),
-            clocks=clocks_of(
-                msgspec.convert(v["terms"], VehicleTerms).hours,
-                shift_start=v["shift_start"],
-                duties=[(r["at"], r["duty"]) for r in said if r["at"] is not None],
-                stands=stands[vehicle],
-                now=now,
-            ),
+            clocks=clocks.get(vehicle),
         )
     reasons = tuple(reason_of(r) for r in depot["reasons"])
     done = rows(cur, _DONE, ([stop.stop for plan in newest.values() for stop in plan.stops],))
@@ -344,7 +330,7 @@ def _van(
     declined_version: int,
     breaks_taken: int,
     hand: hand_store.HandOnDepot,
-    clocks: Clocks | None,
+    clocks: DriversClocks | None,
     strange_version: int,
     range_left_m: int | None,
 ) -> VanFacts:
@@ -380,7 +366,8 @@ def _van(
         locked=v["vehicle_id"] in hand.locked,
         out=hand.out.get(v["vehicle_id"], ""),
         alerts=hand.alerts.get(v["vehicle_id"], ()),
-        clocks=clocks,
+        clocks=None if clocks is None else clocks.clocks,
+        clocks_driver_id=None if clocks is None else clocks.driver,
         strange_version=strange_version,
         range_left_m=range_left_m,
     )

@@ -184,6 +184,7 @@ class VanFacts:
     strange_version: int = 0
     """The newest plan that it has and this (restored) database does not know, if no newer one is in force; 0: none."""
     clocks: Clocks | None = None
+    clocks_driver_id: str | None = None
     """The driver's hours of service, by now; None where no rule is set."""
     range_left_m: int | None = None
     """How far it can still drive, by now; None where it has no range."""

@@ -54,7 +54,8 @@ def roster(cur: Cursor, day: date) -> list[Row]:
     """Who drives what that day, and until when."""
     return rows(
         cur,
-        "SELECT r.*, v.name AS vehicle_name, v.depot_id, d.name AS driver_name FROM roster r JOIN vehicles v USING (vehicle_id)"
+        "SELECT r.*, v.name AS vehicle_name, v.depot_id, d.name AS driver_name, d.terms AS driver_terms"
+        " FROM roster r JOIN vehicles v USING (vehicle_id)"
         " LEFT JOIN drivers d ON d.driver_id = r.driver_id WHERE r.day = %s AND v.retired_at IS NULL ORDER BY r.vehicle_id",
         (day,),
     )

@@ -189,3 +189,33 @@ def test_an_order_of_a_later_day_is_for_that_day_and_no_van_is_missing(shop: Any
     assert (shown["state"], shown["reason"]) == ("new", f"is for {TUESDAY}, whose plan is made the evening before")
     assert shown["said"][0]["code"] == "unserved.later"
     assert [one["order"] for one in shop.get("/v1/orders", params={"state": "unassigned"}).json()["items"]] == []
+
+
+def test_the_roster_says_whose_skills_and_hours_a_day_is_planned_with(shop: Any, booked: tuple[str, list[str], list[str]]) -> None:
+    """Today's driver of the van knows nothing of cranes and has driven nine hours; tomorrow somebody else has the van, and has slept."""
+    depot, vans, _ = booked
+    full = {"rule": "eu_561", "to_break_min": 270, "driving_min": 540, "duty_min": 780}
+    tired, able = (
+        shop.post("/v1/drivers", json={"name": name, "terms": {"skills": skills, "hours": hours}}).json()["driver"]
+        for name, skills, hours in (
+            ("Ada", [], full | {"driving_min": 0, "as_of": shop.at(minutes=-1)}),
+            ("Ben", ["crane"], full | {"as_of": shop.at(minutes=-1), "driving_min": 0}),
+        )
+    )
+    assert shop.patch(f"/v1/vehicles/{vans[0]}", json={"driver": tired}).status_code == 200
+    assert shop.get(f"/v1/vehicles/{vans[0]}/hours").json() | {"as_of": ""} == {
+        "vehicle": vans[0], "driver": tired, "rule": "eu_561", "to_break_min": 270, "driving_min": 0, "duty_min": 779, "as_of": "",
+    }  # fmt: skip
+    window = shop.get("/v1/service-levels/next-day/window").json()
+    beam = shop.order(
+        name="Beam",
+        lat_deg=50.01,
+        lon_deg=10.0,
+        needs={"skills": ["crane"]},
+        **{end: window[end] for end in ("window_start", "window_end")},
+    )["order"]
+    items = [{"vehicle": vans[0], "driver": able, "start": "07:30", "end": "16:30"}]
+    assert shop.put(f"/v1/roster/{TUESDAY}", json={"items": items}).status_code == 200
+    plan = shop.post(f"/v1/days/{TUESDAY}/plan", params={"seconds": 0, "depot": depot}).json()
+    assert plan["unassigned"] == {}
+    assert beam in [stop["order"] for stop in plan["routes"][vans[0]]]
