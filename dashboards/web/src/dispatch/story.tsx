@@ -15,8 +15,9 @@ import { AnotherPlaceDialog } from "./anotherplace";
 import { PlaceDialog } from "./place";
 import { f, type Key, t } from "./reader";
 import { to } from "./route";
-import { type Sentence, sentence, Told } from "./sentences";
+import { type Sentence, Told } from "./sentences";
 import { api, useAsked, useTurn } from "./session";
+import { type Item, said } from "./storylines";
 import { TalkDialog } from "./talk";
 import en from "./words/en.json";
 
@@ -28,7 +29,7 @@ interface Shown {
   proofs: { kind: string; state: "whole" | "pending"; sha256: string; at: string | null }[];
 }
 interface Story {
-  items: { at: string; kind: string; vehicle: string | null; body: Record<string, unknown>; said?: Sentence[] }[];
+  items: Item[];
 }
 interface Why {
   reason: string;
@@ -132,7 +133,7 @@ interface Line {
 
 function Lines({ order, items }: { order: string; items: Story["items"] }) {
   const fleet = useFleet("message");
-  const lines: Line[] = items.map((item) => ({ at: Date.parse(item.at), vehicle: item.vehicle, ...said(item) }));
+  const lines: Line[] = items.map((item) => ({ at: Date.parse(item.at), vehicle: item.vehicle ?? (typeof item.body["vehicle"] === "string" ? item.body["vehicle"] : null), ...said(item) }));
   for (const message of fleet.messages.values()) {
     if (message.order !== order || message.at === null) continue;
     lines.push({ at: message.at, tone: "info", what: t(message.said_by === "driver" ? "story.driver_says" : "story.dispatch_says"), vehicle: message.vehicle, more: message.text });
@@ -145,34 +146,3 @@ function Lines({ order, items }: { order: string; items: Story["items"] }) {
     </ol>
   );
 }
-
-const TONES: readonly (readonly [RegExp, Tone])[] = [[/failed|declined|alert|cancel/, "bad"], [/corrected/, "warn"], [/delivered/, "good"], [/visit|arrived/, "info"]];
-
-/** One line of the story in the reader's words; a kind that has no words yet is shown by its name. */
-function said({ kind, body, said: reason }: Story["items"][number]): { tone: Tone; what: string; more: string } {
-  const key = `story.${kind}`;
-  const what = key in en ? t(key as Key) : kind.replaceAll(/[._]/g, " ");
-  const tone = TONES.find(([pattern]) => pattern.test(kind))?.[1] ?? "plain";
-  const text = (name: string): string => (typeof body[name] === "string" && body[name] ? (body[name] as string) : "");
-  const more = [kind === "plan.issued" ? t("story.as_stop", { n: String(body["position"] ?? "?") }) : "", sentence(text("reason"), reason), causeOf(text("cause")), changesOf(kind, body)].filter(Boolean).join(" · ");
-  return { tone, what, more };
-}
-
-/** Why something was corrected, in the reader's words and time. */
-const causeOf = (text: string): string => text.split("; ").map(oneCause).join("; ");
-const LATE_LOG = /^the van's log of (.+) arrived at (.+)$/;
-function oneCause(text: string): string {
-  if (`cause.${text}` in en) return t(`cause.${text}` as Key);
-  const [, of, at] = LATE_LOG.exec(text) ?? [];
-  const clock = (utc: string): string => f.dayClock(`${utc.replace(" UTC", "Z").replace(" ", "T")}`);
-  return of && at ? t("cause.late_log", { of: of.split(" to ").map(clock).join(" – "), at: clock(at) }) : text;
-}
-
-const HIDDEN = new Set(["actor", "reason", "cause", "position", "version"]);
-function changesOf(kind: string, body: Record<string, unknown>): string {
-  if (kind !== "order.changed" && !kind.startsWith("corrected")) return "";
-  const simple = (value: unknown): string => (value === null ? "–" : typeof value === "object" ? JSON.stringify(value) : /^\d{4}-\d\d-\d\dT/.test(String(value)) ? f.clock(String(value)) : String(value));
-  if (kind.startsWith("corrected")) return `${simple(body["was"] ?? null)} → ${simple(body["now"] ?? null)}`;
-  return Object.entries(body).filter(([name]) => !HIDDEN.has(name)).map(([name, value]) => `${name.replaceAll("_", " ")}: ${simple(value)}`).join(", ");
-}
-
