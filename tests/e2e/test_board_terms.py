@@ -230,3 +230,78 @@ def test_depot_prices_traffic_chargers_and_units_are_changed_in_the_settings(des
     assert {name: value for name, value in unit["own"].items() if value is not None} == {"language": "de"}
     held = {name: value for name, value in unit["held"].items() if value is not None}
     assert held == {"language": "de", "sampling": "sparse", "stop_planned_s": 45}
+
+
+def all_asked(form: Locator, day: BoardHub, owner: str) -> None:
+    """A form for what is not there yet asks everything that the API takes of it."""
+    expect(form.get_by_role("button", name="Save")).to_be_visible()
+    wheres = {one["where"] for one in day.client.get("/v1/terms").json()["terms"] if one["owner"] == owner}
+    names = form.locator("[name]").evaluate_all("all => all.map(one => one.name)")
+    assert {name if name in wheres else name.rsplit(".", 2)[0] for name in names} == wheres
+
+
+def made(desk: Page, form: Locator, path: str) -> dict[str, Any]:
+    with desk.expect_response(lambda answer: answer.request.method == "POST" and answer.url.endswith(path)) as answered:
+        form.get_by_role("button", name="Save").click()
+    assert answered.value.status == 201, answered.value.text()
+    expect(form).to_have_count(0)
+    answer: dict[str, Any] = answered.value.json()
+    return answer
+
+
+@pytest.mark.parametrize("width", [1440, 320])
+def test_depot_driver_and_van_are_made_at_the_desk(
+    opened: Callable[..., Page], day: BoardHub, picture: Callable[[Page, str], None], width: int
+) -> None:
+    """From nothing to a van that its depot plans with: the same forms as for changes, empty."""
+    desk = opened(width=width, locale="en-IE")
+    desk.goto(day.url)
+    desk.get_by_label("API key").fill(day.key)
+    desk.keyboard.press("Enter")
+    expect(desk.locator(".link")).to_have_text("live")
+    at_page(desk, "settings")
+    desk.get_by_role("button", name="New depot").click()
+    form = desk.get_by_role("dialog", name="New depot")
+    all_asked(form, day, "depot")
+    form.get_by_label("Name", exact=True).first.fill(f"Quay {width}")
+    form.get_by_label("Latitude").first.fill("91")
+    form.get_by_label("Longitude").first.fill("24.9")
+    picture(desk, f"new-depot-{width}")
+    form.get_by_role("button", name="Save").click()
+    expect(form).to_be_visible()
+    form.get_by_label("Latitude").first.fill("60.1")
+    depot = made(desk, form, "/v1/depots")
+    expect(desk.get_by_role("button", name=f"Change: Quay {width}")).to_be_visible()
+    assert (depot["name"], depot["lat_deg"], depot["lon_deg"]) == (f"Quay {width}", 60.1, 24.9)
+
+    at_page(desk, "drivers")
+    desk.get_by_role("button", name="New driver").click()
+    form = desk.get_by_role("dialog", name="New driver")
+    all_asked(form, day, "driver")
+    form.get_by_label("Name", exact=True).first.fill(f"Driver {width}")
+    form.get_by_label("Can").fill("two people")
+    picture(desk, f"new-driver-{width}")
+    driver = made(desk, form, "/v1/drivers")
+    expect(desk.locator("#sheet").get_by_role("heading", name=f"Driver {width}")).to_be_visible()
+    assert driver["terms"]["skills"] == ["two people"]
+
+    at_page(desk, "vans")
+    desk.get_by_role("button", name="New van").click()
+    form = desk.get_by_role("dialog", name="New van")
+    all_asked(form, day, "vehicle")
+    form.locator("[name=name]").fill(f"Van of {width}")
+    form.locator("[name=depot]").select_option(depot["depot"])
+    form.locator("[name=driver]").select_option(driver["driver"])
+    form.locator("[name=capacity]").fill("40")
+    form.locator("[name=shift_start]").fill("2026-03-02T07:00")
+    form.locator("[name=shift_end]").fill("2026-03-02T06:00")
+    form.get_by_label("Has or can").fill("lift")
+    picture(desk, f"new-van-{width}")
+    form.get_by_role("button", name="Save").click()
+    expect(form.get_by_role("alert")).to_contain_text("shift_end must be after shift_start")
+    form.locator("[name=shift_end]").fill("2026-03-02T16:00")
+    van = made(desk, form, "/v1/vehicles")
+    assert (van["depot"], van["driver"], van["capacity"], van["terms"]["skills"]) == (depot["depot"], driver["driver"], 40, ["lift"])
+    expect(desk.locator("#sheet").get_by_role("heading", name=f"Van of {width}").first).to_be_visible()
+    assert desk.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    picture(desk, f"made-van-{width}")

@@ -10,7 +10,7 @@ import { f, t, useReader } from "./reader";
 import { go, type Route, to } from "./route";
 import { useAsked, useTurn } from "./session";
 import { Talk } from "./talk";
-import { ChangeTerms } from "./termsform";
+import { ChangeTerms, MakeNew } from "./termsform";
 
 interface Driver {
   driver: string;
@@ -56,7 +56,7 @@ export function DriversPage({ route }: { route: Route }) {
   const chosen = all.find((one) => one.driver === route.id);
   return (
     <>
-      <Section title={t("drivers.title")} count={t("of", { n: found.length, all: all.length })}>
+      <Section title={t("drivers.title")} count={t("of", { n: found.length, all: all.length })} actions={<MakeNew owner="driver" path="/v1/drivers" label={t("drivers.new")} after={(id) => { setTurn(turn + 1); go("drivers", id); }} />}>
         <div class="tools"><label>{t("find")} <input type="search" value={find} placeholder={t("drivers.find")} onInput={(event) => setFind(event.currentTarget.value)} /></label></div>
         <Trouble>{error}</Trouble>
         {loading && !answer && <p class="pad" role="status">{t("loading")}</p>}

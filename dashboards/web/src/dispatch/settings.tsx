@@ -6,7 +6,7 @@ import { useFleet } from "./fleet";
 import { Act, Badge, Empty, Field, Section, Trouble } from "./parts";
 import { type Choices, choices, f, type Key, type Language, LANGUAGES, settle, t, useReader } from "./reader";
 import { api, say, useAsked } from "./session";
-import { ChangeTerms, OwnTerms } from "./termsform";
+import { ChangeTerms, MakeNew, OwnTerms } from "./termsform";
 
 const CURRENCIES = ["EUR", "GBP", "USD", "CHF", "SEK", "DKK", "NOK", "PLN", "CZK", "CAD", "AUD", "JPY"] as const;
 const ZONES = Intl.supportedValuesOf("timeZone");
@@ -60,12 +60,16 @@ function OfFleet() {
 function OfDepots() {
   const fleet = useFleet("sites");
   const [, draw] = useState(0);
+  const again = (): void => void fleet.load(api).then(() => draw((n) => n + 1));
   return (
+    <>
     <ul class="list">
       {fleet.depots.map(({ depot, name }) => (
-        <li key={depot} class="choice"><span class="grow">{name}</span><ChangeTerms owner="depot" path={`/v1/depots/${encodeURIComponent(depot)}`} label={t("terms.change")} title={name} after={() => void fleet.load(api).then(() => draw((n) => n + 1))} /></li>
+        <li key={depot} class="choice"><span class="grow">{name}</span><ChangeTerms owner="depot" path={`/v1/depots/${encodeURIComponent(depot)}`} label={t("terms.change")} title={name} after={again} /></li>
       ))}
     </ul>
+    <div class="tools"><MakeNew owner="depot" path="/v1/depots" label={t("settings.new_depot")} after={again} /></div>
+    </>
   );
 }
 
