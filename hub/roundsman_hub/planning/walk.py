@@ -153,12 +153,14 @@ def _best_pauses(ground: Lookups, van: Van, stops: Sequence[Stop], cargo: Cargo)
     """The cheapest way to keep the driver's pauses (`bad`: by how many seconds it still breaks the rules), and `Walk.labels`.
 
     Where travel times are the same all day, and waiting has neither price nor limit, a rest is as good after a leg as before it, and
-    leaves more to drive: it is looked at before one only while the van waits there anyway, for its load or for a break. So is a
-    scheduled break that may still be taken after the leg.
+    leaves more to drive (in traffic it mostly is): it is looked at before one only while the van waits there anyway, for its load or for a
+    break. So is a scheduled break that may still be taken after the leg.
     """
     travel, prices = ground.travel[van.profile], ground.prices[van.vehicle]
     idling, waiting = prices.idling, prices.waiting + prices.idling
-    patient = not travel.steady or waiting > 0 or ground.problem.max_wait_s is not None
+    priced = waiting > 0 or ground.problem.max_wait_s is not None
+    patient = priced or (not travel.steady and van.hours is None)
+    near_s = duty.NEAR_S if van.hours is not None and not travel.steady else 0
     labels = [duty.first(van, van.start_s)]
     place = van.start_place
     homeward = [None] if van.end_place is not None and (stops or not van.rests) else []
@@ -173,7 +175,7 @@ def _best_pauses(ground: Lookups, van: Van, stops: Sequence[Stop], cargo: Cargo)
             waited = _until(standing, ready_s, idling)
             choices = [standing, waited] if waited is not standing else [standing]
             either = patient or waited is not standing
-            way_s = 0 if either else max(travel.durations_s[place][to], 0)
+            way_s = 0 if either else max(travel.leg_s(place, to, standing.clock_s), 0)
             if van.hours is not None and standing.clock_s + way_s > van.start_s + van.hours.duty_s - duty.LONGEST_S:
                 either = True  # a rest past the end of duty breaks no rule, driving does
             early = either or way_s > standing.to_break_s
@@ -187,14 +189,14 @@ def _best_pauses(ground: Lookups, van: Van, stops: Sequence[Stop], cargo: Cargo)
                     for choice in choices
                     for label in duty.pauses(van, choice, index, "leaving", idling, due=early, rest=either, every=patient)
                 ]
-                choices = duty.pruned(paused, waiting)
+                choices = duty.pruned(paused, waiting, near_s)
             for label in choices:
                 leaving = _until(label, ready_s, idling)
                 leg_s = max(travel.leg_s(place, to, leaving.clock_s), 0)
                 arrived = duty.driven(van, leaving, leg_s, index)
                 there = duty.pauses(van, arrived, index, "arriving", waiting, rest=stop is not None, every=patient)
                 after += there if stop is None else (_served(ground, van, stop, rested, place, waiting) for rested in there)
-        labels = duty.pruned(after, waiting)
+        labels = duty.pruned(after, waiting, near_s)
         place = to
 
     def price(label: duty.Label) -> tuple[int, int]:
