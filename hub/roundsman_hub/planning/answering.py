@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Executor
 from dataclasses import dataclass, replace
+from typing import Final
 
 from roundsman_hub.planning import portfolio
 from roundsman_hub.planning.bound import bound_cents
@@ -15,6 +17,9 @@ from roundsman_hub.planning.problem import Plan, Problem, Verdict, is_task
 from roundsman_hub.planning.solve import Decision
 from roundsman_hub.planning.soundness import sound
 from roundsman_hub.planning.work import TaskId, VehicleId
+
+BEATS_EVERY_S: Final = 1.0
+"""Whoever waits hears that often at least how a search stands."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +55,34 @@ class Answer:
         return sum(1 for route in self.plan.routes.values() if route)
 
 
+class _Heart:
+    """Tells of progress, and again where things stand when nothing better was found for a while: a search is seen to go on."""
+
+    def __init__(self, began: float, on_progress: Callable[[Progress], None]) -> None:
+        self._began, self._on_progress = began, on_progress
+        self._lock, self._ended = threading.Lock(), threading.Event()
+        self._last: tuple[float, Progress] | None = None
+        self._thread = threading.Thread(target=self._beat, name="progress", daemon=True)
+
+    def tell(self, at: Progress) -> None:
+        with self._lock:
+            self._last = time.monotonic(), at
+            self._on_progress(at)
+
+    def _beat(self) -> None:
+        while not self._ended.wait(BEATS_EVERY_S / 2):
+            now = time.monotonic()
+            if self._last is not None and now >= self._last[0] + BEATS_EVERY_S:
+                self.tell(replace(self._last[1], elapsed_s=now - self._began))
+
+    def __enter__(self) -> None:
+        self._thread.start()
+
+    def __exit__(self, *_: object) -> None:
+        self._ended.set()
+        self._thread.join()
+
+
 def answer(
     problem: Problem,
     warm: Plan | None = None,
@@ -77,9 +110,10 @@ def answer(
     executor : Executor, optional
         Searches the parts of a large problem elsewhere (see `portfolio.cluster`).
     on_progress : callable
-        Told of the first plan, and of every better one.
+        Told of the first plan, of every better one, and every `BEATS_EVERY_S` of how things stand; from any thread, one at a time.
     """
     began = time.monotonic()
+    heart = _Heart(began, on_progress)
     whole = sound(problem)
     problem = whole.problem
     least = bound_cents(problem)
@@ -87,7 +121,7 @@ def answer(
     stands = Decision(plan=start, verdict=evaluate(problem, start), by="repaired", gain_cents=0, note="no search")
 
     def tell(cents: int, plan: Plan, by: str) -> None:
-        on_progress(
+        heart.tell(
             Progress(
                 elapsed_s=time.monotonic() - began,
                 bound_cents=least,
@@ -103,7 +137,8 @@ def answer(
 
     tell(stands.verdict.cost_cents, start, stands.by)
     if budget_s > 0 and problem.tasks and problem.vans:
-        stands = portfolio.search(problem, start, budget_s, seed, processes=processes, on_progress=better, executor=executor)
+        with heart:
+            stands = portfolio.search(problem, start, budget_s, seed, processes=processes, on_progress=better, executor=executor)
         tell(stands.verdict.cost_cents, stands.plan, stands.by)
     plan = replace(stands.plan, unassigned={**stands.plan.unassigned, **whole.tasks})
     return Answer(

@@ -14,6 +14,7 @@ from __future__ import annotations
 import atexit
 import functools
 import queue
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack, contextmanager
@@ -131,7 +132,7 @@ def search(
         return stands
     until = began + budget_s
     with ExitStack() as open_ones:
-        pool = open_ones.enter_context(_pool(processes, engines))
+        pool = open_ones.enter_context(_pool(processes, engines, None if on_progress is None else board.hear))
         if bare:
             found = pool.run(problem, start, FIRST * budget_s, seed, only="vroom")
             board.offer(found.plan, found.verdict, found.by, found.note)
@@ -146,7 +147,7 @@ def search(
             _in_parts(pool, board, until, seed, None)
         else:
             _whole(pool, board, until, seed)
-    return board.best
+    return board.settled()
 
 
 def _bare(problem: Problem) -> bool:
@@ -187,6 +188,8 @@ class _Board:
     def __init__(self, ground: Ground, stands: Decision, began: float, on_progress: OnProgress | None) -> None:
         self.ground, self.best, self.began, self.on_progress = ground, stands, began, on_progress
         self.start = stands
+        self._lock = threading.Lock()
+        self._heard = False
         self._tell()
 
     def _tell(self) -> None:
@@ -203,16 +206,40 @@ class _Board:
                 )
             )
 
+    def hear(self, by: str, problem: Problem, plan: Plan) -> None:
+        """Take a plan that an engine has come to and goes on from, if it is better than what stands."""
+        if problem is not self.ground.problem:
+            return  # of a part, which says little of the whole
+        verdict = judge(self.ground, plan)
+        with self._lock:
+            if not verdict.violations and self._cheaper(verdict):
+                self._take(plan, verdict, by, self.best.note, heard=True)
+
     def offer(self, plan: Plan, verdict: Verdict, by: str, note: str) -> bool:
-        """Take a plan if it is better than what stands."""
-        better = bool(self.best.verdict.violations) or verdict.cost_cents < self.best.verdict.cost_cents
-        if verdict.violations or not better:
-            self.best = replace(self.best, note=note)
-            return False
-        gain = self.start.verdict.cost_cents - verdict.cost_cents
-        self.best = Decision(plan=plan, verdict=verdict, by=by, gain_cents=gain, note=note)
-        self._tell()
-        return True
+        """Take a plan if it is better than what stands, or what an engine told of before it ended with it."""
+        with self._lock:
+            same = self._heard and verdict.cost_cents == self.best.verdict.cost_cents
+            if verdict.violations or not (same or self._cheaper(verdict)):
+                self.best = replace(self.best, note=note)
+                return False
+            self._take(plan, verdict, by, note, heard=False)
+            return True
+
+    def settled(self) -> Decision:
+        """The best plan, with a reason of today for whatever it leaves out."""
+        if self._heard:
+            plan = insert(self.ground.problem, self.best.plan)
+            self.offer(plan, judge(self.ground, plan), self.best.by, self.best.note)
+        return self.best
+
+    def _cheaper(self, verdict: Verdict) -> bool:
+        return bool(self.best.verdict.violations) or verdict.cost_cents < self.best.verdict.cost_cents
+
+    def _take(self, plan: Plan, verdict: Verdict, by: str, note: str, *, heard: bool) -> None:
+        better, gain = self._cheaper(verdict), self.start.verdict.cost_cents - verdict.cost_cents
+        self.best, self._heard = Decision(plan=plan, verdict=verdict, by=by, gain_cents=gain, note=note), heard
+        if better:
+            self._tell()
 
 
 class _Pool:
@@ -248,12 +275,14 @@ class _Pool:
 
 
 @contextmanager
-def _pool(processes: int, engines: Sequence[Engine] | None) -> Iterator[_Pool]:
+def _pool(processes: int, engines: Sequence[Engine] | None, heard: Callable[[str, Problem, Plan], None] | None = None) -> Iterator[_Pool]:
     with ExitStack() as open_ones:
         if engines is not None:
             pool = _Pool([engines])
         else:
-            pool = _Pool([[open_ones.enter_context(EngineProcess(name)) for name in ENGINES] for _ in range(max(processes, 1))])
+            pool = _Pool(
+                [[open_ones.enter_context(EngineProcess(name, heard=heard)) for name in ENGINES] for _ in range(max(processes, 1))]
+            )
         try:
             yield pool
         finally:

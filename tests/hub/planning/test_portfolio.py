@@ -7,13 +7,14 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from itertools import combinations, permutations
+from types import ModuleType
 
 import numpy as np
 import pytest
 
-from roundsman_hub.planning import decompose, portfolio
-from roundsman_hub.planning.engines import needed
-from roundsman_hub.planning.engines.process import FEATURES
+from roundsman_hub.planning import answering, decompose, portfolio
+from roundsman_hub.planning.engines import needed, pyvrp_engine, ruin_engine
+from roundsman_hub.planning.engines.process import FEATURES, EngineProcess
 from roundsman_hub.planning.evaluate import evaluate, judge
 from roundsman_hub.planning.portfolio import Progress, cluster, first_plan, search
 from roundsman_hub.planning.problem import Break, Depot, Hours, Plan, Problem, Profile, Task, Van
@@ -165,6 +166,39 @@ def test_a_large_problem_gets_better_while_it_is_searched_and_may_be_taken_at_an
         verdict = evaluate(problem, progress.plan)
         assert (verdict.cost_cents, verdict.violations) == (progress.cost_cents, ())
     assert found.plan.unassigned == {}
+
+
+@pytest.mark.parametrize("engine", [pyvrp_engine, ruin_engine])
+def test_an_engine_tells_of_what_it_has_found_before_it_ends(engine: ModuleType) -> None:
+    """Whatever it tells of may be used at once; what it ends with is no worse."""
+    problem = town(60, 4, 5)
+    warm, told = first_plan(problem), list[Plan]()
+    found = engine.solve(problem, warm, 1.5, 1, tell=lambda _, plan: told.append(plan()) if len(told) < 20 else None)
+    assert told
+    verdicts = [evaluate(problem, plan) for plan in told]
+    assert [verdict.violations for verdict in verdicts if verdict.violations] == []
+    assert evaluate(problem, found).cost_cents <= min(verdict.cost_cents for verdict in verdicts)
+
+
+def test_plans_come_while_a_process_still_searches() -> None:
+    """What it tells of is judged and stands at once, though what it ends with never comes."""
+    problem = town(60, 4, 5)
+    heard: list[tuple[str, Problem, Plan]] = []
+    with EngineProcess("pyvrp", heard=lambda *of: heard.append(of)) as engine:
+        found = engine.solve(problem, first_plan(problem), 3.0, 1)
+    assert heard
+    assert {(name, of is problem) for name, of, _ in heard} == {("pyvrp", True)}
+    costs = [evaluate(problem, plan).cost_cents for _, _, plan in heard]
+    assert evaluate(problem, found).cost_cents <= min(costs)
+
+
+def test_a_search_that_finds_nothing_better_is_seen_to_go_on() -> None:
+    """One stop and one van: the first plan is the best, and nobody waits in the dark."""
+    seen: list[answering.Progress] = []
+    answering.answer(town(1, 1, 1), budget_s=3.0, on_progress=seen.append)
+    assert [at.elapsed_s for at in seen] == sorted(at.elapsed_s for at in seen)
+    assert len({round(at.elapsed_s, 3) for at in seen[1:-1]}) >= 1
+    assert len({at.best_cents for at in seen}) == 1
 
 
 def test_parts_can_be_searched_by_any_executor() -> None:

@@ -94,7 +94,7 @@ def test_the_more_time_there_is_for_a_stop_the_hotter_a_search_begins(monkeypatc
     problem = town(40, 2, vans=8)
     heats: list[float] = []
 
-    def told(local: object, start: object, prices: object, heat: Heat, until: float, seed: int, doubt: object, enough: int) -> object:
+    def told(local: object, start: object, prices: object, heat: Heat, *_: object) -> object:
         heats.append(heat.hot)
         return start
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Final, Protocol
+from collections.abc import Callable, Sequence
+from typing import Final, NamedTuple, Protocol
 
 from roundsman_hub.planning.problem import Plan, Problem, Verdict
 
@@ -14,6 +14,16 @@ BEGINS: Final = 0.6
 
 class EngineFailed(Exception):
     """The search crashed, hung, or ran out of memory. It costs nothing: the repaired plan stands."""
+
+
+Tell = Callable[[object, Callable[[], Plan]], None]
+"""Hears at every step of a search what is best so far, and how a plan is made of that."""
+
+
+class Better(NamedTuple):
+    """A plan that a search has come to and goes on from."""
+
+    plan: Plan
 
 
 class Engine(Protocol):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import random
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -69,6 +70,7 @@ def anneal(
     seed: int,
     doubt: tuple[float, float] = (math.inf, math.inf),
     enough: int = 0,
+    hear: Callable[[Any], None] | None = None,
 ) -> Any:
     """The cheapest plan within the rules that was met; `start` where none was.
 
@@ -90,6 +92,8 @@ def anneal(
         An instant and a price: it ends then, if nothing cheaper was met.
     enough : int
         It ends with the first plan of so few vans.
+    hear : callable, optional
+        Told at every step of the cheapest plan within the rules so far.
     """
     dice = random.Random(seed)
     now = best = start
@@ -104,6 +108,8 @@ def anneal(
         cost = prices.costs.penalised_cost(found)
         if cost < least and found.is_feasible():
             best, least = found, cost
+        if hear is not None and least < math.inf:
+            hear(best)
         warmth = each * heat.hot * (heat.cold / heat.hot) ** (1 - left_s / (until - began))
         if cost < now_cost - warmth * math.log(1 - dice.random()):
             now, now_cost = found, cost

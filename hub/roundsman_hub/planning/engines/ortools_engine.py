@@ -36,6 +36,8 @@ from roundsman_hub.planning.walk import Ground
 from roundsman_hub.planning.work import Loads
 
 NAME: Final = "ortools"
+TELLS: Final = False
+"""Whether a search tells of better plans while it goes on."""
 FEATURES: Final = frozenset(
     {
         *("windows", "lateness", "capacity", "shifts", "on_board", "frozen", "held", "priorities", "releases", "pickups"),

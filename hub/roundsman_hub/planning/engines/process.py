@@ -8,10 +8,11 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
 from types import TracebackType
 from typing import Final
 
-from roundsman_hub.planning.engines import EngineFailed, ortools_engine, pyvrp_engine, ruin_engine, vroom_engine
+from roundsman_hub.planning.engines import Better, EngineFailed, ortools_engine, pyvrp_engine, ruin_engine, vroom_engine
 from roundsman_hub.planning.engines.worker import LENGTH, send
 from roundsman_hub.planning.problem import Plan, Problem
 
@@ -36,9 +37,19 @@ class EngineProcess:
         Limit of the process's address space.
     grace_s : float
         How long past its budget a search may take before it is ended.
+    heard : callable, optional
+        Told, with the engine's name, of plans that a search comes to while it goes on; nobody has judged them.
     """
 
-    def __init__(self, name: str = pyvrp_engine.NAME, *, memory_mb: int = MEMORY_MB, grace_s: float = GRACE_S) -> None:
+    def __init__(
+        self,
+        name: str = pyvrp_engine.NAME,
+        *,
+        memory_mb: int = MEMORY_MB,
+        grace_s: float = GRACE_S,
+        heard: Callable[[str, Problem, Plan], None] | None = None,
+    ) -> None:
+        self._heard = heard
         self.name, self.features = name, FEATURES[name]
         self._memory_mb, self._grace_s = memory_mb, grace_s
         self._process: subprocess.Popen[bytes] | None = None
@@ -56,7 +67,11 @@ class EngineProcess:
             process = self._started()
             deadline = time.monotonic() + budget_s + self._grace_s + (START_S if self._fresh else 0.0)
             try:
-                answer = self._ask(process, (problem, warm, budget_s, seed), deadline)
+                answer = self._ask(process, (problem, warm, budget_s, seed, self._heard is not None), deadline)
+                while isinstance(answer, Better):
+                    if self._heard is not None:
+                        self._heard(self.name, problem, answer.plan)
+                    answer = self._answer(process, deadline)
             except (EngineFailed, OSError, pickle.UnpicklingError) as error:
                 self._end()
                 raise error if isinstance(error, EngineFailed) else EngineFailed(f"{self.name}: {error}") from None
@@ -89,11 +104,14 @@ class EngineProcess:
         writer = threading.Thread(target=_send_quietly, args=(process, question), daemon=True)
         writer.start()  # a hung process reads nothing, and a full pipe would hang the sender with it
         try:
-            size = LENGTH.unpack(self._read(process, LENGTH.size, deadline))[0]
-            return pickle.loads(self._read(process, size, deadline))
+            return self._answer(process, deadline)
         finally:
             if not writer.is_alive():
                 writer.join()
+
+    def _answer(self, process: subprocess.Popen[bytes], deadline: float) -> object:
+        size = LENGTH.unpack(self._read(process, LENGTH.size, deadline))[0]
+        return pickle.loads(self._read(process, size, deadline))
 
     def _read(self, process: subprocess.Popen[bytes], size: int, deadline: float) -> bytes:
         assert process.stdout is not None

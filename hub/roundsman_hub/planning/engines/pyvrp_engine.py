@@ -8,15 +8,18 @@ from __future__ import annotations
 
 import math
 import warnings
+from functools import partial
 from typing import Any, Final
 
-from roundsman_hub.planning.engines import budget
+from roundsman_hub.planning.engines import Tell, budget
 from roundsman_hub.planning.engines.annealing import DEAREST, Heat, Prices, anneal
 from roundsman_hub.planning.engines.pyvrp_model import Translation
 from roundsman_hub.planning.problem import Plan, Problem
 from roundsman_hub.planning.walk import Ground
 
 NAME: Final = "pyvrp"
+TELLS: Final = True
+"""Whether a search tells of better plans while it goes on."""
 FEATURES: Final = frozenset(
     {
         *("windows", "capacity", "shifts", "on_board", "frozen", "held", "priorities", "releases", "pickups"),
@@ -72,7 +75,7 @@ HURRIED_NEIGHBOURS: Final = 25
 """Where there is less time than that for each stop, fewer neighbours of it are looked at."""
 
 
-def solve(problem: Problem, warm: Plan, budget_s: float, seed: int) -> Plan:
+def solve(problem: Problem, warm: Plan, budget_s: float, seed: int, tell: Tell | None = None) -> Plan:
     """Search for `budget_s` seconds, the translation counted; the warm plan when nothing feasible was found."""
     import pyvrp
     from pyvrp.exceptions import PenaltyBoundWarning, ScalingWarning
@@ -91,14 +94,25 @@ def solve(problem: Problem, warm: Plan, budget_s: float, seed: int) -> Plan:
         if not warm.unassigned and _counts_vans(data, first):
             began = budget.seconds()
             if _vans(model, plan) > (fewest := _fewest(data)):
-                plan = _planned(pyvrp, model, data, first, warm, began + FEWER * (until - began), seed, enough=fewest)
+                plan = _planned(pyvrp, model, data, first, warm, began + FEWER * (until - began), seed, enough=fewest, tell=tell)
             kind = data.vehicle_type(0).replace(num_available=_vans(model, plan), fixed_cost=0)
             data = data.replace(vehicle_types=[kind])
             first = pyvrp.Solution(data, model.routes_of(pyvrp, data, plan))
-        return _planned(pyvrp, model, data, first, plan, until, seed)
+        return _planned(pyvrp, model, data, first, plan, until, seed, tell=tell)
 
 
-def _planned(pyvrp: Any, model: Translation, data: Any, first: Any, warm: Plan, until: float, seed: int, *, enough: int = 0) -> Plan:
+def _planned(
+    pyvrp: Any,
+    model: Translation,
+    data: Any,
+    first: Any,
+    warm: Plan,
+    until: float,
+    seed: int,
+    *,
+    enough: int = 0,
+    tell: Tell | None = None,
+) -> Plan:
     """The plan that a search comes to; the warm one when nothing feasible was found. `enough`: so few vans, and it ends."""
     problem = model.ground.problem
     each_s = (until - budget.seconds()) / max(data.num_clients + data.num_shipments, 1)
@@ -106,11 +120,41 @@ def _planned(pyvrp: Any, model: Translation, data: Any, first: Any, warm: Plan, 
     mends = not lacks and any(problem.current.values()) and each_s < HURRY_S
     anew = not model.shipments and data.num_clients <= FRESH[2] and _begins_anew(problem, warm, each_s)
     best = None
+    hear = None if tell is None else Hearer(model, warm, tell)
     if anew and each_s >= PLAIN[0] and data.num_clients <= PLAIN[1]:
-        best, anew = _plain(pyvrp, data, first, until, seed), False
+        best, anew = _plain(pyvrp, data, first, until, seed, hear), False
     if best is None:
-        best = _search(pyvrp, data, first, model.squeeze(SQUEEZE), until, seed, lacks=lacks, mends=mends, anew=anew, enough=enough)
+        best = _search(
+            pyvrp, data, first, model.squeeze(SQUEEZE), until, seed, lacks=lacks, mends=mends, anew=anew, enough=enough, hear=hear
+        )
     return model.plan_of(best, warm) if best.is_feasible() else warm
+
+
+class Hearer:
+    """Hears what PyVRP has found so far, by its own callbacks or called itself, and passes it on as a plan."""
+
+    def __init__(self, model: Translation, warm: Plan, tell: Tell) -> None:
+        self._model, self._warm, self._tell = model, warm, tell
+
+    def __call__(self, best: Any) -> None:
+        self._tell(best, partial(self._model.plan_of, best, self._warm))
+
+    def on_iteration(self, _current: Any, _candidate: Any, best: Any, _costs: Any) -> None:
+        """A step is done."""
+        if best.is_feasible():
+            self(best)
+
+    def on_best(self, best: Any) -> None:
+        """Told at the step's end."""
+
+    def on_restart(self, best: Any) -> None:
+        """Of no interest."""
+
+    def on_start(self, search: Any) -> None:
+        """Of no interest."""
+
+    def on_end(self, result: Any) -> None:
+        """Of no interest."""
 
 
 def _counts_vans(data: Any, first: Any) -> bool:
@@ -148,7 +192,7 @@ def _dear(pyvrp: Any, data: Any) -> Any:
     return pyvrp.CostEvaluator([DEAREST] * data.num_load_dimensions, DEAREST, DEAREST)
 
 
-def _plain(pyvrp: Any, data: Any, first: Any, until: float, seed: int) -> Any | None:
+def _plain(pyvrp: Any, data: Any, first: Any, until: float, seed: int, hear: Hearer | None) -> Any | None:
     """What PyVRP finds as it comes, from no plan; nothing where the first plan after one look at each stop is cheaper (`DOUBT`)."""
     from pyvrp import search
 
@@ -165,7 +209,8 @@ def _plain(pyvrp: Any, data: Any, first: Any, until: float, seed: int) -> Any | 
         now = budget.seconds()
         return now >= until or (now >= doubted and best > bar)
 
-    found = pyvrp.solve(data, ends, seed, collect_stats=False, display=False).best
+    like = pyvrp.SolveParams(ils=pyvrp.IteratedLocalSearchParams(callbacks=hear))
+    found = pyvrp.solve(data, ends, seed, collect_stats=False, display=False, params=like).best
     return found if found.is_feasible() and dear.cost(found) <= bar else None
 
 
@@ -181,6 +226,7 @@ def _search(
     mends: bool,
     anew: bool,
     enough: int,
+    hear: Hearer | None,
 ) -> Any:
     """The best of PyVRP's local search while it cools.
 
@@ -196,6 +242,8 @@ def _search(
         Begin from no plan.
     enough : int
         End with the first plan of so few vans, where it cools.
+    hear : Hearer, optional
+        Told of what is best so far.
     """
     from pyvrp import search
 
@@ -224,18 +272,18 @@ def _search(
             hot = HOTTEST[0]
     patient = data.num_clients > PATIENT[0] and until - budget.seconds() > PATIENT[1]
     if patient or (data.num_shipments and not small):
-        best = _look_back(pyvrp, data, local, begun, until, patient=patient)
+        best = _look_back(pyvrp, data, local, begun, until, hear, patient=patient)
     else:
         surer = begun is not looked and looked.is_feasible()
         doubt = (began + DOUBT * (until - began), dear.cost(looked)) if surer else (math.inf, math.inf)
-        best = anneal(local, begun, prices, Heat(hot=hot * share, cold=COLDEST * share), until, seed, doubt, enough)
+        best = anneal(local, begun, prices, Heat(hot=hot * share, cold=COLDEST * share), until, seed, doubt, enough, hear)
         if surer and budget.seconds() < until and best.num_routes() > enough:
-            best = anneal(local, looked, prices, Heat(hot=HOTTEST[0] * share, cold=COLDEST * share), until, seed, enough=enough)
+            best = anneal(local, looked, prices, Heat(hot=HOTTEST[0] * share, cold=COLDEST * share), until, seed, enough=enough, hear=hear)
     found = [one for one in (best, begun, looked, first) if one.is_feasible()]
     return min(found, key=dear.cost) if found else best
 
 
-def _look_back(pyvrp: Any, data: Any, local: Any, begun: Any, until: float, *, patient: bool) -> Any:
+def _look_back(pyvrp: Any, data: Any, local: Any, begun: Any, until: float, hear: Hearer | None, *, patient: bool) -> Any:
     """PyVRP's own search: a plan is accepted that is better than the one some steps ago. How many is found out first, unless `patient`."""
     from pyvrp.IteratedLocalSearch import IteratedLocalSearch, IteratedLocalSearchParams
     from pyvrp.PenaltyManager import PenaltyManager, PenaltyParams
@@ -243,7 +291,7 @@ def _look_back(pyvrp: Any, data: Any, local: Any, begun: Any, until: float, *, p
     manager = PenaltyManager(PenaltyParams().midpoint_penalties(data), PenaltyParams())
 
     def run(start: Any, history: int, until: float) -> Any:
-        like = IteratedLocalSearchParams(history_length=history)
+        like = IteratedLocalSearchParams(history_length=history, callbacks=hear)  # type: ignore[arg-type]  # it has the same methods; None is its own default
         return IteratedLocalSearch(data, manager, local, start, like).run(lambda _: budget.seconds() >= until, collect_stats=False)
 
     if patient:

@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import math
 import random
+from functools import partial
 from typing import Final
 
-from roundsman_hub.planning.engines import budget
+from roundsman_hub.planning.engines import Tell, budget
 from roundsman_hub.planning.evaluate import fair_units
 from roundsman_hub.planning.insertion import insert
 from roundsman_hub.planning.lookups import UNITS_PER_CENT
@@ -23,6 +24,8 @@ from roundsman_hub.planning.walk import Excess, Ground
 from roundsman_hub.planning.work import TaskId, VehicleId
 
 NAME: Final = "ruin"
+TELLS: Final = True
+"""Whether a search tells of better plans while it goes on."""
 FEATURES: Final = frozenset(
     {
         *("windows", "lateness", "capacity", "shifts", "on_board", "frozen", "held", "priorities", "releases", "pickups"),
@@ -50,7 +53,7 @@ MORE_ROUNDS, HOTTER = 7, 12
 five stops, a second trip and a break ended 0.8 % above its optimum with one seed in two.)"""
 
 
-def solve(problem: Problem, warm: Plan, budget_s: float, seed: int) -> Plan:
+def solve(problem: Problem, warm: Plan, budget_s: float, seed: int, tell: Tell | None = None) -> Plan:
     """Search for `budget_s` seconds; never worse than the warm plan."""
     ground = Ground(problem)
     if not problem.vans or not problem.tasks:
@@ -71,13 +74,16 @@ def solve(problem: Problem, warm: Plan, budget_s: float, seed: int) -> Plan:
             now = found
         if found.units < best.units:
             best = found
-    if best is begun:
-        return warm
-    routes = {vehicle: tuple(row.route) for vehicle, row in best.rows.items()}
+        if tell is not None and best is not begun:
+            tell(best, partial(_plan_of, best, warm))
+    return warm if best is begun else insert(problem, _plan_of(best, warm))
+
+
+def _plan_of(state: _State, warm: Plan) -> Plan:
+    routes = {vehicle: tuple(row.route) for vehicle, row in state.rows.items()}
     served = {step for route in routes.values() for step in route}
-    return insert(
-        problem, Plan(routes=routes, unassigned={task: warm.unassigned.get(task, "") for task in ground.tasks if task not in served})
-    )
+    left = [task for task in state.ground.tasks if task not in served]
+    return Plan(routes=routes, unassigned={task: warm.unassigned.get(task) or "not looked at yet" for task in left})
 
 
 class _State:

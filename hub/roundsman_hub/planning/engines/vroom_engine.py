@@ -27,6 +27,8 @@ from roundsman_hub.planning.walk import Ground
 from roundsman_hub.planning.work import Task, TaskId, VehicleId
 
 NAME: Final = "vroom"
+TELLS: Final = False
+"""Whether a search tells of better plans while it goes on."""
 FEATURES: Final = frozenset(
     {
         *("windows", "capacity", "shifts", "on_board", "frozen", "held", "pickups", "shipments", "shipment_windows", "breaks"),

@@ -10,9 +10,32 @@ import pickle
 import resource
 import struct
 import sys
+import time
+from collections.abc import Callable
 from typing import BinaryIO, Final
 
+from roundsman_hub.planning.engines import Better
+from roundsman_hub.planning.problem import Plan
+
 LENGTH: Final = struct.Struct("<Q")
+
+TELLS_EVERY_S: Final = 1.0
+"""A better plan is told no more often than that."""
+
+
+class Teller:
+    """Sends the best plan so far to whoever listens, while the search goes on."""
+
+    def __init__(self, sink: BinaryIO) -> None:
+        self._sink, self._told_at = sink, time.monotonic()
+        self._told: object = None
+
+    def __call__(self, best: object, plan: Callable[[], Plan]) -> None:
+        """Called at every step: `best` is what the engine itself calls it, and `plan` makes a plan of it."""
+        now = time.monotonic()
+        if best is not self._told and now >= self._told_at + TELLS_EVERY_S:
+            self._told, self._told_at = best, now
+            send(self._sink, Better(plan()))
 
 
 def send(stream: BinaryIO, value: object) -> None:
@@ -29,9 +52,10 @@ def main() -> int:
     engine = importlib.import_module(f"roundsman_hub.planning.engines.{name}_engine")
     source, sink = sys.stdin.buffer, sys.stdout.buffer
     while header := source.read(LENGTH.size):
-        problem, warm, budget_s, seed = pickle.loads(source.read(LENGTH.unpack(header)[0]))
+        problem, warm, budget_s, seed, heard = pickle.loads(source.read(LENGTH.unpack(header)[0]))
         try:
-            send(sink, engine.solve(problem, warm, budget_s, seed))
+            tell = {"tell": Teller(sink)} if heard and engine.TELLS else {}
+            send(sink, engine.solve(problem, warm, budget_s, seed, **tell))
         except MemoryError:
             send(sink, f"out of memory ({memory_mb} MB)")
         except (ValueError, RuntimeError, IndexError) as error:
