@@ -217,6 +217,8 @@ class Rounds:
         offer = self.offer()
         if self._unit.board.answers.get(version) == state:
             return None
+        if state == "accepted" and self._unit.plan is not None and self._unit.plan.version == version:
+            return None  # it waited its time and came into force under the driver's thumb
         if offer is None or offer.plan.version != version:
             return "this plan does not wait for an answer"
         if state == "declined" and not offer.may_decline:

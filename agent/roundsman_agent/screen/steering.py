@@ -1,4 +1,8 @@
-"""The driver's word on the plan: seen, accepted, declined, driven in another order."""
+"""The driver's word on the plan: seen, accepted, declined, driven in another order.
+
+A newer plan may come into force while the page speaks of the one before. What it says by itself is then answered with `in_force` false,
+which is no error: the next state brings the newer plan. Only a driver's own tap that cannot be taken is refused, so that they are told.
+"""
 
 from __future__ import annotations
 
@@ -45,9 +49,7 @@ class Steering:
     async def shown(self, request: Request) -> Response:
         """The page has painted this plan."""
         said = await read(request, ShownRequest)
-        if not await self._unit.shown(said.version, said.hash):
-            return problem(409, "Not the plan in force", "Read /api/screen and say what is painted now.")
-        return answer({})
+        return answer({"in_force": await self._unit.shown(said.version, said.hash)})
 
     async def offer(self, request: Request) -> Response:
         """The driver accepts or declines a plan that waits."""
@@ -61,9 +63,7 @@ class Steering:
     async def notice(self, request: Request) -> Response:
         """The driver has seen what a plan changed."""
         await read(request, NoticeRequest)
-        if not self._unit.seen(_version(request)):
-            return problem(409, "Not the plan in force", "Read /api/screen: a newer plan has another notice.")
-        return answer({})
+        return answer({"in_force": self._unit.seen(_version(request))})
 
     async def reorder(self, request: Request) -> Response:
         """The driver drives the remaining stops in another order."""

@@ -187,8 +187,9 @@ def test_a_changed_next_stop_is_not_sprung_on_a_moving_driver(van: Any, hub: Any
     state = van.screen()
     assert (state["offer"], state["next"]["stop"]) == (None, "o_3")
     assert state["notice"]["changes"] == ["Moved: o_3 is now stop 1"]
-    assert van.post("/api/notices/1", {}).status_code == 409
-    assert van.post("/api/notices/2", {}).status_code == 200
+    assert van.post("/api/notices/1", {}).json() == {"in_force": False}
+    assert van.screen()["notice"] is not None
+    assert van.post("/api/notices/2", {}).json() == {"in_force": True}
     assert van.screen()["notice"] is None
 
 
@@ -223,6 +224,8 @@ def test_a_better_order_may_be_declined_a_removal_may_not(van: Any, hub: Any, st
     assert receipts(again)[-2:] == [(3, "accepted"), (3, "in_force")]
     again.give("plan", hub.seal(hub.plan(4, "o_2", "o_3", "o_4", may_decline=True)))
     assert again.post("/api/offers/4", {"answer": "decline"}).status_code == 409, "a removal is in force already"
+    assert again.post("/api/offers/4", {"answer": "accept"}).status_code == 200, "what the driver agrees to has come true already"
+    assert [version for version, state in receipts(again) if state == "accepted"] == [3]
 
 
 def test_the_driver_may_change_the_order_within_what_was_signed(van: Any, start: Any) -> None:

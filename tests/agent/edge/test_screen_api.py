@@ -79,7 +79,7 @@ def test_what_cannot_be_is_refused_with_a_next_step(van: Any, start: Any) -> Non
         ("/api/actions", TAP | {"action": "x"}, 422),
         ("/api/actions", TAP | {"surprise": 1}, 422),
         ("/api/duty", {"duty": "asleep"}, 422),
-        ("/api/shown", {"version": 99, "hash": "no"}, 409),
+        ("/api/shown", {"version": 99}, 422),
         ("/api/nothing", {}, 404),
     ]
     for path, body, status in cases:
@@ -96,8 +96,17 @@ def test_what_cannot_be_is_refused_with_a_next_step(van: Any, start: Any) -> Non
 def test_receipts_say_how_far_a_plan_came(van: Any) -> None:
     plan = van.screen()["plan"]
     for _ in range(2):
-        assert van.post("/api/shown", {"version": plan["version"], "hash": plan["hash"]}).status_code == 200
+        assert van.post("/api/shown", {"version": plan["version"], "hash": plan["hash"]}).json() == {"in_force": True}
     assert receipts(van) == [(1, "held"), (1, "in_force"), (1, "shown")]
+
+
+def test_page_that_speaks_of_the_plan_before_is_not_at_fault(van: Any, hub: Any) -> None:
+    before = van.screen()["plan"]
+    van.give("plan", hub.seal(hub.plan(2, "o_1", "o_2")))
+    for path, body in (("/api/shown", {"version": 1, "hash": before["hash"]}), ("/api/notices/1", {})):
+        answer = van.post(path, body)
+        assert (answer.status_code, answer.json()) == (200, {"in_force": False})
+    assert (1, "shown") not in receipts(van)
 
 
 def test_plan_that_takes_the_stop_in_progress_waits_until_it_is_done(van: Any, hub: Any) -> None:

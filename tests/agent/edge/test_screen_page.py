@@ -97,6 +97,33 @@ def test_plan_is_receipted_as_shown_after_it_was_painted(browser: Any, van: Any,
     page.close()
 
 
+def test_newer_plan_while_the_last_is_said_to_be_shown_is_no_error(browser: Any, van: Any, hub: Any, wait: Any) -> None:
+    """The unit puts the next plan in force between the page's painting and its word of it."""
+    page: Page = browser.new_page(viewport={"width": 480, "height": 320})
+    complaints: list[str] = []
+    held_up: list[Any] = []
+    page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
+
+    def overtaken(route: Any) -> None:
+        if not held_up:
+            held_up.append(route.request.post_data_json["version"])
+            van.give("plan", hub.seal(hub.plan(2, hub.stop("o_9", address="Uusikatu 1")), valid_until_utc_ms=1))
+        route.continue_()
+
+    van.post("/api/duty", {"duty": "on"})
+    page.route("**/api/shown", overtaken)
+    page.goto(van.daemon.screen_url)
+    page.wait_for_function("document.querySelector('#alarm').textContent.includes('EXPIRED')")
+
+    def shown() -> list[int]:
+        page.evaluate("1")  # lets the browser's events through
+        return [r.plan_version for r in van.facts("receipt") if r.state == "shown"]
+
+    wait(shown, "the newer plan is shown")
+    assert (held_up, shown(), complaints) == ([1], [2], [])
+    page.close()
+
+
 def test_dead_unit_is_not_mistaken_for_a_calm_one(browser: Any, van: Any) -> None:
     page = open_page(browser, van, "5 inch")
     van.stop()

@@ -34,7 +34,8 @@ async function tellShown() {
   telling = key;
   try {
     const answer = await post("/api/shown", { version: state.plan.version, hash: state.plan.hash });
-    if (answer.ok) shownPlan = key;
+    // Not in force: a newer plan came while this one was being painted; the next state brings it.
+    if (answer.ok && (await answer.json()).in_force) shownPlan = key;
   } catch {
     // The unit is away: the next state brings another try.
   } finally {
