@@ -142,6 +142,22 @@ def test_customer_sees_the_van_once_they_are_next(page: Page, hub: Any, until: C
     picture(page, "track-planned")
 
 
+def test_pages_ask_nobody_but_the_hub_and_the_customers_is_light_before_its_map(page: Page, hub: Any) -> None:
+    """No address outside the hub is needed, map included; a customer's telephone gets at most 15 kB of script before there is a map."""
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.goto(hub.orders[22]["track_url"])
+    expect(page.get_by_role("heading", level=1)).to_have_text("On its way today")
+    loaded = "performance.getEntriesByType('resource').filter(one => /[.]m?js/.test(one.name)).map(one => [one.name, one.decodedBodySize])"
+    scripts = page.evaluate(loaded)  # all of them: a page without a map is whole with its load event
+    assert 0 < sum(size for _, size in scripts) <= 15_000, scripts
+    page.goto(hub.orders[20]["track_url"])
+    page.wait_for_selector(".near-marker")
+    log_in(page, hub)
+    page.wait_for_selector("body[data-map=ready]")
+    assert [url for url in asked if not url.startswith((hub.url, "data:", "blob:"))] == []
+
+
 def test_customers_page_is_whole_without_a_script(browser: Browser, hub: Any) -> None:
     context = browser.new_context(java_script_enabled=False, viewport={"width": 320, "height": 640})
     page = context.new_page()

@@ -10,8 +10,10 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import httpx
+import pytest
 
 from roundsman_hub.dispatch.delivery import NO_ANSWER
+from roundsman_hub.live import broadcast
 from roundsman_hub.live.broadcast import Pace
 from roundsman_hub.live.drawn_plans import DrawnPlans
 from roundsman_hub.live.slot import Slot
@@ -149,8 +151,9 @@ def test_page_is_told_that_a_case_or_a_line_of_talk_is_to_be_read_again(shop: An
         assert first(events, lambda n, b: n == "turn" and b["turn"] == "cases")["mark"] != marks["cases"]
 
 
-def test_page_is_told_that_a_street_was_closed_or_opened_and_when_a_night_went_on(shop: Any) -> None:
+def test_page_is_told_that_a_street_was_closed_or_opened_and_when_a_night_went_on(shop: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """Fences, closures, zones and nights are asked for, not streamed: a page asks when it is told, not every few minutes."""
+    monkeypatch.setattr(broadcast, "REREAD_S", 1e9)  # by its notice, not by the look after lost ones
     depot = shop.depot()
     shop.van(depot)
     ring = [[50.0, 10.0], [50.0, 10.01], [50.01, 10.01]]
