@@ -385,3 +385,13 @@ def test_planner_asks_first_and_is_told_yes(desk: Page, day: BoardHub) -> None:
     until(day, lambda: day.in_plan(made["order"]) is not None, "the approved plan is told")
     desk.get_by_role("button", name="Automatic").click()
     expect(desk.get_by_role("button", name="Automatic")).to_have_attribute("aria-pressed", "true")
+    van = day.in_plan(made["order"])
+    desk.get_by_role("button", name="Undo the last change").click()
+    shown = desk.get_by_role("dialog")
+    expect(shown.locator(".effect")).to_contain_text("€")
+    expect(shown).to_contain_text(door)
+    assert day.in_plan(made["order"]) == van, "what it comes to is shown before it is so"
+    picture(desk, "undo")
+    shown.get_by_role("button", name="Undo the last change").click()
+    expect(shown).to_be_hidden()
+    until(day, lambda: day.in_plan(made["order"]) != van, "what was taken back is with another van, or with none")

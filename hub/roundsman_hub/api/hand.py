@@ -110,6 +110,17 @@ class Undone(BaseModel):
     text: str
 
 
+class Undoing(Saying):
+    """What would be taken back, and what that comes to."""
+
+    says = "text"
+
+    depot: str
+    proposal: str
+    text: str
+    effect: Effect
+
+
 @router.get("/depots/{depot}/mode")
 def get_mode(depot: str, desk: AtDesk, caller: LiveReader) -> Mode:
     """Who decides about the depot's plans."""
@@ -142,6 +153,29 @@ def post_replan(depot: str, once: OnlyOnce, desk: AtDesk, caller: PlansWriter) -
     return once.run(caller, work, status=202)
 
 
+@router.get("/depots/{depot}/undo")
+def preview_undo(depot: str, desk: AtDesk, caller: LiveReader) -> Undoing:
+    """What it would mean to take the depot's last plan back. Nobody is told anything."""
+    with desk.db.tenant(caller.fleet) as cur:
+        known_depot(cur, depot)
+        last = proposal_store.last_adopted(cur, depot)
+    if last is None:
+        raise _nothing_to_undo()
+    bans = {order: frozenset({vehicle}) for order, vehicle in _given(last)}
+    found = preview.without(world_of(desk, depot), builder(desk), bans)
+    return Undoing(depot=depot, proposal=last["proposal_id"], text=last["diff"]["text"], effect=_effect(desk, depot, found))
+
+
+def _nothing_to_undo() -> Problem:
+    return Problem(409, "nothing-to-undo", "no plan of this depot was told yet", next_step="GET /v1/proposals shows what was")
+
+
+def _given(proposal: Row) -> list[tuple[str, str]]:
+    """(order, vehicle) that a plan gave to a van."""
+    changes = proposal["diff"]["changes"]
+    return [(change["order"], change["vehicle_after"]) for change in changes if change["what"] in ("added", "changed_van")]
+
+
 @router.post("/depots/{depot}/undo", status_code=202, response_model=Undone)
 def post_undo(depot: str, once: OnlyOnce, desk: AtDesk, caller: PlansWriter) -> Response:
     """Take the depot's last plan back, as far as vans can still hear of it. What it gave to a van is forbidden to that van from now on
@@ -154,10 +188,9 @@ def post_undo(depot: str, once: OnlyOnce, desk: AtDesk, caller: PlansWriter) -> 
             cur, last["proposal_id"], was="adopted", state="rejected", actor=caller.key_id, at=desk.clock.now(), note="taken back"
         )
         if last is None or gone is None:
-            raise Problem(409, "nothing-to-undo", "no plan of this depot was told yet", next_step="GET /v1/proposals shows what was")
-        for change in last["diff"]["changes"]:
-            if change["what"] in ("added", "changed_van"):
-                _forbid(cur, desk, caller, change["order"], change["vehicle_after"])
+            raise _nothing_to_undo()
+        for order, vehicle in _given(last):
+            _forbid(cur, desk, caller, order, vehicle)
         note(cur, desk, caller.fleet, caller.key_id, "plan.undone", depot, {"proposal": last["proposal_id"]})
         text = f"a dispatcher took back: {last['diff']['text']}"[:300]
         bump(cur, depot, text, HAND_PRIORITY, clock=desk.clock, kind="undone", subject=last["proposal_id"])
@@ -254,6 +287,22 @@ def get_assignment(order: str, desk: AtDesk, caller: LiveReader) -> Assignment:
         open_order(cur, order)
         found = hand_store.assignment(cur, order)
     return Assignment() if found is None else Assignment(vehicle=found["vehicle_id"], position=found["position"], forbid=found["forbid"])
+
+
+@router.post("/orders/{order}/assignment:preview")
+def preview_assignment(order: str, wish: Assignment, desk: AtDesk, caller: LiveReader) -> Effect:
+    """What a pin, a position or what is forbidden would mean. Nobody is told anything."""
+    if wish.vehicle is not None:
+        shown, found = _tried(desk, caller, Move(order=order, vehicle=wish.vehicle, position=wish.position))
+    else:
+        with desk.db.tenant(caller.fleet) as cur:
+            shown = open_order(cur, order)
+            for vehicle in wish.forbid:
+                van_of_depot(cur, vehicle, shown["depot_id"])
+        world = world_of(desk, shown["depot_id"])
+        planned_order(world, order)
+        found = preview.without(world, builder(desk), {order: frozenset(wish.forbid)})
+    return _effect(desk, shown["depot_id"], found)
 
 
 @router.put("/orders/{order}/assignment")

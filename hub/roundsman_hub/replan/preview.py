@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import msgspec
@@ -14,7 +14,7 @@ from roundsman_hub.planning.problem import Plan, Problem, Verdict, is_task
 from roundsman_hub.planning.walk import Ground
 from roundsman_hub.replan.build import frozen, on_board
 from roundsman_hub.replan.holds import may_hold
-from roundsman_hub.replan.world import World
+from roundsman_hub.replan.world import Hand, World
 
 Build = Callable[[World], Problem]
 """A world's problem, with the roads' times."""
@@ -100,10 +100,45 @@ def effect(world: World, build: Build, order: str, vehicle: str, position: int |
         added_m=after.distance_m - before.distance_m,
         cost_cents=_paid(after) - _paid(before),
         breaks=_later(before, after),
-        routes={
-            van: tuple(step for step in route if is_task(step)) for van, route in routes.items() if route != before_plan.routes.get(van, ())
-        },
+        routes=_differ(routes, before_plan.routes),
     )
+
+
+def without(world: World, build: Build, bans: Mapping[str, frozenset[str]]) -> Effect:
+    """What it would mean to forbid orders vans: where they would go, and what that costs. Not `feasible`: an order would have no van, or
+    stays where it is all the same.
+
+    Parameters
+    ----------
+    bans : mapping of order id to vehicle ids
+        Orders that the planner does not know any more are left out.
+    """
+    known = {order: vans for order, vans in bans.items() if order in world.orders}
+    hands = dict(world.hands)
+    for order, vans in known.items():
+        was = hands.get(order, Hand(vehicle_id=None, position=None, before=(), forbid=frozenset(), at=world.now))
+        kept = was if was.vehicle_id not in vans else replace(was, vehicle_id=None, position=None, before=())
+        hands[order] = replace(kept, forbid=kept.forbid | vans)
+    now, then = build(world), build(replace(world, hands=hands))
+    before_plan, plan = repair(now), repair(then)
+    before, after = judge(Ground(now), before_plan), judge(Ground(then), plan)
+    where = {step: vehicle for vehicle, route in plan.routes.items() for step in route}
+    reasons = [bound(world, order, None) for order, vans in known.items() if where.get(order) in vans]
+    reasons += [plan.unassigned[order] for order in known if order in plan.unassigned and order not in before_plan.unassigned]
+    return Effect(
+        feasible=not reasons,
+        reasons=tuple(dict.fromkeys(reasons)),
+        position=None,
+        added_s=after.duration_s - before.duration_s,
+        added_m=after.distance_m - before.distance_m,
+        cost_cents=_paid(after) - _paid(before),
+        breaks=_later(before, after),
+        routes=_differ(plan.routes, before_plan.routes),
+    )
+
+
+def _differ(routes: Mapping[str, Sequence[str]], before: Mapping[str, Sequence[str]]) -> dict[str, tuple[str, ...]]:
+    return {van: tuple(step for step in route if is_task(step)) for van, route in routes.items() if route != before.get(van, ())}
 
 
 def _impossible(reasons: list[str]) -> Effect:

@@ -148,11 +148,34 @@ def test_the_last_plan_is_taken_back(day: Day) -> None:
     day.confirm()
     van = day.van_of(new)
     assert van is not None
+    shown = day.shop.get(f"/v1/depots/{day.depot}/undo").json()
     undone = day.shop.post(f"/v1/depots/{day.depot}/undo")
     assert undone.status_code == 202, undone.text
+    assert {name: shown[name] for name in ("depot", "proposal", "text")} == undone.json()
+    assert (shown["effect"]["feasible"], shown["effect"]["basis"]) == (True, "great_circle")
+    assert new in shown["effect"]["routes"][day.other(new)], "what it comes to was told before"
     day.plan()
     assert day.van_of(new) != van
     assert day.shop.get(f"/v1/orders/{new}/assignment").json()["forbid"] == [van]
+
+
+def test_what_is_forbidden_shows_its_effect_before_it_is_so(day: Day) -> None:
+    order, revision = day.orders[0], day.shop.revision(day.depot)
+    van, other = day.van_of(order), day.other(order)
+    door = f"/v1/orders/{order}/assignment"
+    shown = day.shop.post(f"{door}:preview", json={"forbid": [van]}).json()
+    assert shown["feasible"] is True
+    assert shown["cost_cents"] > 0
+    assert order in shown["routes"][other]
+    assert order not in shown["routes"][van]
+    nowhere = day.shop.post(f"{door}:preview", json={"forbid": [van, other]}).json()
+    assert nowhere["feasible"] is False
+    assert nowhere["reasons"]
+    pinned = day.shop.post(f"{door}:preview", json={"vehicle": other, "position": 1}).json()
+    moved = day.shop.post("/v1/moves:preview", json={"order": order, "vehicle": other, "position": 1}).json()
+    assert [pinned[name] for name in ("feasible", "position", "routes")] == [moved[name] for name in ("feasible", "position", "routes")]
+    assert day.shop.revision(day.depot) == revision, "nobody is told"
+    assert day.shop.get(door).json()["forbid"] == []
 
 
 def test_locks_vans_that_are_out_and_a_forced_plan(day: Day) -> None:

@@ -2,8 +2,8 @@
 
 import { useState } from "preact/hooks";
 import { type Fleet, orderName, useFleet } from "./fleet";
-import { itemsOf } from "./moves";
-import { Act, Badge, Empty, Section, type Tone, Trouble } from "./parts";
+import { type Effect, effectText, itemsOf } from "./moves";
+import { Act, Badge, Dialog, Empty, Section, type Tone, Trouble } from "./parts";
 import { f, t, tn, useReader } from "./reader";
 import { type Sentence, sentence, Told } from "./sentences";
 import { api, useAsked, useTurn } from "./session";
@@ -63,9 +63,35 @@ function DepotMode({ depot, name, turn, again }: { depot: string; name: string; 
         {(["automatic", "ask", "off"] as const).map((mode) => <Choice key={mode} on={answer?.mode === mode} act={() => api.put(`${door}/mode`, { mode })} after={again}>{t(`mode.${mode}`)}</Choice>)}
       </div>
       <Act act={() => api.post(`${door}/replan`)} done={t("act.replan.done")} after={again}>{t("act.replan")}</Act>
-      <Act act={() => api.post(`${door}/undo`)} done={t("act.undo.done")} after={again}>{t("act.undo")}</Act>
+      <Undo door={`${door}/undo`} name={name} after={again} />
       <Trouble>{error}</Trouble>
     </div>
+  );
+}
+
+/** What the last change was, and what taking it back comes to, before it is. */
+function Undo({ door, name, after }: { door: string; name: string; after: () => void }) {
+  const [opened, open] = useState(false);
+  const close = (): void => open(false);
+  return (
+    <>
+      <button type="button" class="button" onClick={() => open(true)}>{t("act.undo")}</button>
+      {opened && <Dialog title={`${t("act.undo")}: ${name}`} close={close}><Undoing door={door} after={() => (close(), after())} /></Dialog>}
+    </>
+  );
+}
+
+function Undoing({ door, after }: { door: string; after: () => void }) {
+  const { answer, error } = useAsked<{ text: string; said?: Sentence[]; effect: Effect }>(door);
+  if (error) return <Trouble>{error}</Trouble>;
+  if (!answer) return <p role="status">{t("loading")}</p>;
+  const { tone, text } = effectText(answer.effect);
+  return (
+    <>
+      <p><Told text={answer.text} said={answer.said} /></p>
+      <p class={`effect ${tone}`} role="status">{text}</p>
+      <div class="actions"><Act act={() => api.post(door)} done={t("act.undo.done")} tone="primary" after={after}>{t("act.undo")}</Act></div>
+    </>
   );
 }
 
