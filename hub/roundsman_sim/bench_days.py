@@ -39,8 +39,10 @@ if TYPE_CHECKING:
 VANS: Final = 8
 ORDERS: Final = 150
 DAYS: Final = 20
-LEARNS_FROM: Final = 3
+LEARNS_FROM: Final = 9
+"""Of these, six teach streets and stops: of two only, a morning of five jams made all mornings' ways 1.7 times as long as they are."""
 QUICK_DAYS: Final = 2
+QUICK_LEARNS_FROM: Final = 3
 LESSON_SEARCH_S: Final = 0.3
 """Days to learn from only have to be driven."""
 SEARCH_S: Final = 1.0
@@ -216,12 +218,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m roundsman_sim.bench_days", description=__doc__)
     parser.add_argument("--quick", action="store_true", help=f"{QUICK_DAYS} days")
     parser.add_argument("--days", type=int, help=f"default: {DAYS}")
-    parser.add_argument("--learns-from", type=int, help=f"days before them, to learn from (default: {LEARNS_FROM})")
+    parser.add_argument("--learns-from", type=int, help=f"days before them, to learn from (default: {LEARNS_FROM}, or {QUICK_LEARNS_FROM})")
     parser.add_argument("--keep", type=Path, metavar="DIR", help="keep town and days there, and go on with what is there")
     parser.add_argument("--chains", type=int, default=min(2, os.cpu_count() or 1), help="processes: 1 or 2 (default: by cores)")
     options = parser.parse_args(arguments)
     many = options.days or (QUICK_DAYS if options.quick else DAYS)
-    before = options.learns_from or LEARNS_FROM
+    before = options.learns_from or (QUICK_LEARNS_FROM if options.quick else LEARNS_FROM)
     logging.getLogger("roundsman_hub").setLevel(logging.ERROR)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # the database and the roads end with this
     began = time.monotonic()

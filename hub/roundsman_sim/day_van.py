@@ -20,11 +20,13 @@ from roundsman_hub.clock import to_ms
 from roundsman_hub.ingest.packets import Message
 from roundsman_sim.day_log import DayLog
 from roundsman_sim.day_world import Ask, Script, Trouble, drive_s, stop_s
-from roundsman_wire.messages import Action, Duty, FixRow, Now, Plan, PlanStop, Receipt, Report, Visit
+from roundsman_wire.messages import Action, Duty, FixRow, Health, Now, Plan, PlanStop, Receipt, Report, Visit
 
 Road = Callable[[LatLon, LatLon], tuple[tuple[LatLon, ...], float, float]]
 """From, to → the way, its seconds by the roads, its metres."""
 FIX_EVERY_S: Final = 20
+HEALTH_EVERY: Final = timedelta(minutes=5)
+"""As a real unit: what a long service and a rest are told apart from silence by."""
 NO_SHOW_SHARE: Final = 0.5
 """Of the service: the bell, a minute's patience, a card."""
 
@@ -75,6 +77,7 @@ class DayVan:
         self._visit = 0
         self._acts = 0
         self._next_fix = day.start
+        self._next_health = day.start
         self._order = 0
         self.plan: Plan | None = None
         self.at = home
@@ -165,6 +168,9 @@ class DayVan:
             if self.on_duty:
                 self._fix(self._next_fix)
             self._next_fix += timedelta(seconds=FIX_EVERY_S)
+        while self._next_health <= until:
+            self.log.tell(self._health(), self._next_health)
+            self._next_health += HEALTH_EVERY
 
     def _happens_next(self, now: datetime) -> datetime | None:
         if self.held_until is not None:
@@ -357,6 +363,19 @@ class DayVan:
                 accuracy_dm=40,
                 satellites=9,
             )
+        )
+
+    def _health(self) -> Health:
+        """The unit's, which is well."""
+        return Health(
+            mono_ms=0,
+            agent_version="day",
+            backlog_facts=0,
+            backlog_track=0,
+            oldest_unsent_s=0,
+            disk_free_mb=8_000,
+            rss_mb=70,
+            fixes_accepted=len(self.track),
         )
 
     def where(self, at: datetime) -> LatLon:

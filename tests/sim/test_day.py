@@ -6,12 +6,15 @@ import subprocess
 import sys
 from dataclasses import replace
 from datetime import date, datetime, timedelta
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 from msgspec import structs
 
 from roundsman_core.geo import LatLon, LocalFrame, distance_m
+from roundsman_hub.clock import from_ms, to_ms
+from roundsman_hub.derive.alerts import SILENT
 from roundsman_hub.pki import open_pki
 from roundsman_hub.planning.engines.here import Here
 from roundsman_hub.roads import GreatCircle
@@ -130,6 +133,19 @@ def test_a_van_that_breaks_down_stands_still_and_its_fixes_say_so() -> None:
     assert len(set(places[4:53])) == 1, "it stands"
     assert places[3] < places[4] < places[54] < there.lon_deg
     assert [at.lon_deg for at in van.track] == sorted(at.lon_deg for at in van.track)
+
+
+def test_a_van_that_stands_for_an_hour_is_not_silent() -> None:
+    """A unit says how it is every few minutes; the hub takes a quarter of an hour without a word for silence and seeks another plan."""
+    start = datetime(2026, 3, 2, 8, tzinfo=ZONE)
+    script = day_world.script([("Here", MIDDLE)] * 60, vans=3, orders=20, day=start.date(), seed=1)
+    van = DayVan(
+        number=0, vehicle="v", session="0" * 16, previous=None, day=script, home=MIDDLE, road=lambda a, b: ((a, b), 60.0, distance_m(a, b))
+    )
+    van.advance(start + timedelta(hours=1))
+    facts, _ = van.log.taken()
+    heard = [start, *(from_ms(fact.utc_ms or 0) for fact in facts if (fact.utc_ms or 0) >= to_ms(start)), start + timedelta(hours=1)]
+    assert max(later - earlier for earlier, later in pairwise(heard)) < SILENT
 
 
 def plan_of(van: DayVan, *stops: str, version: int, may_decline: bool = False) -> Plan:
