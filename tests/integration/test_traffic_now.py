@@ -159,12 +159,12 @@ def strip(top: float, bottom: float, left: float, right: float) -> list[list[flo
 def test_a_closure_a_zone_and_measured_speeds_reach_matrix_plan_and_arrival_time_and_end_by_themselves(hub: Hub) -> None:
     """One street each: the closure across rows 0 to 2, the zone across 5 to 7, the feed's crawl along 11 and its neighbour."""
     ways = {row: (crossing(row, 0), crossing(row, SIDE - 1)) for row in (0, 6, 11)}
-    orders = {}
+    orders, vans = {}, {}
     for row, (start, end) in ways.items():
         depot = hub.post("/v1/depots", name=f"Depot {row}", lat_deg=start.lat_deg, lon_deg=start.lon_deg)["depot"]
         now = hub.now()
         shift = {"shift_start": now.isoformat(), "shift_end": (now + timedelta(hours=10)).isoformat()}
-        hub.post("/v1/vehicles", name=f"Van {row}", depot=depot, capacity=5, **shift)
+        vans[row] = hub.post("/v1/vehicles", name=f"Van {row}", depot=depot, capacity=5, **shift)["vehicle"]
         orders[row] = order(hub, depot, end)
 
     def seen() -> dict[int, tuple[int, int, float]]:
@@ -172,6 +172,11 @@ def test_a_closure_a_zone_and_measured_speeds_reach_matrix_plan_and_arrival_time
 
     until(lambda: all(leg > 0 and eta > 0 for _, leg, eta in seen().values()), within_s=60, what=seen)
     before = seen()
+    way = hub.http.get(f"/v1/vehicles/{vans[6]}/way").json()
+    (leg,) = way["legs"]
+    assert (way["basis"], leg["stop"]) == ("osrm", orders[6])
+    assert [leg["steps"][n]["what"] for n in (0, -1)] == ["depart", "arrive"]
+    assert abs(leg["duration_s"] - before[6][1]) <= 2, "the screen's way is the plan's"
 
     def all_longer() -> bool:
         return all(way > 1.4 * before[row][0] and leg > 1.4 * before[row][1] for row, (way, leg, _) in seen().items())

@@ -51,6 +51,7 @@ from roundsman_hub.api import (
     unit_doors,
     unit_health,
     vehicles_csv,
+    way_doors,
     windows,
 )
 from roundsman_hub.api.desk import AtDesk, Desk
@@ -238,6 +239,7 @@ def create_app(settings: Settings, db: Database, clock: Clock, geocoder: Geocode
         unit_health,
         unit_doors,
         range_doors,
+        way_doors,
         history,
         numbers,
         keys_doors,

@@ -123,6 +123,21 @@ def test_vans_are_ranked_by_what_an_order_would_add(day: Day) -> None:
     assert (nowhere.status_code, nowhere.json()["type"]) == (422, "urn:roundsman:problem:which-place")
 
 
+def test_the_way_ahead_names_its_stops_and_who_knows_it(day: Day) -> None:
+    """Without road data: straight lines, said so, and nothing to do on them."""
+    van, idle = day.van_of(day.orders[0]), day.other(day.orders[0])
+    way = day.shop.get(f"/v1/vehicles/{van}/way").json()
+    assert (way["basis"], [leg["steps"] for leg in way["legs"]]) == ("great_circle", [[], [], []])
+    told = day.shop.get(f"/v1/vehicles/{van}/plans").json()[0]["version"]
+    with day.shop.db.transaction() as cur:
+        plan = cur.execute("SELECT plan FROM plans WHERE vehicle_id = %s AND version = %s", (van, told)).fetchone()["plan"]
+    assert [leg["stop"] for leg in way["legs"]] == [stop["stop"] for stop in plan["stops"]]
+    assert way["line_deg"][1:] == [[stop["lat_e6"] / 1e6, stop["lon_e6"] / 1e6] for stop in plan["stops"]]
+    assert sum(leg["distance_m"] for leg in way["legs"]) == way["distance_m"] > 0
+    assert day.shop.get(f"/v1/vehicles/{idle}/way").json()["legs"] == []
+    assert day.shop.get("/v1/vehicles/v_nobodys/way").status_code == 404
+
+
 def test_a_proposal_waits_is_approved_once_and_told(day: Day) -> None:
     assert day.shop.put(f"/v1/depots/{day.depot}/mode", json={"mode": "ask"}).json() == {"mode": "ask"}
     day.plan()
