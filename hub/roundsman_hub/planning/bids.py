@@ -259,12 +259,12 @@ def bids(row: Row, task: Task, low: int, high: int, *, late_allowed: bool, loads
                 continue
             # A stop on the way is one more place to pause at: the van may even be back sooner.
             swallowed_s = prospect.swallowed_by_stand_s if max(service_s, stand_s) >= rest_s else prospect.swallowed_s
-            back_s = max(prospect.arrives_s[-1], row.back_s + longer_s - swallowed_s[at])
-            if not pauses:
-                back_s = max(back_s, row.back_s)
+            back_s = max(prospect.arrives_s[-1] - swapped_s, row.back_s + longer_s - swallowed_s[at])
+            if not pauses:  # it is back as late as now, but for parking that is not needed twice
+                back_s = max(back_s, row.back_s - swapped_s)
             own = late * prices.late + told * prices.promise
             spent = prices.time(back_s) - prices.time(row.back_s) - credit
-            floor = fixed + more_m * prices.metre + own + (spent if pauses else max(spent, 0))
+            floor = fixed + more_m * prices.metre + own + spent
             if mind:
                 floor += row.churn_units([*row.route[:at], task.task, *row.route[at:]], at)
             out.append(Bid(floor, at, fetch))

@@ -151,11 +151,11 @@ def _floors(row: Row, pickup: Task, delivery: Task, *, late_allowed: bool) -> li
             if sooner or longer_s < 0 or more_m < 0 or done_s + on_s - spared_s < prospect.arrives_s[second]:
                 out.append((UNKNOWN, first, second))
                 continue
-            back_s = max(prospect.arrives_s[-1], row.back_s + longer_s - prospect.swallowed_s[first])
-            if not pauses:
-                back_s = max(back_s, row.back_s)
+            back_s = max(prospect.arrives_s[-1] - spared_s, row.back_s + longer_s - prospect.swallowed_s[first])
+            if not pauses:  # it is back as late as now, but for parking that is not needed twice
+                back_s = max(back_s, row.back_s - spared_s)
             spent = prices.time(back_s) - prices.time(row.back_s) - credit
-            floor = fixed + more_m * prices.metre + own + late * prices.late + told * prices.promise + (spent if pauses else max(spent, 0))
+            floor = fixed + more_m * prices.metre + own + late * prices.late + told * prices.promise + spent
             if mind:
                 route = [*row.route[:first], pickup.task, *row.route[first:second], delivery.task, *row.route[second:]]
                 floor += row.churn_units(route, first)

@@ -114,6 +114,7 @@ def test_one_task_that_may_make_others_late(make_problem: MakeProblem, seed: int
 
 @settings(max_examples=150, deadline=None)
 @given(seed=st.integers(0, 2**32), bands=st.sampled_from([1, 3, 5]))
+@example(seed=4194305, bands=1)  # a stop at which it waits needs no parking any more: it is back sooner
 def test_both_ends_of_a_shipment(make_problem: MakeProblem, seed: int, bands: int) -> None:
     ground, rows, rest = half_planned(make_problem, seed, bands)
     if len(rest) < 2:
