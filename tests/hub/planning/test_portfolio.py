@@ -197,7 +197,7 @@ def test_a_search_that_finds_nothing_better_is_seen_to_go_on() -> None:
     seen: list[answering.Progress] = []
     answering.answer(town(1, 1, 1), budget_s=3.0, on_progress=seen.append)
     assert [at.elapsed_s for at in seen] == sorted(at.elapsed_s for at in seen)
-    assert len({round(at.elapsed_s, 3) for at in seen[1:-1]}) >= 1
+    assert len(seen) > 3, "the first plan twice, the last once, and in between where things stand"
     assert len({at.best_cents for at in seen}) == 1
 
 
