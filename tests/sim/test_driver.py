@@ -90,7 +90,7 @@ async def play(
         name="Ada", driver="d_1", screen=screen, body=body, clock=clock, route=straight, home=home, temper=temper, rng=random.Random(3)
     )
     day = asyncio.create_task(driver.day(clock.utc_ms()))
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 90
     seconds_ms = clock.utc_ms()
     while (screen.left or not body.parked or distance_m(body.position, home) > 60) or not driver.on_duty:
         assert time.monotonic() < deadline
