@@ -23,7 +23,8 @@ SPLIT_S: Final = (900, 1_800)
 LONGEST_S: Final = max(REST_S.values())
 NEAR_S: Final = 300
 """In traffic every pause leaves some other seconds of driving, and hardly any way of pausing beats another in all. So little is no matter
-there: the judge's breaks are good ones, not the best, and 300 tasks are mended in a ninth of the time."""
+there: the judge's breaks are good ones, not the best, and 300 tasks are mended in a seventh
+of the time."""
 UNBOUND: Final = 1 << 40
 Where = Literal["leaving", "way", "arriving"]
 
