@@ -41,7 +41,7 @@ HISTORY: Final = (30, 300)
 STEPS_PER_HISTORY: Final = 10
 PACING: Final = 0.06
 """How many steps back PyVRP's own search looks, the latter where it is patient: its own 300 are for minutes. A share of the time tells how
-many steps the rest will have. Shipments are searched so (LR2_2_1 after 1 CPU s: 0.4 % above the best known; cooled 3.0)."""
+many steps the rest will have. Shipments are searched so (LR2_2_1 after 1 CPU s: cooled 3.0 % above the best known, so 0.4)."""
 SEARCHED: Final = 0.01
 """A warm plan that one look at each stop makes hardly cheaper was searched before: it is neither thrown away nor heated up again."""
 
@@ -70,6 +70,12 @@ FEWER: Final = 0.6
 are as few as the loads ask for, goes to the ways of so many, with no price of setting out: else a search is half its time among plans of
 too few vans. (Fewest vans first, 10 CPU s: r1_2_5 1.0 % above the best known, 14.6 before; R112 1.8, 2.9 before, with its 9 vans as
 before.)"""
+WIDE, DISTURBED = 60, 25
+"""PyVRP's own: neighbours looked at, and the most stops disturbed in a step."""
+PAIRED: Final = (20, 10)
+PAIRED_SHARE: Final = 0.7
+"""Shipments are searched with these for that share of the time, the rest with as many neighbours as PyVRP looks at. (1 CPU s, medians of
+five seeds, above the best known: LC1_2_4 −1.2 %, with few neighbours all the time −1.1; LR2_2_1 0.1, with many 0.4 to 1.0.)"""
 HURRY_S: Final = 0.004
 HURRIED_NEIGHBOURS: Final = 25
 """Where there is less time than that for each stop, fewer neighbours of it are looked at."""
@@ -194,15 +200,9 @@ def _dear(pyvrp: Any, data: Any) -> Any:
 
 def _plain(pyvrp: Any, data: Any, first: Any, until: float, seed: int, hear: Hearer | None) -> Any | None:
     """What PyVRP finds as it comes, from no plan; nothing where the first plan after one look at each stop is cheaper (`DOUBT`)."""
-    from pyvrp import search
-
     dear, began = _dear(pyvrp, data), budget.seconds()
     doubted = began + DOUBT * (until - began)
-    rng = pyvrp.RandomNumberGenerator(seed=seed)
-    local = search.LocalSearch(data, rng, search.compute_neighbours(data, search.NeighbourhoodParams()))
-    for operator in search.OPERATORS:
-        if operator.supports(data):
-            local.add_operator(operator(data))
+    local = _local(pyvrp, data, pyvrp.RandomNumberGenerator(seed=seed), WIDE, DISTURBED, small=False)
     bar = dear.cost(local(first, dear, exhaustive=True))
 
     def ends(best: float) -> bool:
@@ -245,42 +245,53 @@ def _search(
     hear : Hearer, optional
         Told of what is best so far.
     """
-    from pyvrp import search
-
     rng = pyvrp.RandomNumberGenerator(seed=seed)
     each_s = (until - budget.seconds()) / max(data.num_clients + data.num_shipments, 1)
     small = mends or lacks
     hurried = small or each_s < HURRY_S
-    neighbours = MENDED[0] if small else HURRIED_NEIGHBOURS
-    near = search.NeighbourhoodParams(num_neighbours=neighbours) if hurried else search.NeighbourhoodParams()
-    disturbed = search.PerturbationParams(1, MENDED[1]) if small else search.PerturbationParams()
-    local = search.LocalSearch(data, rng, search.compute_neighbours(data, near), search.PerturbationManager(disturbed))
-    for operator in search.OPERATORS:
-        if operator.supports(data) and not (small and operator.__name__ in UNMENDED):
-            local.add_operator(operator(data))
+    paired = bool(data.num_shipments) and not small
+    neighbours = MENDED[0] if small else PAIRED[0] if paired else HURRIED_NEIGHBOURS if hurried else WIDE
+    near = _local(pyvrp, data, rng, neighbours, MENDED[1] if small else PAIRED[1] if paired else DISTURBED, small=small)
     dear, began = _dear(pyvrp, data), budget.seconds()
     prices = Prices(pyvrp, data.num_load_dimensions, *squeeze)
     share = 1 - first.fixed_vehicle_cost() / dear.penalised_cost(first) if enough else 1.0  # of the ways, that a step changes
     hot = min(max(HEAT_PER_S * each_s, HOTTEST[0]), HOTTEST[1])
-    looked = begun = local(first, prices.costs if small else dear, exhaustive=True)
+    looked = begun = near(first, prices.costs if small else dear, exhaustive=True)
     if not small:
         better = (1 - dear.penalised_cost(begun) / max(dear.penalised_cost(first), 1)) / share
         if better > POOR or (anew and better > SEARCHED):
-            other = local(pyvrp.Solution.make_random(data, rng), dear, exhaustive=True)
+            other = near(pyvrp.Solution.make_random(data, rng), dear, exhaustive=True)
             begun = other if anew else min(begun, other, key=dear.penalised_cost)
         if better <= SEARCHED:
             hot = HOTTEST[0]
     patient = data.num_clients > PATIENT[0] and until - budget.seconds() > PATIENT[1]
-    if patient or (data.num_shipments and not small):
-        best = _look_back(pyvrp, data, local, begun, until, hear, patient=patient)
+    if patient or paired:
+        widens = began + PAIRED_SHARE * (until - began) if paired else until
+        best = _look_back(pyvrp, data, near, begun, widens, hear, patient=patient)
+        if paired:
+            wide = _local(pyvrp, data, rng, HURRIED_NEIGHBOURS if hurried else WIDE, PAIRED[1], small=False)
+            other = _look_back(pyvrp, data, wide, best, until, hear, patient=patient)
+            best = min(best, other, key=dear.penalised_cost)
     else:
         surer = begun is not looked and looked.is_feasible()
         doubt = (began + DOUBT * (until - began), dear.cost(looked)) if surer else (math.inf, math.inf)
-        best = anneal(local, begun, prices, Heat(hot=hot * share, cold=COLDEST * share), until, seed, doubt, enough, hear)
+        best = anneal(near, begun, prices, Heat(hot=hot * share, cold=COLDEST * share), until, seed, doubt, enough, hear)
         if surer and budget.seconds() < until and best.num_routes() > enough:
-            best = anneal(local, looked, prices, Heat(hot=HOTTEST[0] * share, cold=COLDEST * share), until, seed, enough=enough, hear=hear)
+            best = anneal(near, looked, prices, Heat(hot=HOTTEST[0] * share, cold=COLDEST * share), until, seed, enough=enough, hear=hear)
     found = [one for one in (best, begun, looked, first) if one.is_feasible()]
     return min(found, key=dear.cost) if found else best
+
+
+def _local(pyvrp: Any, data: Any, rng: Any, neighbours: int, disturbed: int, *, small: bool) -> Any:
+    """PyVRP's local search, which looks at so many neighbours of a stop and disturbs up to so many stops in a step."""
+    from pyvrp import search
+
+    near = search.compute_neighbours(data, search.NeighbourhoodParams(num_neighbours=neighbours))
+    local = search.LocalSearch(data, rng, near, search.PerturbationManager(search.PerturbationParams(1, disturbed)))
+    for operator in search.OPERATORS:
+        if operator.supports(data) and not (small and operator.__name__ in UNMENDED):
+            local.add_operator(operator(data))
+    return local
 
 
 def _look_back(pyvrp: Any, data: Any, local: Any, begun: Any, until: float, hear: Hearer | None, *, patient: bool) -> Any:
