@@ -14,8 +14,9 @@ if TYPE_CHECKING:
 
 EVERY_S: Final = 300.0
 """About 100 kB a day on the wire; a technician looks at hours, not seconds."""
-LOOK_S: Final = 60.0
-"""How often the board is looked at: so late what matters is told, and so often at most."""
+LOOK_S: Final = 120.0
+"""How often the board is looked at: so late what matters is told, and so often at most. A look is 1 ms, nearly all of it memory that the
+cache has lost; what happens to a board, happens in minutes."""
 HOT_C: Final = 80.0
 """Where a Raspberry Pi begins to slow down."""
 LOW_DISK_MB: Final = 256

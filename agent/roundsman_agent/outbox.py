@@ -226,7 +226,7 @@ class Outbox:
             self._unsaved.add((session, lane))
 
     def save(self) -> None:
-        """Write what was released since the last time, and when; once a minute is enough. On a full disk it waits for the next time."""
+        """Write what was released since the last time, and when; now and then is enough. On a full disk it waits for the next time."""
         unsaved, self._unsaved = self._unsaved, set()
         try:
             self._save(unsaved)

@@ -15,6 +15,7 @@ import subprocess
 import sys
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from types import MappingProxyType
 from typing import Final
@@ -69,7 +70,7 @@ def read(folder: Path, root: Path = ROOT) -> Vitals:
     root : Path, optional
         Where `/sys` and `/proc` are.
     """
-    firmware = root == ROOT and shutil.which("vcgencmd") is not None
+    firmware = root == ROOT and _has_vcgencmd()
     return Vitals(
         temperature_c=temperature_c(root),
         voltage_v=_firmware_v() if firmware else None,
@@ -126,12 +127,24 @@ def disk_wear_pct(folder: Path, root: Path = ROOT) -> int | None:
         number = os.stat(folder).st_dev
     except OSError:
         return None
-    device = (root / f"sys/dev/block/{os.major(number)}:{os.minor(number)}").resolve()
-    for place in (device, device.parent):  # a partition lies in its disk
+    for place in _disks(root, number):
         tenths = [int(word, 16) for word in re.findall(r"0x[0-9a-fA-F]{1,2}", _text(place / "device/life_time"))]
         if any(tenths):
             return min(max(tenths) * 10, 100)
     return None
+
+
+@cache
+def _disks(root: Path, number: int) -> tuple[Path, Path]:
+    """A device, and what it may be a partition of."""
+    device = (root / f"sys/dev/block/{os.major(number)}:{os.minor(number)}").resolve()
+    return device, device.parent
+
+
+@cache
+def _has_vcgencmd() -> bool:
+    """A board does not become a Raspberry Pi while this runs."""
+    return shutil.which("vcgencmd") is not None
 
 
 def synchronised() -> bool | None:
