@@ -21,6 +21,20 @@ def known(problem: Problem, routes: Mapping[str, Sequence[str]]) -> dict[str, tu
     return {vehicle: tuple(step for step in route if step in names or not is_task(step)) for vehicle, route in routes.items()}
 
 
+def as_wished(problem: Problem, wish: Mapping[str, Sequence[str]]) -> dict[str, tuple[str, ...]]:
+    """The routes that the vans hold, with the work that has no place where `wish` has it: behind what it comes after there."""
+    placed = {step for route in problem.current.values() for step in route}
+    free = {task.task for task in problem.tasks} - placed
+    out = {vehicle: list(route) for vehicle, route in problem.current.items()}
+    for vehicle, route in wish.items():
+        own = out.get(vehicle)
+        for at, step in enumerate(route if own is not None else ()):
+            if own is not None and step in free:
+                before = next((other for other in reversed(route[:at]) if other in own), None)
+                own.insert(0 if before is None else own.index(before) + 1, step)
+    return {vehicle: tuple(route) for vehicle, route in out.items()}
+
+
 def remaining_now(world: World, van: VanFacts) -> tuple[str, ...]:
     """What a van had left, cancelled work included: it was in the plan that people saw."""
     return tuple(stop.stop for stop in ahead(world, van))

@@ -24,10 +24,11 @@ from roundsman_hub.replan.drawn import packed
 from roundsman_hub.replan.holds import HEARD_WITHIN
 from roundsman_hub.replan.load import Kept, load_world
 from roundsman_hub.replan.matrix import MatrixCache, Ways
-from roundsman_hub.replan.moves import change_vans, known, moved_to, remaining_now
+from roundsman_hub.replan.moves import as_wished, change_vans, known, moved_to, remaining_now
 from roundsman_hub.replan.positions import fitting
 from roundsman_hub.replan.reasons import URGENT_PRIORITY, least_gain_cents
 from roundsman_hub.replan.revision import bump
+from roundsman_hub.replan.spare import better_in, spared
 from roundsman_hub.replan.story import Diff, tell
 from roundsman_hub.replan.terms import kind_of
 from roundsman_hub.replan.world import Draft, Reason, World
@@ -96,6 +97,8 @@ class Planner:
         self.awaiting: dict[str, tuple[str, ...]] = {}
         """Depots whose planning waits for vans after a restore, and those vans."""
         self._kept: dict[str, Kept] = {}
+        self._wished: dict[str, Mapping[str, Sequence[str]]] = {}
+        """Of each depot the routes that a search was told with: what it took from one van for another goes there after the receipt."""
 
     def look(self, depot_id: str) -> World | None:
         """What is known of a depot, all of it read at one instant."""
@@ -137,7 +140,8 @@ class Planner:
             return True, replace(wish, budget_s=min(max(low, FIRST_SEARCH_S_PER_ORDER * len(wish.problem.tasks)), high))
         mended = build(world, *tables, may_move=False, without=turn.without)
         ground = Ground(mended)
-        if not self._tell(world, mended, _mended(world, mended, ground), turn=turn, ground=ground):
+        plan = self._as_searched(world, mended, _mended(world, mended, ground))
+        if not self._tell(world, mended, plan, turn=turn, ground=ground):
             return False, None
         return True, self._search(world, tables) if turn.whole and search else None
 
@@ -186,7 +190,7 @@ class Planner:
                 return
             first = _opens(world)
             problem = build(world, *self._ways(world), may_move=True)
-            ground = Ground(problem)
+            ground = Ground(problem if first else spared(problem))
             routes = consent.not_again(world, problem.current, known(problem, found.routes))
             for van in world.vans.values():
                 kept = problem.current.get(van.vehicle_id, ())
@@ -196,14 +200,16 @@ class Planner:
             verdict = judge(ground, fresh)
             why = ""
             if first and verdict.violations:
-                fresh = repair(problem, ground)  # somebody has to go: the first plan is told in any case
+                fresh = repair(problem)  # somebody has to go: the first plan is told in any case
             elif not first:
-                gain_cents = judge(ground, repair(problem, ground)).cost_cents - verdict.cost_cents
+                stands = repair(problem)
+                gain_cents = judge(ground, stands).cost_cents - verdict.cost_cents
                 least = least_gain_cents(list(search.kinds)) + CHANGES_VANS_CENTS * change_vans(problem, fresh)
                 if verdict.violations or gain_cents < least:
                     return
-                why = f"a better order of stops (saves {gain_cents / 100:.2f})"
-            if self._tell(world, problem, fresh, why=why, turn=turn, searched=search.reasons, ground=ground):
+                why = better_in(Ground(problem), stands, fresh)
+            if self._tell(world, problem, fresh, why=why, turn=turn, searched=search.reasons):
+                self._wished[search.depot_id] = fresh.routes
                 return
         log.info("depot %s changes faster than a search can be told; the repaired plan stands", search.depot_id)
 
@@ -218,12 +224,24 @@ class Planner:
         back = sorted(online - self._could_be_told.get(world.depot_id, online))
         return [Reason(text=f"{world.vans[van].name} is on line again", kind="online", subject=van) for van in back]
 
+    def _as_searched(self, world: World, problem: Problem, plan: Plan) -> Plan:
+        """The mended plan, with work between two vans where the search that took it away wished it, as long as that is no dearer in its own
+        eyes. Insertion weighs otherwise: it would give the work back, and the next search take it away again, for ever."""
+        wish = self._wished.get(world.depot_id)
+        routes = problem.current if wish is None else as_wished(problem, wish)
+        if routes == problem.current:
+            return plan
+        wished, ground = repair(replace(problem, current=routes)), Ground(spared(problem))
+        verdict = judge(ground, wished)
+        return wished if not verdict.violations and verdict.cost_cents <= judge(ground, plan).cost_cents else plan
+
     def _search(self, world: World, tables: Ways) -> Search | None:
         """What a search could look at, from the world as it was read; None where there is nothing to choose."""
         wish = build(world, *tables, may_move=True)
         if not wish.vans or not wish.tasks:
             return None
-        return Search(depot_id=world.depot_id, problem=wish, warm=repair(wish), budget_s=SEARCH_S, reasons=world.reasons)
+        sought = wish if _opens(world) else spared(wish)
+        return Search(depot_id=world.depot_id, problem=sought, warm=repair(wish), budget_s=SEARCH_S, reasons=world.reasons)
 
     def _tell(
         self,

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 from typing import Any
 
 import msgspec
 import pytest
 
+from roundsman_hub.planning.problem import Problem
 from roundsman_hub.replan import planner as planner_room
 from roundsman_hub.replan.build import WAITS
 from roundsman_hub.replan.decide import unsettled
@@ -233,6 +235,40 @@ def test_an_undone_stop_is_planned_again(yard: Yard) -> None:
     yard.bump()
     yard.plan()
     assert task in yard.route(van)
+
+
+def test_what_a_search_took_from_a_van_is_not_given_back_to_it(yard: Yard, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A search wants time to spare, insertion the shortest way: were each to decide anew, they would undo each other's plans for ever."""
+    late, early = yard.van("Late"), yard.van("Early")
+    parcel = yard.order(-8000, 0, name="Parcel")
+    yard.plan()
+    if yard.route(early):
+        late, early = early, late
+    yard.receipt(late)
+    for vehicle, east_m in ((late, -9000), (early, -4000)):
+        yard.duty(vehicle, "on")
+        yard.at(vehicle, east_m, 0)
+    waits = yard.order(-9500, 0, within_h=(1, 8), name="Opens in an hour")
+    yard.plan()
+    yard.receipt(late)
+    with yard.db.transaction() as cur:
+        cur.execute("UPDATE vehicle_now SET next_stop = %s WHERE vehicle_id = %s", (waits, late))
+    yard.bump()
+
+    def within_half_an_hour(problem: Problem) -> Problem:
+        tasks = (replace(task, windows_s=((0, 1_800),)) if task.task == parcel else task for task in problem.tasks)
+        return replace(problem, tasks=tuple(tasks))
+
+    monkeypatch.setattr(planner_room, "spared", within_half_an_hour)
+    search = yard.planner.plan(yard.depot)
+    assert search is not None
+    assert yard.route(late) == [waits, parcel]
+    yard.planner.adopt(search, type(search.warm)(routes={late: (waits,), early: (parcel,)}, unassigned={}))
+    assert yard.route(late) == [waits]
+    yard.receipt(late)
+    yard.bump()
+    yard.plan()
+    assert (yard.route(late), yard.route(early)) == ([waits], [parcel])
 
 
 def test_a_plan_carries_what_the_van_needs_alone(yard: Yard) -> None:

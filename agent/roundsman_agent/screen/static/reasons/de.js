@@ -4,6 +4,7 @@ export default {
   "plan.keeps_order": "die Reihenfolge der Halte bleibt, wie im Wagen gewünscht",
   "plan.told_again": "der Wagen hat den vorigen Plan abgelehnt",
   "plan.better": "eine bessere Reihenfolge der Halte (spart {amount})",
+  "plan.surer": "eine Reihenfolge der Halte mit mehr Zeit in Reserve",
   "plan.out": "fällt aus: {out}",
   "plan.ordered": "{kind} {name} bestellt",
   "plan.order_changed": "{kind} {name} geändert",

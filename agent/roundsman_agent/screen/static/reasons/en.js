@@ -4,6 +4,7 @@ export default {
   "plan.keeps_order": "the driver keeps the order of stops",
   "plan.told_again": "the van refused the plan before this one",
   "plan.better": "a better order of stops (saves {amount})",
+  "plan.surer": "an order of stops with more time to spare",
   "plan.out": "out: {out}",
   "plan.ordered": "{kind} {name} ordered",
   "plan.order_changed": "{kind} {name} changed",

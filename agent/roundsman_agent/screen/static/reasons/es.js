@@ -4,6 +4,7 @@ export default {
   "plan.keeps_order": "quien conduce mantiene el orden de las paradas",
   "plan.told_again": "la furgoneta rechazó el plan anterior",
   "plan.better": "un orden mejor de las paradas (ahorra {amount})",
+  "plan.surer": "un orden de las paradas con más margen de tiempo",
   "plan.out": "fuera: {out}",
   "plan.ordered": "{kind} {name}: pedido nuevo",
   "plan.order_changed": "{kind} {name}: cambiado",

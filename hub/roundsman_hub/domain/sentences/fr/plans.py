@@ -9,6 +9,7 @@ PLANS: Final = {
     "plan.keeps_order": "l'ordre des arrêts reste celui du conducteur",
     "plan.told_again": "le fourgon a refusé le plan précédent",
     "plan.better": "un meilleur ordre des arrêts (économise {amount})",
+    "plan.surer": "un ordre des arrêts avec plus de marge",
     "plan.out": "hors service : {out}",
     "plan.ordered": "{kind} {name} : nouvelle commande",
     "plan.order_changed": "{kind} {name} : modifiée",
