@@ -21,7 +21,7 @@ from roundsman_wire import envelopes
 from roundsman_wire.messages import BasedOn, EnvelopeHeader, Plan, PlanStop
 
 VEHICLE = "v_0123456789ab"
-DEADLINE_S = 20.0
+DEADLINE_S = 60.0
 
 
 @dataclass(frozen=True, kw_only=True)

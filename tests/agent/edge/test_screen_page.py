@@ -127,7 +127,7 @@ def test_newer_plan_while_the_last_is_said_to_be_shown_is_no_error(browser: Any,
 def test_dead_unit_is_not_mistaken_for_a_calm_one(browser: Any, van: Any) -> None:
     page = open_page(browser, van, "5 inch")
     van.stop()
-    page.wait_for_selector("#alarm.dead", timeout=20_000)
+    page.wait_for_selector("#alarm.dead", timeout=60_000)
     assert page.inner_text("#alarm") == "NO LINK TO UNIT"
     page.close()
 
@@ -141,7 +141,7 @@ def test_screen_goes_dark_at_night(browser: Any, van: Any, light: str, hour_ther
     fix = Fix(mono_ms=unit.clock.mono_ms(), utc_ms=unit.clock.utc_ms(), position=LatLon(0.0, lon_deg), speed_mps=0.0)
     page = open_page(browser, van, "3.5 inch")
     van.loop.call_soon_threadsafe(unit.receive, fix)
-    page.wait_for_function("(light) => document.body.dataset.light === light", arg=light, timeout=20_000)
+    page.wait_for_function("(light) => document.body.dataset.light === light", arg=light, timeout=60_000)
     page.close()
 
 

@@ -29,7 +29,7 @@ from roundsman_wire.envelopes import open_envelope
 Desk = Any  # the fixture of conftest.py
 
 
-def eventually(holds: Callable[[], bool], within_s: float = 10.0) -> None:
+def eventually(holds: Callable[[], bool], within_s: float = 60.0) -> None:
     deadline = time.monotonic() + within_s
     while not holds():
         assert time.monotonic() < deadline, "not in time"
@@ -67,7 +67,7 @@ def config_version(desk: Desk) -> Any:
 
 
 def wait_for(heard: queue.Queue[tuple[str, int]], kind: str, version: int) -> None:
-    while heard.get(timeout=10) != (kind, version):
+    while heard.get(timeout=60) != (kind, version):
         pass
 
 
@@ -178,13 +178,13 @@ def test_after_a_restore_each_van_is_asked_behind_its_plan_until_it_answers(
             van_hears(desk, running_broker, tmp_path / "van", "plan") as heard,
             Publisher(desk.db, running_broker.hub, desk.pki.signer(), desk.clock),
         ):
-            assert [heard.get(timeout=10) for _ in range(3)] == [("plan", plan.version), ("command", call), ("command", call)]
+            assert [heard.get(timeout=60) for _ in range(3)] == [("plan", plan.version), ("command", call), ("command", call)]
             with desk.db.transaction() as cur:
                 name = talk_store.roll_call(epoch["at"])
                 cur.execute("INSERT INTO messages_shown VALUES (1, 2, %s, %s, %s, NULL)", (desk.vehicle, desk.fleet, name))
                 assert desk.vehicle not in [r["vehicle_id"] for r in talk_store.absent(cur, epoch["at"] - HEARD_WITHIN)]
         with van_hears(desk, running_broker, tmp_path / "again", "plan") as heard:
-            assert heard.get(timeout=10) == ("plan", plan.version)
+            assert heard.get(timeout=60) == ("plan", plan.version)
     finally:
         with desk.db.transaction() as cur:
             cur.execute("UPDATE log.epoch SET raised_real_at = NULL")

@@ -100,3 +100,24 @@ def test_a_van_that_says_nothing_after_a_restore_keeps_what_it_held(yard: Yard, 
     yard.plan()
     assert yard.planner.awaiting == {}
     assert (yard.route(holder), yard.route(other)) == ([held], [new])
+
+
+def test_a_van_that_comes_back_after_the_wait_is_told_anew_and_the_work_has_one_van(yard: Yard, restored: Callable[[], None]) -> None:
+    """What it was told after the backup may be with another by then: both let go of it, and once both have said so, one has it."""
+    vans = yard.van("One"), yard.van("Two")
+    order = yard.order(900, 0)
+    restored()
+    with yard.db.transaction() as cur:
+        cur.execute("UPDATE log.epoch SET raised_real_at = raised_real_at - %s", (HEARD_WITHIN,))
+    yard.plan()
+    one, late = vans if yard.route(vans[0]) else vans[::-1]
+    assert (yard.route(one), yard.route(late)) == ([order], [])
+    yard.receipt(one)
+    speaks(yard, late)
+    unknown_plan(yard, late, order)
+    yard.plan()
+    assert (yard.route(one), yard.route(late), order in yard.unassigned()) == ([], [], True)
+    yard.receipt(one)
+    yard.receipt(late)
+    yard.plan()
+    assert sorted([*yard.route(one), *yard.route(late)]) == [order]
