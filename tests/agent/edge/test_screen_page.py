@@ -124,6 +124,23 @@ def test_newer_plan_while_the_last_is_said_to_be_shown_is_no_error(browser: Any,
     page.close()
 
 
+def test_way_back_is_offered_only_when_it_can_be_taken(browser: Any, van: Any) -> None:
+    """The unit's state overtakes the answer to the tap that made it; a tap on the way back was dropped in between."""
+    van.post("/api/duty", {"duty": "on"})
+    page = open_page(browser, van, "3.5 inch")
+    held_up: list[Any] = []
+    page.route("**/api/actions", lambda route: held_up.append((route, route.fetch())))
+    page.click("[data-act=arrived]")
+    page.wait_for_selector("[data-act=delivered]")
+    assert not page.is_visible("#back")
+    route, response = held_up[0]
+    route.fulfill(response=response)
+    page.click("#back")
+    page.wait_for_selector("[data-act=arrived]")
+    assert [a.outcome for a in van.facts("action")] == ["arrived", "undo"]
+    page.close()
+
+
 def test_dead_unit_is_not_mistaken_for_a_calm_one(browser: Any, van: Any) -> None:
     page = open_page(browser, van, "5 inch")
     van.stop()

@@ -50,7 +50,8 @@ export function paintActions(stop, mapped) {
   else buttons.push(["delivered", "go", say(stop.kind === "pickup" ? "collected" : "delivered")], ["failed", "stop", say("problem")]);
   keep(buttons);
   // At the door both large places are taken: the way back from a mistaken arrival is a strip below.
-  const strip = stop?.phase === "arrived" && last?.arrived && !mapped;
+  // The state can be here before the answer to the tap that made it: until then a tap on the strip would be dropped.
+  const strip = stop?.phase === "arrived" && last?.arrived && !mapped && !busy();
   el.back.hidden = !strip;
   if (strip) text(el.back, `${last.word}: ${last.note}`);
   attribute(el.actions, "aria-label", say("actions"));
