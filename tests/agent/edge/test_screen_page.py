@@ -42,21 +42,21 @@ def open_page(browser: Any, van: Any, size: str) -> Page:
 def test_round_is_driven_by_taps_alone(browser: Any, van: Any, size: str) -> None:
     page = open_page(browser, van, size)
     assert "No position" in page.inner_text("#instructions")
-    page.click("[data-act=start]")
+    page.click("[data-act=start]:not(.busy)")
     page.wait_for_selector("[data-act=arrived]")
     assert page.inner_text("#address") == "Mannerheimintie 104"
     check_glance(page)
-    page.click("[data-act=arrived]")
+    page.click("[data-act=arrived]:not(.busy)")
     page.wait_for_selector("[data-act=delivered]")
     check_glance(page)
-    page.click("[data-act=delivered]")
+    page.click("[data-act=delivered]:not(.busy)")
     page.wait_for_selector("[data-act=undo]")
     assert page.inner_text("#address") == "Runeberginkatu 12 B"
     assert "URGENT" in page.inner_text("#tags")
     check_glance(page)
-    page.click("[data-act=undo]")
+    page.click("[data-act=undo]:not(.busy)")
     page.wait_for_function("document.querySelector('#address').textContent === 'Mannerheimintie 104'")
-    page.click("[data-act=failed]")
+    page.click("[data-act=failed]:not(.busy)")
     page.click("#sheet >> text=Nobody there")
     page.wait_for_function("document.querySelector('#address').textContent === 'Runeberginkatu 12 B'")
     assert [(a.outcome, a.reason) for a in van.facts("action")] == [
@@ -87,7 +87,7 @@ def test_plan_is_receipted_as_shown_after_it_was_painted(browser: Any, van: Any,
 
     page = open_page(browser, van, "3.5 inch")
     wait(lambda: shown() == [1], "the first plan is shown")
-    page.click("[data-act=start]")
+    page.click("[data-act=start]:not(.busy)")
     page.wait_for_selector("[data-act=arrived]")
     van.give("plan", hub.seal(hub.plan(2, hub.stop("o_9", address="Uusikatu 1"), changes=("Uusikatu 1 added",)), valid_until_utc_ms=1))
     wait(lambda: shown() == [1, 2], "the second too")
@@ -130,7 +130,7 @@ def test_way_back_is_offered_only_when_it_can_be_taken(browser: Any, van: Any) -
     page = open_page(browser, van, "3.5 inch")
     held_up: list[Any] = []
     page.route("**/api/actions", lambda route: held_up.append((route, route.fetch())))
-    page.click("[data-act=arrived]")
+    page.click("[data-act=arrived]:not(.busy)")
     page.wait_for_selector("[data-act=delivered]")
     assert not page.is_visible("#back")
     route, response = held_up[0]

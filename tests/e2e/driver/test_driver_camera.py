@@ -18,8 +18,8 @@ def at_the_door(page: Page, van: Any) -> None:
     for stop in ("o_0", "o_1"):
         assert van.post("/api/actions", {"stop": stop, "outcome": "delivered"}).is_success
     page.wait_for_function("document.querySelector('#address').textContent.startsWith('Pohjoisesplanadi')")
-    page.click("[data-act=arrived]")
-    page.click("[data-act=delivered]")
+    page.click("[data-act=arrived]:not(.busy)")
+    page.click("[data-act=delivered]:not(.busy)")
 
 
 def test_photo_is_taken_through_a_live_viewfinder(glass: Any, van: Any, round_of: Any, audit: Any, picture: Any) -> None:

@@ -12,8 +12,8 @@ from roundsman_wire.messages import Command
 
 
 def hand_over(page: Page) -> None:
-    page.click("[data-act=arrived]")
-    page.click("[data-act=delivered]")
+    page.click("[data-act=arrived]:not(.busy)")
+    page.click("[data-act=delivered]:not(.busy)")
     page.wait_for_function("document.querySelector('#address').textContent.startsWith('Runeberginkatu')")
 
 

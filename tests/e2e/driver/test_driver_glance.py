@@ -85,10 +85,10 @@ def views(page: Page, van: Any) -> Iterator[str]:
         press(page, *keys)
         yield " ".join(keys)
     leave(page)
-    page.click("[data-act=arrived]")
+    page.click("[data-act=arrived]:not(.busy)")
     page.wait_for_selector("[data-act=delivered]")
     yield "arrived"
-    page.click("[data-act=delivered]")
+    page.click("[data-act=delivered]:not(.busy)")
     page.wait_for_selector("[data-act=undo]")
     yield "pickup"
     for _ in range(2):
@@ -98,7 +98,7 @@ def views(page: Page, van: Any) -> Iterator[str]:
             assert van.post("/api/actions", {"stop": at, "outcome": "delivered"}).is_success
     page.wait_for_selector("[data-act=delivered]")
     yield "arrived with proof"
-    page.click("[data-act=delivered]")
+    page.click("[data-act=delivered]:not(.busy)")
     yield "proof"
     page.click("[data-key=signature]")
     yield "signature"

@@ -74,18 +74,18 @@ def test_second_load_is_a_step_with_its_own_card(
     page.wait_for_selector("[data-act=loaded]")
     expect(page.locator("#address")).to_contain_text("Pasila")
     look("call at the depot")
-    page.click("[data-act=loaded]")
+    page.click("[data-act=loaded]:not(.busy)")
     expect(page.locator("[data-act=loaded]")).to_have_count(0)
     (told,) = wait(lambda: van.log("depot_call"), "it is on the disk")
     assert (told["stop"], told["event"], told["tasks"]) == ("@north", "loaded", ["o_2", "o_3"])
-    page.click("[data-act=undo]")
+    page.click("[data-act=undo]:not(.busy)")
     page.wait_for_selector("[data-act=loaded]")
-    page.click("[data-act=loaded]")
+    page.click("[data-act=loaded]:not(.busy)")
     page.wait_for_selector("[data-act=arrived]")
     assert van.post("/api/actions", {"stop": "o_2", "outcome": "delivered"}).is_success
     page.wait_for_selector("[data-act=charged]")
     look("charge")
-    page.click("[data-act=charged]")
+    page.click("[data-act=charged]:not(.busy)")
     van.has("the charge is over", lambda state: state["next"]["stop"] == "o_3")
     assert {view: found for view, found in wrong.items() if found} == {}
 

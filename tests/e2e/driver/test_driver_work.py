@@ -61,7 +61,7 @@ def to_third_stop(page: Page, van: Any) -> None:
     for stop in ("o_0", "o_1"):
         assert van.post("/api/actions", {"stop": stop, "outcome": "delivered"}).is_success
     page.wait_for_function("document.querySelector('#address').textContent.startsWith('Pohjoisesplanadi')")
-    page.click("[data-act=arrived]")
+    page.click("[data-act=arrived]:not(.busy)")
     page.wait_for_selector("[data-act=delivered]")
 
 
@@ -69,7 +69,7 @@ def test_delivery_with_photo_and_signature(glass: Any, van: Any, round_of: Any, 
     round_of()
     page = glass("telephone")
     to_third_stop(page, van)
-    page.click("[data-act=delivered]")
+    page.click("[data-act=delivered]:not(.busy)")
     done = page.locator("#tiles [data-key=delivered]")
     expect(done).to_have_attribute("aria-disabled", "true")
     photograph(page)
@@ -92,7 +92,7 @@ def test_delivery_without_the_proof_says_why(glass: Any, van: Any, round_of: Any
     round_of()
     page = glass("3.5 inch")
     to_third_stop(page, van)
-    page.click("[data-act=delivered]")
+    page.click("[data-act=delivered]:not(.busy)")
     tile(page, "withoutProof")
     tile(page, "reason customer declined")
     (fact,) = wait(lambda: [a for a in van.log("action") if a["stop"] == "o_2" and a["outcome"] == "delivered"], "it is on the disk")
@@ -103,10 +103,10 @@ def test_delivery_without_the_proof_says_why(glass: Any, van: Any, round_of: Any
 def test_wrong_code_is_asked_for_again(glass: Any, van: Any, round_of: Any, wait: Any) -> None:
     round_of(proof=("code",), code_sha256=hashlib.sha256(b"o_0:4711").hexdigest())
     page = glass("5 inch", quiet=True)  # the refusal is a 422, which the browser's console complains of
-    page.click("[data-act=arrived]")
+    page.click("[data-act=arrived]:not(.busy)")
     for code in ("1234", "4711"):
         if code == "1234":
-            page.click("[data-act=delivered]")
+            page.click("[data-act=delivered]:not(.busy)")
         tile(page, "code")
         for digit in code:
             page.click(f".keys button:text-is('{digit}')")
@@ -132,8 +132,8 @@ def test_what_is_not_handed_over_is_told_by_parcel(
 ) -> None:
     round_of()
     page = glass("3.5 inch")
-    page.click("[data-act=arrived]")
-    page.click("[data-act=failed]")
+    page.click("[data-act=arrived]:not(.busy)")
+    page.click("[data-act=failed]:not(.busy)")
     photograph(page, width=300, height=200)
     tile(page, outcome)
     if untick:
@@ -141,7 +141,7 @@ def test_what_is_not_handed_over_is_told_by_parcel(
     tile(page, f"reason {reason}")
     (fact,) = wait(lambda: [a for a in van.log("action") if a["outcome"] == outcome], "it is on the disk")
     assert (fact["reason"], fact["parcels"], [p["kind"] for p in fact["proofs"]]) == (reason, parcels, ["photo"])
-    page.click("[data-act=undo]")
+    page.click("[data-act=undo]:not(.busy)")
     page.wait_for_function("document.querySelector('#address').textContent.startsWith('Mannerheimintie')")
 
 
@@ -149,7 +149,7 @@ def test_what_is_not_handed_over_is_told_by_parcel(
 def test_mistaken_arrival_is_taken_back(glass: Any, van: Any, round_of: Any) -> None:
     round_of()
     page = glass("3.5 inch")
-    page.click("[data-act=arrived]")
+    page.click("[data-act=arrived]:not(.busy)")
     page.click("#back")
     page.wait_for_selector("[data-act=arrived]")
     assert [a["outcome"] for a in van.log("action")] == ["arrived", "undo"]
@@ -160,7 +160,7 @@ def test_van_is_loaded_by_scanner_and_by_hand(glass: Any, van: Any, wait: Any, s
     van.hub.give_plan(*stops, depot_lat_e6=van.hub.place.lat_e6, depot_lon_e6=van.hub.place.lon_e6)
     van.has("the second plan is there", lambda state: state["plan"]["version"] == 2)
     page = glass("3.5 inch")
-    page.click("[data-act=start]")
+    page.click("[data-act=start]:not(.busy)")
     page.wait_for_selector("#parcels")
     assert page.locator("#parcels .row span").all_inner_texts() == ["Wine, 12 bottles", "Box, books", "Anna Virtanen"]
     scan(page, "PX-1003", "Wine, 12 bottles")
