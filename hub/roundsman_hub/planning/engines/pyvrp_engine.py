@@ -75,7 +75,7 @@ WIDE, DISTURBED = 60, 25
 PAIRED: Final = (20, 10)
 PAIRED_SHARE: Final = 0.7
 """Shipments are searched with these for that share of the time, the rest with as many neighbours as PyVRP looks at. (1 CPU s, medians of
-five seeds, above the best known: LC1_2_4 −1.2 %, with few neighbours all the time −1.1; LR2_2_1 0.1, with many 0.4 to 1.0.)"""
+five seeds, above the best known: LC1_2_4 −1.2 %, with few neighbours all the time −1.1; LR2_2_1 0.1 to 0.3, with many 0.4 to 1.0.)"""
 HURRY_S: Final = 0.004
 HURRIED_NEIGHBOURS: Final = 25
 """Where there is less time than that for each stop, fewer neighbours of it are looked at."""
