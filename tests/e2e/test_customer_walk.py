@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
+from tests.e2e.visiting import visit
 
 from roundsman_core.geo import LatLon
 from roundsman_hub.care import cases
@@ -88,7 +89,7 @@ def test_customer_picks_moves_redirects_receives_returns_and_complains(page: Pag
     hub = freely
     number = 38 if page.viewport_size and page.viewport_size["width"] < 600 else 39
     order = placed(hub, number)
-    page.goto(order["track_url"])
+    visit(page, order["track_url"])
     expect(page.get_by_role("heading", level=1)).to_have_text("We have your order")
     sound(page, "taken")
 
@@ -144,7 +145,7 @@ def test_customer_picks_moves_redirects_receives_returns_and_complains(page: Pag
     page.wait_for_selector(".near-marker")
     sound(page, "next")
     hub.resolve(vehicle, order, "delivered", ago=timedelta(minutes=2))
-    page.goto(order["track_url"])
+    visit(page, order["track_url"])
     expect(page.get_by_role("heading", level=1)).to_have_text("Delivered")
     sound(page, "done")
     drive_freely(hub)
@@ -184,7 +185,7 @@ def test_customer_puts_it_off_to_a_day_that_has_room(page: Page, freely: Any) ->
     tomorrow = hub.clock.now().astimezone(zone).date() + timedelta(days=1)
     assert hub.client.put("/v1/calendar", json={"closed": [str(tomorrow)]}).status_code == 200
     try:
-        page.goto(order["track_url"])
+        visit(page, order["track_url"])
         unfold(page, "day_title")
         page.get_by_label("Day", exact=True).fill(str(tomorrow))
         sound(page, "day")
@@ -211,7 +212,7 @@ def test_customer_is_offered_times_at_a_place_that_cannot_be_reached_in_time(pag
     nearly = {"window_start": (now - timedelta(minutes=30)).isoformat(), "window_end": (now + timedelta(seconds=20)).isoformat()}
     order = placed(hub, 36, **nearly)
     elsewhere = hub.orders[5]["address"]
-    page.goto(order["track_url"])
+    visit(page, order["track_url"])
     unfold(page, "place_title")
     page.get_by_label("Street and number").fill(elsewhere)
     page.get_by_role("button", name="Bring it there").click()
@@ -229,7 +230,7 @@ def test_customer_exchanges_what_does_not_fit_in_one_visit(page: Page, freely: A
     vehicle = hub.vehicles[2]
     order = placed(hub, 35)
     hub.resolve(vehicle, order, "delivered", ago=timedelta(minutes=2))
-    page.goto(order["track_url"])
+    visit(page, order["track_url"])
     unfold(page, "return_title")
     page.get_by_label("Boots").check()
     page.get_by_label("Why").select_option("wrong_size")
@@ -240,18 +241,18 @@ def test_customer_exchanges_what_does_not_fit_in_one_visit(page: Page, freely: A
     expect(page.locator("#cases")).to_contain_text("Code for the hand-over")
     (case,) = hub.client.get("/v1/cases", params={"order": order["order"]}).json()["items"]
     assert (case["exchange"], case["pickup"]) == (True, case["delivery"]), "one order, so one stop and one visit"
-    visit = hub.client.get(f"/v1/orders/{case['pickup']}").json()
-    assert (visit["kind"], visit["parcels"], visit["address"]) == ("delivery", 1, order["address"])
-    assert "take along Boots" in visit["instructions"]
+    both = hub.client.get(f"/v1/orders/{case['pickup']}").json()
+    assert (both["kind"], both["parcels"], both["address"]) == ("delivery", 1, order["address"])
+    assert "take along Boots" in both["instructions"]
     page.get_by_role("link", name="See and change when we collect it").click()
     expect(page.get_by_role("heading", level=1)).to_have_text("We have your order")
     sound(page, "exchange-visit")
-    hub.resolve(vehicle, visit, "delivered", ago=timedelta(minutes=1))
+    hub.resolve(vehicle, both, "delivered", ago=timedelta(minutes=1))
     with hub.db.tenant(hub.fleet) as cur:
         assert cases.follow(cur, hub.fleet, hub.clock) == 1, "what the van's log says moves the return on"
     for event in ("received", "inspected", "replace"):
         assert hub.client.post(f"/v1/cases/{case['case']}/{event}", json={}).status_code == 200
-    page.goto(order["track_url"])
+    visit(page, order["track_url"])
     expect(page.locator("#cases")).to_contain_text("Return: replaced")
     expect(page.locator("#cases li[aria-current=step]")).to_have_text("replaced")
     sound(page, "exchange")
@@ -263,22 +264,22 @@ def test_every_other_state_is_sound(page: Page, freely: Any) -> None:
     first, second = placed(hub, 30), placed(hub, 31)
     hub.heard(vehicle, LatLon(first["lat_deg"], first["lon_deg"]))
     hub.plan(vehicle, [first, second], reason="the round")
-    page.goto(second["track_url"] + "?lang=de")
+    visit(page, second["track_url"] + "?lang=de")
     expect(page.get_by_role("heading", level=1)).to_have_text("Unterwegs: heute")
     sound(page, "planned")
     hub.resolve(vehicle, first, "failed", ago=timedelta(minutes=2), reason="nobody at home")
-    page.goto(first["track_url"])
+    visit(page, first["track_url"])
     expect(page.get_by_role("heading", level=1)).to_have_text("We could not deliver")
     expect(page.get_by_label("Day")).to_be_visible()
     sound(page, "failed")
     drive_freely(hub)
     unwanted = placed(hub, 32)
-    page.goto(unwanted["track_url"])
+    visit(page, unwanted["track_url"])
     unfold(page, "cancel_title")
     page.get_by_role("button", name="Cancel this order").click()
     expect(page.get_by_role("heading", level=1)).to_have_text("This order was cancelled")
     sound(page, "cancelled")
-    page.goto(f"{hub.url}/t/nothing-of-ours?lang=fr")
+    visit(page, f"{hub.url}/t/nothing-of-ours?lang=fr")
     expect(page.get_by_role("heading", level=1)).to_have_text("Ce lien ne mène à aucune commande")
     sound(page, "unknown")
 
@@ -288,7 +289,7 @@ def test_the_essentials_work_without_a_script(browser: Browser, freely: Any) -> 
     context = browser.new_context(java_script_enabled=False, viewport={"width": 320, "height": 640})
     page = context.new_page()
     order = placed(hub, 33)
-    page.goto(order["track_url"])
+    visit(page, order["track_url"])
     page.locator("#wish_title summary").click()
     page.get_by_label("Instructions").fill("mind the dog")
     page.get_by_role("button", name="Tell the driver").click()

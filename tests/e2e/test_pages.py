@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
+from tests.e2e.visiting import visit
 
 from roundsman_core.geo import LatLon
 
@@ -44,7 +45,7 @@ def picture(page: Page, name: str) -> None:
 
 
 def log_in(page: Page, hub: Any, view: str = "now") -> None:
-    page.goto(f"{hub.url}/#/{view}")
+    visit(page, f"{hub.url}/#/{view}")
     page.get_by_label("API key").fill(hub.key)
     page.get_by_role("button", name="Show the fleet").click()
     expect(page.locator(".link")).to_have_text("live")
@@ -113,12 +114,12 @@ def test_a_name_from_outside_is_text_and_never_markup(page: Page, hub: Any) -> N
     log_in(page, hub, "orders")
     expect(page.get_by_role("link", name=name)).to_be_visible()
     assert page.locator("main img").count() == 0
-    page.goto(made.json()["track_url"])
+    visit(page, made.json()["track_url"])
     assert page.locator("img").count() == 0
 
 
 def test_wrong_key_is_told_and_not_kept(page: Page, hub: Any) -> None:
-    page.goto(hub.url)
+    visit(page, hub.url)
     page.get_by_label("API key").fill("rk_000000000000_" + "x" * 32)
     page.get_by_role("button", name="Show the fleet").click()
     expect(page.get_by_role("alert")).to_contain_text("unknown or revoked")
@@ -130,13 +131,13 @@ def test_wrong_key_is_told_and_not_kept(page: Page, hub: Any) -> None:
 def test_customer_sees_the_van_once_they_are_next(page: Page, hub: Any, until: Callable[[Callable[[], bool]], None]) -> None:
     vehicle, order = hub.vehicles[2], hub.orders[20]
     hub.heard(vehicle, LatLon(hub.orders[25]["lat_deg"], hub.orders[25]["lon_deg"]))
-    page.goto(order["track_url"])
+    visit(page, order["track_url"])
     expect(page.get_by_role("heading", level=1)).to_have_text("You are next")
     expect(page.locator("#detail")).to_contain_text("Expected between")
     page.wait_for_selector(".near-marker")
     assert fits(page)
     picture(page, "track-next")
-    page.goto(hub.orders[21]["track_url"])
+    visit(page, hub.orders[21]["track_url"])
     expect(page.get_by_role("heading", level=1)).to_have_text("On its way today")
     expect(page.locator("#map")).to_be_hidden()
     picture(page, "track-planned")
@@ -146,12 +147,12 @@ def test_pages_ask_nobody_but_the_hub_and_the_customers_is_light_before_its_map(
     """No address outside the hub is needed, map included; a customer's telephone gets at most 15 kB of script before there is a map."""
     asked: list[str] = []
     page.on("request", lambda request: asked.append(request.url))
-    page.goto(hub.orders[22]["track_url"])
+    visit(page, hub.orders[22]["track_url"] + "?tz=Europe/London")
     expect(page.get_by_role("heading", level=1)).to_have_text("On its way today")
     loaded = "performance.getEntriesByType('resource').filter(one => /[.]m?js/.test(one.name)).map(one => [one.name, one.decodedBodySize])"
     scripts = page.evaluate(loaded)  # all of them: a page without a map is whole with its load event
     assert 0 < sum(size for _, size in scripts) <= 15_000, scripts
-    page.goto(hub.orders[20]["track_url"])
+    visit(page, hub.orders[20]["track_url"])
     page.wait_for_selector(".near-marker")
     log_in(page, hub)
     page.wait_for_selector("body[data-map=ready]")
@@ -161,9 +162,9 @@ def test_pages_ask_nobody_but_the_hub_and_the_customers_is_light_before_its_map(
 def test_customers_page_is_whole_without_a_script(browser: Browser, hub: Any) -> None:
     context = browser.new_context(java_script_enabled=False, viewport={"width": 320, "height": 640})
     page = context.new_page()
-    page.goto(hub.orders[0]["track_url"])
+    visit(page, hub.orders[0]["track_url"])
     expect(page.get_by_role("heading", level=1)).to_have_text("Delivered")
     expect(page.locator("#steps li[aria-current=step]")).to_have_text("Done")
-    page.goto(f"{hub.url}/t/nothing-of-ours")
+    visit(page, f"{hub.url}/t/nothing-of-ours")
     expect(page.get_by_role("heading", level=1)).to_have_text("This link does not lead to an order")
     context.close()
