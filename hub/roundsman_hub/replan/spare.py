@@ -26,7 +26,7 @@ def spared(problem: Problem) -> Problem:
     """The problem with windows that end so much earlier that what is planned inside them comes inside of what was promised.
 
     It is for choosing routes alone: drivers and customers are told the windows as they are. And for plans that change, not for the first of
-    a shift: that one has the day before it to be mended in, and bought its spare time with two vans more of eight, a quarter of the money.
+    a shift: that one has the day before it to be mended in, and pretend days whose first plans had it cost more.
     """
     return replace(problem, tasks=tuple(map(_spared, problem.tasks)))
 
