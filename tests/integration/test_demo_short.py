@@ -54,8 +54,16 @@ def test_short_round_resolves_what_fell_due_and_loses_no_fix(folder: Path) -> No
     assert not list(folder.glob("roundsman-demo-*")), "a run that went well leaves nothing behind"
 
 
+@pytest.fixture
+def heeds_interrupts() -> Iterator[None]:
+    """What a shell starts in the background ignores Ctrl-C, and so does what that starts: the demo of this test shall not."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 @pytest.mark.timeout(220)
-def test_interrupted_demo_ends_everything_that_it_started(folder: Path) -> None:
+def test_interrupted_demo_ends_everything_that_it_started(folder: Path, heeds_interrupts: None) -> None:
     process = demo(SHORT | {"MINUTES": "10"}, folder)
     assert process.stdout is not None
     for line in process.stdout:
