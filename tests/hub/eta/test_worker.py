@@ -149,6 +149,23 @@ def test_what_was_said_is_kept_and_held_against_what_happened(yard: Yard) -> Non
     assert sum(len(state.scores) for state in learned.values()) == len(hits)
 
 
+def test_what_was_said_before_the_driver_set_out_teaches_nothing(yard: Yard) -> None:
+    van, (near, _) = on_the_road(yard)
+    yard.duty(van, "off")
+    worker = EtaWorker(yard.db, GreatCircle(), yard.clock)
+    worker.tell([van])
+    yard.state(van, near, "delivered")
+    with yard.db.transaction() as cur:
+        said = eta_store.history(cur, [near])[near]
+        assert said
+        cur.execute("UPDATE order_states SET arrived_at = %s WHERE order_id = %s", (said[0]["eta"], near))
+    worker.learn()
+    with yard.db.transaction() as cur:
+        assert eta_store.calibrations(cur, yard.fleet) == {}
+        left = rows(cur, "SELECT 1 AS one FROM eta_said WHERE fleet_id = %s AND order_id = %s AND NOT scored", (yard.fleet, near))
+    assert left == [], "and is not looked at again"
+
+
 def test_intervals_say_when_they_are_calibrated(yard: Yard) -> None:
     van, (near, _) = on_the_road(yard)
     sure = Calibration(scores=tuple(0.01 * n for n in range(-15, 15)))
