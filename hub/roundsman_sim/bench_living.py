@@ -30,7 +30,7 @@ class Part(NamedTuple):
 ENDS_WITHIN_S: Final = 30
 """A part that is ended ends its database and its roads, too."""
 KEPT_IN: Final = "var/pretend-days"
-"""Twenty days are an hour on a quiet machine; whoever is interrupted goes on there."""
+"""Twenty days are half an hour with little else going on, their lessons some minutes more; whoever is interrupted goes on there."""
 PARTS: Final = (
     Part("roads", "roundsman_sim.bench_roads", 1_200, 240),
     Part("urgent", "roundsman_sim.bench_urgent", 900, 300),

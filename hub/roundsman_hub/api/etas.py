@@ -8,8 +8,8 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field
 
-from roundsman_hub.api import models as m
 from roundsman_hub.api.desk import AtDesk, MetricsReader, OrdersReader
+from roundsman_hub.api.eta_models import Eta, Etas, SaidEta
 from roundsman_hub.api.problems import documented
 from roundsman_hub.eta.calibrate import COVERAGE
 from roundsman_hub.store import eta_store
@@ -35,7 +35,7 @@ def get_etas(
     order: str | None = None,
     vehicle: str | None = None,
     stop: Annotated[str | None, Query(description="the same as `order`: an order is a stop")] = None,
-) -> m.Etas:
+) -> Etas:
     """Arrival times of the stops that are left, by van and position; of one order or one van, with everything that was said before. What
     was said of an order stays when its van has come."""
     now, one = desk.clock.now(), order or stop
@@ -43,10 +43,10 @@ def get_etas(
         found = eta_store.told(cur, order=one, vehicle=vehicle)
         asked = ([one] if one else []) + ([r["order_id"] for r in found] if vehicle else [])
         said = {name: [_said(w) for w in words] for name, words in eta_store.history(cur, asked).items()}
-    return m.Etas(
+    return Etas(
         history=said.get(one, []) if one else [],
         items=[
-            m.Eta(
+            Eta(
                 order=r["order_id"],
                 vehicle=r["vehicle_id"],
                 coverage=COVERAGE,
@@ -59,8 +59,8 @@ def get_etas(
     )
 
 
-def _said(word: Row) -> m.SaidEta:
-    return m.SaidEta(said_at=word["said_at"], eta=word["eta"], low=word["low"], high=word["high"])
+def _said(word: Row) -> SaidEta:
+    return SaidEta(said_at=word["said_at"], eta=word["eta"], low=word["low"], high=word["high"])
 
 
 @router.get("/etas:coverage")

@@ -13,6 +13,7 @@ from pydantic import BaseModel
 from roundsman_core.geo import LatLon
 from roundsman_hub.api import models as m
 from roundsman_hub.api.desk import AtDesk, LiveReader
+from roundsman_hub.api.eta_models import PlanReceipt, VehiclePlan
 from roundsman_hub.api.fences import fence_out
 from roundsman_hub.api.fleet import depot_out, fleet_out, known_vehicle
 from roundsman_hub.api.problems import Problem, documented
@@ -162,7 +163,7 @@ def get_first_arrivals(desk: AtDesk, caller: LiveReader) -> FirstArrivals:
 
 
 @router.get("/vehicles/{vehicle}/plan")
-def get_plan(vehicle: str, desk: AtDesk, caller: LiveReader) -> m.VehiclePlan:
+def get_plan(vehicle: str, desk: AtDesk, caller: LiveReader) -> VehiclePlan:
     """The van's newest plan, and how far it came."""
     with desk.db.tenant(caller.fleet) as cur:
         known_vehicle(cur, vehicle)
@@ -171,9 +172,9 @@ def get_plan(vehicle: str, desk: AtDesk, caller: LiveReader) -> m.VehiclePlan:
         raise Problem(
             404, "no-plan-yet", f"vehicle {vehicle} has no plan yet", next_step="add orders for its depot; it is planned within seconds"
         )
-    return m.VehiclePlan(
+    return VehiclePlan(
         vehicle=vehicle,
-        receipts=[m.PlanReceipt(**receipt) for receipt in found["receipts"]],
+        receipts=[PlanReceipt(**receipt) for receipt in found["receipts"]],
         **{field: found[field] for field in ("version", "hash", "issued_at", "reason", "changes", "plan")},
     )
 
