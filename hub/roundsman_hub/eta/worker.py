@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any, Final, LiteralString
 from zoneinfo import ZoneInfo
 
@@ -29,7 +29,7 @@ from roundsman_hub.roads.bands import band_at
 from roundsman_hub.store import eta_store, proposal_store, told_store
 from roundsman_hub.store.db import Database, Notice, is_away, listen, notices
 from roundsman_hub.store.rows import Row, notify, rows
-from roundsman_wire.messages import CHARGE, RELOAD, Plan, PlanStop
+from roundsman_wire.messages import Plan, PlanStop
 
 log = logging.getLogger(__name__)
 
@@ -199,7 +199,7 @@ class EtaWorker:
         for vehicle, plan in found:
             stops: list[PlanStop] = []
             arrived = None
-            at_call = _stands_at(standing.get(vehicle["vehicle_id"]))
+            at_call = told_store.stands_at(standing.get(vehicle["vehicle_id"]))
             driven = told_store.as_driven(plan, own.get(vehicle["vehicle_id"])).stops
             to_make = _to_make(driven, orders, made.get(vehicle["vehicle_id"], []))
             for stop in driven:
@@ -348,18 +348,6 @@ def _differs(new: Eta, old: Eta) -> bool:
     """Whether the time, or how sure it is, is another than was told."""
     narrower_ms = max(abs(new.low_utc_ms - old.low_utc_ms), abs(new.high_utc_ms - old.high_utc_ms))
     return abs(new.eta_utc_ms - old.eta_utc_ms) >= WORTH_TELLING_MS or narrower_ms >= WIDTH_WORTH_TELLING_MS
-
-
-def _stands_at(visit: Row | None) -> tuple[str, datetime] | None:
-    """The depot or charger at which a van stands by its newest visit, and since when: what was done of the call there is done."""
-    if (
-        visit is None
-        or visit["left_at"] is not None
-        or visit["arrived_at"] is None
-        or not (visit["stop"] or "").startswith((RELOAD, CHARGE))
-    ):
-        return None
-    return calls.place_of(visit["stop"]), visit["arrived_at"]
 
 
 def _to_make(driven: Sequence[PlanStop], orders: Mapping[str, Row], made: Sequence[told_store.DepotCalled]) -> frozenset[str]:

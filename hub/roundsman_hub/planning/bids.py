@@ -71,7 +71,7 @@ class Prospect:
         """Look at a row whose walk is made."""
         ground, van, walk, route = row.ground, row.van, row.walk, row.route
         travel, prices = ground.travel[van.profile], ground.prices[van.vehicle]
-        stops = [ground.stops[van.type][step] for step in route]
+        stops = ground.steps_of(van, route)
         places = [van.start_place, *(stop.place for stop in stops)]
         soonest, arrives, driven, served, clock = [van.start_s], [], [0], [0], van.start_s
         for at, (stop, visit) in enumerate(zip(stops, walk.visits, strict=True)):
@@ -214,7 +214,7 @@ def bids(row: Row, task: Task, low: int, high: int, *, late_allowed: bool, loads
                 continue
             clock, place, way_m, way_s, stand_s = prospect.soonest_s[at], before, 0, 0, 0
             if fetch:
-                depot = ground.stops[van.type][fetch]
+                depot = ground.step_at(van, fetch, at)
                 leg_s = travel.leg_s(place, depot.place, clock)
                 if leg_s < 0:
                     continue
@@ -250,7 +250,8 @@ def bids(row: Row, task: Task, low: int, high: int, *, late_allowed: bool, loads
             more_m = way_m - skipped_m
             if metres_left is not None and more_m > metres_left:
                 continue
-            if not prospect.known or (fuel and (fetch or task.on_board is not None or more_m < 0)):
+            left = at == 0 and van.begun is not None and row.route[:1] == [van.begun.step]  # what has begun is begun anew behind it
+            if left or not prospect.known or (fuel and (fetch or task.on_board is not None or more_m < 0)):
                 out.append(Bid(UNKNOWN, at, fetch))
                 continue
             longer_s = way_s - skipped_s + stand_s + service_s - swapped_s

@@ -67,6 +67,14 @@ class Energy:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Begun:
+    """A load or a charge that a van stands at already (`step`, as routes name it), and how much of it is left."""
+
+    step: str
+    left_s: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Van:
     """A vehicle and its driver for the rest of the shift."""
 
@@ -100,6 +108,8 @@ class Van:
     """In the order in which they are taken."""
     hours: Hours | None = None
     energy: Energy | None = None
+    begun: Begun | None = None
+    """What it stands at: a route that begins with that step waits for the rest of it alone; any other leaves it, and begins it anew."""
     overtime_s: int = 0
     """How long after the shift's end it may be back, at a price."""
     max_tasks: int | None = None

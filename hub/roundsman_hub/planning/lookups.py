@@ -131,6 +131,21 @@ class Lookups:
         """Legs without a way that no plan can help: those of what is frozen."""
         self._familiar = {van.vehicle: dict(van.familiar) for van in problem.vans}
 
+    def step_at(self, van: Van, step: Step, at: int) -> Stop:
+        """A step as the walk sees it in this place of a route: of a load or charge that has begun, the rest."""
+        stop, begun = self.stops[van.type][step], van.begun
+        if at or begun is None or begun.step != step or stop.task is not None:
+            return stop
+        return stop._replace(service_s=min(stop.service_s, max(begun.left_s, 0)))
+
+    def steps_of(self, van: Van, route: Sequence[Step]) -> list[Stop]:
+        """All of a route."""
+        known = self.stops[van.type]
+        stops = [known[step] for step in route]
+        if van.begun is not None and route:
+            stops[0] = self.step_at(van, route[0], 0)
+        return stops
+
     def sum_of(self, tasks: Iterable[Task]) -> Loads:
         """Their loads together."""
         return tuple(map(sum, zip(self.nothing, *(task.load for task in tasks), strict=True)))

@@ -13,10 +13,11 @@ from typing import Final, Literal
 import numpy as np
 import numpy.typing as npt
 
-from roundsman_hub.planning.fleet import Break, Charger, Depot, Energy, Hours, Van
+from roundsman_hub.planning.fleet import Begun, Break, Charger, Depot, Energy, Hours, Van
 from roundsman_hub.planning.work import Loads, Task, TaskId, VehicleId
 
 __all__ = [
+    "Begun",
     "Break",
     "Charger",
     "Depot",

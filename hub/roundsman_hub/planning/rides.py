@@ -93,6 +93,9 @@ def _floors(row: Row, pickup: Task, delivery: Task, *, late_allowed: bool) -> li
         before = prospect.places[first]
         if weigh and over(loads[first], pickup.load, limit):
             continue
+        if first == 0 and van.begun is not None and row.route[:1] == [van.begun.step]:  # which is begun anew behind it
+            out += [(UNKNOWN, first, second) for second in range(count + 1)]
+            continue
         leg_s = leg_of(before, up.place, prospect.soonest_s[first])
         if leg_s < 0:
             continue

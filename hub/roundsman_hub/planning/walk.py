@@ -102,8 +102,7 @@ class Ground(Lookups):
         A leg without a way costs no time here, and is told in `no_way`.
         """
         cargo = load_up(self, van, route)
-        known = self.stops[van.type]
-        stops = [known[step] for step in route]
+        stops = self.steps_of(van, route)
         if not van.breaks and van.hours is None:
             return _timed(self, van, route, stops, cargo, (), 0)
         if van.hours is not None and _without_pauses(self, van, stops, cargo):

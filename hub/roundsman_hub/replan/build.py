@@ -14,11 +14,12 @@ import numpy.typing as npt
 from roundsman_core import calls
 from roundsman_core.geo import LatLon
 from roundsman_hub.clock import to_ms
-from roundsman_hub.planning.problem import CHARGE, RELOAD, Problem, Profile, Task, Van, is_task
+from roundsman_hub.planning.problem import CHARGE, RELOAD, Begun, Problem, Profile, Task, Van, is_task
 from roundsman_hub.planning.walk import Ground
 from roundsman_hub.replan import hand
 from roundsman_hub.replan.holds import may_hold
 from roundsman_hub.replan.terms import (
+    call_s,
     capacity_of,
     carried_by,
     load_of,
@@ -308,11 +309,23 @@ def _van(van: VanFacts, world: World, start_place: int, first: tuple[str, ...], 
         at_depot=not out,
         frozen=first,
         carried=carried_by(van, all_dimensions=dims),
+        begun=_begun(world, van),
         # A van without network keeps its work and gets no more while others can be told. Before the shift everyone is offline.
         # And a locked route gets nothing more.
         reachable=not van.locked and (van.online or not out or not anyone_hears),
     )
     return terms_of(plain, van, world, roads)
+
+
+def _begun(world: World, van: VanFacts) -> Begun | None:
+    """What is left of the load or charge at which a van stands, if its plan still has it next."""
+    if van.at_call is None or van.in_progress:
+        return None
+    step, since = van.at_call
+    if steps(world, van)[:1] != (step,):
+        return None
+    stood_s = round((world.now - since).total_seconds())
+    return Begun(step=step, left_s=max(LEAST_SERVICE_S, call_s(world, step) - stood_s))
 
 
 def _let_finish(problem: Problem, out: set[str]) -> Problem:

@@ -22,7 +22,7 @@ from roundsman_hub.replan.holds import may_hold, permitted
 from roundsman_hub.replan.hour_paces import hour_paces_pct
 from roundsman_hub.replan.reasons import Kind
 from roundsman_hub.replan.revision import URGENT_PRIORITY
-from roundsman_hub.replan.terms import stop_times
+from roundsman_hub.replan.terms import call_s, stop_times
 from roundsman_hub.replan.world import Draft, OrderFacts, Reason, VanFacts, World
 from roundsman_wire.messages import Break, PlanStop
 
@@ -212,7 +212,7 @@ def _depot_stop(world: World, visit: PlannedVisit, problem: Problem) -> PlanStop
         fence_radius_m=FENCE_RADIUS_M,
         leg_s=visit.leg_s,
         leg_m=visit.leg_m,
-        service_s=visit.service_s,
+        service_s=call_s(world, visit.task),  # in all, also of one that has begun: the van knows since when it stands there
         arrival_utc_ms=1000 * (problem.origin_utc_s + visit.arrival_s),
         name=words,
         parcels=0,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections import defaultdict
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, LiteralString
 
 import msgspec
@@ -20,7 +20,7 @@ from roundsman_hub.replan.holds import HEARD_WITHIN, IssuedTasks
 from roundsman_hub.replan.ranges import Electric, ranges_left
 from roundsman_hub.replan.second_loads import loads_on_the_way
 from roundsman_hub.replan.world import OrderFacts, OtherDepot, VanFacts, World
-from roundsman_hub.store import hand_store, proposal_store, road_store, talk_store
+from roundsman_hub.store import hand_store, proposal_store, road_store, talk_store, told_store
 from roundsman_hub.store.proposal_store import reason_of
 from roundsman_hub.store.rows import Row, row, rows
 from roundsman_wire.messages import Parcel, Plan
@@ -103,8 +103,8 @@ _STRANGE: LiteralString = """
       AND NOT EXISTS (SELECT FROM plans p WHERE p.vehicle_id = r.vehicle_id AND p.version = r.version) GROUP BY 1
 """
 _STANDING: LiteralString = """
-    SELECT DISTINCT ON (t.vehicle_id) t.vehicle_id, t.order_id, t.left_at FROM visits t JOIN vehicles v USING (vehicle_id)
-    JOIN log.sessions s USING (session_no)
+    SELECT DISTINCT ON (t.vehicle_id) t.vehicle_id, t.order_id AS stop, t.arrived_at, t.left_at
+    FROM visits t JOIN vehicles v USING (vehicle_id) JOIN log.sessions s USING (session_no)
     WHERE v.depot_id = %s ORDER BY t.vehicle_id, s.ordinal DESC, s.session_no DESC, t.visit DESC
 """
 _TASKS: LiteralString = """
@@ -150,7 +150,9 @@ def load_world(cur: Cursor[Any], depot_id: str, clock: Clock, kept: Kept | None 
             in_force[r["vehicle_id"]].append(r)
         else:
             refused.add((r["vehicle_id"], r["version"]))
-    standing = {r["vehicle_id"]: r["order_id"] for r in rows(cur, _STANDING, (depot_id,)) if r["order_id"] and r["left_at"] is None}
+    visits = [r for r in rows(cur, _STANDING, (depot_id,)) if r["left_at"] is None]
+    standing = {r["vehicle_id"]: r["stop"] for r in visits if r["stop"]}
+    at_call = {r["vehicle_id"]: stands for r in visits if (stands := told_store.stands_at(r)) is not None}
     orders = {r["order_id"]: _order(r) for r in rows(cur, _ORDERS, (depot_id, now - KEPT_OPEN, list(standing.values())))}
     newest = as_driven(cur, {v["vehicle_id"]: kept.plans[v["vehicle_id"]] for v in vehicles if v["version"] is not None})
     declined, newest = declined_plans(cur, depot_id, newest, to_ms(now - DECLINE_HOLDS))
@@ -213,6 +215,7 @@ def load_world(cur: Cursor[Any], depot_id: str, clock: Clock, kept: Kept | None 
             left_with=loaded.get(vehicle, frozenset()) | reloaded[vehicle] if left else None,
             reloaded=reloaded[vehicle],
             just_made=just_made[vehicle],
+            at_call=at_call.get(vehicle),
             in_progress=_in_progress(vehicle, orders, standing.get(vehicle)),
             in_force_version=newest_in_force.get(vehicle, 0),
             newest=newest.get(vehicle),
@@ -323,6 +326,7 @@ def _van(
     left_with: frozenset[str] | None,
     reloaded: frozenset[str],
     just_made: frozenset[str],
+    at_call: tuple[str, datetime] | None,
     in_progress: tuple[str, ...],
     in_force_version: int,
     newest: Plan | None,
@@ -349,6 +353,7 @@ def _van(
         left_with=left_with,
         reloaded=reloaded,
         just_made=just_made,
+        at_call=at_call,
         in_progress=in_progress,
         driving_to=v["next_stop"],
         newest=newest,

@@ -13,7 +13,21 @@ import numpy as np
 from roundsman_core.geo import LatLon, distance_m
 from roundsman_core.timeline import first_leg_s
 from roundsman_hub.domain.terms import VehicleTerms
-from roundsman_hub.planning.problem import Break, Charger, Depot, Energy, Hours, Loads, Problem, Profile, Relation, Task, Van
+from roundsman_hub.planning.problem import (
+    CHARGE,
+    RELOAD,
+    Break,
+    Charger,
+    Depot,
+    Energy,
+    Hours,
+    Loads,
+    Problem,
+    Profile,
+    Relation,
+    Task,
+    Van,
+)
 from roundsman_hub.replan.world import OrderFacts, VanFacts, World
 from roundsman_hub.roads.profiles import CAR, PROFILES
 
@@ -246,7 +260,7 @@ def ruled(problem: Problem, world: World, roads: Mapping[str, Profile]) -> Probl
             Depot(
                 depot=depot,
                 place=at,
-                reload_s=world.depots[depot].terms.reload_s,
+                reload_s=call_s(world, f"{RELOAD}{depot}"),
                 windows_s=tuple((_s(a, zero), _s(b, zero)) for a, b in sorted(world.depots[depot].terms.windows)),
             )
             for depot, at in place.items()
@@ -262,6 +276,14 @@ def ruled(problem: Problem, world: World, roads: Mapping[str, Profile]) -> Probl
         fair_cents_per_hour=rules.fair_cents_per_hour,
         churn_cents=rules.churn_cents,
     )
+
+
+def call_s(world: World, step: str) -> int:
+    """How long a load at a depot, or a charge, takes in all; nothing where there is no such place any more."""
+    if step.startswith(RELOAD):
+        depot = world.depots.get(step.removeprefix(RELOAD))
+        return 0 if depot is None else depot.terms.reload_s
+    return next((one.charge_s for one in world.planning.chargers if f"{CHARGE}{one.name}" == step), 0)
 
 
 def _place_of_depots(world: World) -> dict[str, int]:

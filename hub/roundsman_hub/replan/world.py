@@ -188,6 +188,8 @@ class VanFacts:
     """The driver's hours of service, by now; None where no rule is set."""
     range_left_m: int | None = None
     """How far it can still drive, by now; None where it has no range."""
+    at_call: tuple[str, datetime] | None = None
+    """The depot or charger at which it stands by its log to load or charge there, and since when."""
     last_done_at: datetime | None = None
     """When the newest stop of this shift was done."""
 

@@ -11,10 +11,10 @@ from typing import Any, Final, Literal
 import msgspec
 from psycopg import sql
 
-from roundsman_core import reorder
+from roundsman_core import calls, reorder
 from roundsman_hub.derive.told import ToldRow
 from roundsman_hub.store.db import Cursor
-from roundsman_wire.messages import Plan
+from roundsman_wire.messages import CHARGE, RELOAD, Plan
 
 TABLES: Final = ("scans", "reports", "reorders", "depot_calls", "risks", "driver_words", "messages_shown", "proofs")
 
@@ -77,6 +77,18 @@ def depot_calls(cur: Cursor, vehicles: Sequence[str], since: datetime) -> dict[s
     for row in cur:
         out[row["vehicle_id"]].append(DepotCalled(stop=row["stop"], event=row["event"], tasks=tuple(map(str, row["tasks"])), at=row["at"]))
     return dict(out)
+
+
+def stands_at(visit: Mapping[str, Any] | None) -> tuple[str, datetime] | None:
+    """The depot or charger at which a van stands by its newest visit, and since when: what was done of the call there is done."""
+    if (
+        visit is None
+        or visit["left_at"] is not None
+        or visit["arrived_at"] is None
+        or not (visit["stop"] or "").startswith((RELOAD, CHARGE))
+    ):
+        return None
+    return calls.place_of(visit["stop"]), visit["arrived_at"]
 
 
 def as_driven(plan: Plan, own_order: Sequence[str] | None) -> Plan:

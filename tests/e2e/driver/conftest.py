@@ -39,7 +39,7 @@ from roundsman_wire.messages import BasedOn, EnvelopeHeader, Parcel, Plan, PlanS
 
 VEHICLE = "v_0123456789ab"
 DEADLINE_S = 60.0
-SIZES = {"3.5 inch": (480, 320), "5 inch": (800, 480), "telephone": (390, 844), "narrow": (320, 568)}
+SIZES = {"3.5 inch": (480, 320), "5 inch": (800, 480), "telephone": (390, 844), "small telephone": (360, 640), "narrow": (320, 568)}
 STREETS = ("Mannerheimintie 104 B 12", "Runeberginkatu 12 B", "Pohjoisesplanadi 33", "Kalevankatu 5", "Hämeentie 155 C", "Sturenkatu 4")
 expect.set_options(timeout=DEADLINE_S * 1000)
 

@@ -25,6 +25,8 @@ GLASSES = (
     pytest.param("telephone", "en", "day", marks=pytest.mark.deep),
     pytest.param("telephone", "de", "night", marks=pytest.mark.deep),
     pytest.param("telephone", "es", "day", marks=pytest.mark.deep),
+    pytest.param("small telephone", "de", "day", marks=pytest.mark.deep),
+    pytest.param("small telephone", "fr", "night", marks=pytest.mark.deep),
     pytest.param("narrow", "en", "night", marks=pytest.mark.deep),
     pytest.param("narrow", "es", "day", marks=pytest.mark.deep),
     pytest.param("narrow", "fr", "day", marks=pytest.mark.deep),
@@ -119,7 +121,7 @@ def spoken(page: Page) -> str:
 
 @pytest.mark.parametrize(("size", "language", "light"), GLASSES)
 def test_every_view_fits_and_is_translated(
-    glass: Any, van: Any, round_of: Any, audit: Any, picture: Any, size: str, language: str, light: str
+    glass: Any, van: Any, round_of: Any, audit: Any, axe: Any, picture: Any, size: str, language: str, light: str
 ) -> None:
     round_of()
     wrong: dict[str, list[str]] = {}
@@ -128,5 +130,5 @@ def test_every_view_fits_and_is_translated(
     for view in views(page, van):
         picture(page, f"{size}-{language}-{view}")
         said = spoken(page)
-        wrong[view] = audit(page) + [f"not translated: {words}" for words in foreign if words in said]
+        wrong[view] = audit(page) + axe(page) + [f"not translated: {words}" for words in foreign if words in said]
     assert {view: found for view, found in wrong.items() if found} == {}

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from roundsman_hub.planning.engines.process import EngineProcess
-from roundsman_hub.planning.problem import Break, Charger, Depot, Energy, Hours, Plan, Problem, Profile, Relation, Task, Van
+from roundsman_hub.planning.problem import Begun, Break, Charger, Depot, Energy, Hours, Plan, Problem, Profile, Relation, Task, Van
 
 MakeProblem = Callable[..., Problem]
 
@@ -153,6 +153,7 @@ def _rich(seed: int) -> tuple[Problem, Plan]:
     # Where being earlier can be worse, the judge's pauses are only good ones (see `duty`): not here.
     vans = tuple(replace(van, profile="" if van.hours else van.profile) for van in vans)
     vans = tuple(replace(van, idling_cents_per_hour=0) if van.profile and van.breaks else van for van in vans)
+    vans = tuple(replace(van, begun=_begun(rng, routes[van.vehicle])) for van in vans)
     patient = any(van.hours or van.breaks for van in vans)
     problem = Problem(
         origin_utc_s=1_760_000_000,
@@ -169,6 +170,14 @@ def _rich(seed: int) -> tuple[Problem, Plan]:
         promise_cents_per_min=rng.choice([0, 150]),
     )
     return problem, Plan(routes={name: tuple(route) for name, route in routes.items()}, unassigned=unassigned)
+
+
+def _begun(rng: random.Random, route: list[str]) -> Begun | None:
+    """Half of the time it stands at a load or charge already: mostly the one that its route begins with."""
+    if rng.random() < 0.5:
+        return None
+    first = [step for step in route[:1] if step.startswith(("@", "+"))]
+    return Begun(step=rng.choice([*first, *first, "@d0", "+c"]), left_s=rng.choice([0, 40, 200, 2000]))
 
 
 def _rich_van(rng: random.Random, name: str) -> Van:

@@ -249,6 +249,8 @@ def serve(problem: Problem, van: Van, route: list[str], at: At) -> At:
             if step == f"+{charger.charger}":
                 service = charger.charge_s
                 at = replace(at, range_m=van.energy.full_m if van.energy else 0)
+        if at.index == 0 and van.begun and van.begun.step == step:
+            service = min(service, van.begun.left_s)
     else:
         windows = task.windows_s
         came_from = van.start_place if at.index == 0 else place_of(problem, route[at.index - 1])

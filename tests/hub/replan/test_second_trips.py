@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import json
 import random
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
-from roundsman_hub.replan.build import fetched, on_board, steps
+from roundsman_hub.planning.problem import Begun, Problem
+from roundsman_hub.planning.walk import Ground
+from roundsman_hub.replan.build import LEAST_SERVICE_S, build, fetched, on_board, places, steps
 from roundsman_hub.replan.load import load_world
+from roundsman_hub.replan.matrix import MatrixCache
 from roundsman_hub.replan.world import World
+from roundsman_hub.roads import GreatCircle
 
 Yard = Any  # the fixture of conftest.py
 
@@ -125,6 +130,59 @@ def test_nothing_new_changes_nothing(on_its_way: tuple[Yard, str, list[str], lis
     yard.bump()
     yard.plan()
     assert yard.issued() == issued
+
+
+def stands_at_the_depot(yard: Yard, vehicle: str, *, for_s: float) -> None:
+    """As its log tells of a visit at the call, which goes on."""
+    yard.at(vehicle, 0, 0)
+    since = yard.clock.now() - timedelta(seconds=for_s)
+    with yard.db.transaction() as cur:
+        cur.execute("DELETE FROM visits WHERE vehicle_id = %s", (vehicle,))
+        cur.execute(
+            "INSERT INTO visits (session_no, visit, vehicle_id, fleet_id, order_id, arrived_at, lat_e6, lon_e6, confidence)"
+            " SELECT session_no, 1, vehicle_id, %s, %s, %s, 0, 0, 0.9 FROM log.sessions WHERE vehicle_id = %s",
+            (yard.fleet, f"@{yard.depot}", since, vehicle),
+        )
+
+
+def problem_of(yard: Yard) -> Problem:
+    world = world_of(yard)
+    work, starts = places(world)
+    return build(world, *MatrixCache(GreatCircle()).tables(work, starts), may_move=True)
+
+
+@pytest.mark.parametrize(("for_s", "left_s"), [(0, 600), (400, 200), (3_600, LEAST_SERVICE_S)])
+def test_a_van_that_loads_already_waits_for_the_rest_of_it_alone(
+    on_its_way: tuple[Yard, str, list[str], list[str]], for_s: float, left_s: int
+) -> None:
+    """The plan's times are so much sooner; of the call it says how long it takes in all, since the van counts from when it came."""
+    yard, van, first, _ = on_its_way
+    for stop in first:
+        yard.state(van, stop, "delivered")
+    stands_at_the_depot(yard, van, for_s=for_s)
+    problem = problem_of(yard)
+    (one,) = problem.vans
+    assert one.begun == Begun(step=f"@{yard.depot}", left_s=left_s)
+    visits = Ground(problem).walk(one, problem.current[van]).visits
+    assert (visits[0].task, visits[0].service_s) == (f"@{yard.depot}", left_s)
+    yard.order(1000, 200, priority=9, name="Urgent")
+    yard.plan()
+    plan = yard.newest(van)
+    assert plan is not None
+    assert (plan.stops[0].stop, plan.stops[0].service_s) == (f"@{yard.depot}", 600)
+    loads_until_s = plan.stops[1].arrival_utc_ms / 1000 - plan.stops[1].leg_s - yard.clock.now().timestamp()
+    assert loads_until_s == pytest.approx(plan.stops[0].leg_s + left_s, abs=2)
+
+
+def test_a_van_that_left_its_load_begins_it_anew(on_its_way: tuple[Yard, str, list[str], list[str]]) -> None:
+    yard, van, first, _ = on_its_way
+    yard.state(van, first[0], "delivered")
+    stands_at_the_depot(yard, van, for_s=400)  # with a customer still in front of the call
+    assert problem_of(yard).vans[0].begun is None
+    yard.state(van, first[1], "delivered")
+    with yard.db.transaction() as cur:
+        cur.execute("UPDATE visits SET left_at = %s WHERE vehicle_id = %s", (yard.clock.now(), van))
+    assert problem_of(yard).vans[0].begun is None
 
 
 def test_goods_of_a_later_load_may_go_to_another_van(on_its_way: tuple[Yard, str, list[str], list[str]]) -> None:

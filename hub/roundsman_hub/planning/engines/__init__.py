@@ -65,7 +65,7 @@ def needed(problem: Problem, verdict: Verdict) -> frozenset[str]:
         "shipment_windows": any(task.shipment is not None and len(task.windows_s) > 1 for task in tasks),
         "rides": any(task.max_ride_s is not None for task in tasks),
         "reloads": any(van.reloads for van in vans),
-        "reloads_elsewhere": any(van.reloads and (not van.at_depot or depots - {van.depot}) for van in vans),
+        "reloads_elsewhere": any(van.reloads and (not van.at_depot or van.begun or depots - {van.depot}) for van in vans),
         "breaks": any(van.breaks for van in vans),
         "hours": any(van.hours is not None for van in vans),
         "energy": any(van.energy is not None for van in vans),
