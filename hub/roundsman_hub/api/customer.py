@@ -94,6 +94,8 @@ class Reading:
     words: Words
     now: datetime
     base: str
+    place_zone: ZoneInfo
+    """The fleet's: its days are meant where a day is chosen, wherever the reader is."""
 
     @property
     def query(self) -> str:
@@ -165,6 +167,7 @@ def read(cur: Cursor, desk: Desk, request: Request, fleet: str, token: str, *, l
         words=words,
         now=now,
         base=f"/t/{token}",
+        place_zone=zone_of(owner["timezone"]),
     )
 
 
@@ -186,7 +189,17 @@ def zone_of(*names: str | None) -> ZoneInfo:
     return ZoneInfo("UTC")
 
 
-def shown(cur: Cursor, reading: Reading, *, said: str = "", refused: str = "", days: str = "", windows: str = "", place: str = "") -> Shown:
+def shown(
+    cur: Cursor,
+    reading: Reading,
+    *,
+    said: str = "",
+    refused: str = "",
+    days: str = "",
+    windows: str = "",
+    place: str = "",
+    places: str = "",
+) -> Shown:
     """Everything that the page is made from."""
     order, root = reading.order, reading.order["root_id"]
     done = reading.seen.stage in ("done", "failed")
@@ -201,6 +214,7 @@ def shown(cur: Cursor, reading: Reading, *, said: str = "", refused: str = "", d
     return Shown(
         words=reading.words,
         now=reading.now,
+        place_zone=reading.place_zone,
         fleet=reading.name,
         seen=reading.seen,
         base=reading.base,
@@ -221,6 +235,7 @@ def shown(cur: Cursor, reading: Reading, *, said: str = "", refused: str = "", d
         refused=refused,
         other_windows=tuple(windows_of(windows)),
         other_place=place,
+        other_places=tuple(filter(None, places.split("|")))[:5],
         other_days=tuple(date.fromisoformat(day) for day in DAY.findall(days)),
         may_talk=reading.seen.stage in TALKS,
     )
@@ -298,6 +313,7 @@ def get_page(
     days: Annotated[str, Query(max_length=60, description="other days, where the one that was asked for cannot be kept")] = "",
     windows: Annotated[str, Query(max_length=120, description="windows at `place`, where the promised one cannot be kept there")] = "",
     place: Annotated[str, Query(max_length=200)] = "",
+    places: Annotated[str, Query(max_length=1_200, description="places that an address may mean, `|` between them")] = "",
 ) -> HTMLResponse:
     """The page behind a link."""
     try:
@@ -311,6 +327,7 @@ def get_page(
                 days=days,
                 windows=windows,
                 place=place,
+                places=places,
             )
     except (LinkUnknown, LinkExpired, DatabaseAway) as error:
         status, kind = _SAYS.get(type(error).__name__, (503, "away"))

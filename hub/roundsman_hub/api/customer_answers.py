@@ -20,32 +20,35 @@ from roundsman_hub.offers.slots import Window
 
 @dataclass(frozen=True, kw_only=True)
 class Instead:
-    """What can be had instead: days, or windows at the other place."""
+    """What can be had instead: days, windows at the other place, or places that the address may mean."""
 
     days: Sequence[date] = ()
     windows: Sequence[Window] = ()
     place: str = ""
+    places: Sequence[str] = ()
 
     def query(self) -> str:
         """For the page that follows."""
         days = f"&days={','.join(map(str, self.days))}" if self.days else ""
+        places = f"&places={quote('|'.join(self.places))}" if self.places else ""
         if not self.windows:
-            return days
-        return f"{days}&windows={','.join(map(window_text, self.windows))}&place={quote(self.place)}"
+            return days + places
+        return f"{days}{places}&windows={','.join(map(window_text, self.windows))}&place={quote(self.place)}"
 
 
 class Declined(Problem):
-    """A customer's wish that cannot be carried out, in their language; `days` on which, or `windows` in which it could."""
+    """A customer's wish that cannot be carried out, in their language; with `days`, `windows` or `places` that can be had instead."""
 
     def __init__(self, kind: str, detail: str, step: str, language: str, instead: Instead) -> None:
         super().__init__(409, kind, detail, next_step=step, language=language)
         self.instead = instead
 
     def more(self) -> dict[str, Any]:
-        """The days or the windows, where that is what was asked."""
+        """The days, the windows or the places, where that is what was asked."""
         days = [str(day) for day in self.instead.days]
         windows = [[at.isoformat() for at in window] for window in self.instead.windows]
-        return {name: value for name, value in (("days", days), ("windows", windows)) if value}
+        places = list(self.instead.places)
+        return {name: value for name, value in (("days", days), ("windows", windows), ("places", places)) if value}
 
 
 def answered(request: Request, reading: Reading, said: str, refused: str, instead: Instead) -> Response:

@@ -26,7 +26,7 @@ from roundsman_hub.api.problems import Problem, documented
 from roundsman_hub.api.windows import depots_of
 from roundsman_hub.care import cases, wishes
 from roundsman_hub.domain.care import REASONS, NotAllowed
-from roundsman_hub.geocode import Found
+from roundsman_hub.geocode import Found, address_key
 from roundsman_hub.offers import choosing, days
 from roundsman_hub.offers.depot import Depots
 from roundsman_hub.offers.refused import Refused
@@ -45,6 +45,15 @@ MOST_LINES: Final = 40
 
 
 @dataclass(frozen=True, kw_only=True)
+class Meant:
+    """The place that an address means; `at` is None where it means none, or one of `others`."""
+
+    at: LatLon | None = None
+    label: str = ""
+    others: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
 class Sent:
     """One form, and everything that carrying it out needs."""
 
@@ -54,7 +63,7 @@ class Sent:
     reading: Reading
     form: FormData
     photos: tuple[bytes, ...]
-    place: tuple[LatLon, str] | None
+    place: Meant
 
     def text(self, name: str, most: int = 400) -> str:
         """A field's text; empty where it was not sent."""
@@ -118,9 +127,9 @@ def day(sent: Sent) -> str:
 
 def place(sent: Sent) -> str:
     """Another address."""
-    if sent.place is None:
-        raise Refused("place", "the address is not known")
-    at, label = sent.place
+    at, label = sent.place.at, sent.place.label
+    if at is None:
+        raise Refused("which" if sent.place.others else "place", "the address is not known")
     window = next(windows_of(sent.text("window", 40)), None)
     wishes.elsewhere(sent.cur, sent.depots, sent.reading.fleet, sent.reading.order, at, label, clock=sent.desk.clock, window=window)
     return "place" if window is None else "time"
@@ -280,7 +289,7 @@ def post_choice(token: str, what: str, request: Request, desk: AtDesk, form: Ann
         raise LinkUnknown
     fleet, lang, tz = fleet_of(desk, token), _plain(form, "lang"), _plain(form, "tz")
     photos = _photos(form)
-    where = _place(desk, _plain(form, "address")) if what == "place" else None
+    where = _place(desk, _plain(form, "address")) if what == "place" else Meant()
     depots = depots_of(request)
     said = refused = ""
     try:
@@ -291,6 +300,8 @@ def post_choice(token: str, what: str, request: Request, desk: AtDesk, form: Ann
             else:
                 said = act(Sent(cur=cur, desk=desk, depots=depots, reading=reading, form=form, photos=photos, place=where))
                 _remember(cur, fleet, token, what, _plain(form, "once"), said)
+            if what == "prefs":  # answered in the language that was just chosen
+                reading = read(cur, desk, request, fleet, token, tz=tz)
     except Refused as error:
         refused = {"window-gone": "gone", "offer-expired": "gone", "offer-settled": "gone"}.get(error.kind, error.kind)
     except NotAllowed:
@@ -300,9 +311,13 @@ def post_choice(token: str, what: str, request: Request, desk: AtDesk, form: Ann
     instead = Instead()
     if refused.startswith("day"):
         instead = Instead(days=_other_days(desk, depots, reading, _plain(form, "day")))
-    elif refused == "reach" and where is not None:
+    elif refused == "which":
+        instead = Instead(places=where.others)
+    elif refused == "reach" and where.at is not None:
         with desk.db.tenant(fleet) as cur:
-            instead = Instead(windows=wishes.windows_there(cur, depots, reading.order, where[0]), place=where[1])
+            instead = Instead(
+                windows=wishes.windows_there(cur, depots, fleet, reading.order, where.at, clock=desk.clock), place=where.label
+            )
     return answered(request, reading, said, refused, instead)
 
 
@@ -329,12 +344,18 @@ def _offer_others(desk: Desk, depots: Depots, request: Request, fleet: str, toke
         return
 
 
-def _place(desk: Desk, address: str) -> tuple[LatLon, str] | None:
-    """Where an address is, if it is one place that a van can come near. Asks outside any transaction."""
-    answer = desk.geocoder.find(address) if desk.geocoder is not None and address else None
-    if not isinstance(answer, Found) or off_network_m(desk, answer.position) is not None:
-        return None
-    return answer.position, address
+def _place(desk: Desk, address: str) -> Meant:
+    """Where an address is, if it is one place that a van can come near; else what it may mean. Asks outside any transaction."""
+    if desk.geocoder is None or not address:
+        return Meant()
+    answer = desk.geocoder.find(address)
+    if isinstance(answer, Found):
+        return Meant() if off_network_m(desk, answer.position) is not None else Meant(at=answer.position, label=address)
+    near = [one for one in answer.candidates if off_network_m(desk, one.position) is None]
+    same = [one for one in near if address_key(one.label) == address_key(address)]  # pressed among the others of a refusal
+    if len(same) == 1:
+        return Meant(at=same[0].position, label=same[0].label)
+    return Meant(others=tuple(dict.fromkeys(one.label.replace("|", " ") for one in near)))
 
 
 def _plain(form: FormData, name: str) -> str:

@@ -41,9 +41,11 @@ def choices(s: Shown) -> str:
     if s.seen.stage not in _OPEN and not again:
         return ""
     w = s.words
-    tomorrow = s.now.astimezone(w.zone).date() + timedelta(days=1)
+    tomorrow = s.now.astimezone(s.place_zone).date() + timedelta(days=1)
+    elsewhere = s.now.astimezone(s.place_zone).utcoffset() != s.now.astimezone(w.zone).utcoffset()
+    whose = f" {escape(w('day_zone', zone=s.place_zone.key.replace('_', ' ')))}" if elsewhere else ""
     day = (
-        f'<p class="note">{s.t("day_hint")}</p><label>{s.t("day_label")}<input type="date" name="day" required min="{tomorrow}"'
+        f'<p class="note">{s.t("day_hint")}{whose}</p><label>{s.t("day_label")}<input type="date" name="day" required min="{tomorrow}"'
         f' max="{tomorrow + timedelta(days=13)}" value="{tomorrow}"></label>'
     )
     inside = _other_days(s) + form(s, "day", day, "day_send")
@@ -60,7 +62,7 @@ def choices(s: Shown) -> str:
     folds = [
         fold(s, "time_title", _times(s), opened=bool(s.offers) or s.said == "times"),
         fold(s, "day_title", inside, opened=bool(s.other_days)),
-        fold(s, "place_title", _other_windows(s) + form(s, "place", place, "place_send"), opened=bool(s.other_windows)),
+        fold(s, "place_title", _instead(s) + form(s, "place", place, "place_send"), opened=bool(s.other_windows or s.other_places)),
         fold(s, "wish_title", form(s, "wish", wish, "wish_send")),
         fold(s, "cancel_title", f'<p class="note">{s.t("cancel_hint")}</p>' + form(s, "cancel", "", "cancel_send", quiet=True)),
     ]
@@ -80,8 +82,13 @@ def _other_days(s: Shown) -> str:
     return form(s, "day", f"<p>{told}</p>{days}")
 
 
-def _other_windows(s: Shown) -> str:
-    """Buttons for the windows in which it can be brought to the other place."""
+def _instead(s: Shown) -> str:
+    """Buttons for the places that may be meant, or for the windows in which it can be brought to the other place."""
+    if s.other_places:
+        buttons = "".join(
+            f'<button class="quiet" name="address" value="{escape(label)}">{escape(label)}</button>' for label in s.other_places
+        )
+        return form(s, "place", f"<p>{s.t('place_which')}</p>{buttons}")
     if not s.other_windows:
         return ""
     buttons = "".join(

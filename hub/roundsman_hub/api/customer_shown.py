@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from html import escape
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from roundsman_hub.domain.customers import CustomerView
 from roundsman_hub.domain.words import Words
@@ -19,6 +20,8 @@ class Shown:
 
     words: Words
     now: datetime
+    place_zone: ZoneInfo
+    """Whose days are meant where one is chosen."""
     fleet: str
     seen: CustomerView
     base: str = ""
@@ -43,6 +46,8 @@ class Shown:
     other_windows: tuple[tuple[datetime, datetime], ...] = ()
     """In which it could be brought to `other_place`, where the promised one cannot be kept there."""
     other_place: str = ""
+    other_places: tuple[str, ...] = ()
+    """That the address which was written may mean."""
     may_talk: bool = False
 
     def t(self, key: str) -> str:

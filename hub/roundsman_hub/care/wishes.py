@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import date
+from datetime import date, datetime
 from typing import Any, Final
+from zoneinfo import ZoneInfo
 
 from roundsman_core.geo import LatLon
 from roundsman_hub import afterlife
@@ -14,12 +15,12 @@ from roundsman_hub.domain.afterlife import NotAllowed
 from roundsman_hub.offers import days
 from roundsman_hub.offers.choosing import STEP, WIDTH
 from roundsman_hub.offers.days import Kept
-from roundsman_hub.offers.depot import Depots, span
+from roundsman_hub.offers.depot import Ask, Depots, span
 from roundsman_hub.offers.refused import Refused
 from roundsman_hub.offers.slots import MARGIN_S, Slot, Window, grid, slots
 from roundsman_hub.replan import revision
 from roundsman_hub.replan.world import World
-from roundsman_hub.store import customer_store, offer_store, orders as order_store
+from roundsman_hub.store import customer_store, fleet as fleet_store, offer_store, orders as order_store
 from roundsman_hub.store.db import Cursor
 from roundsman_hub.store.rows import Row, journal
 
@@ -81,11 +82,14 @@ def elsewhere(
     """
     still_open(order)
     offer_store.take_turn(cur, order["depot_id"])
-    wanted = window or (order["promise_start"] or order["window_start"], order["promise_end"] or order["window_end"])
-    world = depots.world(order["depot_id"])
-    if order["order_id"] in world.orders and not _there(
-        cur, depots, world, order, at, [wanted], margin_s=0 if window is None else MARGIN_S
-    ):
+    wanted, now = window or _promised(order), clock.now()
+    later, day = _later(cur, fleet, _promised(order), now), _later(cur, fleet, wanted, now)
+    if later is not None and day is not None:
+        kept = days.keeps(cur, depots, fleet, order["depot_id"], _work_at(order, at), day, wanted, now=now)
+    else:
+        world = depots.world(order["depot_id"])
+        kept = bool(_there(cur, depots, world, order, at, [wanted], margin_s=0 if window is None else MARGIN_S))
+    if not kept:
         raise Refused("reach", "not in the window that was promised")
     changes: dict[str, Any] = {"address": address, "lat_e6": at.lat_e6, "lon_e6": at.lon_e6, "placed": "geocoded"}
     if window is not None:
@@ -96,21 +100,48 @@ def elsewhere(
     revision.bump(cur, order["depot_id"], f"{_name(order)}: another address", clock=clock, kind="changed", subject=order["order_id"])
 
 
-def windows_there(cur: Cursor, depots: Depots, order: Row, at: LatLon) -> list[Window]:
-    """In which windows it could be brought to another place, the soonest first: for a clear no."""
-    world = depots.world(order["depot_id"])
+def windows_there(cur: Cursor, depots: Depots, fleet: str, order: Row, at: LatLon, *, clock: Clock) -> list[Window]:
+    """In which windows it could be brought to another place, the soonest first: for a clear no. Of its own day, if that is to come."""
+    now, depot, work = clock.now(), order["depot_id"], _work_at(order, at)
+    if (day := _later(cur, fleet, _promised(order), now)) is not None:
+        try:
+            found_then = days.check(cur, depots, fleet, depot, work, day, now=now)
+        except Refused:
+            found_then = list(days.next_days(cur, depots, fleet, depot, work, now=now, but=day))
+        return sorted(kept.window for kept in found_then)[:INSTEAD]
+    world = depots.world(depot)
     at_work = span(world)
-    if at_work is None or order["order_id"] not in world.orders:
+    if at_work is None:
         return []
     found = _there(cur, depots, world, order, at, grid(*at_work, width=WIDTH, step=STEP), margin_s=MARGIN_S)
     return sorted(slot.window for slot in found)[:INSTEAD]
 
 
 def _there(cur: Cursor, depots: Depots, world: World, order: Row, at: LatLon, windows: Sequence[Window], *, margin_s: int) -> list[Slot]:
-    moved = replace(world.orders[order["order_id"]], position=at)
+    known = world.orders.get(order["order_id"])  # not there: its place was unknown so far
+    moved = _ask(order, at).as_order(order["order_id"], windows[0]) if known is None else replace(known, position=at)
     seen = replace(world, orders={**world.orders, order["order_id"]: moved})
     problem = depots.problem(seen, offer_store.held(cur, order["depot_id"], world.now, but=order["order_id"]))
     return slots(problem, order["order_id"], windows, margin_s=margin_s)
+
+
+def _promised(order: Row) -> Window:
+    return order["promise_start"] or order["window_start"], order["promise_end"] or order["window_end"]
+
+
+def _later(cur: Cursor, fleet: str, window: Window, now: datetime) -> date | None:
+    """The fleet's day that a window begins on, if it is one to come."""
+    zone = ZoneInfo(fleet_store.fleet(cur, fleet)["timezone"])
+    day = window[0].astimezone(zone).date()
+    return day if day > now.astimezone(zone).date() else None
+
+
+def _work_at(order: Row, at: LatLon) -> days.Work:
+    return replace(days.work_of(order), ask=_ask(order, at))
+
+
+def _ask(order: Row, at: LatLon) -> Ask:
+    return Ask(at=at, kind=order["kind"], service_s=order["service_s"], parcels=order["parcels"])
 
 
 def another_day(cur: Cursor, depots: Depots, fleet: str, order: Row, day: date, *, clock: Clock, actor: str = BY) -> Kept:

@@ -99,8 +99,10 @@ def check(cur: Cursor, depots: Depots, fleet: str, depot: str, work: Work, day: 
     return _windows(cur, depots, fleet, depot, work, day, None, None, now)
 
 
-def keeps(cur: Cursor, depots: Depots, fleet: str, depot: str, work: Work, day: date, window: Window, *, but: str, now: datetime) -> bool:
-    """Whether a window that was offered for a day can still be kept there. `but`: the offer, whose own hold does not count."""
+def keeps(
+    cur: Cursor, depots: Depots, fleet: str, depot: str, work: Work, day: date, window: Window, *, now: datetime, but: str | None = None
+) -> bool:
+    """Whether a window of a day can be kept there. `but`: the offer that it was, whose own hold does not count."""
     try:
         return bool(_windows(cur, depots, fleet, depot, work, day, window, but, now))
     except Refused:

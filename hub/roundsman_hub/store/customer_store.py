@@ -110,11 +110,13 @@ def set_settings(cur: Cursor, fleet: str, chosen: Mapping[str, Any]) -> None:
 
 
 def offers(cur: Cursor, order: str, now: datetime) -> list[Row]:
-    """Windows that were offered for an order and are still good, soonest first; the one that it holds among them."""
+    """Windows that were offered for an order and are still good; the one that it holds among them. Today's before other days', and of
+    one day those first that cost the round least."""
     return rows(
         cur,
-        "SELECT DISTINCT ON (window_start) * FROM offers WHERE order_id = %(o)s AND state IN ('offered', 'held')"
-        " AND coalesce(held_until, good_until) > %(now)s ORDER BY window_start, state = 'held' DESC, offered_at DESC",
+        "SELECT * FROM (SELECT DISTINCT ON (window_start) * FROM offers WHERE order_id = %(o)s AND state IN ('offered', 'held')"
+        " AND coalesce(held_until, good_until) > %(now)s ORDER BY window_start, state = 'held' DESC, offered_at DESC) newest"
+        " ORDER BY day NULLS FIRST, added_cents, window_start",
         {"o": order, "now": now},
     )
 

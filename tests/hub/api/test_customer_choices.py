@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from roundsman_hub.clock import Clock
-from roundsman_hub.store.rows import row
+from roundsman_hub.store.rows import row, rows
 
 PNG = b"\x89PNG\r\n\x1a\n" + b"0" * 40
 
@@ -62,6 +62,24 @@ def test_customer_picks_a_window_that_is_kept_for_them(shop: Any) -> None:
     assert now["promise_start"] != order["promise_start"]
     assert (now["window_start"], now["window_end"]) == (now["promise_start"], now["promise_end"])
     assert shop.revision(depot) == before + 1
+
+
+def test_what_costs_the_round_least_is_offered_first(shop: Any) -> None:
+    """The page proposes the cheapest window, not the first of the day."""
+    shop.van(shop.depot())
+    shop.order(lat_deg=49.97, lon_deg=9.97, window_start=shop.at(hours=3), window_end=shop.at(hours=4))  # across the town first
+    shop.order(lat_deg=50.03, lon_deg=10.03, window_start=shop.at(hours=5), window_end=shop.at(hours=6))
+    order = shop.order(lat_deg=50.031, lon_deg=10.031)
+    _, page = send(order, "times")
+    offers = re.findall(r'name="offer" value="(w_\w+)"', page)
+    with shop.db.transaction() as cur:
+        found = {r["offer_id"]: r for r in rows(cur, "SELECT * FROM offers WHERE order_id = %s", (order["order"],))}
+    costs = [found[offer]["added_cents"] for offer in offers]
+    assert costs == sorted(costs)
+    assert costs[0] < costs[-1]
+    starts = [found[offer]["window_start"] for offer in offers]
+    assert starts != sorted(starts), "cheap before early"
+    assert f'value="{offers[0]}" checked' in page
 
 
 def test_an_offer_of_somebody_else_is_no_offer(shop: Any) -> None:
@@ -118,6 +136,67 @@ def test_another_place_is_taken_only_where_the_promise_holds(shop: Any) -> None:
     assert f"{int(datetime.fromisoformat(moved['promise_start']).timestamp()) // 60}" == windows[2].split("-")[0]
     past = f"{int(shop.clock.now().timestamp()) // 60 - 300}-{int(shop.clock.now().timestamp()) // 60 - 180}"
     assert send(soon, "place", address="Mill Street 9", window=past)[0] == "no reach", "a time of one's own is checked like any other"
+
+
+def test_an_address_that_there_is_twice_is_a_question(shop: Any) -> None:
+    shop.van(shop.depot())
+    order = shop.order()
+    said, page = send(order, "place", address="Church Lane 1")
+    assert said == "no which"
+    assert "Which of these do you mean?" in page
+    places = re.findall(r'name="address" value="([^"]+)"', page)
+    assert places == ["Church Lane 1, Oldtown", "Church Lane 1, Newtown"]
+    told = httpx.post(
+        f"{order['track_url']}/place", data={"address": "Church Lane 1"}, headers={"Accept": "application/json"}, trust_env=False
+    )
+    assert (told.status_code, told.json()["places"]) == (409, places)
+    assert send(order, "place", address=places[1])[0] == "said place"
+    now = of(shop, order)
+    assert (now["address"], now["lat_deg"]) == ("Church Lane 1, Newtown", 50.02)
+
+
+def test_another_place_on_a_later_day_is_checked_on_that_day(shop: Any) -> None:
+    """It was put off to Tuesday: the new address is tried in Tuesday's book, and today's vans have no say."""
+    van = shop.van(shop.depot())
+    order = shop.order()
+    tuesday, wednesday = (shop.clock.now().date() + timedelta(days=n) for n in (1, 2))
+    for day in (tuesday, wednesday):
+        assert shop.put(f"/v1/roster/{day}", json={"items": [{"vehicle": van, "start": "08:00", "end": "16:00"}]}).status_code == 200
+    assert send(order, "day", day=str(tuesday))[0] == "said time"
+    promised = of(shop, order)["promise_start"]
+    assert send(order, "place", address="Mill Street 7")[0] == "said place"
+    assert (of(shop, order)["address"], of(shop, order)["promise_start"]) == ("Mill Street 7", promised)
+    shop.order(parcels=20, window_start=f"{tuesday}T06:00:00Z", window_end=f"{tuesday}T14:00:00Z")  # the van is full that day
+    said, page = send(order, "place", address="Mill Street 8")
+    assert said == "no reach"
+    assert of(shop, order)["address"] == "Mill Street 7", "a refusal changes nothing"
+    windows = re.findall(r'name="window" value="([0-9-]+)"', page)
+    assert windows
+    assert send(order, "place", address="Mill Street 8", window=windows[0])[0] == "said time"
+    now = of(shop, order)
+    assert (now["address"], now["promise_start"][:10]) == ("Mill Street 8", str(wednesday))
+
+
+def test_an_order_whose_place_nobody_knew_gets_one_only_in_time(shop: Any) -> None:
+    """Its address means nothing, so no plan has it yet: the customer's own word for it is checked all the same."""
+    shop.van(shop.depot())
+    late = {"window_start": shop.at(minutes=-30), "window_end": shop.at(seconds=20)}
+    order, soon = shop.order(address="Nowhere 9"), shop.order(address="Nowhere 9", **late)
+    assert of(shop, order)["state"] == "waiting_for_place"
+    assert send(soon, "place", address="Mill Street 7")[0] == "no reach"
+    assert send(order, "place", address="Mill Street 7")[0] == "said place"
+    assert of(shop, order)["state"] == "new"
+
+
+def test_a_day_is_the_places_day_wherever_the_reader_is(shop: Any) -> None:
+    """Where the reader is it is Tuesday already; Tuesday can be chosen all the same, for it is to come where the parcel goes."""
+    shop.van(shop.depot())  # in Helsinki it is Monday noon
+    order = shop.order()
+    tuesday = shop.clock.now().date() + timedelta(days=1)
+    page = httpx.get(f"{order['track_url']}?tz=Pacific/Kiritimati&lang=en", trust_env=False).text
+    assert f'min="{tuesday}"' in page
+    assert "Days are those of Europe/Helsinki." in page
+    assert "Days are those of" not in httpx.get(f"{order['track_url']}?tz=Europe/Helsinki&lang=en", trust_env=False).text
 
 
 def test_another_day_and_cancelling(shop: Any) -> None:
@@ -363,6 +442,8 @@ def test_preferences_are_kept(shop: Any) -> None:
     assert kept is not None
     assert sorted(kept["muted"]) == ["case", "changed", "done", "on_the_way"]
     assert kept["opted_out_at"] is not None
+    _, page = send(order, "prefs", lang="de", kind="next", language="es")
+    assert '<html lang="es"' in page, "the answer speaks the language that was just chosen"
 
 
 def test_a_link_expires_long_after_the_end(shop: Any, clock: Clock) -> None:
