@@ -53,9 +53,9 @@ class Trip:
 class Outcome:
     """Median relative errors of the trip time on held-out days, and how it was got.
 
-    like_trips : float
-        Median share by which a trip is off what is usual of trips like it (see `_like_trips`), from so many `pairs`: no predictor that is
-        told way and hour can be expected to do better.
+    like_trips, one_speed_there : float
+        Median share by which a trip is off what is usual of trips like it (see `_like_trips`), from so many `pairs`, and by which one speed
+        is off these same trips: no predictor that is told way and hour can be expected to get far below the one's share of the other.
     """
 
     learned: float
@@ -65,6 +65,7 @@ class Outcome:
     fixes: int
     matched_share: float
     like_trips: float
+    one_speed_there: float
     pairs: int
 
 
@@ -100,7 +101,7 @@ def measure(folder: Path, work: Path) -> Outcome:
     test = [trip for trip in trips if trip.drive.day in held]
     best_mps = min(CANDIDATE_MPS, key=lambda mps: _one_speed_error(train, float(mps)))
     table = learn_speeds([trip.drive for trip in train])
-    like, pairs = _like_trips(trips)
+    like, alike = _like_trips(trips)
     return Outcome(
         learned=median_error([trip.drive for trip in test], table),
         one_speed=_one_speed_error(test, float(best_mps)),
@@ -109,7 +110,8 @@ def measure(folder: Path, work: Path) -> Outcome:
         fixes=sum(map(len, tracks)),
         matched_share=matched_m / sum(trip.length_m for trip in trips),
         like_trips=like,
-        pairs=pairs,
+        one_speed_there=_one_speed_error([trips[at] for at in alike], float(best_mps)),
+        pairs=len(alike) // 2,
     )
 
 
@@ -118,8 +120,8 @@ LIKE: Final = 0.99
 LIKE_HOURS: Final = 2.0
 
 
-def _like_trips(trips: list[Trip]) -> tuple[float, int]:
-    """How far a trip is from what is usual of its like, and of how many pairs that is told.
+def _like_trips(trips: list[Trip]) -> tuple[float, list[int]]:
+    """How far a trip is from what is usual of its like, and the numbers of both trips of each pair that tells it.
 
     Pairs over the same way, begun within two hours of the day and on the same kind of day, but on different days. Two of a kind differ by
     the square root of two times what each is off their middle.
@@ -137,7 +139,7 @@ def _like_trips(trips: list[Trip]) -> tuple[float, int]:
     days = np.array([trip.drive.day for trip in trips])
     alike = (metres @ metres.T > LIKE) & (np.abs(hour[:, None] - hour) < LIKE_HOURS) & (free[:, None] == free) & (days[:, None] != days)
     a, b = np.nonzero(np.triu(alike, 1))
-    return float(np.median(np.abs(pace[a] - pace[b])) / math.sqrt(2)), len(a)
+    return float(np.median(np.abs(pace[a] - pace[b])) / math.sqrt(2)), [*a.tolist(), *b.tolist()]
 
 
 def _one_speed_error(trips: list[Trip], mps: float) -> float:

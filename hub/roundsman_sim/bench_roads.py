@@ -140,12 +140,10 @@ def _chicago(work: Path) -> list[Row]:
         return [Row("chicago_error_ratio", None, "", CHICAGO_RATIO)]
     found = bench_chicago.measure(folder, work)
     what = f"errors {100 * found.learned:.2f} %, of one speed {100 * found.one_speed:.2f} %; {found.held_out} of later days held out"
-    like = (
-        f"how far like trips are from what is usual of them, / one speed's error: {found.pairs} pairs over the same way, two hours at most"
-    )
+    like = f"how far like trips are off what is usual of them, / one speed's error there: {found.pairs} pairs, two hours apart at most"
     return [
         Row("chicago_error_ratio", found.learned / found.one_speed, "", CHICAGO_RATIO, 1.0, what),
-        Row("chicago_like_trips_ratio", found.like_trips / found.one_speed, "", None, None, like),
+        Row("chicago_like_trips_ratio", found.like_trips / found.one_speed_there, "", None, None, like),
     ]
 
 

@@ -21,7 +21,7 @@ import numpy as np
 import numpy.typing as npt
 
 from roundsman_core.geo import LatLon
-from roundsman_hub.learn.shrink import ratios
+from roundsman_hub.learn.shrink import Drawn, ratios
 
 Floats = npt.NDArray[np.float64]
 SAME_ADDRESS_DIGITS: Final = 4
@@ -100,7 +100,7 @@ class Lasting:
     base_s, parcel_s : float
         Seconds with one parcel at a usual address, and for each further parcel.
     addresses : by cell
-        Seconds that it took there without what the driver and the hour added, and that were expected.
+        Seconds that it took there and that were expected, with the driver and the hour of each stop; as many as the days there weigh.
     address_k : float
         So many expected seconds weigh as much as the belief that it is like everywhere.
     drivers, hours : by driver; by hour of the day // `HOURS`
@@ -206,19 +206,19 @@ def _learn(stops: Sequence[Stop], seconds: Sequence[float], least_s: float, *, g
     }
     groups = {name: _numbered(of_one) for name, of_one in keys.items()}
     found = {name: np.ones(len(names)) for name, (names, _) in groups.items()}
-    k = {name: float("inf") for name in groups}
+    drawn: dict[str, Drawn] = {}
+    _, day = _numbered([stop.day for stop in stops])
     for _ in range(ROUNDS):
         for name, (names, at) in groups.items():
             others = np.prod([found[other][groups[other][1]] for other in groups if other != name], axis=0)
-            found[name], k[name] = ratios(at, len(names), usual * others, took, np.ones(len(names)))
-    names, at = groups["address"]
-    others = found["driver"][groups["driver"][1]] * found["hour"][groups["hour"][1]]
-    totals = np.bincount(at, took / others, len(names)), np.bincount(at, usual, len(names))
+            drawn[name] = ratios(at, len(names), usual * others, took, np.ones(len(names)), day)
+            found[name] = drawn[name].ratio
+    there = drawn["address"]
     return Lasting(
         base_s=base_s,
         parcel_s=parcel_s,
-        addresses={cell: (float(totals[0][n]), float(totals[1][n])) for n, cell in enumerate(names)},
-        address_k=k["address"],
+        addresses={cell: (float(there.own[n] * there.weight[n]), float(there.weight[n])) for n, cell in enumerate(groups["address"][0])},
+        address_k=there.k,
         drivers={driver: float(found["driver"][n]) for n, driver in enumerate(groups["driver"][0])},
         hours={hour: float(found["hour"][n]) for n, hour in enumerate(groups["hour"][0])},
     )

@@ -94,20 +94,22 @@ def learn_speeds(drives: Sequence[Drive]) -> SpeedTable:
     network: dict[str, dict[Segment, float]] = {}
     for kind in sorted({drive.kind for drive in drives}):
         own = [drive for drive in drives if drive.kind == kind]
-        names = sorted({drive.band for drive in own})
+        names, dates = (sorted({getattr(drive, of) for drive in own}) for of in ("band", "day"))
         passages = [_passages(drive) for drive in own]
         index = {segment: at for at, segment in enumerate(sorted({segment for of_one in passages for segment in of_one}))}
         if not index:
             continue
         at = np.array([index[segment] for of_one in passages for segment in of_one], np.int64)
         band = np.array([names.index(drive.band) for drive, of_one in zip(own, passages, strict=True) for _ in of_one], np.int64)
+        day = np.array([dates.index(drive.day) for drive, of_one in zip(own, passages, strict=True) for _ in of_one], np.int64)
         expected = np.array([passed[0] for of_one in passages for passed in of_one.values()])
         took = np.array([passed[1] for of_one in passages for passed in of_one.values()])
         whole = float(took.sum()) / float(expected.sum())
-        by_band, _ = ratios(band, len(names), expected, took, np.full(len(names), whole))
-        by_segment, _ = ratios(at, len(index), expected * by_band[band], took, np.ones(len(index)))
+        by_band = ratios(band, len(names), expected, took, np.full(len(names), whole), day).ratio
+        by_segment = ratios(at, len(index), expected * by_band[band], took, np.ones(len(index)), day).ratio
         both = band * len(index) + at
-        by_both, _ = ratios(both, len(names) * len(index), expected * by_band[band], took, np.tile(by_segment, len(names)))
+        prior = np.tile(by_segment, len(names))
+        by_both = ratios(both, len(names) * len(index), expected * by_band[band], took, prior, day).ratio
         factors[kind, ALL_HOURS] = whole
         factors |= {(kind, name): float(by_band[number]) for number, name in enumerate(names)}
         told = {(segment, ALL_HOURS): _bounded(by_segment[number]) for segment, number in index.items()}

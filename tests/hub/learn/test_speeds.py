@@ -93,17 +93,54 @@ def test_the_last_minutes_are_believed_by_as_much_as_was_driven(drives: list[Dri
     assert 1.8 < often.factor < 3.2
 
 
-@given(
-    st.lists(st.tuples(st.integers(0, 4), st.floats(1, 100), st.floats(1, 300)), min_size=2, max_size=60),
-    st.lists(st.floats(0.5, 2), min_size=5, max_size=5),
-)
-def test_a_group_lies_between_its_own_word_and_the_prior(seen: list[tuple[int, float, float]], prior: list[float]) -> None:
-    """Invariant of shrinkage; and a group that nobody saw is its prior."""
-    group, expected, observed = (np.array(column) for column in zip(*seen, strict=True))
+OBSERVED = st.tuples(st.integers(0, 4), st.integers(0, 3), st.floats(1, 100), st.floats(1, 300))
+
+
+@given(st.lists(OBSERVED, min_size=2, max_size=60), st.lists(st.floats(0.5, 2), min_size=5, max_size=5))
+def test_a_group_lies_between_its_own_word_and_the_prior(seen: list[tuple[int, int, float, float]], prior: list[float]) -> None:
+    """Invariant of shrinkage; a group's own word lies among its days', and a group that nobody saw is its prior."""
+    group, day, expected, observed = (np.array(column) for column in zip(*seen, strict=True))
     before = np.array(prior)
-    found, _ = ratios(group.astype(np.int64), 5, expected, observed, before)
+    found = ratios(group.astype(np.int64), 5, expected, observed, before, day.astype(np.int64))
     for at in range(5):
-        mine = group == at
-        own = observed[mine].sum() / expected[mine].sum() if mine.any() else before[at]
-        low, high = sorted((own, before[at]))
-        assert low - 1e-9 <= found[at] <= high + 1e-9
+        days = [(group == at) & (day == one) for one in set(day[group == at])]
+        words = [observed[of_one].sum() / expected[of_one].sum() for of_one in days] if found.weight[at] > 0 else [before[at]]
+        assert min(words) * (1 - 1e-9) <= found.own[at] <= max(words) * (1 + 1e-9)
+        low, high = sorted((found.own[at], before[at]))
+        assert low - 1e-9 <= found.ratio[at] <= high + 1e-9
+        assert found.weight[at] <= expected[group == at].sum() * (1 + 1e-9)
+
+
+def jammed(rng: random.Random, days: int, each: int, jam: float) -> list[tuple[int, int, float, float]]:
+    """Street 0 is driven on one day, by so many vans in one jam; the other streets on all days, each day better or worse as a whole."""
+    seen = [(0, 0, 30.0, 30.0 * jam * rng.gauss(1, 0.05)) for _ in range(each * days)]
+    for street in range(1, 30):
+        usual = rng.gauss(1, 0.1)
+        for day in range(days):
+            that_day = usual * rng.gauss(1, 0.15)
+            seen += [(street, day, 30.0, 30.0 * that_day * rng.gauss(1, 0.05)) for _ in range(each)]
+    return seen
+
+
+def test_a_hundred_drives_through_one_jam_are_one_mornings_word() -> None:
+    """What they share does not become surer by their number: the street is drawn to its prior about as if one van had told of that day."""
+    rng = random.Random(7)
+    columns = zip(*jammed(rng, days=10, each=12, jam=1.6), strict=True)
+    street, day, expected, observed = (np.array(column) for column in columns)
+    found = ratios(street, 30, expected, observed, np.ones(30), day)
+    assert found.own[0] == pytest.approx(1.6, rel=0.03)
+    assert found.ratio[0] < 1.35  # by drives it would be 1.59
+    many_days = found.ratio[1:] - 1
+    assert np.abs(many_days).max() > 0.1  # streets that were driven on ten days are still told apart
+    assert min(found.weight[1:].tolist()) > 5 * found.weight[0]
+
+
+def test_where_days_are_alike_every_drive_counts() -> None:
+    """Without anything that the drives of a day share they are as good as drives of as many days."""
+    rng = random.Random(8)
+    usual = [rng.gauss(1, 0.1) for _ in range(30)]
+    seen = [(street, day, 30.0, 30.0 * usual[street] * rng.gauss(1, 0.2)) for street in range(30) for day in range(10) for _ in range(12)]
+    street, day, expected, observed = (np.array(column) for column in zip(*seen, strict=True))
+    found = ratios(street, 30, expected, observed, np.ones(30), day)
+    assert min(found.weight.tolist()) > 0.8 * 120 * 30
+    assert np.abs(found.ratio - np.array(usual)).max() < 0.06
