@@ -52,6 +52,7 @@ class Case(BaseModel):
     delivery: str | None = Field(description="the order that brings the replacement on the same visit")
     evidence: dict[str, Any] = Field(description="when and where the van stood, what was said and shown")
     refund_cents: int | None
+    answer: str = Field(description="what the customer was told with the newest step that had an answer")
     opened_at: datetime
     changed_at: datetime
 
@@ -69,6 +70,7 @@ class Move(Said):
     """What was decided or seen."""
 
     note: Words = Field(default="", description="why; kept with the case, not shown to the customer")
+    answer: Words = Field(default="", description="what the customer reads with it: on their page, and in what they are written")
     refund_cents: int | None = Field(default=None, ge=0, le=100_000_000)
 
 
@@ -144,6 +146,7 @@ def post_case_event(case: str, event: By, move: Move, desk: AtDesk, depots: AtDe
                 cast(Event, event),
                 actor=caller.key_id,
                 note=move.note,
+                answer=move.answer,
                 clock=desk.clock,
                 refund_cents=move.refund_cents,
             )

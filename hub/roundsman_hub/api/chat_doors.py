@@ -75,7 +75,7 @@ def post_chat(order: str, new: NewLine, desk: AtDesk, once: OnlyOnce, caller: Dr
         found, at = rooted(cur, order), desk.clock.now()
         message = None
         if found["vehicle_id"] is not None and found["state"] in ("planned", "next"):
-            text = f"Office to customer {found['name']}: {new.text}"[:500]
+            text = wishes.drivers_words(cur, caller.fleet)("van_office", name=found["name"], text=new.text)[:500]
             message = talk_store.say(cur, caller.fleet, found["vehicle_id"], text=text, order=order, actor=caller.key_id, at=at)
         customer_store.say(
             cur, caller.fleet, root=found["root_id"], order=order, by="dispatch", who=caller.key_id, text=new.text, at=at, message=message

@@ -14,6 +14,8 @@ from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import FileResponse, HTMLResponse
 from pydantic import BaseModel, Field
 
+from roundsman_core.geo import LatLon, distance_m
+from roundsman_hub import afterlife
 from roundsman_hub.api import customer_page as pages
 from roundsman_hub.api.customer_shown import Shown
 from roundsman_hub.api.desk import AtDesk, Desk
@@ -21,6 +23,7 @@ from roundsman_hub.api.pages import built
 from roundsman_hub.api.problems import Problem, documented
 from roundsman_hub.api.proofs import ENDINGS, HEADERS
 from roundsman_hub.clock import Clock
+from roundsman_hub.domain.care import ended
 from roundsman_hub.domain.customers import SOON, CustomerView, Stage, view
 from roundsman_hub.domain.words import Words, preferred, units_for
 from roundsman_hub.store import care_store, customer_store as store, fleet as fleet_store, orders as order_store
@@ -34,6 +37,8 @@ EXPIRES: Final = timedelta(days=90)
 WINDOW: Final = re.compile(r"\b([0-9]{8})-([0-9]{8})\b")
 DAY: Final = re.compile(r"20[0-9]{2}-(?:0[1-9]|1[0-2])-(?:0[1-9]|1[0-9]|2[0-8])|20[0-9]{2}-(?:0[13-9]|1[0-2])-(?:29|30)")
 TALKS: Final = ("taken", "planned", "next", "here")
+TALKED_OF: Final = ("return", "dispute", "damage", "complaint")
+"""Cases about which there may be more to say, also when the visit is long over: to the office alone."""
 
 Lang = Annotated[str, Query(max_length=5)]
 Zone = Annotated[str, Query(max_length=64, description="the reader's own time zone (IANA)")]
@@ -211,6 +216,8 @@ def shown(
             links[pickup] = f"/t/{own['track_token']}?{reading.query}"
     handover = order_store.handover(cur, order["order_id"]) if done else None
     code = row(cur, "SELECT 1 FROM actions WHERE order_id = %s AND code IS NOT NULL LIMIT 1", (order["order_id"],)) if done else None
+    stands = afterlife.standing(cur, order["order_id"]) if reading.seen.stage == "failed" else None
+    under_way = any(case["kind"] in TALKED_OF and not ended(case["kind"], case["state"]) for case in found)
     return Shown(
         words=reading.words,
         now=reading.now,
@@ -237,8 +244,20 @@ def shown(
         other_place=place,
         other_places=tuple(filter(None, places.split("|")))[:5],
         other_days=tuple(date.fromisoformat(day) for day in DAY.findall(days)),
-        may_talk=reading.seen.stage in TALKS,
+        may_talk=reading.seen.stage in TALKS or under_way,
+        life="" if stands is None else stands.life.state,
+        open=() if stands is None else stands.open,
+        stood=_stood(cur, reading) if done else {},
     )
+
+
+def _stood(cur: Cursor, reading: Reading) -> dict[str, Any]:
+    """Where the van stood for this visit, as a distance from the customer's own address."""
+    found, place = care_store.evidence(cur, reading.order["order_id"]), reading.seen.place
+    if place is None or found.get("lat_e6") is None or not found.get("arrived_at") or not found.get("left_at"):
+        return {}
+    times = {name: datetime.fromisoformat(found[name]) for name in ("arrived_at", "left_at")}
+    return {"m": distance_m(place, LatLon.from_e6(found["lat_e6"], found["lon_e6"])), **times}
 
 
 @router.get("/{token}/state", responses=documented(404, 410, 503))

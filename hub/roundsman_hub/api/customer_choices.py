@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Annotated, Any, Final
 
@@ -16,16 +15,19 @@ from fastapi import APIRouter, Depends, Request
 from fastapi.responses import Response
 from starlette.datastructures import FormData, UploadFile
 
-from roundsman_core.geo import LatLon
-from roundsman_hub.api.customer import TALKS, LinkExpired, LinkUnknown, Reading, fleet_of, read, windows_of
+from roundsman_hub import afterlife
+from roundsman_hub.api import customer_cases as asked
+from roundsman_hub.api.customer import TALKED_OF, TALKS, LinkExpired, LinkUnknown, Reading, fleet_of, read, windows_of
 from roundsman_hub.api.customer_answers import Instead, answered
-from roundsman_hub.api.customer_forms import KINDS
+from roundsman_hub.api.customer_forms import FATES, KINDS
+from roundsman_hub.api.customer_sent import PHOTO_BYTES, Meant, Sent, media_type
 from roundsman_hub.api.desk import AtDesk, Desk
 from roundsman_hub.api.places import off_network_m
 from roundsman_hub.api.problems import Problem, documented
 from roundsman_hub.api.windows import depots_of
-from roundsman_hub.care import cases, wishes
-from roundsman_hub.domain.care import REASONS, NotAllowed
+from roundsman_hub.care import wishes
+from roundsman_hub.domain.afterlife import NotAllowed as TooLate
+from roundsman_hub.domain.care import NotAllowed, ended
 from roundsman_hub.geocode import Found, address_key
 from roundsman_hub.offers import choosing, days
 from roundsman_hub.offers.depot import Depots
@@ -37,44 +39,8 @@ from roundsman_hub.store.rows import Row
 router = APIRouter(prefix="/t", tags=["customer"], responses=documented(404, 409, 410, 413, 422, 503))
 MOST_BYTES: Final = 10_000_000
 MOST_PHOTOS: Final = 4
-PHOTO_BYTES: Final = 4_000_000
-MAGIC: Final = {b"\xff\xd8\xff": "image/jpeg", b"\x89PNG\r\n\x1a\n": "image/png"}
-"""A picture is what its first bytes say, not what its sender says."""
 MOST_LINES: Final = 40
 """Lines of one customer: more is no conversation."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Meant:
-    """The place that an address means; `at` is None where it means none, or one of `others`."""
-
-    at: LatLon | None = None
-    label: str = ""
-    others: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, kw_only=True)
-class Sent:
-    """One form, and everything that carrying it out needs."""
-
-    cur: Cursor
-    desk: Desk
-    depots: Depots
-    reading: Reading
-    form: FormData
-    photos: tuple[bytes, ...]
-    place: Meant
-
-    def text(self, name: str, most: int = 400) -> str:
-        """A field's text; empty where it was not sent."""
-        value = self.form.get(name, "")
-        return "".join(c for c in str(value) if c == "\n" or c.isprintable()).strip()[:most] if isinstance(value, str) else ""
-
-    def needed(self, name: str, most: int = 400) -> str:
-        """A field that has to be there."""
-        if not (value := self.text(name, most)):
-            raise Refused("form", f"{name} is missing")
-        return value
 
 
 def times(sent: Sent) -> str:
@@ -142,6 +108,19 @@ def wish(sent: Sent) -> str:
     return "wish"
 
 
+def fate(sent: Sent) -> str:
+    """What becomes of goods that nobody took: they wait at the depot, or go back to their sender."""
+    wanted = sent.needed("fate", 10)
+    chosen = next((one for one in FATES if one == wanted), None)
+    if sent.reading.seen.stage != "failed" or chosen is None:
+        raise Refused("form", "what becomes of it is not said")
+    try:
+        afterlife.decide(sent.cur, sent.reading.fleet, sent.reading.order["order_id"], chosen, actor=wishes.BY, clock=sent.desk.clock)
+    except TooLate as error:
+        raise Refused("closed", str(error)) from None
+    return "fate"
+
+
 def cancel(sent: Sent) -> str:
     """It is not wanted any more."""
     wishes.cancel(sent.cur, sent.reading.fleet, sent.reading.order, clock=sent.desk.clock)
@@ -152,14 +131,16 @@ def say(sent: Sent) -> str:
     """A line for the driver, where a van has the order, and for the office in any case."""
     reading, now = sent.reading, sent.desk.clock.now()
     order, words = reading.order, sent.needed("text")
+    on_the_way = reading.seen.stage in TALKS
+    found = care_store.of_order(sent.cur, order["root_id"])
     if (
-        reading.seen.stage not in TALKS
+        not (on_the_way or any(case["kind"] in TALKED_OF and not ended(case["kind"], case["state"]) for case in found))
         or sum(line["said_by"] == "customer" for line in store.thread(sent.cur, order["root_id"])) >= MOST_LINES
     ):
         raise Refused("closed", "the talk is over")
     message = None
-    if order["vehicle_id"] is not None:
-        text = f"Customer {order['name']}: {words}".strip()
+    if on_the_way and order["vehicle_id"] is not None:
+        text = wishes.drivers_words(sent.cur, reading.fleet)("van_customer", name=order["name"], text=words)
         message = talk_store.say(
             sent.cur, reading.fleet, order["vehicle_id"], text=text[:500], order=order["order_id"], actor=wishes.BY, at=now
         )
@@ -175,67 +156,6 @@ def say(sent: Sent) -> str:
         message=message,
     )
     return "talk"
-
-
-def call(sent: Sent) -> str:
-    """Asks whoever bridges calls for one, so that neither side learns the other's number."""
-    if not sent.reading.order["phone"] or sent.reading.seen.stage not in TALKS:
-        raise Refused("closed", "there is no number to call, or nothing to call about")
-    cases.open_case(sent.cur, sent.reading.fleet, sent.reading.order, "call", at=sent.desk.clock.now())
-    return "call"
-
-
-def send_back(sent: Sent) -> str:
-    """Asks for a collection of items."""
-    reason = sent.text("reason")
-    why = cases.ask_return(
-        sent.cur,
-        sent.depots,
-        sent.reading.fleet,
-        sent.reading.order,
-        items=[str(item) for item in sent.form.getlist("item")][:200],
-        reason=reason if reason in REASONS else "unwanted",
-        exchange=bool(sent.text("exchange")),
-        text=sent.text("text", 1000),
-        settings=sent.reading.settings,
-        clock=sent.desk.clock,
-    )
-    if why is not None:
-        raise Refused(why, "the rules for returns say no")
-    _keep_photos(sent, "return")
-    return "case"
-
-
-def wrong(sent: Sent) -> str:
-    """It did not come, it is damaged, or something else is wrong."""
-    kind, reading = sent.needed("kind", 20), sent.reading
-    if reading.seen.stage not in ("done", "failed") or kind not in ("dispute", "damage", "complaint"):
-        raise Refused("form", "what is wrong is not said")
-    words = sent.needed("text", 1000)
-    cases.open_case(sent.cur, reading.fleet, reading.order, kind, at=sent.desk.clock.now(), text=words)  # type: ignore[arg-type]
-    _keep_photos(sent, kind)
-    return "case"
-
-
-def rate(sent: Sent) -> str:
-    """One to five stars, once."""
-    stars = sent.needed("stars", 1)
-    rated = any(case["kind"] == "rating" for case in care_store.of_order(sent.cur, sent.reading.order["root_id"]))
-    if sent.reading.seen.stage != "done" or stars not in "12345" or rated:
-        raise Refused("form", "one to five stars, once it is done, and once")
-    cases.open_case(
-        sent.cur, sent.reading.fleet, sent.reading.order, "rating", at=sent.desk.clock.now(), stars=int(stars), text=sent.text("text", 1000)
-    )
-    return "case"
-
-
-def withdraw(sent: Sent) -> str:
-    """A case of one's own is taken back."""
-    case = sent.needed("case", 40)
-    if all(found["case_id"] != case for found in care_store.of_order(sent.cur, sent.reading.order["root_id"])):
-        raise Refused("form", "that is no case of this order")
-    cases.move(sent.cur, sent.depots, sent.reading.fleet, case, "withdraw", actor=cases.BY, note="", clock=sent.desk.clock)
-    return "case"
 
 
 def prefs(sent: Sent) -> str:
@@ -262,13 +182,14 @@ FORMS: Final[dict[str, Callable[[Sent], str]]] = {
     "day": day,
     "place": place,
     "wish": wish,
+    "fate": fate,
     "cancel": cancel,
     "say": say,
-    "call": call,
-    "return": send_back,
-    "wrong": wrong,
-    "rate": rate,
-    "withdraw": withdraw,
+    "call": asked.call,
+    "return": asked.send_back,
+    "wrong": asked.wrong,
+    "rate": asked.rate,
+    "withdraw": asked.withdraw,
     "prefs": prefs,
 }
 
@@ -370,22 +291,9 @@ def _photos(form: FormData) -> tuple[bytes, ...]:
     finally:
         for upload in uploads:
             upload.file.close()
-    if any(len(data) > PHOTO_BYTES or _media_type(data) is None for data in found):
+    if any(len(data) > PHOTO_BYTES or media_type(data) is None for data in found):
         raise Problem(422, "no-picture", "a picture is too large, or no JPEG or PNG", next_step="send JPEG or PNG up to 4 MB")
     return tuple(found)
-
-
-def _media_type(data: bytes) -> str | None:
-    return next((media for magic, media in MAGIC.items() if data.startswith(magic)), None)
-
-
-def _keep_photos(sent: Sent, kind: str) -> None:
-    case = next(found for found in reversed(care_store.of_order(sent.cur, sent.reading.order["root_id"])) if found["kind"] == kind)
-    for data in sent.photos:
-        digest, media = hashlib.sha256(data).hexdigest(), _media_type(data) or ""
-        care_store.add_photo(
-            sent.cur, sent.reading.fleet, case["case_id"], sha256=digest, media_type=media, data=data, at=sent.desk.clock.now()
-        )
 
 
 def _once(cur: Cursor, now: datetime, fleet: str, token: str, what: str, number: str) -> str | None:

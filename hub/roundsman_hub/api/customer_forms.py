@@ -8,11 +8,14 @@ from html import escape
 from typing import Final
 
 from roundsman_hub.api.customer_shown import Shown
+from roundsman_hub.domain.afterlife import Choice
 from roundsman_hub.domain.care import PATHS, REASONS, TABLE, ended
 from roundsman_hub.domain.words import NAMES
 from roundsman_hub.store.rows import Row
 
 _OPEN: Final = ("taken", "planned", "next")
+FATES: Final[tuple[Choice, ...]] = ("depot", "sender")
+"""What a customer may choose for goods that nobody took, besides another day."""
 KINDS: Final = ("on_the_way", "next", "changed", "done", "case")
 """Notices that a customer may mute; what failed goes with what is done."""
 
@@ -50,7 +53,12 @@ def choices(s: Shown) -> str:
     )
     inside = _other_days(s) + form(s, "day", day, "day_send")
     if again:
-        return f'<section class="card folds">{fold(s, "day_title", inside, opened=True)}</section>'
+        later = fold(s, "day_title", inside, opened=True) if "tomorrow" in s.open else ""
+        fates = "".join(
+            f'<button class="quiet" name="fate" value="{fate}">{s.t(f"fate_{fate}")}</button>' for fate in FATES if fate in s.open
+        )
+        other = fold(s, "fate_title", form(s, "fate", fates), opened=True) if fates else ""
+        return f'<section class="card folds">{later}{other}</section>' if later or other else ""
     r = s.recipient
     place = f'<label>{s.t("place_label")}<input name="address" required maxlength="200" autocomplete="street-address"></label>'
     wish = (
@@ -153,8 +161,9 @@ def talk(s: Shown) -> str:
     inside = f'<div id="thread">{lines(s)}</div>'
     if s.may_talk:
         text = f'<label>{s.t("talk_label")}<textarea name="text" required maxlength="400" rows="2"></textarea></label>'
-        inside += f'<p class="note">{s.t("talk_hint")}</p>' + form(s, "say", text, "talk_send")
-        if s.phone:
+        on_the_way = s.seen.stage in (*_OPEN, "here")
+        inside += (f'<p class="note">{s.t("talk_hint")}</p>' if on_the_way else "") + form(s, "say", text, "talk_send")
+        if s.phone and on_the_way:
             inside += form(s, "call", "", "call_send", quiet=True)
     return f'<section class="card folds">{fold(s, "talk_title", inside, opened=bool(s.thread))}</section>'
 
@@ -185,7 +194,8 @@ def after(s: Shown) -> str:
     if wrong:
         legend = f'<legend class="hide">{s.t("wrong_title")}</legend>'
         text = f'<label>{s.t("wrong_text")}<textarea name="text" required maxlength="1000" rows="3"></textarea></label>'
-        fields = f"<fieldset>{legend}{wrong}</fieldset>{text}{_photos(s)}"
+        proof = f'<p><a href="#proof">{s.t("wrong_proof")}</a></p>' if s.has_proof else ""
+        fields = f"{proof}<fieldset>{legend}{wrong}</fieldset>{text}{_photos(s)}"
         folds.append(fold(s, "wrong_title", form(s, "wrong", fields, "wrong_send", files=True)))
     if s.seen.stage == "done" and all(case["kind"] != "rating" for case in s.cases):
         stars = "".join(f'<label class="star"><input type="radio" name="stars" value="{n}" required> {n}</label>' for n in range(1, 6))
@@ -243,6 +253,8 @@ def _more(s: Shown, case: Row) -> str:
         more = f"<p><strong>{escape(s.words('return_code', code=case['code']))}</strong></p>"
         if link := s.links.get(case["pickup_id"] or ""):
             more += f'<p><a href="{escape(link)}">{s.t("return_see")}</a></p>'
+    if case["answer"]:
+        more += f"<p>{escape(s.words('case_answer', text=case['answer']))}</p>"
     if case["state"] == "refunded" and case["refund_cents"]:
         more += f"<p>{escape(s.words('refund_amount', amount=s.words.money(case['refund_cents'], s.currency)))}</p>"
     if "withdraw" in TABLE[case["kind"]].get(case["state"], {}):

@@ -44,7 +44,7 @@ p { margin: .25rem 0; }
 #steps li.past, .way li.past { border-color: var(--mark); }
 li[aria-current] { color: var(--ink) !important; font-weight: 650; }
 #map { height: 18rem; border-radius: .875rem; overflow: hidden; border: 1px solid var(--line); }
-#map[hidden] { display: none; }
+#map[hidden], #map[hidden] + p { display: none; }
 #talk:empty, #cases:empty { display: none; }
 .flash { background: var(--soft); border: 1px solid var(--mark); border-radius: .875rem; padding: .75rem 1rem; margin: 0; }
 .flash.no { background: var(--badsoft); border-color: var(--bad); color: var(--bad); }

@@ -14,8 +14,13 @@ from roundsman_hub.domain.customers import CustomerView
 from roundsman_hub.domain.sentences import told
 from roundsman_hub.domain.words import NAMES, Words
 
-REFRESH_S: Final = 60
-"""Without a script the page loads itself again this often, as long as something may change."""
+_NOW: Final = {
+    "failed": "now_failed", "missed": "now_missed", "at_depot": "now_at_depot", "to_depot": "now_to_depot", "to_sender": "now_to_sender",
+    "returning": "now_to_sender", "returned": "now_returned",
+}  # fmt: skip
+"""What is said of goods that nobody took, by where they are."""
+_CHOOSE: Final = ("failed", "missed", "at_depot")
+"""Where that says that there is something to choose."""
 _STEPS: Final = ("taken", "planned", "next", "done")
 _REACHED: Final = {"taken": 0, "planned": 1, "next": 2, "here": 2, "done": 3}
 
@@ -34,11 +39,16 @@ def headline(w: Words, seen: CustomerView, now: datetime) -> tuple[str, str]:
     detail = {
         "taken": promised,
         "here": w("here_detail"),
-        "done": done,
-        "failed": f"{told(seen.reason, w.language) if seen.reason else w('no_reason')}. {done}".strip(),
+        "done": _upper(done),
+        "failed": f"{_upper(told(seen.reason, w.language)) if seen.reason else w('no_reason')}. {_upper(done)}".strip(),
         "cancelled": w("cancelled_detail"),
     }
     return title, detail[seen.stage]
+
+
+def _upper(text: str) -> str:
+    """As a sentence begins."""
+    return text[:1].upper() + text[1:]
 
 
 def page(s: Shown) -> str:
@@ -49,7 +59,7 @@ def page(s: Shown) -> str:
             (
                 _flash(s),
                 live(s),
-                f'<div id="map" hidden role="img" aria-label="{s.t("map_label")}"></div>',
+                f'<div id="map" hidden role="img" aria-label="{s.t("map_label")}"></div><p class="note">{s.t("map_says")}</p>',
                 _proof(s),
                 choices(s),
                 f'<div id="talk">{talk(s)}</div>',
@@ -60,12 +70,15 @@ def page(s: Shown) -> str:
         )
     )
     title, _ = headline(s.words, s.seen, s.now)
-    moving = s.seen.stage in ("taken", "planned", "next", "here")
-    head = f'<noscript><meta http-equiv="refresh" content="{REFRESH_S}"></noscript>' if moving and not s.offers else ""
+    head = ""
     if s.script:
-        head += f'<script type="module" src="{escape(s.script)}"></script>'
+        head = f'<script type="module" src="{escape(s.script)}"></script>'
     foot = s.words("as_of", at=f'<span id="updated">{s.words.clock(s.now)}</span>', zone=escape(s.words.zone.key.replace("_", " ")))
-    return _whole(s.words, title, escape(s.fleet), body, f"<p>{foot}</p>{_languages(s)}", head)
+    address = (
+        f"{s.base}?lang={s.words.language}&amp;tz={escape(s.words.zone.key)}"  # a page that loads itself would take what is being typed
+    )
+    again = f'<noscript><p><a href="{address}">{s.t("load_again")}</a></p></noscript>'
+    return _whole(s.words, title, escape(s.fleet), body, f"<p>{foot}</p>{again}{_languages(s)}", head)
 
 
 def parts(s: Shown) -> str:
@@ -87,6 +100,8 @@ def live(s: Shown) -> str:
     if seen.stops_before is not None and seen.stage == "planned":
         n = seen.stops_before
         before = f'<p class="before">{escape(w("stops_n", n=n) if n > 1 else w(f"stops_{n}"))}</p>'
+    now = _NOW.get(s.life)
+    before += f"<p>{s.t(now)}</p>" if now and (s.life not in _CHOOSE or s.open) else ""
     late = f'<p class="late">{escape(w(seen.late))}</p>' if seen.late else ""
     where = ""
     if seen.van is not None and seen.place is not None:
@@ -132,13 +147,17 @@ def refusal_in(w: Words, refused: str) -> str:
 
 
 def _proof(s: Shown) -> str:
-    if s.seen.stage not in ("done", "failed") or not (s.proofs or s.handover):
+    if s.seen.stage not in ("done", "failed") or not s.has_proof:
         return ""
     w, inside = s.words, []
     if s.handover and s.handover.get("received_by"):
         inside.append(f"<p>{escape(w('proof_by', name=s.handover['received_by']))}</p>")
     if s.handover and s.handover.get("code"):
         inside.append(f"<p>{s.t('proof_code')}</p>")
+    if s.stood:
+        start, end = w.clock(s.stood["arrived_at"]), w.clock(s.stood["left_at"])
+        told = w("proof_stood", distance=w.distance(s.stood["m"]), day=w.day(s.stood["arrived_at"], s.now), start=start, end=end)
+        inside.append(f"<p>{escape(told)}</p>")
     for proof in s.proofs:
         if proof["whole"]:
             label = w(f"proof_{proof['kind']}")

@@ -49,6 +49,17 @@ class Shown:
     other_places: tuple[str, ...] = ()
     """That the address which was written may mean."""
     may_talk: bool = False
+    life: str = ""
+    """Where the goods of a stop that failed are, as `domain.afterlife` has it."""
+    open: tuple[str, ...] = ()
+    """What can be chosen for them."""
+    stood: Mapping[str, Any] = field(default_factory=dict)
+    """When and how far from the address the van stood, where its log says so: `m`, `arrived_at`, `left_at`."""
+
+    @property
+    def has_proof(self) -> bool:
+        """Is there anything that the visit has left?"""
+        return bool(self.proofs or self.handover or self.stood)
 
     def t(self, key: str) -> str:
         """A phrase, ready for HTML."""

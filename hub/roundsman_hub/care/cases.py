@@ -10,6 +10,7 @@ from typing import Any, Final, Literal
 from psycopg.types.json import Jsonb
 
 from roundsman_core.geo import LatLon
+from roundsman_hub.care.wishes import drivers_words
 from roundsman_hub.clock import Clock
 from roundsman_hub.domain.care import BEGINS, BY_FACT, TOLD, Event, Kind, NotAllowed, ReturnRules, opened, step, why_not
 from roundsman_hub.notify import outbox
@@ -123,9 +124,15 @@ def move(
     actor: str,
     note: str,
     clock: Clock,
+    answer: str = "",
     refund_cents: int | None = None,
 ) -> Row:
     """Move a case on. An approved return becomes a pickup in the round; an exchange, one visit with both.
+
+    Parameters
+    ----------
+    note, answer : str
+        Why: kept with the step; and for the customer, on their page and in what they are written.
 
     Raises
     ------
@@ -148,14 +155,18 @@ def move(
         changes = _collection(cur, depots, fleet, found, order, clock)
     if event == "withdraw" and found["pickup_id"] is not None:
         _call_off(cur, fleet, found, clock)
+    if answer:
+        changes["answer"] = answer
     if refund_cents is not None:
         changes["refund_cents"] = refund_cents
     store.advance(cur, found, event=event, state=state, actor=actor, note=note, at=now, changes=changes)
     body = {"case": case, "event": event, "state": state}
     journal(cur, fleet_id=fleet, at=now, kind="case.moved", subject=found["order_id"], actor=actor, body=body)
     if state in TOLD:
-        outbox.tell_shop(cur, fleet, f"{found['kind']}.{state}", case=case, order=order, at=now, refund_cents=refund_cents)
-        outbox.tell_case(cur, fleet, found, state, at=now)
+        outbox.tell_shop(
+            cur, fleet, f"{found['kind']}.{state}", case=case, order=order, at=now, refund_cents=refund_cents, answer=answer or None
+        )
+        outbox.tell_case(cur, fleet, found, state, at=now, answer=answer)
     return found | changes | {"state": state, "changed_at": now}
 
 
@@ -180,16 +191,17 @@ def _collection(cur: Cursor, depots: Depots, fleet: str, case: Row, order: Row, 
     window = (found[0]["window_start"], found[0]["window_end"]) if found else (now, now + AHEAD)
     known = {item["parcel"]: item for item in order["items"]}
     items = [known.get(parcel, {"parcel": parcel, "name": ""}) for parcel in case["items"]]
-    names = ", ".join(item["name"] or item["parcel"] for item in items) or "the goods"
+    words = drivers_words(cur, fleet)
+    names = ", ".join(item["name"] or item["parcel"] for item in items) or words("van_goods")
     what = {
         "reference": f"{order['reference'] or order['order_id']} return {case['case_id']}",
-        "instructions": "Return: ask for the code",
+        "instructions": words("van_return"),
         "items": Jsonb(items),
     }
     if case["exchange"]:
         what = {
             "reference": f"{order['reference'] or order['order_id']} exchange {case['case_id']}",
-            "instructions": f"Exchange: hand over the replacement ({parcels}), take along {names}. Ask for the code"[:500],
+            "instructions": words("van_exchange", n=parcels, goods=names)[:500],
             "items": Jsonb([]),  # the replacement's own parcels have other numbers, which the shop knows
         }
     made = order_store.add(

@@ -12,6 +12,7 @@ from roundsman_core.geo import LatLon
 from roundsman_hub import afterlife
 from roundsman_hub.clock import Clock
 from roundsman_hub.domain.afterlife import NotAllowed
+from roundsman_hub.domain.words import Words
 from roundsman_hub.offers import days
 from roundsman_hub.offers.choosing import STEP, WIDTH
 from roundsman_hub.offers.days import Kept
@@ -20,7 +21,7 @@ from roundsman_hub.offers.refused import Refused
 from roundsman_hub.offers.slots import MARGIN_S, Slot, Window, grid, slots
 from roundsman_hub.replan import revision
 from roundsman_hub.replan.world import World
-from roundsman_hub.store import customer_store, fleet as fleet_store, offer_store, orders as order_store
+from roundsman_hub.store import customer_store, fleet as fleet_store, offer_store, orders as order_store, unit_store
 from roundsman_hub.store.db import Cursor
 from roundsman_hub.store.rows import Row, journal
 
@@ -29,6 +30,11 @@ OPEN: Final = frozenset({"new", "waiting_for_place", "unassigned", "planned", "n
 BY: Final = "customer"
 INSTEAD: Final = 5
 """Windows at another place, in a refusal."""
+
+
+def drivers_words(cur: Cursor, fleet: str) -> Words:
+    """The words around what customers write, as the fleet's drivers read them: in the language of its units."""
+    return Words(str(unit_store.settings_of(cur, fleet).get("language") or "en"), ZoneInfo("UTC"))
 
 
 def still_open(order: Row) -> None:
@@ -44,12 +50,9 @@ def at_the_door(cur: Cursor, fleet: str, order: Row, wish: Mapping[str, Any], *,
     own = recipient["shop_instructions"] if recipient["shop_instructions"] is not None else order["instructions"]
     words = {name: str(wish.get(name, "")).strip()[:200] for name in ("safe_place", "neighbour", "note")}
     customer_store.change_recipient(cur, fleet, order["root_id"], {**words, "shop_instructions": own})
-    lines = [
-        own,
-        f"Safe place: {words['safe_place']}" if words["safe_place"] else "",
-        f"Neighbour: {words['neighbour']}" if words["neighbour"] else "",
-        f"Customer: {words['note']}" if words["note"] else "",
-    ]
+    said = drivers_words(cur, fleet)
+    labels = {"van_safe": "safe_place", "van_neighbour": "neighbour", "van_note": "note"}
+    lines = [own, *(said(label, text=words[name]) for label, name in labels.items() if words[name])]
     changes = {"instructions": ". ".join(filter(None, lines)), "contact_free": bool(wish.get("contact_free"))}
     order_store.change(cur, fleet, order["order_id"], changes)
     _note(cur, fleet, order, "order.wished", {"what": sorted(name for name, text in words.items() if text), **_free(changes)}, clock, actor)

@@ -45,7 +45,7 @@ def tell_order(
         address = {"email": recipient["email"], "push": recipient["push_url"]}.get(channel, order["phone"])
         if address and when is not None:
             url = _url(settings) + store.link(cur, order["order_id"])
-            subject, body = text_of(words, kind, fields, at, brand=_brand(settings, owner), url=url)
+            subject, body = text_of(words, _of_kind(words, kind, order), fields, at, brand=_brand(settings, owner), url=url)
             written += store.add(
                 cur,
                 fleet,
@@ -68,12 +68,12 @@ def tell_order(
     return written
 
 
-def tell_case(cur: Cursor, fleet: str, case: Row, state: str, *, at: datetime) -> None:
+def tell_case(cur: Cursor, fleet: str, case: Row, state: str, *, at: datetime, answer: str = "") -> None:
     """Write to the customer that something they asked for has moved on."""
     settings = customer_store.settings(cur, fleet)
     order = order_store.shown(cur, order_id=case["order_id"])
     assert order is not None
-    fields = {"case": f"case_{case['kind']}", "state": f"state_{state}"}
+    fields = {"case": f"case_{case['kind']}", "state": f"state_{state}", "answer": answer}
     named = {**order, "root_id": case["root_id"]}
     tell_order(cur, fleet, named, "case", revision=f"{case['case_id']} {state}", at=at, fields=fields, settings=settings)
 
@@ -93,12 +93,19 @@ def text_of(words: Words, kind: str, fields: Mapping[str, Any], at: datetime, *,
     for name, value in fields.items():
         if isinstance(value, datetime):
             told[name] = words.clock(value)
-        elif value is not None:
+        elif value is not None and name != "answer":
             told[name] = words(value) if words.has(str(value)) else sentences.told(str(value), words.language)
     day = fields.get("start") or fields.get("at") or at
     told["day"] = words.day(day, at)
-    lines = [words(f"note_{kind}", **told), words("note_foot", url=url), words("note_stop"), brand]
+    answer = str(fields.get("answer") or "")  # somebody's own words
+    lines = [words(f"note_{kind}", **told), answer, words("note_foot", url=url), words("note_stop"), brand]
     return f"{brand}: {words(f'subject_{kind}')}", "\n\n".join(filter(None, lines))
+
+
+def _of_kind(words: Words, kind: str, order: Row) -> str:
+    """A collection is told in words of its own, where the usual ones would not be true of it."""
+    own = f"{kind}_{order['kind']}"
+    return own if words.has(f"note_{own}") else kind
 
 
 def _hook(

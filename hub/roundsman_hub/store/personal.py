@@ -95,8 +95,8 @@ RULES: Final = (
     Forget(
         days="word_days",
         table="cases",
-        where="x.changed_at < %(before)s AND (x.text <> '' OR x.code IS NOT NULL OR x.evidence ? 'received_by')",
-        blank="text = '', code = NULL, evidence = x.evidence - 'received_by'",
+        where="x.changed_at < %(before)s AND ((x.text, x.answer) <> ('', '') OR x.code IS NOT NULL OR x.evidence ? 'received_by')",
+        blank="text = '', answer = '', code = NULL, evidence = x.evidence - 'received_by'",
     ),
     Forget(
         days="notice_days",

@@ -62,7 +62,7 @@ def test_customer_is_told_when_it_is_final(shop: Any) -> None:
     shop.resolve(van, order["order"], "failed", ago_s=UNDO_WINDOW.total_seconds() + 1)
     told = seen_by(shop, order)
     assert (told["stage"], told["headline"]) == ("failed", "We could not deliver")
-    assert "nobody at home" in told["detail"]
+    assert told["detail"].startswith("Nobody at home. Today")
 
 
 def test_link_that_is_none_is_a_page_that_says_so(url: str) -> None:

@@ -393,11 +393,73 @@ def test_not_received_opens_with_the_proof_and_ends_with_a_decision(shop: Any) -
     case = shop.get("/v1/cases", params={"kind": "dispute"}).json()["items"][0]
     assert {"said_at", "arrived_at", "proofs"} <= case["evidence"].keys()
     shop.post(f"/v1/cases/{case['case']}/look_into", json={})
-    shop.post(f"/v1/cases/{case['case']}/uphold", json={"note": "wrong house"})
+    shop.post(f"/v1/cases/{case['case']}/uphold", json={"note": "wrong house", "answer": "It went to <No. 9>. We are sorry."})
     page = httpx.get(order["track_url"], trust_env=False).text
     assert "Not received: you are right" in page
+    assert "Our answer: It went to &lt;No. 9&gt;. We are sorry." in page
     assert "wrong house" not in page, "notes are the fleet's own"
     assert shop.post(f"/v1/cases/{case['case']}/replace", json={}).json()["state"] == "replaced"
+
+
+def test_proof_says_where_the_van_stood_and_is_there_before_anybody_complains(shop: Any) -> None:
+    order = delivered(shop, lat_deg=50.01, lon_deg=10.0)
+    at = shop.clock.now() - timedelta(minutes=12)
+    with shop.db.transaction() as cur:
+        cur.execute(
+            "INSERT INTO visits (session_no, visit, vehicle_id, fleet_id, order_id, arrived_at, left_at, lat_e6, lon_e6, confidence)"
+            " SELECT 900001, 1, vehicle_id, fleet_id, %s, %s, %s, 50010500, 10000000, 1 FROM vehicles WHERE fleet_id = %s",
+            (order["order"], at, at + timedelta(minutes=3), shop.fleet),
+        )
+    page = httpx.get(order["track_url"], params={"lang": "en", "tz": "UTC"}, trust_env=False).text
+    assert f"The van stood about 60 m from the address, today from {at:%H:%M} to {at + timedelta(minutes=3):%H:%M}." in page
+    assert '<a href="#proof">See the proof of delivery first</a>' in page
+    assert "50.0105" not in page, "how far, not where: a van's place is shown while it is their turn alone"
+
+
+def test_there_is_more_to_say_of_what_is_under_way(shop: Any) -> None:
+    """The driver is long gone: a line about an open complaint is for the office, and ends with it."""
+    order = delivered(shop)
+    van = shop.get("/v1/vehicles").json()["items"][0]["vehicle"]
+    assert send(order, "say", text="Hello?")[0] == "no closed"
+    send(order, "wrong", kind="complaint", text="Rude")
+    assert send(order, "say", text="He shouted, too")[0] == "said talk"
+    assert [line["text"] for line in shop.get(f"/v1/orders/{order['order']}/chat").json()["items"]] == ["He shouted, too"]
+    assert shop.get(f"/v1/vehicles/{van}/messages").json()["items"] == []
+    case = shop.get("/v1/cases").json()["items"][0]["case"]
+    for event in ("uphold", "resolve"):
+        assert shop.post(f"/v1/cases/{case}/{event}", json={}).status_code == 200
+    assert send(order, "say", text="Thanks")[0] == "no closed"
+
+
+def test_who_was_not_at_home_is_told_where_it_is_and_chooses_what_happens(shop: Any) -> None:
+    van = shop.van(shop.depot())
+    order = shop.order()
+    shop.in_force(van, [order["order"]])
+    shop.resolve(van, order["order"], "failed", ago_s=600, reason="nobody there")
+    page = httpx.get(order["track_url"], trust_env=False).text
+    assert "It is in the van. Choose below what happens now." in page
+    assert re.findall(r'name="fate" value="(\w+)"', page) == ["depot", "sender"]
+    assert send(order, "fate", fate="moon")[0] == "no form"
+    said, page = send(order, "fate", fate="depot")
+    assert said == "said fate"
+    assert "It goes back to the depot, where you can fetch it." in page
+    said, page = send(order, "fate", fate="sender")
+    assert "It goes back to its sender." in page
+    assert shop.get(f"/v1/orders/{order['order']}/life").json()["state"] == "to_sender"
+    assert send(shop.order(), "fate", fate="depot")[0] == "no form", "it is on its way still"
+
+
+def test_drivers_read_what_customers_wish_in_the_units_language(shop: Any) -> None:
+    van = shop.van(shop.depot())
+    assert shop.put("/v1/unit-settings", json={"language": "de"}).status_code == 200
+    order = shop.order()
+    shop.in_force(van, [order["order"]])
+    send(order, "wish", safe_place="garage", neighbour="Flat 3", note="mind the dog")
+    assert of(shop, order)["instructions"] == "Abstellort: garage. Nachbar: Flat 3. Kundschaft: mind the dog"
+    send(order, "say", text="Hello")
+    shop.post(f"/v1/orders/{order['order']}/chat", json={"text": "We are late"})
+    texts = {message["text"] for message in shop.get(f"/v1/vehicles/{van}/messages").json()["items"]}
+    assert texts == {"Kit schreibt: Hello", "Büro an Kit: We are late"}
 
 
 def test_rating_is_once(shop: Any) -> None:

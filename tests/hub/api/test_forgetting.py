@@ -10,7 +10,19 @@ import pytest
 
 from roundsman_hub.store import care_store, personal, retention
 
-SECRETS = ("Kit", "Mill Street", "+3585", "blue door", "kit@", "rang twice", "hello there", "broken cup", "they called", "your parcel")
+SECRETS = (
+    "Kit",
+    "Mill Street",
+    "+3585",
+    "blue door",
+    "kit@",
+    "rang twice",
+    "hello there",
+    "broken cup",
+    "they called",
+    "so sorry",
+    "your parcel",
+)
 TABLES = ("orders", "recipients", "journal", "plans", "geocode_queue", "idempotency", "chat", "messages", "cases", "case_steps", "outbox")
 
 
@@ -48,6 +60,7 @@ def order(shop: Any) -> str:
             "kind": "damage",
             "state": "closed",
             "text": "broken cup",
+            "answer": "so sorry",
             "evidence": {"received_by": "Kit", "state": "delivered"},
         }
         case = care_store.add(cur, shop.fleet, about, actor="a", at=at)

@@ -79,7 +79,7 @@ def test_the_live_picture_carries_reasons_by_code(shop: Any) -> None:
     assert plan["said"] == [{"code": "", "params": {"text": "the first"}}]
 
 
-@pytest.mark.parametrize(("lang", "words"), [("en", "nobody there"), ("de", "niemand da"), ("es", "no había nadie"), ("fr", "personne")])
+@pytest.mark.parametrize(("lang", "words"), [("en", "Nobody there"), ("de", "Niemand da"), ("es", "No había nadie"), ("fr", "Personne")])
 def test_a_customer_reads_in_their_language_why_it_failed(shop: Any, lang: str, words: str) -> None:
     van = shop.van(shop.depot())
     order = shop.order()

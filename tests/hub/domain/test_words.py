@@ -27,6 +27,11 @@ def test_money_and_distance_are_written_as_the_reader_writes_them(language: str,
     assert Words(language, ZONE, "mi").distance(2_340) == away.replace("2.3 km", "1.5 mi").replace("2,3 km", "1,5 mi")
 
 
+def test_what_is_near_is_told_in_metres_or_yards() -> None:
+    assert [Words("de", ZONE).distance(m) for m in (3, 14, 96, 249, 251)] == ["0 m", "10 m", "100 m", "250 m", "0,3 km"]
+    assert Words("en", ZONE, "mi").distance(91.44) == "100 yd"
+
+
 def test_every_language_has_the_same_phrases_with_the_same_gaps() -> None:
     def gaps(text: str) -> list[str]:
         return sorted(part.split("}")[0] for part in text.split("{")[1:])

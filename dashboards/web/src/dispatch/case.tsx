@@ -17,7 +17,7 @@ type Event = "open" | "approve" | "refuse" | "withdraw" | "collected" | "not_col
 
 export interface Case {
   case: string; order: string; kind: CaseKind; state: CaseState; can: Event[]; reason: string; text: string; items: string[]; stars: number | null;
-  exchange: boolean; pickup: string | null; delivery: string | null; refund_cents: number | null; opened_at: string; changed_at: string;
+  exchange: boolean; pickup: string | null; delivery: string | null; refund_cents: number | null; answer: string; opened_at: string; changed_at: string;
   evidence: { state?: string; said_at?: string; reason?: string | null; driver?: string | null; arrived_at?: string | null; left_at?: string | null; lat_e6?: number | null; lon_e6?: number | null; proofs?: string[]; received_by?: string | null };
 }
 interface CaseShown extends Case {
@@ -51,6 +51,7 @@ export function CasePage({ id }: { id: string }) {
             {found.reason && <div><dt>{t("case.reason")}</dt><dd>{reasonIsKnown(reason) ? t(reason) : found.reason}</dd></div>}
             {found.items.length > 0 && <div><dt>{t("case.items")}</dt><dd>{found.items.join(", ")}</dd></div>}
             {found.stars !== null && <div><dt>{t("case.rating")}</dt><dd>{t("case.stars", { n: found.stars })}</dd></div>}
+            {found.answer && <div><dt>{t("case.answer")}</dt><dd>{found.answer}</dd></div>}
             {found.refund_cents !== null && <div><dt>{t("case.refund")}</dt><dd>{f.money(found.refund_cents)}</dd></div>}
             <div><dt>{t("case.opened")}</dt><dd>{f.dayClock(found.opened_at)}</dd></div>
           </dl>
@@ -70,21 +71,23 @@ export function CasePage({ id }: { id: string }) {
 const REASONS = ["case.reason.unwanted", "case.reason.wrong_size", "case.reason.wrong_item", "case.reason.damaged", "case.reason.late"] as const;
 const reasonIsKnown = (key: string): key is (typeof REASONS)[number] & Key => (REASONS as readonly string[]).includes(key);
 
-/** The steps that may follow, as buttons; a note is kept with the case, an amount goes to the shop's webhook. */
+/** The steps that may follow, as buttons; a note is kept with the case, an answer is for the customer, an amount goes to the shop's webhook. */
 function Steps({ found, door, again }: { found: Case; door: string; again: () => void }) {
   const [note, setNote] = useState("");
+  const [answer, setAnswer] = useState("");
   const [amount, setAmount] = useState("");
   const can = found.can.filter((event) => !NOT_BY_HAND.has(event));
   if (can.length === 0) return null;
   const move = (event: Event): Promise<unknown> => {
     const cents = Math.round(Number(amount.replace(",", ".")) * 100);
     if (event === "refund" && amount && !(cents >= 0)) return Promise.reject(new Error(t("case.not_an_amount")));
-    return api.post(`${door}/${event}`, { note, ...(event === "refund" && amount ? { refund_cents: cents } : {}) });
+    return api.post(`${door}/${event}`, { note, answer, ...(event === "refund" && amount ? { refund_cents: cents } : {}) });
   };
   return (
     <div class="next-steps" role="group" aria-label={t("case.next")}>
       <div class="pair">
         <Field label={t("case.note")} help={t("case.note_help")}>{(id) => <input id={id} maxLength={500} autocomplete="off" value={note} onInput={(event) => setNote(event.currentTarget.value)} />}</Field>
+        <Field label={t("case.answer")} help={t("case.answer_help")}>{(id) => <input id={id} maxLength={500} autocomplete="off" value={answer} onInput={(event) => setAnswer(event.currentTarget.value)} />}</Field>
         {can.includes("refund") && <Field label={t("case.amount")} help={t("case.amount_help")}>{(id) => <input id={id} inputMode="decimal" autocomplete="off" value={amount} onInput={(event) => setAmount(event.currentTarget.value)} />}</Field>}
       </div>
       <div class="actions">{can.map((event, at) => <Act key={event} act={() => move(event)} done={t("case.moved")} after={again} tone={DANGER.has(event) ? "danger" : at === 0 ? "primary" : ""}>{t(`case.do.${event as "approve"}`)}</Act>)}</div>

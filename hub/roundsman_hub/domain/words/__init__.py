@@ -15,6 +15,9 @@ from roundsman_hub.domain.words.fr import FR
 LANGUAGES: Final[Mapping[str, Mapping[str, str]]] = {"en": EN, "de": DE, "es": ES, "fr": FR}
 NAMES: Final = {"en": "English", "de": "Deutsch", "es": "Español", "fr": "Français"}
 M_PER_MILE: Final = 1609.344
+M_PER_YARD: Final = 0.9144
+NEAR_M: Final = 250.0
+"""Nearer than this nobody counts in kilometres or miles."""
 _MARKS: Final = {"en": (",", "."), "de": (".", ","), "es": (".", ","), "fr": ("\N{NARROW NO-BREAK SPACE}", ",")}
 """Between thousands, and before the fraction."""
 _SIGNS: Final = {"EUR": "€", "GBP": "£", "USD": "$"}
@@ -69,7 +72,9 @@ class Words:
         return _ORDER[self.language].format(d=day, n=number, m=month)
 
     def distance(self, metres: float) -> str:
-        """Kilometres or miles, to a tenth."""
+        """Kilometres or miles, to a tenth; what is less, in tens of metres or yards."""
+        if metres < NEAR_M:
+            return f"{round(metres / M_PER_YARD, -1):.0f} yd" if self.units == "mi" else f"{round(metres, -1):.0f} m"
         return f"{self._number(metres / M_PER_MILE, 1)} mi" if self.units == "mi" else f"{self._number(metres / 1000, 1)} km"
 
     def money(self, cents: int, currency: str) -> str:

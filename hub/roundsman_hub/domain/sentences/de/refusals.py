@@ -12,6 +12,7 @@ REFUSALS: Final = {
     "no.call": "es gibt keine Nummer, oder nichts zu besprechen",
     "no.returns": "die Regeln für Rückgaben sagen nein",
     "no.wrong_said": "es fehlt, was nicht stimmt",
+    "no.fate_said": "es fehlt, was damit geschehen soll",
     "no.stars": "ein bis fünf Sterne, wenn es erledigt ist, und einmal",
     "no.case_of_order": "das ist kein Anliegen dieser Bestellung",
     "no.form_large": "das ist zu viel für ein Formular",

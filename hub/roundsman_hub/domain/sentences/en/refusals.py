@@ -12,6 +12,7 @@ REFUSALS: Final = {
     "no.call": "there is no number to call, or nothing to call about",
     "no.returns": "the rules for returns say no",
     "no.wrong_said": "what is wrong is not said",
+    "no.fate_said": "what becomes of it is not said",
     "no.stars": "one to five stars, once it is done, and once",
     "no.case_of_order": "that is no case of this order",
     "no.form_large": "that is too much for one form",

@@ -12,6 +12,7 @@ REFUSALS: Final = {
     "no.call": "no hay número al que llamar, o nada que hablar",
     "no.returns": "las reglas de devolución dicen que no",
     "no.wrong_said": "no se dice qué está mal",
+    "no.fate_said": "no se dice qué hacer con ello",
     "no.stars": "de una a cinco estrellas, al terminar, y una vez",
     "no.case_of_order": "eso no es un caso de este pedido",
     "no.form_large": "es demasiado para un formulario",

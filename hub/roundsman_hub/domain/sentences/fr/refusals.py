@@ -12,6 +12,7 @@ REFUSALS: Final = {
     "no.call": "il n'y a pas de numéro, ou rien à dire",
     "no.returns": "les règles de retour disent non",
     "no.wrong_said": "ce qui ne va pas n'est pas dit",
+    "no.fate_said": "ce qu'il devient n'est pas dit",
     "no.stars": "une à cinq étoiles, une fois terminé, et une fois",
     "no.case_of_order": "ce n'est pas un dossier de cette commande",
     "no.form_large": "c'est trop pour un formulaire",
