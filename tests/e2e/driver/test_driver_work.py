@@ -246,7 +246,7 @@ def test_whole_round_goes_by_keyboard_alone(glass: Any, van: Any, round_of: Any,
 
     def press(selector: str, then: str) -> None:
         """Again when the page was drawn anew between the last Tab and Enter, as anybody would."""
-        page.wait_for_selector(selector)
+        page.wait_for_selector(f"{selector}:not(.busy)")
         for _ in range(6):
             if page.locator(then).is_visible():
                 return

@@ -1,18 +1,31 @@
 // The one or two things to press now, and the way back from the last of them.
 import { attribute, el, make, text } from "./dom.js";
-import { action, busy, send } from "./link.js";
+import { action, send } from "./link.js";
 import { say, state } from "./now.js";
-import { announce, explain } from "./news.js";
+import { announce, explain, hush } from "./news.js";
 
+const SLOW_MS = 700; // a unit answers in a tenth of that; beyond it a driver has to be told that the tap is not yet done
+const SETTLE_MS = 500; // a thumb that trembles, or comes down as the plan changes, does not press what has just come under it
 const repaint = { now: () => {} };
 export const onBusy = (paint) => (repaint.now = paint);
 
-// One at a time: a thumb that trembles is one tap.
+const telling = new Set(); // what is under way or waits for its turn
+let turn = Promise.resolve();
+const busy = () => telling.size > 0;
+
+// The same thing once: a thumb that trembles is one tap. Another thing is told after it, as it was meant when it was tapped.
 export async function tap(path, body, meant) {
-  if (busy()) return null;
-  const sending = send(path, body);
+  const what = JSON.stringify([path, { ...body, action: null, message: null, report: null }]);
+  if (telling.has(what)) return null;
+  telling.add(what);
+  const slow = setTimeout(() => announce(say("saving"), { stays: true }), SLOW_MS);
+  const mine = turn.then(() => send(path, body));
+  turn = mine;
   repaint.now();
-  const answer = await sending;
+  const answer = await mine;
+  telling.delete(what);
+  clearTimeout(slow);
+  if (!busy()) hush(say("saving"));
   repaint.now();
   if (!answer.ok) announce(explain(answer, meant), { bad: true });
   return answer;
@@ -48,26 +61,38 @@ export function paintActions(stop, mapped) {
   } else if (stop.call) buttons.push(["charged", "go", say("callCharged")], ...(undoButton ? [undoButton] : []));
   else if (stop.phase === "driving") buttons.push(["arrived", "act", say("arrived")], ...(undoButton ? [undoButton] : []));
   else buttons.push(["delivered", "go", say(stop.kind === "pickup" ? "collected" : "delivered")], ["failed", "stop", say("problem")]);
-  keep(buttons);
+  keep(buttons, stop?.stop);
   // At the door both large places are taken: the way back from a mistaken arrival is a strip below.
-  // The state can be here before the answer to the tap that made it: until then a tap on the strip would be dropped.
-  const strip = stop?.phase === "arrived" && last?.arrived && !mapped && !busy();
+  const strip = stop?.phase === "arrived" && last?.arrived && !mapped;
   el.back.hidden = !strip;
   if (strip) text(el.back, `${last.word}: ${last.note}`);
   attribute(el.actions, "aria-label", say("actions"));
 }
 
-// A button that is under a finger is not replaced while only its words change.
-function keep(buttons) {
+// A button that is under a finger is not replaced while only its words change; what is new there takes no press at once.
+let meant = null;
+let settled = 0;
+export const settling = () => performance.now() < settled;
+
+function keep(buttons, stop) {
   const same = [...el.actions.children].map((node) => node.dataset.act).join() === buttons.map(([name]) => name).join();
+  const now = [...buttons.map(([name]) => name), stop].join();
+  if (now !== meant) {
+    if (meant !== null) {
+      settled = performance.now() + SETTLE_MS;
+      setTimeout(repaint.now, SETTLE_MS + 20);
+    }
+    meant = now;
+  }
   if (!same) {
     const focused = el.actions.contains(document.activeElement);
     el.actions.replaceChildren(...buttons.map(([name]) => make("button", { type: "button", "data-act": name }, make("span"), make("small"))));
     if (focused) el.actions.firstElementChild?.focus();
   }
+  const waits = busy() ? "busy" : settling() ? "busy new" : "";
   buttons.forEach(([, look, word, note], index) => {
     const node = el.actions.children[index];
-    attribute(node, "class", busy() ? `${look} busy`.trim() : look);
+    attribute(node, "class", `${look} ${waits}`.trim());
     text(node.firstElementChild, word);
     text(node.lastElementChild, note ?? "");
   });

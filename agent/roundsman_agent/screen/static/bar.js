@@ -22,7 +22,7 @@ export function paintBar() {
   attribute(el.gps, "class", "chip bad");
   text(el.gps, !lost ? "" : state.fix.state === "none" ? say("noFix") : say("staleFix", format.span(state.fix.age_s)));
   text(el.count, state.plan && state.next?.position && state.duty !== "off" ? say("of", state.next.position, state.plan.stops_total) : "");
-  text(el.age, state.plan && state.duty !== "off" ? say(state.plan.expired ? "planExpired" : "planAge", format.span(state.plan.age_s)) : "");
+  text(el.age, state.plan ? say(state.plan.expired ? "planExpired" : "planAge", format.span(state.plan.age_s)) : "");
   const unread = state.messages.filter((message) => !message.answered).length;
   text(el.mail, unread ? say("mail", unread) : "");
   // A plan that was put off until later stays in sight, with its age; a tap puts the question again.

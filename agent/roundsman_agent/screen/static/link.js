@@ -5,10 +5,8 @@ const DEAD_AFTER_MS = 6000; // the unit speaks every 2 s: three missed words are
 const TAP_TRIES = 4;
 const RETRY_MS = 400;
 let heardAt = -Infinity; // performance.now() of the newest state
-let waiting = 0;
 
 export const dead = () => performance.now() - heardAt > DEAD_AFTER_MS;
-export const busy = () => waiting > 0;
 
 export function listen(onState) {
   const events = new EventSource("/api/events");
@@ -28,19 +26,14 @@ export const action = draw;
 
 // What was said is sent again until it is answered: the unit knows a repeated tap by its id. Gives {ok, status, body}; status 0: no answer.
 export async function send(path, body, request = json(body)) {
-  waiting += 1;
-  try {
-    for (let attempt = 1; ; attempt += 1) {
-      try {
-        const answer = await fetch(path, request);
-        return { ok: answer.ok, status: answer.status, body: await answer.json() };
-      } catch {
-        if (attempt === TAP_TRIES) return { ok: false, status: 0, body: {} };
-        await new Promise((done) => setTimeout(done, RETRY_MS * attempt));
-      }
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      const answer = await fetch(path, request);
+      return { ok: answer.ok, status: answer.status, body: await answer.json() };
+    } catch {
+      if (attempt === TAP_TRIES) return { ok: false, status: 0, body: {} };
+      await new Promise((done) => setTimeout(done, RETRY_MS * attempt));
     }
-  } finally {
-    waiting -= 1;
   }
 }
 

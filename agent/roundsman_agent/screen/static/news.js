@@ -5,18 +5,33 @@ import { moving, say, state, tell, title } from "./now.js";
 
 const NEWS_MS = 12000;
 let timer = 0;
-let then = null;
+let shown = null; // {words, bad, stays, onTap, about}
+let waits = []; // what asks for a tap, while something else stands over it
 let known = { version: null, stop: null, unread: "" };
 let told = 0; // version whose notice was put up
 
-export function announce(words, { bad = false, stays = false, onTap = null } = {}) {
-  text(el.news, words);
-  attribute(el.news, "class", bad ? "bad" : "");
-  el.news.hidden = false;
-  then = onTap;
-  clearTimeout(timer);
-  if (!stays) timer = setTimeout(() => (el.news.hidden = true), NEWS_MS);
+// `onTap`: it asks for the driver's tap and waits for it; newer words `about` the same replace it.
+export function announce(words, { bad = false, stays = false, onTap = null, about = null } = {}) {
+  if (shown?.onTap) waits.push(shown);
+  if (onTap) waits = waits.filter((older) => older.about !== about);
+  put({ words, bad, stays, onTap, about });
   speak(words);
+}
+
+// Over, whether or not anybody has read it.
+export function hush(words) {
+  if (shown?.words === words) put(null);
+}
+
+function put(news) {
+  news ??= waits.pop() ?? null;
+  shown = news;
+  clearTimeout(timer);
+  el.news.hidden = !news;
+  if (!news) return;
+  text(el.news, news.words);
+  attribute(el.news, "class", news.bad ? "bad" : "");
+  if (!news.stays) timer = setTimeout(() => put(null), NEWS_MS);
 }
 
 export function speak(words) {
@@ -24,7 +39,8 @@ export function speak(words) {
 }
 
 el.news.onclick = () => {
-  el.news.hidden = true;
+  const then = shown?.onTap;
+  put(null);
   then?.();
 };
 
@@ -48,9 +64,9 @@ export function tellNews(openMessage) {
       told = notice.version;
       const changes = notice.changes.slice(0, 2).map((words, at) => tell(notice.changes_said[at], words));
       const what = [...changes, tell(notice.reason_said, notice.reason)].filter(Boolean).join(" · ");
-      announce(what ? say("planChangedWhat", what) : say("planChanged"), { stays: true, onTap: () => seen(notice.version) });
+      announce(what ? say("planChangedWhat", what) : say("planChanged"), { stays: true, onTap: () => seen(notice.version), about: "plan" });
     } else if (now.unread && now.unread !== known.unread && !moving()) {
-      announce(say("messageIs", unread().text), { stays: true, onTap: openMessage });
+      announce(say("messageIs", unread().text), { stays: true, onTap: openMessage, about: "message" });
     }
     if (moving()) now.unread = known.unread; // it is told when the van stands
   }

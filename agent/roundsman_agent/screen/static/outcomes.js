@@ -54,10 +54,18 @@ export function deliver() {
 
 export const deliverWithProof = () => gather("delivered");
 
+// What comes when another stop is next is not kept for that one.
+function ofThisStop(keep, done) {
+  const mine = drafted();
+  const still = () => state.next?.stop === mine.stop;
+  return [(value) => still() && (keep(mine, value), done()), () => still() && done()];
+}
+
+const addProof = (mine, proof) => mine.proofs.push(proof);
 const ASK = {
-  photo: (done) => askPhoto((proof) => (drafted().proofs.push(proof), done()), done),
-  signature: (done) => askSignature((proof) => (drafted().proofs.push(proof), done()), done),
-  code: (done) => askCode((code) => ((drafted().code = code), done()), done),
+  photo: (done) => askPhoto(...ofThisStop(addProof, done)),
+  signature: (done) => askSignature(...ofThisStop(addProof, done)),
+  code: (done) => askCode(...ofThisStop((mine, code) => (mine.code = code), done)),
 };
 
 function gather(outcome) {
@@ -73,16 +81,16 @@ function gather(outcome) {
   lines.push(make("div", { class: "tiles" }, ...asks, receiver));
   const done = named(stop.kind === "pickup" ? "collected" : "delivered", () => finish(outcome), "go", "", { off: left.length > 0 });
   const without = left.length ? [named("withoutProof", () => choices(say("withoutProof"), WITHOUT, (reason) => finish(outcome, { without_proof: reason }), again))] : [];
-  show({ title: say("proof"), content: lines, tiles: [done, ...without], parked: true });
+  show({ title: say("proof"), content: lines, tiles: [done, ...without], parked: true, about: stop.stop });
 }
 
 function receivers(then) {
   const tiles = RECEIVERS.map((who) => named(`receiver ${who}`, () => ((drafted().receiver = who), then())));
-  show({ title: say("receiver"), tiles, parked: true, back: then });
+  show({ title: say("receiver"), tiles, parked: true, back: then, about: state.next.stop });
 }
 
 function choices(title, reasons, then, back) {
-  show({ title, tiles: reasons.map((reason) => named(`reason ${reason}`, () => then(reason))), parked: true, back });
+  show({ title, tiles: reasons.map((reason) => named(`reason ${reason}`, () => then(reason))), parked: true, back, about: state.next.stop });
 }
 
 // ── not handed over ──────────────────────────────────────────────────────────────────────────────────────────────────
@@ -92,7 +100,7 @@ export function problem() {
   const tiles = REASONS.failed.map((reason) => named(`reason ${reason}`, () => finish("failed", { reason }), "stop"));
   tiles.push(...["refused", "damaged", "partial"].map((outcome) => tile(`${outcomeWord(outcome)}…`, () => part(outcome), "warn", "", { key: outcome })));
   tiles.push(named("photo", ask, photos ? "done" : "act", photos ? `✓ ${photos}` : ""));
-  show({ title: say("problem"), tiles, parked: true });
+  show({ title: say("problem"), tiles, parked: true, about: state.next.stop });
 }
 
 // Which parcels, and why. `partial` names those that stay with the customer; the others those that come back.
@@ -122,5 +130,6 @@ function part(outcome, ticked = null) {
     tiles: [photo],
     parked: true,
     back: problem,
+    about: stop.stop,
   });
 }

@@ -4,7 +4,7 @@ import { deliverWithProof } from "./outcomes.js";
 import { kindWord } from "./card.js";
 import { make } from "./dom.js";
 import { announce } from "./news.js";
-import { format, say, state, title } from "./now.js";
+import { format, planKey, say, state, title } from "./now.js";
 import { named, show } from "./sheet.js";
 
 export function openRound() {
@@ -25,8 +25,13 @@ export function openRound() {
   const wish = state.reorder.suggestion;
   const better = wish ? [named("betterOrder", () => reorder(wish.stops), "act", say("saves", format.span(wish.saves_s)))] : [];
   const none = rows.length ? null : make("p", {}, say("allDone"));
-  show({ title: say("stops"), content: [none ?? make("ol", {}, ...rows)], tiles: better, parked: true });
+  const known = orderNow();
+  const repaint = () => known !== orderNow() && openRound();
+  show({ title: say("stops"), content: [none ?? make("ol", {}, ...rows)], tiles: better, parked: true, repaint });
 }
+
+// What the list would be made anew for: another plan, another order, a stop that is done.
+const orderNow = () => [planKey(), ...[state.next, ...state.following].map((stop) => stop?.stop)].join();
 
 function openAhead(stop, stops) {
   const order = [stop, ...stops.filter((other) => other !== stop)].map((one) => one.stop);
@@ -68,5 +73,5 @@ export function openDetails() {
   const phone = stop.phone.replace(/[^\d+]/g, "");
   const call = phone ? [make("a", { class: "tile act", href: `tel:${phone}` }, say("call"), make("small", {}, stop.phone))] : [];
   const proof = stop.phase === "arrived" ? [named("withProof", deliverWithProof, "go")] : [];
-  show({ title: say("details"), content, tiles: [...proof, ...call], parked: true });
+  show({ title: say("details"), content, tiles: [...proof, ...call], parked: true, about: stop.stop });
 }

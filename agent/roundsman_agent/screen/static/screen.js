@@ -1,5 +1,5 @@
 // The driver's screen: the unit's state on the glass, the driver's taps to the unit, and word of what was painted. No build step.
-import { act, call, duty, onBusy, paintActions, undo } from "./actions.js";
+import { act, call, duty, onBusy, paintActions, settling, undo } from "./actions.js";
 import { paintAlarm, paintBar, paintTools } from "./bar.js";
 import { current, paintCard } from "./card.js";
 import { el } from "./dom.js";
@@ -70,7 +70,7 @@ const TAPS = {
 };
 el.actions.onclick = (event) => {
   const button = event.target.closest("button");
-  if (button && state) TAPS[button.dataset.act]();
+  if (button && state && !settling()) TAPS[button.dataset.act]();
 };
 el.back.onclick = undo;
 el.waiting.onclick = () => state?.offer && openWaiting();

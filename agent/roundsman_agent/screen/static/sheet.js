@@ -1,8 +1,8 @@
 // A sheet lies over the stop, never over the bar: link, plan's age and alarm stay in sight. One is open at a time.
 import { attribute, el, make, text } from "./dom.js";
-import { moving, say } from "./now.js";
+import { moving, say, state } from "./now.js";
 
-let open = null; // {repaint, parked, back}
+let open = null; // {repaint, parked, back, about}
 let opener = null;
 
 // A tile whose word in the catalogue is also what it is.
@@ -20,10 +20,11 @@ export function tile(word, then, look = "", note = "", { stays = false, off = fa
   return make("button", { type: "button", class: look || null, onclick, "aria-disabled": off ? "true" : null, "data-key": key }, word, note ? make("small", {}, note) : null);
 }
 
-// show({title, content, tiles, parked, back, repaint}). `parked`: covered while the van moves, and kept. `repaint`: called with each new state.
-export function show({ title, content = [], tiles, parked = false, back = null, repaint = null, last = "back" }) {
+// show({title, content, tiles, parked, back, repaint, about}). `parked`: covered while the van moves, and kept. `repaint`: called with each
+// new state. `about`: the stop that it tells of, or that its tiles end: gone once another is next, so that nothing is told of the wrong one.
+export function show({ title, content = [], tiles, parked = false, back = null, repaint = null, last = "back", about = null }) {
   if (!open) opener = document.activeElement;
-  open = { repaint, parked, back };
+  open = { repaint, parked, back, about };
   text(el.about, title);
   el.content.replaceChildren(...content);
   const leave = back ?? (() => {});
@@ -53,6 +54,7 @@ export function close() {
 
 export function paintSheet() {
   if (!open) return;
+  if (open.about && state?.next?.stop !== open.about) return close();
   open.repaint?.();
   if (!open) return;
   const covered = open.parked && moving();

@@ -20,7 +20,9 @@ export function openMessages() {
   const canned = about ? ANSWERS : NOTES;
   const tiles = canned.map((words) => named(`answer ${words}`, () => tellDispatch(words, about)));
   const head = list.length ? make("ol", {}, ...list) : make("p", {}, say("noMessages"));
-  show({ title: say("messages"), content: [head, make("div", { class: "tiles" }, ...tiles)], tiles: [], parked: true });
+  const known = state.messages.length;
+  const repaint = () => known !== state.messages.length && openMessages();
+  show({ title: say("messages"), content: [head, make("div", { class: "tiles" }, ...tiles)], tiles: [], parked: true, repaint });
 }
 
 async function tellDispatch(text, about) {

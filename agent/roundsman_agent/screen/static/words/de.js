@@ -14,7 +14,7 @@ export default {
   "urgent": "EILT", "collect": "ABHOLEN {0}", "deliver": "ZUSTELLEN {0}", "contactFree": "Kontaktlos", "pinned": "Feste Zeit",
   "planChanged": "Plan geändert", "planChangedWhat": "Plan geändert: {0}", "planChangedNext": "Plan geändert. Nächster: {0}", "nowNext": "Nächster: {0}",
   "newPlan": "Neuer Plan", "before": "Bisher", "after": "Neu", "accept": "Annehmen", "decline": "Ablehnen",
-  "notSaved": "Nicht gespeichert.", "notSavedAgain": "Nicht gespeichert. Noch einmal tippen.", "planMoved": "Der Plan hat sich geändert: noch einmal ansehen.",
+  "saving": "Wird gespeichert …", "notSaved": "Nicht gespeichert.", "notSavedAgain": "Nicht gespeichert. Noch einmal tippen.", "planMoved": "Der Plan hat sich geändert: noch einmal ansehen.",
   "notNow": "Das geht jetzt nicht: noch einmal ansehen.", "tooLarge": "Das Bild ist zu groß.", "unitFull": "Das Gerät ist voll: Zentrale anrufen.",
   "details": "Einzelheiten", "stops": "Stopps", "goNext": "Als Nächstes hin", "betterOrder": "Bessere Folge", "saves": "spart {0}",
   "orderRefused": "Diese Reihenfolge ist nicht erlaubt.", "orderChanged": "Reihenfolge geändert",

@@ -14,7 +14,7 @@ export default {
   "urgent": "URGENT", "collect": "COLLECT {0}", "deliver": "DELIVER {0}", "contactFree": "No contact", "pinned": "Fixed time",
   "planChanged": "Plan changed", "planChangedWhat": "Plan changed: {0}", "planChangedNext": "Plan changed. Next: {0}", "nowNext": "Next: {0}",
   "newPlan": "New plan", "before": "Before", "after": "After", "accept": "Accept", "decline": "Decline",
-  "notSaved": "Not saved.", "notSavedAgain": "Not saved. Tap again.", "planMoved": "The plan has changed: look again.",
+  "saving": "Saving …", "notSaved": "Not saved.", "notSavedAgain": "Not saved. Tap again.", "planMoved": "The plan has changed: look again.",
   "notNow": "That cannot be done now: look again.", "tooLarge": "The picture is too large.", "unitFull": "The unit is full: call dispatch.",
   "details": "Details", "stops": "Stops", "goNext": "Drive there next", "betterOrder": "Better order", "saves": "saves {0}",
   "orderRefused": "That order is outside the limits.", "orderChanged": "Order changed",

@@ -14,7 +14,7 @@ export default {
   "urgent": "URGENTE", "collect": "RECOGER {0}", "deliver": "ENTREGAR {0}", "contactFree": "Sin contacto", "pinned": "Hora fija",
   "planChanged": "Plan cambiado", "planChangedWhat": "Plan cambiado: {0}", "planChangedNext": "Plan cambiado. Siguiente: {0}", "nowNext": "Siguiente: {0}",
   "newPlan": "Plan nuevo", "before": "Antes", "after": "Después", "accept": "Aceptar", "decline": "Rechazar",
-  "notSaved": "No guardado.", "notSavedAgain": "No guardado. Toque otra vez.", "planMoved": "El plan ha cambiado: mire otra vez.",
+  "saving": "Guardando …", "notSaved": "No guardado.", "notSavedAgain": "No guardado. Toque otra vez.", "planMoved": "El plan ha cambiado: mire otra vez.",
   "notNow": "Ahora no se puede: mire otra vez.", "tooLarge": "La foto es demasiado grande.", "unitFull": "La unidad está llena: llame a la central.",
   "details": "Detalles", "stops": "Paradas", "goNext": "Ir allí ahora", "betterOrder": "Mejor orden", "saves": "ahorra {0}",
   "orderRefused": "Ese orden no está permitido.", "orderChanged": "Orden cambiado",

@@ -14,7 +14,7 @@ export default {
   "urgent": "URGENT", "collect": "COLLECTER {0}", "deliver": "LIVRER {0}", "contactFree": "Sans contact", "pinned": "Heure fixe",
   "planChanged": "Plan modifié", "planChangedWhat": "Plan modifié : {0}", "planChangedNext": "Plan modifié. Prochain : {0}", "nowNext": "Prochain : {0}",
   "newPlan": "Nouveau plan", "before": "Avant", "after": "Après", "accept": "Accepter", "decline": "Refuser",
-  "notSaved": "Pas enregistré.", "notSavedAgain": "Pas enregistré. Touchez encore.", "planMoved": "Le plan a changé : regardez encore.",
+  "saving": "Enregistrement …", "notSaved": "Pas enregistré.", "notSavedAgain": "Pas enregistré. Touchez encore.", "planMoved": "Le plan a changé : regardez encore.",
   "notNow": "Impossible maintenant : regardez encore.", "tooLarge": "L'image est trop grande.", "unitFull": "Le boîtier est plein : appelez le centre.",
   "details": "Détails", "stops": "Arrêts", "goNext": "Y aller ensuite", "betterOrder": "Meilleur ordre", "saves": "gagne {0}",
   "orderRefused": "Cet ordre n'est pas permis.", "orderChanged": "Ordre modifié",
