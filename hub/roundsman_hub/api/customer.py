@@ -228,6 +228,7 @@ def shown(
         script="/assets/track.js" if built("assets/track.js") else None,
         currency=str(reading.settings.get("currency", "EUR")),
         channels=tuple(reading.settings.get("channels", {})),
+        channels_by_default=tuple(reading.settings.get("channels_by_default", ())),
         items=order["items"],
         recipient=reading.recipient,
         contact_free=order["contact_free"],

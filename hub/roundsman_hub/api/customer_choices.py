@@ -29,6 +29,7 @@ from roundsman_hub.care import wishes
 from roundsman_hub.domain.afterlife import NotAllowed as TooLate
 from roundsman_hub.domain.care import NotAllowed, ended
 from roundsman_hub.geocode import Found, address_key
+from roundsman_hub.notify.outbox import CHANNELS
 from roundsman_hub.offers import choosing, days
 from roundsman_hub.offers.depot import Depots
 from roundsman_hub.offers.refused import Refused
@@ -169,6 +170,8 @@ def prefs(sent: Sent) -> str:
         "units": units if units in ("km", "mi") else None,
         "timezone": sent.reading.words.zone.key,
     }
+    if "ways" in sent.form:
+        changes["channels"] = [str(way) for way in sent.form.getlist("channel") if way in CHANNELS]
     if "email" in sent.form and ("@" in email or not email):
         changes["email"] = email
     store.change_recipient(sent.cur, sent.reading.fleet, sent.reading.order["root_id"], changes)

@@ -11,6 +11,7 @@ from roundsman_hub.api.customer_shown import Shown
 from roundsman_hub.domain.afterlife import Choice
 from roundsman_hub.domain.care import PATHS, REASONS, TABLE, ended
 from roundsman_hub.domain.words import NAMES
+from roundsman_hub.notify.outbox import CHANNELS
 from roundsman_hub.store.rows import Row
 
 _OPEN: Final = ("taken", "planned", "next")
@@ -262,6 +263,22 @@ def _more(s: Shown, case: Row) -> str:
     return more
 
 
+def reached_by(s: Shown) -> list[str]:
+    """Channels that the fleet has an account for, and this customer an address."""
+    has = {"email": True, "sms": s.phone, "whatsapp": s.phone, "push": bool(s.recipient.get("push_url"))}
+    return [channel for channel in CHANNELS if channel in s.channels and has[channel]]
+
+
+def _channels(s: Shown) -> str:
+    """Through which of them; where there is one alone, there is nothing to choose."""
+    ways = reached_by(s)
+    if len(ways) < 2:
+        return ""
+    chosen = s.recipient.get("channels") or s.channels_by_default
+    boxes = "".join(_check("channel", way, s.t(f"channel_{way}"), checked=way in chosen) for way in ways)
+    return f'<fieldset><legend>{s.t("prefs_channels")}</legend><input type="hidden" name="ways" value="1">{boxes}</fieldset>'
+
+
 def prefs(s: Shown) -> str:
     """How this customer hears from us, and reads."""
     if not s.base:
@@ -279,7 +296,7 @@ def prefs(s: Shown) -> str:
         box = f'<input type="email" name="email" maxlength="200" autocomplete="email" value="{value}">'
         email = f"<label>{s.t('prefs_email')}{box}</label>"
     fields = (
-        f"{email}<fieldset><legend>{s.t('prefs_kinds')}</legend>{kinds}</fieldset>"
+        f"{email}{_channels(s)}<fieldset><legend>{s.t('prefs_kinds')}</legend>{kinds}</fieldset>"
         f"{_check('none', '1', s.t('prefs_none'), checked=bool(r.get('opted_out_at')))}"
         f'<label>{s.t("prefs_language")}<select name="language">{languages}</select></label>'
         f'<label>{s.t("prefs_units")}<select name="units">{units}</select></label>'

@@ -28,6 +28,7 @@ class Shown:
     script: str | None = None
     currency: str = "EUR"
     channels: tuple[str, ...] = ()
+    channels_by_default: tuple[str, ...] = ()
     items: list[Row] = field(default_factory=list)
     recipient: Mapping[str, Any] = field(default_factory=dict)
     contact_free: bool = False

@@ -17,11 +17,14 @@ from roundsman_hub.api.problems import Problem, documented
 from roundsman_hub.api.proof_models import Said
 from roundsman_hub.domain.care import REASONS
 from roundsman_hub.domain.words import LANGUAGES
+from roundsman_hub.notify.outbox import GAP, GAPS
 from roundsman_hub.store import customer_store, outbox_store
 from roundsman_hub.store.rows import journal
 
 router = APIRouter(prefix="/v1", tags=["customers"], responses=documented(401, 403, 404, 409, 422, 503))
 Clock = Annotated[str, StringConstraints(pattern=r"^([01]\d|2[0-3]):[0-5]\d$")]
+Language = Literal["en", "de", "es", "fr"]
+Told = Literal["on_the_way", "next", "changed", "unsure", "done", "failed", "case"]
 Channel = Literal["email", "sms", "push", "whatsapp"]
 
 
@@ -31,6 +34,20 @@ class Returns(Said):
         default_factory=lambda: list(REASONS), max_length=20, description="reasons that nobody looks at first"
     )
     never: list[str] = Field(default_factory=list, max_length=100, description="barcodes that begin so stay")
+
+
+class OwnText(Said):
+    """A brand's own words for one kind of notice; what is empty stays the usual one."""
+
+    subject: Words = Field(default="", description="after the brand's name")
+    text: Words = Field(default="", description="with gaps `{day}` `{start}` `{end}` `{at}` `{reason}` `{case}` `{state}` `{brand}`")
+
+    @field_validator("subject", "text")
+    @classmethod
+    def _gaps(cls, value: str) -> str:
+        if "{" in GAP.sub("", value) or "}" in GAP.sub("", value) or not set(GAP.findall(value)) <= GAPS:
+            raise ValueError(f"gaps are {', '.join(sorted(GAPS))}, each in one pair of braces")
+        return value
 
 
 class Service(Said):
@@ -54,6 +71,9 @@ class Service(Said):
         " `mailtos://user:password@smtp.example.org:465/{to}?from=parcels@example.org`",
     )
     channels_by_default: list[Channel] = Field(default_factory=lambda: cast(list[Channel], ["email"]))
+    texts: dict[Language, dict[Told, OwnText]] = Field(
+        default_factory=dict, description="the brand's own words, by language and kind of notice; link and foot follow them"
+    )
     quiet_start: Clock | None = None
     quiet_end: Clock | None = None
     webhook_url: Annotated[str, StringConstraints(max_length=500, pattern=r"^(https?://[^\s]+)?$")] = ""
@@ -135,7 +155,9 @@ def get_service(desk: AtDesk, caller: FleetReader) -> Service:
     """What the fleet chose for its customers' side. Secrets are shown as `…`."""
     with desk.db.tenant(caller.fleet) as cur:
         found = customer_store.settings(cur, caller.fleet)
-    told = Service.model_construct(**{**Service().model_dump(), **found, "returns": Returns(**found.get("returns", {}))})
+    texts = {language: {kind: OwnText(**own) for kind, own in kinds.items()} for language, kinds in found.get("texts", {}).items()}
+    own = {"returns": Returns(**found.get("returns", {})), "texts": texts}
+    told = Service.model_construct(**{**Service().model_dump(), **found, **own})
     told.webhook_secret = "…" if found.get("webhook_secret") else ""
     told.channels = dict.fromkeys(told.channels, "…{to}")
     return told

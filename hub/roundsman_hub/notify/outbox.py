@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from datetime import datetime, time
 from typing import Any, Final
@@ -15,6 +16,9 @@ from roundsman_hub.store import customer_store, fleet as fleet_store, orders as 
 from roundsman_hub.store.db import Cursor
 from roundsman_hub.store.rows import Row
 
+GAP: Final = re.compile(r"\{(\w+)\}")
+GAPS: Final = frozenset({"day", "start", "end", "at", "reason", "case", "state", "brand"})
+"""What a brand's own text may have gaps for."""
 CHANNELS: Final = ("email", "sms", "push", "whatsapp")
 _GROUP: Final = {"failed": "done", "unsure": "changed"}
 """What cannot be muted alone: who hears that it is done hears that it failed, who hears of another time hears that there is none."""
@@ -45,7 +49,8 @@ def tell_order(
         address = {"email": recipient["email"], "push": recipient["push_url"]}.get(channel, order["phone"])
         if address and when is not None:
             url = _url(settings) + store.link(cur, order["order_id"])
-            subject, body = text_of(words, _of_kind(words, kind, order), fields, at, brand=_brand(settings, owner), url=url)
+            own = settings.get("texts", {}).get(words.language, {}).get(kind, {})
+            subject, body = text_of(words, _of_kind(words, kind, order), fields, at, brand=_brand(settings, owner), url=url, own=own)
             written += store.add(
                 cur,
                 fleet,
@@ -87,8 +92,11 @@ def tell_shop(cur: Cursor, fleet: str, event: str, *, case: str, order: Row, at:
     _hook(cur, fleet, settings, event, order, case, at, data)
 
 
-def text_of(words: Words, kind: str, fields: Mapping[str, Any], at: datetime, *, brand: str, url: str) -> tuple[str, str]:
-    """Subject and text of a notice."""
+def text_of(
+    words: Words, kind: str, fields: Mapping[str, Any], at: datetime, *, brand: str, url: str, own: Mapping[str, str] | None = None
+) -> tuple[str, str]:
+    """Subject and text of a notice. `own`: the brand's own `subject` and `text` for it; what is empty there stays the usual one."""
+    own = own or {}
     told: dict[str, str] = {"day": "", "start": "", "end": "", "at": "", "reason": "", "case": "", "state": ""}
     for name, value in fields.items():
         if isinstance(value, datetime):
@@ -98,8 +106,14 @@ def text_of(words: Words, kind: str, fields: Mapping[str, Any], at: datetime, *,
     day = fields.get("start") or fields.get("at") or at
     told["day"] = words.day(day, at)
     answer = str(fields.get("answer") or "")  # somebody's own words
-    lines = [words(f"note_{kind}", **told), answer, words("note_foot", url=url), words("note_stop"), brand]
-    return f"{brand}: {words(f'subject_{kind}')}", "\n\n".join(filter(None, lines))
+    text, subject = (filled(own.get(part, ""), {**told, "brand": brand}) for part in ("text", "subject"))
+    lines = [text or words(f"note_{kind}", **told), answer, words("note_foot", url=url), words("note_stop"), brand]
+    return f"{brand}: {subject or words(f'subject_{kind}')}", "\n\n".join(filter(None, lines))
+
+
+def filled(template: str, told: Mapping[str, str]) -> str:
+    """A brand's own text with its gaps filled: by name alone, so that no template reaches anything else."""
+    return GAP.sub(lambda gap: told.get(gap[1], ""), template)
 
 
 def _of_kind(words: Words, kind: str, order: Row) -> str:

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
+import httpx
 import pytest
-from tests.hub.api.mailbox import SECRET, Hook, Mailbox, open_service, open_shop, outbox
+from tests.hub.api.mailbox import SECRET, Hook, Mailbox, eta, open_service, open_shop, outbox
 
 from roundsman_hub.clock import Clock
 from roundsman_hub.domain.words import LANGUAGES
@@ -41,6 +42,88 @@ def test_customer_reads_that_it_is_their_turn_and_that_it_is_done(shop: Any, mai
         send_all(shop, clock)
     assert [m["Subject"] for m in mailbox.mail] == ["Mill & Sons: Sie sind dran", "Mill & Sons: Erledigt"]
     assert {notice["state"] for notice in outbox(shop)} == {"sent"}
+
+
+def test_a_day_as_its_customer_reads_it_in_their_mail(shop: Any, mailbox: Mailbox, clock: Clock) -> None:
+    """On the way, a little later (which says nothing), much later, next, and not at home with what now: each once, as the mail has it."""
+    order, other = open_shop(shop, mailbox), shop.order()
+    shop.put(f"/v1/orders/{order['order']}/recipient", json={"email": "kit@home.example", "language": "en", "timezone": "UTC"})
+    shop.in_force(order["van"], [other["order"], order["order"]])
+
+    def hear() -> None:
+        for _ in range(2):
+            worker.look(shop.db, clock)
+            send_all(shop, clock)
+
+    hear()
+    eta(shop, order["van"], order, 98)
+    hear()
+    assert len(mailbox.mail) == 1, "inside the range that was told"
+    with shop.db.transaction() as cur:  # the last word is some time ago
+        cur.execute("UPDATE told SET at = at - interval '1 hour' WHERE order_id = %s", (order["order"],))
+    eta(shop, order["van"], order, 118)
+    hear()
+    shop.resolve(order["van"], other["order"], "delivered", ago_s=120)
+    hear()
+    shop.resolve(order["van"], order["order"], "failed", ago_s=120, reason="nobody there")
+    hear()
+    assert [mail["Subject"].removeprefix("Mill & Sons: ") for mail in mailbox.mail] == [
+        "On its way", "Another time", "You are next", "We could not do it",
+    ]  # fmt: skip
+    texts = [body.get_content() for mail in mailbox.mail if (body := mail.get_body(("plain",))) is not None]
+    assert "Your order is on its way: expected today between" in texts[0]
+    assert "The time has changed: now expected today between" in texts[1]
+    assert "You are next: expected between" in texts[2]
+    assert "We were there and could not do it: nobody there. Choose on the page what happens now." in texts[3]
+    assert all(f"https://hub.example/t/{order['track_url'].split('/t/')[1]}" in text for text in texts)
+
+
+def test_a_collection_is_announced_as_one(shop: Any, mailbox: Mailbox, clock: Clock) -> None:
+    order = open_shop(shop, mailbox)
+    with shop.db.transaction() as cur:
+        cur.execute("UPDATE orders SET kind = 'pickup' WHERE order_id = %s", (order["order"],))
+    shop.in_force(order["van"], [shop.order()["order"], order["order"]])
+    worker.look(shop.db, clock)
+    send_all(shop, clock)
+    (mail,) = mailbox.mail
+    text = mail.get_body(("plain",))
+    assert text is not None
+    assert mail["Subject"] == "Mill & Sons: Wir sind unterwegs"
+    assert "um abzuholen" in text.get_content()
+    assert "Bestellung" not in text.get_content()
+
+
+def test_a_brand_says_it_in_its_own_words(shop: Any, mailbox: Mailbox, clock: Clock) -> None:
+    """By language and kind; where it says nothing, and in other languages, the usual words stand."""
+    own = {"de": {"next": {"subject": "Gleich da!", "text": "Hallo von {brand}: wir sind {day} ab {start} bei Ihnen."}}}
+    order = open_shop(shop, mailbox, texts=own)
+    assert shop.get("/v1/service").json()["texts"] == own
+    worker.look(shop.db, clock)
+    send_all(shop, clock)
+    (mail,) = mailbox.mail
+    text = mail.get_body(("plain",))
+    assert text is not None
+    assert mail["Subject"] == "Mill & Sons: Gleich da!"
+    assert re.search(r"Hallo von Mill & Sons: wir sind heute ab \d\d:\d\d bei Ihnen\.", text.get_content())
+    assert "https://hub.example/t/" in text.get_content(), "the link follows whatever a brand says"
+    shop.resolve(order["van"], order["order"], "delivered", ago_s=120)
+    worker.look(shop.db, clock)
+    send_all(shop, clock)
+    assert mailbox.mail[-1]["Subject"] == "Mill & Sons: Erledigt"
+    for wrong in ("{phone}", "{start", "{start.__class__}", "{{start}}"):
+        refused = shop.put("/v1/service", json={"texts": {"en": {"next": {"text": wrong}}}})
+        assert refused.status_code == 422, wrong
+
+
+def test_a_customer_chooses_among_the_ways_to_be_reached(shop: Any, mailbox: Mailbox, clock: Clock) -> None:
+    accounts = {"email": f"mailto://127.0.0.1:{mailbox.port}/{{to}}?from=a@b.example&mode=insecure", "sms": "json://127.0.0.1:9/{to}"}
+    order = open_shop(shop, mailbox, channels=accounts)
+    page = httpx.get(order["track_url"], params={"lang": "en"}, trust_env=False).text
+    assert re.findall(r'name="channel" value="(\w+)"( checked)?', page) == [("email", " checked"), ("sms", "")]
+    form = {"ways": "1", "channel": ["sms", "fax"], "kind": ["next"], "email": "kit@home.example"}
+    assert httpx.post(order["track_url"] + "/prefs", data=form, trust_env=False).status_code == 303
+    worker.look(shop.db, clock)
+    assert [(notice["kind"], notice["channel"]) for notice in outbox(shop)] == [("next", "sms")]
 
 
 LOGO = "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
@@ -141,8 +224,6 @@ def test_who_opted_out_or_muted_a_kind_hears_nothing_of_it(shop: Any, mailbox: M
 
 
 def test_a_step_of_a_return_is_written(shop: Any, mailbox: Mailbox, clock: Clock) -> None:
-    import httpx
-
     order = open_shop(shop, mailbox)
     with shop.db.transaction() as cur:  # the plan of the fixture is no whole plan: the planner's view is asked of the return
         cur.execute("DELETE FROM plan_tasks WHERE vehicle_id = %s", (order["van"],))

@@ -43,6 +43,7 @@ FIELDS: Final = {
     "wrong.code": "ein Nachweis durch Code braucht delivery_code",
     "wrong.barcode": "items: ein Strichcode steht zweimal darin",
     "wrong.gap": "die Adresse jedes Kanals braucht die Lücke `to`",
+    "wrong.gaps": "Lücken sind {gaps}, jede in einem Paar geschweifter Klammern",
     "wrong.secret": "ein Schlüssel nach Standard Webhooks: whsec_ und Base64",
     "wrong.zone": "diese Zeitzone gibt es nicht",
     "wrong.what_for": "`order` angeben, oder einen Ort oder eine Adresse",

@@ -43,6 +43,7 @@ FIELDS: Final = {
     "wrong.code": "proof by code needs a delivery_code",
     "wrong.barcode": "items: a barcode is there twice",
     "wrong.gap": "every channel's address needs the gap `to`",
+    "wrong.gaps": "gaps are {gaps}, each in one pair of braces",
     "wrong.secret": "a secret of Standard Webhooks: whsec_ and base64",
     "wrong.zone": "no such time zone",
     "wrong.what_for": "say `order`, or give a place or an address",

@@ -43,6 +43,7 @@ FIELDS: Final = {
     "wrong.code": "la prueba por código necesita delivery_code",
     "wrong.barcode": "items: un código de barras aparece dos veces",
     "wrong.gap": "la dirección de cada canal necesita el hueco `to`",
+    "wrong.gaps": "los huecos son {gaps}, cada uno entre un par de llaves",
     "wrong.secret": "un secreto de Standard Webhooks: whsec_ y base64",
     "wrong.zone": "esa zona horaria no existe",
     "wrong.what_for": "indique `order`, o un lugar o una dirección",

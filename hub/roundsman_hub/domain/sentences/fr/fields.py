@@ -43,6 +43,7 @@ FIELDS: Final = {
     "wrong.code": "une preuve par code demande delivery_code",
     "wrong.barcode": "items : un code-barres y figure deux fois",
     "wrong.gap": "l’adresse de chaque canal a besoin de la place `to`",
+    "wrong.gaps": "les champs sont {gaps}, chacun entre une paire d'accolades",
     "wrong.secret": "un secret de Standard Webhooks : whsec_ et base64",
     "wrong.zone": "ce fuseau horaire n’existe pas",
     "wrong.what_for": "indiquez `order`, ou un lieu ou une adresse",
