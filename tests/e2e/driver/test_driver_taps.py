@@ -19,7 +19,11 @@ PRESSES_WHAT_COMES = """() => {
 def held_back(page: Page, path: str) -> list[Route]:
     """Requests to the unit that it has not yet heard: a unit that is busy, or the far end of a weak wireless link."""
     held: list[Route] = []
-    page.route(f"**{path}", held.append)
+
+    def hold(route: Route) -> None:
+        held.append(route)
+
+    page.route(f"**{path}", hold)
     return held
 
 
