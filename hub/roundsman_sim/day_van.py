@@ -7,10 +7,8 @@ network its log waits, and so do plans for it.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
 from datetime import datetime, timedelta
-from itertools import pairwise
 from typing import Final, Literal
 
 import msgspec
@@ -18,6 +16,7 @@ import msgspec
 from roundsman_core.geo import LatLon, bearing_deg, distance_m
 from roundsman_hub.clock import to_ms
 from roundsman_hub.ingest.packets import Message
+from roundsman_sim.day_leg import Leg
 from roundsman_sim.day_log import DayLog
 from roundsman_sim.day_world import Ask, Script, Trouble, drive_s, stop_s
 from roundsman_wire.messages import Action, Duty, FixRow, Health, Now, Plan, PlanStop, Receipt, Report, Visit
@@ -29,15 +28,6 @@ HEALTH_EVERY: Final = timedelta(minutes=5)
 """As a real unit: what a long service and a rest are told apart from silence by."""
 NO_SHOW_SHARE: Final = 0.5
 """Of the service: the bell, a minute's patience, a card."""
-
-
-@dataclass(kw_only=True)
-class _Leg:
-    geometry: tuple[LatLon, ...]
-    since: datetime
-    takes_s: float
-    metres: float
-    stop: str | None
 
 
 class DayVan:
@@ -72,7 +62,7 @@ class DayVan:
         self._driver = driver
         self.asks: dict[str, Ask] = {}
         self.log = DayLog(vehicle, session, previous, day.start - timedelta(hours=2))
-        self._leg: _Leg | None = None
+        self._leg: Leg | None = None
         self._serving: tuple[str, datetime, bool] | None = None
         self._visit = 0
         self._acts = 0
@@ -217,14 +207,14 @@ class DayVan:
         geometry, roads_s, metres = self._road(self.at, to)
         takes_s = max(1.0, drive_s(self._day, self.number, self.at, to, roads_s, at))
         since = at if self.held_until is None else max(at, self.held_until)
-        self._leg = _Leg(geometry=geometry, since=since, takes_s=takes_s, metres=metres, stop=stop.stop if stop else None)
+        self._leg = Leg(geometry=geometry, since=since, takes_s=takes_s, metres=metres, stop=stop.stop if stop else None)
 
     def _turn_off(self, at: datetime) -> None:
         """Another stop is next: leave the road where the van is."""
         leg = self._leg
         assert leg is not None
-        share = min(1.0, max(0.0, (at - leg.since).total_seconds() / leg.takes_s))
-        self.at, self.driven_m, self._leg = self._along(leg, share), self.driven_m + share * leg.metres, None
+        share = leg.share(at)
+        self.at, self.driven_m, self._leg = leg.place(share), self.driven_m + share * leg.metres, None
         self._set_out(at)
 
     def _arrive(self, at: datetime) -> None:
@@ -269,14 +259,10 @@ class DayVan:
         report = Report(mono_ms=0, report=self.report, topic="breakdown", text="will be mended", lat_e6=where.lat_e6, lon_e6=where.lon_e6)
         self.log.tell(report, at)
 
-    def _stand_until(self, leg: _Leg, at: datetime, until: datetime) -> None:
+    def _stand_until(self, leg: Leg, at: datetime, until: datetime) -> None:
         """On the road, where it is: the rest of the leg begins then."""
-        share = min(1.0, max(0.0, (at - leg.since).total_seconds() / leg.takes_s))
-        self.at, self.driven_m = self._along(leg, share), self.driven_m + share * leg.metres
-        ahead = [place for n, place in enumerate(leg.geometry) if _length_m(leg.geometry[: n + 1]) > share * _length_m(leg.geometry)]
-        rest = (self.at, *ahead) if ahead else (self.at, leg.geometry[-1])
-        takes_s = max(1.0, (1 - share) * leg.takes_s)
-        self._leg = _Leg(geometry=rest, since=until, takes_s=takes_s, metres=(1 - share) * leg.metres, stop=leg.stop)
+        share = leg.share(at)
+        self.at, self.driven_m, self._leg = leg.place(share), self.driven_m + share * leg.metres, leg.rest(share, until)
 
     def _action(self, stop: str, outcome: str, reason: str | None = None) -> Action:
         self._acts += 1
@@ -380,21 +366,7 @@ class DayVan:
 
     def where(self, at: datetime) -> LatLon:
         """Where it is."""
-        if self._leg is None:
-            return self.at
-        gone_s = (at - self._leg.since).total_seconds()
-        return self._along(self._leg, min(1.0, max(0.0, gone_s / max(1.0, self._leg.takes_s))))
-
-    @staticmethod
-    def _along(leg: _Leg, share: float) -> LatLon:
-        lengths = [distance_m(a, b) for a, b in zip(leg.geometry, leg.geometry[1:], strict=False)]
-        left = share * sum(lengths)
-        for (a, b), length in zip(zip(leg.geometry, leg.geometry[1:], strict=False), lengths, strict=True):
-            if left <= length and length > 0:
-                part = left / length
-                return LatLon(a.lat_deg + (b.lat_deg - a.lat_deg) * part, a.lon_deg + (b.lon_deg - a.lon_deg) * part)
-            left -= length
-        return leg.geometry[-1]
+        return self.at if self._leg is None else self._leg.place(self._leg.share(at))
 
 
 def paid_cents(van: DayVan) -> int:
@@ -404,7 +376,3 @@ def paid_cents(van: DayVan) -> int:
     last = max([van.home_at or van.left_at, *(ends for _, ends, _ in van.served.values())])
     hours = max(0.0, (last - van.left_at).total_seconds()) / 3600
     return 5_000 + math.ceil(3_000 * hours + 40 * van.driven_m / 1000)
-
-
-def _length_m(way: Sequence[LatLon]) -> float:
-    return sum(distance_m(a, b) for a, b in pairwise(way))

@@ -12,8 +12,6 @@ from roundsman_hub.clock import to_ms
 from roundsman_hub.domain.terms import HoursTerms
 
 MIN_S: Final = 60
-Stand = tuple[int, int | None]
-"""When a van stood: from ms, to ms; None: it still does."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,6 +22,10 @@ class Word:
     duty: str
     vehicle: str
     driver: str | None
+
+
+Stand = tuple[int, int | None]
+"""When a van stood: from ms, to ms; None: it still does."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -204,8 +204,9 @@ class MatrixCache:
 
 
 class Matrices:
-    """What is known of each depot's ways, for whoever asks about it (a choice of windows, a preview, who is nearest): the first question
-    about a depot asks the roads for all of it, each further one for the rows and columns of what is new. Safe for several threads."""
+    """What is known of each depot's ways, for whoever asks about it (the planner, a choice of windows, a preview, who is nearest): the
+    first question about a depot asks the roads for all of it, each further one for the rows and columns of what is new. Safe for several
+    threads."""
 
     def __init__(self, roads: RoadNetwork) -> None:
         self._roads = roads
@@ -225,3 +226,8 @@ class Matrices:
         """Who gave the newest of a depot's tables: the roads, or what stood in for them."""
         kept = self._kept.get(depot_id)
         return self._roads.name if kept is None else kept[0].network
+
+    def off_road(self, depot_id: str) -> frozenset[LatLon]:
+        """Places of a depot's work that no road is near of."""
+        kept = self._kept.get(depot_id)
+        return frozenset() if kept is None else frozenset(kept[0].off_road)

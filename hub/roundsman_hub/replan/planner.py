@@ -6,40 +6,33 @@ import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from typing import Final
 
-from roundsman_core.geo import LatLon
 from roundsman_hub.clock import Clock, to_ms
-from roundsman_hub.dispatch.issue import Stale, issue
+from roundsman_hub.dispatch.issue import Stale
 from roundsman_hub.pki import Signer
 from roundsman_hub.planning.evaluate import judge
 from roundsman_hub.planning.insertion import repair
 from roundsman_hub.planning.problem import Plan, Problem, is_task
 from roundsman_hub.planning.walk import Ground
 from roundsman_hub.replan import consent
-from roundsman_hub.replan.build import LATER, WAITS, anew, build, driven_to, remaining
-from roundsman_hub.replan.consent import Turn
-from roundsman_hub.replan.decide import Answer, altered, answer
-from roundsman_hub.replan.drawn import packed
+from roundsman_hub.replan.build import LATER, WAITS, anew, build, remaining
 from roundsman_hub.replan.holds import HEARD_WITHIN
 from roundsman_hub.replan.load import Kept, load_world
-from roundsman_hub.replan.matrix import MatrixCache, Ways
-from roundsman_hub.replan.moves import as_wished, change_vans, known, moved_to, remaining_now
+from roundsman_hub.replan.matrix import Matrices, Ways
+from roundsman_hub.replan.moves import as_wished, change_vans, known
 from roundsman_hub.replan.positions import fitting
 from roundsman_hub.replan.reasons import URGENT_PRIORITY, least_gain_cents
-from roundsman_hub.replan.revision import bump
 from roundsman_hub.replan.spare import better_in, spared
-from roundsman_hub.replan.story import Diff, tell
-from roundsman_hub.replan.terms import kind_of
-from roundsman_hub.replan.world import Draft, Reason, World
-from roundsman_hub.roads import RoadNetwork, RoadsError
-from roundsman_hub.store import hand_store, log_store, proposal_store
-from roundsman_hub.store.db import Cursor, Database
-from roundsman_wire.messages import Plan as ToldPlan
+from roundsman_hub.replan.telling import Teller
+from roundsman_hub.replan.world import Reason, World
+from roundsman_hub.roads import RoadNetwork
+from roundsman_hub.store import log_store, proposal_store
+from roundsman_hub.store.db import Database
 
 log = logging.getLogger(__name__)
 
-KEPT_REASONS: Final = 3
 SEARCH_S: Final = 1.5
 FIRST_SEARCH_S: Final = (0.5, 10.0)
 FIRST_SEARCH_S_PER_ORDER: Final = 0.08
@@ -47,11 +40,9 @@ FIRST_SEARCH_S_PER_ORDER: Final = 0.08
 CHANGES_VANS_CENTS: Final = 100
 """What a better plan has to save besides for each task that it takes from one van for another: until the first confirms, nobody has it, and
 a van that leaves meanwhile leaves its goods at the depot. (On a pretend morning 130 changed vans to save 147, and 52 stayed there.)"""
+WISHED_WITHIN: Final = timedelta(hours=1)
+"""A receipt takes seconds; the work of a van without network is looked at anew by any search that comes later."""
 TRIES: Final = 5
-ROUTE_STOPS: Final = 40
-"""As many as the plan's matrix has: by then there is another plan."""
-OFF_DEPOT: Final = "the depot is on no road of the map: correct its place, or give the hub a street extract that it is in"
-OFF_ADDRESS: Final = "its address is on no road of the map: correct its pin, or give the hub a street extract that it is in"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,19 +61,9 @@ class Search:
         return tuple(reason.kind for reason in self.reasons)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Story:
-    """A change as it is kept: reasons, diff, and the routes of the vans that it changes."""
-
-    reasons: tuple[Reason, ...]
-    diff: Diff
-    before: dict[str, tuple[str, ...]]
-    after: dict[str, tuple[str, ...]]
-
-
 class Planner:
-    """Plans depots. Keeps the travel times of each, and which vans could be told when it was planned; both only save work, so any
-    number may run.
+    """Plans depots. What it keeps of each (travel times, which vans could be told, what the last search wished) only saves work: another
+    one finds it again, so any number may run.
 
     Parameters
     ----------
@@ -91,9 +72,9 @@ class Planner:
     """
 
     def __init__(self, db: Database, roads: RoadNetwork, signer: Signer, clock: Clock, issued: Callable[[], None]) -> None:
-        self._db, self._roads, self._signer, self._clock, self._issued = db, roads, signer, clock, issued
-        self._matrices: dict[str, MatrixCache] = {}
-        self._could_be_told: dict[str, frozenset[str]] = {}
+        self._db, self._clock = db, clock
+        self._ways = Matrices(roads)
+        self._teller = Teller(db, roads, self._ways, signer, clock, issued)
         self.awaiting: dict[str, tuple[str, ...]] = {}
         """Depots whose planning waits for vans after a restore, and those vans."""
         self._kept: dict[str, Kept] = {}
@@ -127,12 +108,12 @@ class Planner:
 
     def _plan(self, world: World, *, search: bool) -> tuple[bool, Search | None]:
         """(it holds, what a search could look at); false: somebody was quicker."""
-        tables = self._ways(world)
+        tables = self._ways.of(world)
         if said := [reason for reason in world.reasons if reason.subject in world.named]:
             return self._decided(world, tables, said), None
         turn = consent.turn(world)
         if turn.how == "hold":
-            return self._tell(world, None, None, turn=turn), None
+            return self._teller.tell(world, None, None, turn=turn), None
         world = fitting(world, lambda free: build(free, *tables, may_move=False))
         first = _opens(world)
         if turn.whole and first and world.urgency < URGENT_PRIORITY and (wish := self._search(world, tables)):
@@ -141,7 +122,7 @@ class Planner:
         mended = build(world, *tables, may_move=False, without=turn.without)
         ground = Ground(mended)
         plan = self._as_searched(world, mended, _mended(world, mended, ground))
-        if not self._tell(world, mended, plan, turn=turn, ground=ground):
+        if not self._teller.tell(world, mended, plan, turn=turn, ground=ground):
             return False, None
         return True, self._search(world, tables) if turn.whole and search else None
 
@@ -177,7 +158,7 @@ class Planner:
         if judge(ground, plan).violations:
             plan = repair(problem, ground)
         approved = next((reason.subject for reason in reasons if reason.kind == "approved"), None)
-        return self._tell(world, problem, plan, turn=turn, approved=approved, ground=ground)
+        return self._teller.tell(world, problem, plan, turn=turn, approved=approved, ground=ground)
 
     def adopt(self, search: Search, found: Plan) -> None:
         """Use what a search found, if it still is worth it in the world as it is by now, and nobody has to be asked first."""
@@ -189,7 +170,7 @@ class Planner:
             if not turn.whole:
                 return
             first = _opens(world)
-            problem = build(world, *self._ways(world), may_move=True)
+            problem = build(world, *self._ways.of(world), may_move=True)
             ground = Ground(problem if first else spared(problem))
             routes = consent.not_again(world, problem.current, known(problem, found.routes))
             for van in world.vans.values():
@@ -208,7 +189,7 @@ class Planner:
                 if verdict.violations or gain_cents < least:
                     return
                 why = better_in(Ground(problem), stands, fresh)
-            if self._tell(world, problem, fresh, why=why, turn=turn, searched=search.reasons):
+            if self._teller.tell(world, problem, fresh, why=why, turn=turn, searched=search.reasons):
                 self._wished[search.depot_id] = fresh.routes
                 return
         log.info("depot %s changes faster than a search can be told; the repaired plan stands", search.depot_id)
@@ -220,20 +201,28 @@ class Planner:
         """
         if all(reason.startswith((WAITS, LATER)) for reason in world.unassigned.values()):
             return []
-        online = _online(world)
-        back = sorted(online - self._could_be_told.get(world.depot_id, online))
+        back = self._teller.back_on_line(world)
         return [Reason(text=f"{world.vans[van].name} is on line again", kind="online", subject=van) for van in back]
 
     def _as_searched(self, world: World, problem: Problem, plan: Plan) -> Plan:
         """The mended plan, with work between two vans where the search that took it away wished it, as long as that is no dearer in its own
         eyes. Insertion weighs otherwise: it would give the work back, and the next search take it away again, for ever."""
-        wish = self._wished.get(world.depot_id)
-        routes = problem.current if wish is None else as_wished(problem, wish)
+        if (wish := self._wished.get(world.depot_id)) is None:
+            wish = self._wished[world.depot_id] = self._wished_before(world)
+        routes = as_wished(problem, wish)
         if routes == problem.current:
             return plan
         wished, ground = repair(replace(problem, current=routes)), Ground(spared(problem))
         verdict = judge(ground, wished)
         return wished if not verdict.violations and verdict.cost_cents <= judge(ground, plan).cost_cents else plan
+
+    def _wished_before(self, world: World) -> Mapping[str, Sequence[str]]:
+        """What another planner, or this one before it was started again, wished with work that is between two vans now."""
+        waiting = [order for order, reason in world.unassigned.items() if reason.startswith(WAITS)]
+        if not waiting:
+            return {}
+        with self._db.transaction() as cur:
+            return proposal_store.wished(cur, world.depot_id, waiting, world.now - WISHED_WITHIN)
 
     def _search(self, world: World, tables: Ways) -> Search | None:
         """What a search could look at, from the world as it was read; None where there is nothing to choose."""
@@ -242,159 +231,6 @@ class Planner:
             return None
         sought = wish if _opens(world) else spared(wish)
         return Search(depot_id=world.depot_id, problem=sought, warm=repair(wish), budget_s=SEARCH_S, reasons=world.reasons)
-
-    def _tell(
-        self,
-        world: World,
-        problem: Problem | None,
-        plan: Plan | None,
-        *,
-        turn: Turn,
-        why: str = "",
-        searched: tuple[Reason, ...] = (),
-        approved: str | None = None,
-        ground: Ground | None = None,
-    ) -> bool:
-        """Issue a plan, or write it down as a proposal, with its story; without one, only take note. False: somebody was quicker."""
-        self._could_be_told[world.depot_id] = _online(world)
-        if problem is None or plan is None:
-            return self._commit(world, None, consent.unassigned_while(world), (), turn=turn)
-        ground = ground or Ground(problem)
-        told = answer(world, problem, plan, travel_times=self._matrix(world).network, why=why, ground=ground)
-        told = replace(told, unassigned=self._off_the_map(world, told.unassigned))
-        unassigned = told.unassigned | {task: world.unassigned.get(task, consent.waits_for(world)) for task in turn.without}
-        drafts = told.drafts
-        if turn.how == "tell":
-            drafts = tuple(replace(draft, route_e6=self._road(world, draft)) for draft in drafts)
-        if not drafts and not world.loosened and unassigned == world.unassigned and world.planned == world.revision:
-            return True
-        story = self._story(world, plan, ground, told, unassigned, why=why, searched=searched) if drafts else None
-        if turn.how == "ask":
-            unassigned = consent.unassigned_while(world)
-        return self._commit(world, story, unassigned, drafts, turn=turn, approved=approved)
-
-    def _story(
-        self,
-        world: World,
-        plan: Plan,
-        ground: Ground,
-        told: Answer,
-        unassigned: Mapping[str, str],
-        *,
-        why: str,
-        searched: tuple[Reason, ...],
-    ) -> Story:
-        """What these drafts change, for whom, why, and what it saves."""
-        problem, drafts = ground.problem, told.drafts
-        reasons = consent.distinct((*world.reasons, *searched))
-        because = "; ".join(filter(None, (why, *(reason.text for reason in reasons[-KEPT_REASONS:]))))
-        changed = {draft.vehicle_id for draft in drafts}
-        before = {van.vehicle_id: remaining_now(world, van) for van in world.vans.values()}
-        diff = tell(
-            world,
-            problem,
-            before=judge(ground, Plan(routes=problem.current, unassigned={})),
-            after=told.verdict,
-            routes_before=before,
-            unassigned=unassigned,
-            because=because,
-            news={reason.subject: reason.text for reason in reasons if reason.subject in world.orders},
-            altered=frozenset().union(*(altered(world, draft) for draft in drafts)),
-        )
-        return Story(
-            reasons=reasons,
-            diff=diff,
-            before={vehicle: before[vehicle] for vehicle in changed},
-            after={vehicle: tuple(plan.routes.get(vehicle, ())) for vehicle in {*changed, *moved_to(plan, before)}},
-        )
-
-    def _commit(
-        self,
-        world: World,
-        story: Story | None,
-        unassigned: dict[str, str],
-        drafts: tuple[Draft, ...],
-        *,
-        turn: Turn,
-        approved: str | None = None,
-    ) -> bool:
-        asks = turn.how == "ask"
-        try:
-            with self._db.transaction() as cur:
-                plans = issue(cur, world, () if asks else drafts, unassigned, signer=self._signer, clock=self._clock)
-                self._write(cur, world, story, plans, asks=asks, approved=approved)
-                for order, vehicle in world.loosened.items():
-                    hand_store.loosen(cur, world.fleet_id, order, vehicle, world.now)
-                for reason in turn.later:
-                    bump(
-                        cur,
-                        world.depot_id,
-                        reason.text,
-                        reason.priority,
-                        clock=self._clock,
-                        kind=reason.kind,
-                        subject=reason.subject,
-                    )
-        except Stale:
-            return False
-        if plans:
-            self._issued()
-        return True
-
-    def _write(
-        self, cur: Cursor, world: World, story: Story | None, plans: Sequence[ToldPlan], *, asks: bool, approved: str | None
-    ) -> None:
-        """Keep a change with its story: as a proposal of its own, or as what became of the one that was approved."""
-        versions = {plan.vehicle: plan.version for plan in plans}
-        if approved is not None:
-            diff = None if story is None else story.diff.plain()
-            before, after = ({}, {}) if story is None else (story.before, story.after)
-            proposal_store.applied(cur, approved, diff=diff, before=before, after=after, versions=versions)
-        elif story is not None:
-            proposal_store.add(
-                cur,
-                fleet=world.fleet_id,
-                depot=world.depot_id,
-                at=world.now,
-                state="waiting" if asks else "adopted",
-                reasons=story.reasons,
-                diff=story.diff.plain(),
-                before=story.before,
-                after=story.after,
-                versions=versions,
-                actor=None,
-            )
-        elif asks and world.waiting is not None:
-            proposal_store.supersede(cur, world.fleet_id, world.depot_id, world.now, "nothing is left to change")
-
-    def _road(self, world: World, draft: Draft) -> tuple[int, ...]:
-        """The road of a draft, as a plan carries it; nothing where there is no road network to ask."""
-        if self._roads.name == "great_circle" or not draft.stops:
-            return ()
-        start = world.vans[draft.vehicle_id].position if world.vans[draft.vehicle_id].left_with is not None else None
-        stops = [LatLon.from_e6(stop.lat_e6, stop.lon_e6) for stop in draft.stops[:ROUTE_STOPS]]
-        end = [world.depot] if len(draft.stops) <= ROUTE_STOPS else []
-        try:
-            kind = kind_of(world.vans[draft.vehicle_id].terms)
-            route = self._roads.of_fleet(world.fleet_id).route([start or world.depot, *stops, *end], profile=kind)
-        except RoadsError as error:
-            log.warning("%s; the plan goes without its road", error)
-            return ()
-        return packed(route.geometry) if route.network == self._roads.name else ()
-
-    def _off_the_map(self, world: World, unassigned: dict[str, str]) -> dict[str, str]:
-        """The reasons, clearer where a place is nowhere near a road."""
-        off = self._matrix(world).off_road
-        if world.depot in off:
-            return dict.fromkeys(unassigned, OFF_DEPOT)
-        places_of = {task: order.position for task, order in world.orders.items()}
-        return {task: OFF_ADDRESS if places_of.get(task) in off else reason for task, reason in unassigned.items()}
-
-    def _ways(self, world: World) -> Ways:
-        return self._matrix(world).of(world, driven_to(world))
-
-    def _matrix(self, world: World) -> MatrixCache:
-        return self._matrices.setdefault(world.depot_id, MatrixCache(self._roads.of_fleet(world.fleet_id)))
 
 
 def _opens(world: World) -> bool:
@@ -412,7 +248,3 @@ def _mended(world: World, problem: Problem, ground: Ground) -> Plan:
     plan = repair(sought, ground if sought is problem else None)
     planned = {step for route in problem.current.values() for step in route}
     return repair(problem, ground) if sought is not problem and planned & plan.unassigned.keys() else plan
-
-
-def _online(world: World) -> frozenset[str]:
-    return frozenset(van.vehicle_id for van in world.vans.values() if van.online)

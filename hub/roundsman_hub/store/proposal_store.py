@@ -14,6 +14,7 @@ from roundsman_hub.store.db import Cursor
 from roundsman_hub.store.rows import Row, new_id, notify, row, rows
 
 MOST_REASONS: Final = 30
+MOST_WISHES: Final = 50
 Routes = Mapping[str, Sequence[str]]
 
 _SAID: LiteralString = "SELECT proposal_id, before, after, reasons FROM proposals WHERE depot_id = %s AND "
@@ -140,6 +141,22 @@ def page(cur: Cursor, *, depot: str | None, state: str | None, limit: int) -> li
 def last_adopted(cur: Cursor, depot: str) -> Row | None:
     """The newest change that the vans were told."""
     return row(cur, "SELECT * FROM proposals WHERE depot_id = %s AND state = 'adopted' ORDER BY at DESC, proposal_id LIMIT 1", (depot,))
+
+
+def wished(cur: Cursor, depot: str, orders: Sequence[str], since: datetime) -> dict[str, tuple[str, ...]]:
+    """Routes of the newest changes since then that had a place for these orders, by vehicle."""
+    found = rows(
+        cur,
+        "SELECT after FROM proposals WHERE depot_id = %s AND state = 'adopted' AND at >= %s ORDER BY at DESC, proposal_id LIMIT %s",
+        (depot, since, MOST_WISHES),
+    )
+    left, out = set(orders), dict[str, tuple[str, ...]]()
+    for after in (r["after"] for r in found):
+        for vehicle, route in after.items():
+            if left.intersection(route):
+                out.setdefault(vehicle, tuple(route))
+        left.difference_update(*after.values())
+    return out
 
 
 def claim(cur: Cursor, *, fleet: str, depot: str, kind: str, subject: str, level: float, step: float, at: datetime) -> bool:

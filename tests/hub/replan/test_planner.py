@@ -14,6 +14,7 @@ from roundsman_hub.replan import planner as planner_room
 from roundsman_hub.replan.build import WAITS
 from roundsman_hub.replan.decide import unsettled
 from roundsman_hub.replan.load import load_world
+from roundsman_hub.roads import GreatCircle
 
 Yard = Any  # the fixture of conftest.py
 
@@ -237,7 +238,8 @@ def test_an_undone_stop_is_planned_again(yard: Yard) -> None:
     assert task in yard.route(van)
 
 
-def test_what_a_search_took_from_a_van_is_not_given_back_to_it(yard: Yard, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("started_again", [False, True])
+def test_what_a_search_took_from_a_van_is_not_given_back_to_it(yard: Yard, monkeypatch: pytest.MonkeyPatch, started_again: bool) -> None:
     """A search wants time to spare, insertion the shortest way: were each to decide anew, they would undo each other's plans for ever."""
     late, early = yard.van("Late"), yard.van("Early")
     parcel = yard.order(-8000, 0, name="Parcel")
@@ -265,6 +267,8 @@ def test_what_a_search_took_from_a_van_is_not_given_back_to_it(yard: Yard, monke
     assert yard.route(late) == [waits, parcel]
     yard.planner.adopt(search, type(search.warm)(routes={late: (waits,), early: (parcel,)}, unassigned={}))
     assert yard.route(late) == [waits]
+    if started_again:
+        yard.planner = planner_room.Planner(yard.db, GreatCircle(), yard.signer, yard.clock, lambda: None)
     yard.receipt(late)
     yard.bump()
     yard.plan()

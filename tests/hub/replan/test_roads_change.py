@@ -17,8 +17,9 @@ from roundsman_hub.learn.keep import Numbers
 from roundsman_hub.learn.service import Lasting, ServiceTable
 from roundsman_hub.planning.walk import Ground
 from roundsman_hub.replan.build import build, places
-from roundsman_hub.replan.planner import OFF_ADDRESS, OFF_DEPOT, Planner
+from roundsman_hub.replan.planner import Planner
 from roundsman_hub.replan.revision import bump
+from roundsman_hub.replan.telling import OFF_ADDRESS, OFF_DEPOT
 from roundsman_hub.roads import GreatCircle, Matrix
 from roundsman_hub.roads.closed import ClosedRoads
 from roundsman_hub.roads.held import Held
