@@ -10,12 +10,15 @@ from pydantic import AwareDatetime, BaseModel, Field, StringConstraints
 
 from roundsman_hub.api.desk import AtDesk, DriversWriter, LiveReader
 from roundsman_hub.api.fleet import Limit, known_vehicle
+from roundsman_hub.api.hand import HAND_PRIORITY
 from roundsman_hub.api.once import OnlyOnce
 from roundsman_hub.api.problems import Problem, documented, not_found
 from roundsman_hub.api.proof_models import Said
 from roundsman_hub.instants import BEGINNING, END
+from roundsman_hub.replan.revision import bump
 from roundsman_hub.store import orders as order_store, talk_store as store
 from roundsman_hub.store.db import Cursor
+from roundsman_hub.store.hand_store import WRECKED
 from roundsman_hub.store.rows import Row, journal
 
 router = APIRouter(prefix="/v1", tags=["drivers"], responses=documented(401, 403, 404, 422, 503))
@@ -170,10 +173,16 @@ def get_reports(
 
 @router.post("/reports/{report}/settle", status_code=204)
 def settle_report(report: str, desk: AtDesk, caller: DriversWriter) -> None:
-    """Somebody has seen to it: it no longer needs attention. Saying so again changes nothing."""
+    """Somebody has seen to it: it no longer needs attention, and a van that had broken down gets work again. Saying so again changes
+    nothing."""
     with desk.db.tenant(caller.fleet) as cur:
-        if not store.settle(cur, caller.fleet, report, actor=caller.key_id, at=desk.clock.now()):
+        settled = store.settle(cur, caller.fleet, report, actor=caller.key_id, at=desk.clock.now())
+        if settled is None:
             raise not_found("report", report, see="/v1/reports")
+        if settled["news"] and settled["topic"] in WRECKED:
+            van = known_vehicle(cur, settled["vehicle_id"])
+            text = f"{van['name']} is back"
+            bump(cur, van["depot_id"], text, HAND_PRIORITY, clock=desk.clock, kind="hand", subject=van["vehicle_id"])
 
 
 @router.get("/scans")

@@ -8,12 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 HEARD_WITHIN = timedelta(seconds=90)
 """Of real time. After a restore vans are waited for this long: a roll call behind what their broker holds for them is answered within
 seconds, and a unit that restarts is back in a minute. Who says nothing then counts as silent: what it may hold stays with it. So does a
 unit too old to know the roll call: by then it has long taken what waited."""
+
+VAN_CLOCK = timedelta(minutes=5)
+"""A van's own clock may be this far behind when it finds that its plan has expired; and a stop that it began before takes as long."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,6 +44,14 @@ def may_hold(issued: Iterable[IssuedTasks], in_force: Mapping[str, int]) -> dict
             for task in plan.tasks:
                 holders.setdefault(task, set()).add(plan.vehicle_id)
     return {task: frozenset(vans) for task, vans in holders.items()}
+
+
+def blocked(valid_until: datetime, now: datetime) -> bool:
+    """Whether a van that has a plan of this time blocks its stops by now, but for goods on board: its work is free for others then.
+
+    Each plan has its own time: a van may never have got the newer one, whose time is over sooner.
+    """
+    return valid_until < now - VAN_CLOCK
 
 
 def permitted(

@@ -16,7 +16,7 @@ from roundsman_hub.clock import Clock, to_ms
 from roundsman_hub.domain.terms import DepotTerms, DriverTerms, FleetPlanning, OrderNeeds, VehicleTerms
 from roundsman_hub.replan.as_driven import as_driven, declined_plans
 from roundsman_hub.replan.driver_clocks import DriversClocks, driver_clocks
-from roundsman_hub.replan.holds import HEARD_WITHIN, IssuedTasks
+from roundsman_hub.replan.holds import HEARD_WITHIN, IssuedTasks, blocked
 from roundsman_hub.replan.ranges import Electric, ranges_left
 from roundsman_hub.replan.second_loads import loads_on_the_way
 from roundsman_hub.replan.world import OrderFacts, OtherDepot, VanFacts, World
@@ -108,9 +108,10 @@ _STANDING: LiteralString = """
     WHERE v.depot_id = %s ORDER BY t.vehicle_id, s.ordinal DESC, s.session_no DESC, t.visit DESC
 """
 _TASKS: LiteralString = """
-    SELECT vehicle_id, version, array_agg(order_id ORDER BY position) AS tasks FROM plan_tasks JOIN orders USING (order_id)
+    SELECT vehicle_id, version, valid_until, array_agg(order_id ORDER BY position) AS tasks
+    FROM plan_tasks JOIN orders USING (order_id) JOIN plans USING (vehicle_id, version)
     WHERE vehicle_id = ANY(%(vehicles)s) AND window_end > %(open)s
-      AND (version >= %(oldest)s OR version = ANY(%(left_with)s)) GROUP BY vehicle_id, version
+      AND (version >= %(oldest)s OR version = ANY(%(left_with)s)) GROUP BY vehicle_id, version, valid_until
 """
 _UNASSIGNED: LiteralString = "SELECT u.order_id, u.reason FROM unassigned u JOIN orders o USING (order_id) WHERE o.depot_id = %s"
 
@@ -159,24 +160,22 @@ def load_world(cur: Cursor[Any], depot_id: str, clock: Clock, kept: Kept | None 
     hand = hand_store.read(cur, depot_id, now)
     left_version = {vehicle: _left_with_version(said, in_force[vehicle]) for vehicle, said in duties.items()}
     newest_in_force = {vehicle: receipts[-1]["version"] for vehicle, receipts in in_force.items() if receipts}
-    issued = tuple(
-        IssuedTasks(
-            vehicle_id=r["vehicle_id"],
-            version=r["version"],
-            tasks=tuple(task for task in r["tasks"] if not hand.let_go(task, r["vehicle_id"], r["version"])),
-        )
-        for r in rows(
-            cur,
-            _TASKS,
-            {
-                "vehicles": [v["vehicle_id"] for v in vehicles],
-                "open": now - KEPT_OPEN,
-                "oldest": min((newest_in_force.get(v["vehicle_id"], 0) for v in vehicles), default=0),
-                "left_with": [version for version in left_version.values() if version],
-            },
-        )
+    held = rows(
+        cur,
+        _TASKS,
+        {
+            "vehicles": [v["vehicle_id"] for v in vehicles],
+            "open": now - KEPT_OPEN,
+            "oldest": min((newest_in_force.get(v["vehicle_id"], 0) for v in vehicles), default=0),
+            "left_with": [version for version in left_version.values() if version],
+        },
     )
-    loaded = {plan.vehicle_id: frozenset(plan.tasks) for plan in issued if plan.version == left_version.get(plan.vehicle_id)}
+    for r in held:
+        r["tasks"] = tuple(task for task in r["tasks"] if not hand.let_go(task, r["vehicle_id"], r["version"]))
+    loaded = {r["vehicle_id"]: frozenset(r["tasks"]) for r in held if r["version"] == left_version.get(r["vehicle_id"])}
+    issued = tuple(
+        IssuedTasks(vehicle_id=r["vehicle_id"], version=r["version"], tasks=r["tasks"]) for r in held if not blocked(r["valid_until"], now)
+    )
     shifts = {v["vehicle_id"]: v["shift_start"] - BEFORE_SHIFT for v in vehicles}
     reloaded, just_made = loads_on_the_way(cur, shifts, left_version, loaded)
     # A restored database does not know every plan that a van has: such a van may hold anything, until a newer plan is in force.

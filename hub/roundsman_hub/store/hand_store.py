@@ -18,8 +18,6 @@ OUT_WORDS: Final = {"broken_down": "broken down", "driver_sick": "its driver is 
 WRECKED: Final = ("breakdown", "accident")
 """Topics of a driver's report that take the van out of the day until somebody settles the report."""
 BEFORE_SHIFT: Final = timedelta(hours=6)
-VAN_CLOCK: Final = timedelta(minutes=5)
-"""A van's own clock may be this far behind when it finds that its plan has expired."""
 
 _ORDERS: LiteralString = """
     SELECT a.* FROM assignments a JOIN orders o USING (order_id) WHERE o.depot_id = %s AND o.window_end > %s
@@ -44,17 +42,13 @@ _FAILED: LiteralString = """
     SELECT s.order_id, o.name, s.action FROM order_states s JOIN orders o USING (order_id) JOIN vehicles v ON v.vehicle_id = s.vehicle_id
     WHERE o.depot_id = %(depot)s AND s.state = 'failed' AND s.at >= v.shift_start - %(before)s ORDER BY s.at, s.order_id
 """
-_EXPIRED: LiteralString = """
-    SELECT p.vehicle_id, max(p.version) AS version FROM plans p JOIN vehicles v USING (vehicle_id)
-    WHERE v.depot_id = %(depot)s AND p.valid_until < %(now)s - %(slack)s AND p.valid_until >= %(now)s - %(keep)s::interval GROUP BY 1
-"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HandOnDepot:
     """What dispatchers decided, and what drivers reported, that plans have to keep.
 
-    `released`: (order, vehicle) → plans up to this version no longer hold the order. `expired`: per vehicle, likewise for all orders.
+    `released`: (order, vehicle) → plans up to this version no longer hold the order.
     """
 
     orders: dict[str, Hand] = field(default_factory=dict)
@@ -62,13 +56,12 @@ class HandOnDepot:
     out: dict[str, str] = field(default_factory=dict)
     released: dict[tuple[str, str], int] = field(default_factory=dict)
     handed: dict[str, str] = field(default_factory=dict)
-    expired: dict[str, int] = field(default_factory=dict)
     alerts: dict[str, tuple[tuple[str, str], ...]] = field(default_factory=dict)
     failed: tuple[tuple[str, str, str], ...] = ()
 
     def let_go(self, order: str, vehicle: str, version: int) -> bool:
-        """Whether this plan can no longer make its van serve the order: it was handed over, or the plan expired, which vans block."""
-        return version <= max(self.released.get((order, vehicle), 0), self.expired.get(vehicle, 0))
+        """Whether this plan can no longer make its van serve the order: it was handed over."""
+        return version <= self.released.get((order, vehicle), 0)
 
 
 def read(cur: Cursor, depot_id: str, now: datetime) -> HandOnDepot:
@@ -87,10 +80,6 @@ def read(cur: Cursor, depot_id: str, now: datetime) -> HandOnDepot:
         out=out,
         released={(r["order_id"], r["vehicle_id"]): r["version"] for r in handovers},
         handed={r["order_id"]: r["to_vehicle_id"] for r in handovers if r["to_vehicle_id"]},
-        expired={
-            r["vehicle_id"]: r["version"]
-            for r in rows(cur, _EXPIRED, {"depot": depot_id, "now": now, "slack": VAN_CLOCK, "keep": timedelta(days=7)})
-        },
         alerts={vehicle: tuple(found) for vehicle, found in alerts.items()},
         failed=tuple((r["order_id"], r["name"] or r["order_id"], r["action"]) for r in rows(cur, _FAILED, shift)),
     )

@@ -63,17 +63,19 @@ def reports(cur: Cursor, vehicle: str | None, *, since: datetime, until: datetim
     return rows(cur, _REPORTS, {"vehicle": vehicle, "since": since, "until": until, "unsettled": unsettled, "limit": limit})
 
 
-def settle(cur: Cursor, fleet: str, report: str, *, actor: str, at: datetime) -> bool:
-    """A dispatcher has seen to a report. False: there is no such report. The first who said so stays named."""
-    found = row(cur, "SELECT vehicle_id FROM reports WHERE report = %s LIMIT 1", (report,))
+def settle(cur: Cursor, fleet: str, report: str, *, actor: str, at: datetime) -> Row | None:
+    """A dispatcher has seen to a report: its vehicle and topic, and whether this is `news`. None: there is no such report. The first who
+    said so stays named."""
+    found = row(cur, "SELECT vehicle_id, topic FROM reports WHERE report = %s LIMIT 1", (report,))
     if found is None:
-        return False
+        return None
     cur.execute(
         "INSERT INTO settled_reports (fleet_id, report, actor, at) VALUES (%s, %s, %s, %s) ON CONFLICT DO NOTHING",
         (fleet, report, actor, at),
     )
+    news = cur.rowcount > 0
     notify(cur, "message", fleet, found["vehicle_id"])
-    return True
+    return found | {"news": news}
 
 
 def scans(cur: Cursor, *, vehicle: str | None, order: str | None, since: datetime, until: datetime, limit: int) -> list[Row]:

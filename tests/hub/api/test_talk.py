@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from roundsman_hub.store.rows import rows
+
 BREAKDOWN = "INSERT INTO reports (session_no, seq, vehicle_id, fleet_id, report, topic, text, order_id, lat_e6, lon_e6, at)"
 
 
@@ -48,6 +50,11 @@ def test_a_message_to_nobody_or_of_nothing_is_refused(shop: Any, make_shop: Any)
     assert shop.get(f"/v1/vehicles/{vehicle}/messages").json()["items"] == []
 
 
+def reasons(shop: Any) -> list[dict[str, Any]]:
+    with shop.db.transaction() as cur:
+        return [r for one in rows(cur, "SELECT reasons FROM planning WHERE fleet_id = %s", (shop.fleet,)) for r in one["reasons"]]
+
+
 def test_a_breakdown_needs_attention_until_somebody_has_seen_to_it(shop: Any) -> None:
     vehicle = shop.van(shop.depot())
     with shop.db.transaction() as cur:
@@ -58,8 +65,11 @@ def test_a_breakdown_needs_attention_until_somebody_has_seen_to_it(shop: Any) ->
     (report,) = shop.get(f"/v1/reports?vehicle={vehicle}&unsettled=true").json()["items"]
     assert (report["topic"], report["settled_at"], report["photos"]) == ("breakdown", None, [])
     assert shop.clients["viewer"].post(f"/v1/reports/{report['report']}/settle").status_code == 403
+    before = reasons(shop)
     for _ in range(2):
         assert shop.clients["dispatcher"].post(f"/v1/reports/{report['report']}/settle").status_code == 204
+    assert len(reasons(shop)) == len(before) + 1, "the van can be given work again; once is enough"
+    assert reasons(shop)[-1].items() >= {"kind": "hand", "subject": vehicle}.items()
     assert shop.get("/v1/live").json()["reports"] == []
     (settled,) = shop.get("/v1/reports").json()["items"]
     assert settled["settled_at"] is not None

@@ -58,7 +58,7 @@ SAYING: Final = {
     "planning/soundness.py": ("_beyond", "_wrong_task", "_wrong_van", "sound"),
     "planning/diff.py": ("diff",),
     "replan/decide.py": ("FIRST", "ENDED", "DECLINED", "TOLD_AGAIN", "_reason", "_waits", "_changes", "_depot_stop", "_later"),
-    "replan/planner.py": ("OFF_ADDRESS",),
+    "replan/telling.py": ("OFF_ADDRESS",),
     "replan/spare.py": ("SURER", "better_in"),
     "replan/preview.py": ("bound",),
     "replan/story.py": ("_text",),

@@ -284,6 +284,45 @@ def test_work_that_a_silent_van_may_hold_is_free_once_its_plan_has_expired(yard:
     assert sorted(yard.route(free)) == sorted(orders)
 
 
+def test_goods_on_board_of_an_expired_plan_stay_with_their_van(yard: Yard) -> None:
+    """Its driver may still hand them over (the van blocks only what is not on board): nobody else is sent there without them."""
+    van, other = yard.van("Silent"), yard.van("Other")
+    goods, pickup = yard.order(900, 0, kind="delivery", within_h=(0, 20)), yard.order(1000, 0, within_h=(0, 20))
+    yard.plan()
+    holder, free = (van, other) if yard.route(van) else (other, van)
+    assert set(yard.route(holder)) == {goods, pickup}
+    on_the_road(yard, holder)
+    with yard.db.transaction() as cur:
+        cur.execute("UPDATE vehicle_now SET online = false WHERE vehicle_id = %s", (holder,))
+        hand_store.set_vehicle(cur, yard.fleet, holder, out=("broken_down",), actor="k", at=yard.clock.now())
+        cur.execute("UPDATE plans SET valid_until = %s - interval '10 min' WHERE vehicle_id = %s", (yard.clock.now(), holder))
+    yard.bump()
+    yard.plan()
+    assert yard.route(free) == [pickup]
+    assert goods in yard.unassigned()
+
+
+def test_an_older_plan_that_a_van_may_still_have_expires_by_its_own_time(yard: Yard) -> None:
+    """A shift that was shortened tells a van so; one without network does not hear it, and goes on by what it has."""
+    van, other = yard.van("Silent"), yard.van("Other")
+    order = yard.order(900, 0, within_h=(0, 20), name="Before")
+    yard.plan()
+    holder, free = (van, other) if yard.route(van) else (other, van)
+    yard.receipt(holder)
+    with yard.db.transaction() as cur:
+        cur.execute("UPDATE orders SET name = 'After' WHERE order_id = %s", (order,))
+    yard.bump()
+    yard.plan()
+    with yard.db.transaction() as cur:
+        cur.execute("UPDATE vehicle_now SET online = false WHERE vehicle_id = %s", (holder,))
+        hand_store.set_vehicle(cur, yard.fleet, holder, out=("broken_down",), actor="k", at=yard.clock.now())
+        ended = "UPDATE plans SET valid_until = %s - interval '10 min' WHERE vehicle_id = %s AND version = %s"
+        cur.execute(ended, (yard.clock.now(), holder, yard.newest(holder).version))
+    yard.bump()
+    yard.plan()
+    assert yard.route(free) == [], "the van may not have that plan, and serve the order by the one before"
+
+
 def test_news_is_answered_once_and_storms_are_one_revision(yard: Yard) -> None:
     van = yard.van()
     orders = [yard.order(900 * n, 0) for n in range(1, 7)]
