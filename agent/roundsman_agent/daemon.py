@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 from roundsman_agent import __version__, condition, health, sampling, vitals
 from roundsman_agent.basemap import Basemap
 from roundsman_agent.blobs import Blobs
-from roundsman_agent.calm import calm_s
+from roundsman_agent.calm import patience_s
 from roundsman_agent.care import LOOK_S
 from roundsman_agent.clock import Clock
 from roundsman_agent.config import AgentConfig
@@ -29,7 +29,7 @@ from roundsman_agent.screen.port import listen
 from roundsman_agent.screen.state import View, moved, screen
 from roundsman_agent.screen.stream import Changes
 from roundsman_agent.unit import TICK_MS, Unit
-from roundsman_agent.uplink import NEAR_S, NOW_S, Uplink
+from roundsman_agent.uplink import NOW_S, Uplink
 from roundsman_agent.vigil import Vigil
 from roundsman_wire.messages import Now
 
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 TICK_S: Final = TICK_MS / 1000
-TICK_LATE_S: Final = 8.0
+TICK_LATE_S: Final = 12.0
 """With a receiver that speaks, a tick goes along with fixes, and those may have waited: a timer of its own is for when none comes."""
 PAINT_WHOLE_S: Final = 10.0
 """Business seconds. Expected times are painted in minutes; what happens is painted at once."""
@@ -251,14 +251,14 @@ class Daemon:
         return not self._changes.watchers and self.config.time_base.factor == 1
 
     def _patience_s(self) -> float:
-        """A fix may wait as long as the live map waits for the van anyway, and for five seconds near a stop or a fence (`calm`).
+        """A fix may wait as long as the live map waits for the van anyway, and less near a stop or a fence (`calm`).
 
         Who looks at the screen, or waits for the van to stand, waits for each; and where time runs fast, five seconds are minutes.
         """
         if self._changes.watchers or self.unit.inbox.held is not None or self.config.time_base.factor != 1:
             return 0.0
-        longest_s = min(NOW_S[1] if self.uplink is None else self.uplink.now_interval_s, COMMIT_S)
-        return longest_s if longest_s <= NEAR_S else min(max(calm_s(self.unit.pipeline), NEAR_S), longest_s)
+        longest_s = NOW_S[1] if self.uplink is None else min(self.uplink.now_interval_s, NOW_S[1])
+        return patience_s(self.unit.pipeline, longest_s)
 
     def _changed(self, more_than_position: bool) -> None:
         self._changes.tell(more_than_position)
@@ -269,7 +269,7 @@ class Daemon:
                 self.courier.call()
         at = self.unit.position
         if self.uplink is not None and at is not None and not more_than_position and sampling.tells(self.unit.policy, self._told, at):
-            self.uplink.moved(near=calm_s(self.unit.pipeline) < NEAR_S)
+            self.uplink.moved(patience_s(self.unit.pipeline, self.uplink.now_interval_s))
 
     async def _document(self, kind: str, data: bytes) -> None:
         await self.unit.document(kind, data)

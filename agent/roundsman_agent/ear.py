@@ -21,8 +21,11 @@ from collections.abc import Callable
 from typing import Final, NamedTuple, Protocol
 
 PIECE_BYTES: Final = 16_384
+MOST_DEAF_BYTES: Final = 1_048_576
 MOST_PIECES: Final = 256
 """Beyond, the line is not read until somebody listens."""
+KERNEL_BYTES: Final = 32_768
+"""A nap ends before so much has come: the kernel keeps 60 kB. A gpsd that tells of thirty satellites each second says 3 kB."""
 LONGEST_S: Final = 3_600.0
 BEAT_S: Final = 0.3
 """A receiver's second is not this loop's: what may wait for five seconds is worked on with the fifth fix, not with the sixth."""
@@ -121,7 +124,8 @@ class Ear:
         self._pieces: list[Piece] = []
         self.naps = False
         """Whether what comes may be heard later: its reader knows better when it was."""
-        self._deaf = self._loud = False
+        self._deaf = False
+        self._longest_nap_s = LONGEST_S
         self._empty_s = time.monotonic()
         self._over = False
         self._fault: OSError | None = None
@@ -184,19 +188,21 @@ class Ear:
         until_s = now_s + (LONGEST_S if timeout_s is None else timeout_s)
         self._due_s = self._read_s + self._patience_s() - BEAT_S
         wake_s = min(until_s, self._due_s)
-        if self.naps and not self._loud and wake_s - now_s >= NAP_S:
+        while self.naps and self._hearing and min(wake_s - now_s, self._longest_nap_s) >= NAP_S:
             self._deaf = True
             epoll.modify(fd, 0)
-            others = poll(wake_s - now_s, 1)
+            others = poll(min(wake_s - now_s, self._longest_nap_s), 1)
             epoll.modify(fd, select.EPOLLIN)
             if others or monotonic() >= until_s:
                 self._due_s = self._due_s if all(other != fd for other, _ in others) else now_s  # it broke
                 return
+            self.take()
+            now_s = self._empty_s
         if self._deaf:
             self.take()
             if (now_s := self._empty_s) >= until_s:
                 return
-        for _ in range(0 if self._over else MOST_PIECES - len(pieces)):
+        for _ in range(MOST_PIECES - len(pieces) if self._hearing else 0):
             if (found := poll(until_s - now_s, 2)) != mine:
                 self._due_s = self._due_s if all(other != fd for other, _ in found) else now_s
                 return
@@ -219,20 +225,24 @@ class Ear:
     def take(self) -> None:
         """Read what has come."""
         now_s = time.monotonic()
-        since_s = self._empty_s if self._deaf else now_s
+        deaf, since_s = self._deaf, self._empty_s if self._deaf else now_s
         self._deaf, self._empty_s = False, now_s
+        data = b""
         try:
-            data = os.read(self._fd, PIECE_BYTES)
+            while part := os.read(self._fd, PIECE_BYTES):
+                data += part
+                if not deaf or len(part) < PIECE_BYTES or len(data) >= MOST_DEAF_BYTES:
+                    break
+            else:
+                self._over = True
         except BlockingIOError:
-            return
+            pass
         except OSError as fault:  # a pulled plug, a closed pty, a reset
-            self._fault, data = fault, b""
+            self._fault, self._over = fault, True
         if data:
             self._pieces.append(Piece(now_s, data, since_s))
-        else:
-            self._over = True
-        if len(data) == PIECE_BYTES:  # more than may be left to the kernel, which keeps 60 kB
-            self._loud = True
+        if deaf and now_s - since_s >= NAP_S:
+            self._longest_nap_s = KERNEL_BYTES * (now_s - since_s) / max(len(data), 1)
         if self._over or len(self._pieces) >= MOST_PIECES:
             self._leave()
 

@@ -22,7 +22,7 @@ EARLY: Final = 0.9
 """A commit goes along with the fixes that are worked on nearest to its time."""
 LATE: Final = 0.6
 """A commit is begun in the turn of the fix that makes it due, while the processor is awake; by a timer only if none comes. Between two such
-turns may be five seconds or ten."""
+turns may be five seconds or fourteen."""
 SLOW_S: Final = 0.5
 """A disk that once kept the loop waiting for so long is waited for on its own thread, for `SLOW_FOR_S`."""
 SLOW_FOR_S: Final = 3_600.0

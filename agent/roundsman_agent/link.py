@@ -34,7 +34,7 @@ HEARD_KEEPALIVES: Final = 4
 """A van that sends all the time has every packet acknowledged by the other side's kernel, and that wakes nobody: no heartbeat is needed to
 know that the link lives, only one now and then to know that a program still reads it."""
 UNACKNOWLEDGED: Final = 1.3
-"""Keepalives for which the kernel waits for that; a van says something every ten seconds at least, or asks."""
+"""Keepalives for which the kernel waits for that; a van says something every fourteen seconds at least, or asks."""
 BEAT_EVERY_S: Final = 1.0
 BEAT_SLACK_S: Final = 0.05
 """A heartbeat that is due is never asked for a moment too early."""

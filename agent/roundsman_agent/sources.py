@@ -285,12 +285,12 @@ class _Attention:
         return [_event("lost", self._clock, f"{self._url}: {why}")]
 
     def _nothing(self) -> list[Item]:
+        if not self._silent:  # told before it is given up, also by an ear that has slept through both
+            self._silent = True
+            return [_event("silent", self._clock, f"{self._url}: nothing for {SILENT_S:g} s")]
         if self._now_s() - self._heard_s >= REOPEN_S:
             return self._end(f"nothing for {REOPEN_S:g} s")
-        if self._silent:
-            return []
-        self._silent = True
-        return [_event("silent", self._clock, f"{self._url}: nothing for {SILENT_S:g} s")]
+        return []
 
     def _no_fix(self, items: list[Item]) -> None:
         self._without += 1

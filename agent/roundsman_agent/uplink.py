@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import random
 import time
 from collections import deque
@@ -40,11 +41,12 @@ RETRY_PAUSE_S: Final = 0.2
 REPEAT_S: Final = 0.5
 RECONNECT_S: Final = (0.5, 3.0)
 """An outage that heals is over for the van within five seconds; a try without a network costs it next to nothing."""
-NOW_S: Final = (1.0, 10.0)
-"""Shortest and usual time between two live markers. One is about 250 bytes on the wire: at one a second it was two thirds of all
-that a van sent; in ten seconds a van in town moves 100 m, five pixels on a map of the town. Near a stop or a fence, and wherever the hub
-asks for it (`now_interval_s`), they come more often."""
-NEAR_S: Final = 5.0
+NOW_S: Final = (1.0, 14.0)
+"""Shortest and usual time between two live markers far from stops and fences, so also how long the unit may sleep there (`calm`). A marker
+is about 250 bytes on the wire, and a waking costs what fifty fixes' work does; in that time a van in town moves 140 m, seven pixels on
+a map of the town, whose page says how old each place is. Longer ones save little (fences and stops are seldom further away), would need
+heartbeats of their own to keep the link, and more of the track would go with a power cut. Near a stop or a fence, and wherever the hub asks
+for it (`now_interval_s`), they come more often."""
 NOW_JITTER_S: Final = 0.2
 """A marker leaves in the turn of a fix, and a receiver's second is not this loop's."""
 STEADY_S: Final = 10.0
@@ -122,17 +124,16 @@ class Uplink:
             flight.state = lanes.committed(flight.state, last)
         self._wake.set()
 
-    def moved(self, *, near: bool = False) -> None:
+    def moved(self, within_s: float = math.inf) -> None:
         """There is a newer position than the one that was told. When it is time, it is told now, in the turn of the fix.
 
-        `near`: a stop or a fence; then it is time sooner.
+        `within_s`: what happens here is told so soon (`calm`).
         """
         link = self._link
         if link is None:
             return
         now_s = time.monotonic()
-        interval_s = min(self.now_interval_s, NEAR_S) if near else self.now_interval_s
-        if now_s - self._now_sent_s >= interval_s - NOW_JITTER_S:
+        if now_s - self._now_sent_s >= min(self.now_interval_s, within_s) - NOW_JITTER_S:
             now = self._now()
             if now is not None and link.publish("now", encode_plain(now)):
                 self._now_sent_s = now_s

@@ -21,7 +21,10 @@ ACK_FRAMES: Final = 5
 ACK_ENTRIES: Final = 240
 """A frame as full as this, or so many in several, come out of a backlog: there the next frame waits for the ack."""
 ACK_WAIT_S: Final = 45.0
-"""Real seconds. Five frames of a van that writes every ten seconds; a frame whose loss nothing shows is sent again after so long."""
+"""Real seconds. Five frames of a van that writes every ten seconds, four of one that writes every fourteen; a frame whose loss nothing
+shows is sent again after so long."""
+ACK_EARLY_S: Final = 8.0
+"""What would be overdue before a slow van's next frame is told with this one: now the van is awake, and an ack alone would wake it."""
 
 
 def is_owed(frames: int, entries: int) -> bool:
@@ -69,7 +72,8 @@ class Pace:
         frames += 0 if held is None else held.frames
         known = told if held is None else held.ack
         came_twice = entries > ack.through_seq - known.through_seq
-        if came_twice or is_owed(frames, ack.through_seq - told.through_seq):
+        soon_overdue = held is not None and now_s - held.since_s >= ACK_WAIT_S - ACK_EARLY_S
+        if came_twice or soon_overdue or is_owed(frames, ack.through_seq - told.through_seq):
             return [self._tell(vehicle, ack)]
         self._held[vehicle] = _Held(ack=ack, frames=frames, since_s=now_s if held is None else held.since_s)
         return []

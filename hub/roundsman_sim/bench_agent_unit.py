@@ -44,7 +44,11 @@ TOWN_M: Final = 16_000.0
 """A thousand fences on sixteen by sixteen kilometres: one every 500 m, everywhere that a van goes in a day."""
 STOPS: Final = 40
 SPEED_MPS: Final = 10.0
-ROUND_M: Final = 1_500.0
+LAP_S: Final = 300.0
+"""A lap passes the same fences each time, and whoever measures for a lap measures the same as the one after."""
+ROUND_M: Final = SPEED_MPS * LAP_S / math.tau
+ROUND_AT_M: Final = (0.0, -1_500.0)
+"""Where fences are a little denser than in the town: a turn every 11.5 s; on a long way through all of it every 12.3 s, stops and all."""
 STARTS_WITHIN_S: Final = 60.0
 
 
@@ -132,7 +136,7 @@ class Line:
         begun_s = time.monotonic()
         while not self._end.wait(max(0.0, begun_s + self.epochs - time.monotonic())):
             angle = self.epochs * SPEED_MPS / ROUND_M
-            place = frame.to_latlon(ROUND_M * math.cos(angle), ROUND_M * math.sin(angle))
+            place = frame.to_latlon(ROUND_AT_M[0] + ROUND_M * math.cos(angle), ROUND_AT_M[1] + ROUND_M * math.sin(angle))
             truth = Truth(utc_ms=round(time.time()) * 1000, position=place, speed_mps=SPEED_MPS, heading_deg=math.degrees(-angle) % 360.0)
             with contextlib.suppress(BlockingIOError):
                 os.write(self._master, receiver.listen(truth).sentences)

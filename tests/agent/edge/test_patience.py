@@ -4,20 +4,26 @@ from __future__ import annotations
 
 import asyncio
 import math
+import re
 import socket
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from roundsman_agent.config import Broker
 from roundsman_agent.fix import Fix
+from roundsman_agent.sampling import TOLD_EVERY_MS
 from roundsman_agent.times import MonoMs
+from roundsman_agent.uplink import NOW_S
 from roundsman_core.geo import LatLon
 from roundsman_sim.receiver import Receiver, Truth
-from roundsman_wire.messages import TRACK
+from roundsman_wire.messages import TRACK, Config
 
 DEADLINE_S = 60.0
+FLEET_PAGE = Path(__file__).parents[3] / "dashboards/web/src/dispatch/fleet.ts"
 
 
 class Line:
@@ -62,6 +68,28 @@ def line() -> Iterator[Line]:
 def patient(monkeypatch: pytest.MonkeyPatch) -> None:
     """A unit whose fixes may wait for longer than any test does."""
     monkeypatch.setattr("roundsman_agent.daemon.Daemon._patience_s", lambda _: math.inf)
+
+
+def test_the_board_calls_no_van_silent_that_had_nothing_new_to_say() -> None:
+    """One that stands tells its place once a minute, in a turn that may come as much later as turns are apart."""
+    told = re.search(r"STALE_MS = ([0-9_]+);", FLEET_PAGE.read_text())
+    assert told is not None
+    assert int(told[1]) >= TOLD_EVERY_MS + 1000 * NOW_S[1]
+
+
+def test_the_hub_may_set_how_long_a_van_sleeps_far_from_everything(start: Any, hub: Any, wait: Any, line: Line) -> None:
+    broker = Broker(host="127.0.0.1", port=9, ca=Path("ca"), cert=Path("cert"), key=Path("key"))
+    van = start(receiver_url=line.url, broker=broker)
+    van.post("/api/duty", {"duty": "on"})
+    line.meet(van, wait)
+    line.say(2)
+    # Whoever asks wakes it: what waits on the line is worked on.
+    wait(lambda: van.client.get("/api/screen").is_success and van.daemon.unit.pipeline.accepted == line.said, "the fixes were worked on")
+    assert van.daemon._patience_s() == NOW_S[1]
+    for interval_s, patience_s in ((7.0, 7.0), (2.0, 2.0), (600.0, NOW_S[1])):
+        document = hub.seal(Config(version=round(interval_s) + van.daemon.clock.utc_ms(), now_interval_s=interval_s), kind="config")
+        asyncio.run_coroutine_threadsafe(van.daemon._document("config", document), van.loop).result(DEADLINE_S)
+        assert van.daemon._patience_s() == patience_s
 
 
 def fixes_in(van: Any) -> int:

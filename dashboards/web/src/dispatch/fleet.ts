@@ -20,8 +20,9 @@ export interface Zone extends Omit<Closure, "closure" | "from_utc" | "until_utc"
   hours: WeekHours[];
 }
 export type Part = Kind | "moved" | "tick" | "link" | "sites";
-/** A van that was not heard of for this long (real time) is stale. */
-export const STALE_MS = 15_000;
+/** A van that was not heard of for this long (real time) is stale: one that stands, or drives as was foretold, says so once a minute, and in
+ * a turn that may come fourteen seconds later. That its link broke is known sooner (`online`). */
+export const STALE_MS = 90_000;
 const HOUR_MS = 3_600_000;
 
 /** The next midnight of a zone; on days when clocks change too. */
