@@ -46,12 +46,12 @@ def may_hold(issued: Iterable[IssuedTasks], in_force: Mapping[str, int]) -> dict
     return {task: frozenset(vans) for task, vans in holders.items()}
 
 
-def blocked(valid_until: datetime, now: datetime) -> bool:
+def blocked(valid_until: datetime | None, now: datetime) -> bool:
     """Whether a van that has a plan of this time blocks its stops by now, but for goods on board: its work is free for others then.
 
-    Each plan has its own time: a van may never have got the newer one, whose time is over sooner.
+    Each plan has its own time (None: for good): a van may never have got the newer one, whose time is over sooner.
     """
-    return valid_until < now - VAN_CLOCK
+    return valid_until is not None and valid_until < now - VAN_CLOCK
 
 
 def permitted(
