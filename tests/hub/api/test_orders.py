@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from typing import Any
 
 import pytest
+
+from roundsman_hub.store import orders as store
 
 
 def problem(answer: Any, status: int, kind: str) -> dict[str, Any]:
@@ -224,6 +227,22 @@ def test_address_is_looked_for_among_the_fleets_own_and_by_the_geocoder(make_sho
     shop.order(address="Mill Street 4")
     assert found("Mill Street 4") == ([("mill street 4", 50.01)], ""), "known twice, told once"
     problem(shop.get("/v1/places", params={"address": "M"}), 422, "invalid-request")
+
+
+def test_only_the_newest_orders_are_looked_through_for_an_address(shop: Any) -> None:
+    """However many years there are, a person who types waits for the newest ones alone."""
+    shop.van(shop.depot())
+    for hours, address in ((2, "Quarry Lane 2"), (1, "Quarry Lane 1"), (3, "Quarry Lane 3")):
+        there = {"lat_deg": 50.011, "lon_deg": 10.012, "window_end": shop.at(hours=5)}
+        shop.order(address=address, window_start=shop.at(hours=hours), **there)
+    since = shop.clock.now() - timedelta(days=1)
+    with shop.db.tenant(shop.fleet) as cur:
+        found = {most: [r["address"] for r in store.addresses_like(cur, "quarry", since, 9, among=most)] for most in (1, 2, 3)}
+    assert found == {
+        1: ["Quarry Lane 3"],
+        2: ["Quarry Lane 2", "Quarry Lane 3"],
+        3: ["Quarry Lane 1", "Quarry Lane 2", "Quarry Lane 3"],
+    }
 
 
 def test_order_takes_the_address_of_its_new_place(shop: Any) -> None:
