@@ -173,8 +173,9 @@ def move(
 def follow(cur: Cursor, fleet: str, clock: Clock) -> int:
     """What vans' logs say of collections moves their returns on. Gives how many."""
     moved = 0
-    for found in store.collected(cur):
-        move(cur, None, fleet, found["case_id"], "collected", actor="log", note="", clock=clock)
+    for found in store.collections_ended(cur):
+        event: Event = "collected" if found["pickup_state"] == "delivered" else "not_collected"
+        move(cur, None, fleet, found["case_id"], event, actor="log", note="", clock=clock)
         moved += 1
     return moved
 

@@ -104,12 +104,15 @@ def photo(cur: Cursor, case: str, sha256: str) -> Row | None:
     return row(cur, "SELECT media_type, data FROM case_photos WHERE case_id = %s AND sha256 = %s", (case, sha256))
 
 
-def collected(cur: Cursor) -> list[Row]:
-    """Returns that are approved, whose pickup has ended: the van's log says how."""
+def collections_ended(cur: Cursor) -> list[Row]:
+    """Returns that are approved, of whose pickup an attempt has ended in a way that they do not know yet; `pickup_state` says how, by the
+    van's log."""
     return rows(
         cur,
-        "SELECT c.*, s.state AS pickup_state, s.at AS pickup_at, s.reason AS pickup_reason FROM cases c"
+        "SELECT DISTINCT ON (c.case_id) c.*, s.state AS pickup_state FROM cases c"
         " JOIN order_states s ON s.order_id = c.pickup_id"
         " OR s.order_id IN (SELECT t.next_order_id FROM order_turns t WHERE t.root_id = c.pickup_id)"  # another attempt at it
-        " WHERE c.kind = 'return' AND c.state = 'approved' AND s.state = 'delivered'",
+        " WHERE c.kind = 'return' AND c.state = 'approved' AND (s.state = 'delivered' OR (s.state = 'failed' AND NOT EXISTS"
+        " (SELECT FROM case_steps q WHERE q.case_id = c.case_id AND q.event = 'not_collected' AND q.at >= s.at)))"
+        " ORDER BY c.case_id, s.state = 'delivered' DESC",
     )

@@ -9,6 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
+from roundsman_hub.care import cases
 from roundsman_hub.clock import Clock
 from roundsman_hub.store.rows import row, rows
 
@@ -358,10 +359,32 @@ def test_a_return_is_asked_approved_collected_and_refunded(shop: Any) -> None:
 
 def follow(shop: Any) -> None:
     """What the notify role does at its next look."""
-    from roundsman_hub.care import cases
-
     with shop.db.tenant(shop.fleet) as cur:
         assert cases.follow(cur, shop.fleet, shop.clock) == 1
+
+
+def test_a_collection_that_failed_is_a_step_of_its_return_and_is_tried_again(shop: Any) -> None:
+    order = delivered(shop)
+    van = shop.get("/v1/vehicles").json()["items"][0]["vehicle"]
+    send(order, "return", reason="unwanted")
+    case = shop.get("/v1/cases").json()["items"][0]
+    shop.resolve(van, case["pickup"], "failed", ago_s=100, reason="nobody there")
+    follow(shop)
+    with shop.db.tenant(shop.fleet) as cur:
+        assert cases.follow(cur, shop.fleet, shop.clock) == 0, "once"
+    shown = shop.get(f"/v1/cases/{case['case']}").json()
+    assert [step["event"] for step in shown["steps"]] == ["open", "approve", "not_collected"]
+    assert shown["state"] == "approved"
+    pickup = of(shop, {"order": case["pickup"]})
+    page = httpx.get(pickup["track_url"], trust_env=False).text
+    assert "We could not collect" in page
+    day = re.search(r'name="day" required min="([0-9-]+)"', page)
+    assert day is not None
+    assert send(pickup, "day", day=day[1])[0] in ("said day", "said time")
+    attempt = shop.get(f"/v1/orders/{case['pickup']}/life").json()["attempts"][-1]
+    shop.resolve(van, attempt, "delivered", ago_s=0)
+    follow(shop)
+    assert shop.get(f"/v1/cases/{case['case']}").json()["state"] == "collected"
 
 
 def test_a_return_that_today_has_no_room_for_is_promised_the_next_day_that_has(shop: Any) -> None:
