@@ -116,10 +116,11 @@ def _empty(van: VanFacts, shift: Row) -> VanFacts:
     )
 
 
-def search(found: Tomorrow, roads: RoadNetwork, seconds: float) -> Answer:
-    """Plan it, outside any transaction: the night is long."""
+def search(found: Tomorrow, roads: RoadNetwork, seconds: float) -> tuple[Answer, str]:
+    """Plan it, outside any transaction: the night is long. Also gives who gave the travel times."""
     cache = MatrixCache(roads.of_fleet(found.world.fleet_id))
-    return answer(build(found.world, *cache.of(found.world), may_move=True), budget_s=seconds)
+    problem = build(found.world, *cache.of(found.world), may_move=True)
+    return answer(problem, budget_s=seconds), cache.network
 
 
 def make(db: Database, roads: RoadNetwork, clock: Clock, *, fleet_id: str, depot_id: str, day: date, seconds: float, actor: str) -> Row:
@@ -139,7 +140,7 @@ def make(db: Database, roads: RoadNetwork, clock: Clock, *, fleet_id: str, depot
         raise NotReady(
             "nothing-to-plan", f"no order has its window on {day}", "orders come with POST /v1/orders; GET /v1/orders lists them"
         )
-    done = search(found, roads, seconds)
+    done, basis = search(found, roads, seconds)
     with db.tenant(fleet_id) as cur:
         _not_released(store.day_plan(cur, depot_id, day), day)
         routes = _routes(done, found.world)
@@ -148,6 +149,7 @@ def make(db: Database, roads: RoadNetwork, clock: Clock, *, fleet_id: str, depot
             "unassigned": dict(done.plan.unassigned),
             "cost_cents": done.verdict.cost_cents,
             "note": done.note,
+            "basis": basis,
             "made_at": clock.now(),
             "made_by": actor,
         }

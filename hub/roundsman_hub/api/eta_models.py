@@ -17,6 +17,7 @@ class SaidEta(BaseModel):
     eta: datetime
     low: datetime
     high: datetime
+    basis: str | None = Field(description="who knew the roads then, and whether the interval was calibrated; null: it was not kept")
 
 
 class Eta(BaseModel):

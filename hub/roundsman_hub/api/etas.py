@@ -60,7 +60,7 @@ def get_etas(
 
 
 def _said(word: Row) -> SaidEta:
-    return SaidEta(said_at=word["said_at"], eta=word["eta"], low=word["low"], high=word["high"])
+    return SaidEta(said_at=word["said_at"], eta=word["eta"], low=word["low"], high=word["high"], basis=word["basis"])
 
 
 @router.get("/etas:coverage")

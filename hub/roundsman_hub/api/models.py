@@ -285,6 +285,7 @@ class Order(Saying):
     eta: datetime | None
     eta_low: datetime | None
     eta_high: datetime | None
+    eta_basis: str | None = Field(description="who knows the roads for it (osrm, great_circle), and whether the interval is calibrated")
     arrived_at: datetime | None
     done_at: datetime | None = Field(description="when it was delivered or failed")
     created_at: datetime

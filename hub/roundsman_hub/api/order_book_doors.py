@@ -111,6 +111,7 @@ class DayPlan(BaseModel):
         description="the same reasons by code; GET /v1/sentences tells them in other languages"
     )
     cost_cents: int
+    basis: str | None = Field(description="who gave the travel times: osrm, or great_circle (straight lines × detour); null: not kept")
     made_at: datetime
     approved_at: datetime | None
     released_at: datetime | None
@@ -338,7 +339,7 @@ def _plan_out(r: Row) -> DayPlan:
     return DayPlan(
         depot=r["depot_id"],
         unassigned_said={order: said_of(why) for order, why in r["unassigned"].items()},
-        **{f: r[f] for f in ("day", "state", "routes", "unassigned", "cost_cents", "made_at", "approved_at", "released_at")},
+        **{f: r[f] for f in ("day", "state", "routes", "unassigned", "cost_cents", "basis", "made_at", "approved_at", "released_at")},
     )
 
 

@@ -76,6 +76,7 @@ class ThenSaid(BaseModel):
     eta: datetime
     low: datetime
     high: datetime
+    basis: str | None = Field(description="who knew the roads then, and whether the interval was calibrated; null: it was not kept")
 
 
 class VanThen(BaseModel):
@@ -119,7 +120,7 @@ def get_van_then(vehicle: str, desk: AtDesk, caller: LiveReader, since: From, to
             )
             for plan in plans
         ],
-        said=[ThenSaid(order=r["order_id"], **{f: r[f] for f in ("said_at", "eta", "low", "high")}) for r in said],
+        said=[ThenSaid(order=r["order_id"], **{f: r[f] for f in ("said_at", "eta", "low", "high", "basis")}) for r in said],
     )
 
 

@@ -44,9 +44,9 @@ class Change(Saying):
 class Saves(BaseModel):
     """Against the plan before, by the judge; negative: it takes more. Work that no van takes has no price here."""
 
-    cost_cents: int
-    late_s: int
-    travel_s: int
+    cost_cents: int = 0
+    late_s: int = 0
+    travel_s: int = 0
 
 
 class Diff(Saying):
@@ -55,6 +55,7 @@ class Diff(Saying):
     text: str
     changes: list[Change]
     saves: Saves
+    basis: str | None = Field(None, description="who gave the travel times: osrm, or great_circle (straight lines × detour)")
 
 
 class Reason(Saying):

@@ -65,6 +65,7 @@ class Offer(BaseModel):
     arrival: datetime | None = Field(description="when the van would be there, as planned now; null: nobody is planned for that day yet")
     added_cents: int = Field(description="what the round would cost more")
     green: bool = Field(description="the van passes by anyway")
+    basis: str | None = Field(description="who gave the travel times: osrm, or great_circle (straight lines × detour); null: not kept")
     state: str
     good_until: datetime
     held_until: datetime | None

@@ -26,6 +26,8 @@ class Eta:
     high_utc_ms: int
     late_s: int
     calibrated: bool = False
+    network: str = ""
+    """Who gave the travel times: the roads, or the great circle in the place of any of them. "": whoever asked knows."""
 
 
 def etas(

@@ -6,7 +6,7 @@ import logging
 import threading
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any, Final, LiteralString
 from zoneinfo import ZoneInfo
@@ -24,7 +24,7 @@ from roundsman_hub.replan.build import BREAK_S
 from roundsman_hub.replan.reasons import BY_KIND, Kind
 from roundsman_hub.replan.revision import bump
 from roundsman_hub.replan.terms import kind_of_words
-from roundsman_hub.roads import RoadNetwork, RoadsError
+from roundsman_hub.roads import GreatCircle, RoadNetwork, RoadsError
 from roundsman_hub.roads.bands import band_at
 from roundsman_hub.store import eta_store, proposal_store, told_store
 from roundsman_hub.store.db import Database, Notice, is_away, listen, notices
@@ -230,13 +230,15 @@ class EtaWorker:
         first = van.stops[0]
         vehicle = van.vehicle
         starts_utc_ms, leg_s = now_utc_ms + (1000 * BREAK_S if vehicle["duty"] == "break" else 0), first.leg_s
+        by_plan = van.plan.travel_times
+        by_leg = by_plan
         self._legs_s.pop(vehicle["vehicle_id"], None)
         if vehicle["duty"] == "off":
             starts_utc_ms = max(now_utc_ms, to_ms(vehicle["shift_start"]))
         elif vehicle["lat_e6"] is not None and van.arrived_utc_ms is None:
-            leg_s = self._leg_s(vehicle, LatLon.from_e6(vehicle["lat_e6"], vehicle["lon_e6"]), first)
+            leg_s, by_leg = self._leg(vehicle, LatLon.from_e6(vehicle["lat_e6"], vehicle["lon_e6"]), first)
             self._legs_s[vehicle["vehicle_id"]] = leg_s
-        return etas(
+        times = etas(
             van.stops,
             now_utc_ms=now_utc_ms,
             starts_utc_ms=starts_utc_ms,
@@ -245,20 +247,25 @@ class EtaWorker:
             plan=van.plan,
             learned=self._learned.get(vehicle["fleet_id"]),
         )
+        both = GreatCircle.name if GreatCircle.name in (by_leg, by_plan) else by_plan
+        return [replace(eta, network=by_leg if eta.order_id == first.stop else both) for eta in times]
 
-    def _leg_s(self, vehicle: Row, position: LatLon, stop: PlanStop) -> int:
-        """By the same table as the plan's legs: of its kind of vehicle, in this hour's band where that is known."""
+    def _leg(self, vehicle: Row, position: LatLon, stop: PlanStop) -> tuple[int, str]:
+        """Seconds, and who gave them: the same table as of the plan's legs, of its kind of vehicle, in this hour's band where that is
+        known."""
         to = LatLon.from_e6(stop.lat_e6, stop.lon_e6)
         kind = kind_of_words(vehicle["terms"].get("profile", ""), vehicle["terms"].get("type", ""))
         band = band_at(self._clock.now().astimezone(ZoneInfo(vehicle["timezone"])))
         roads = self._roads.of_fleet(vehicle["fleet_id"])
         band = band if band in roads.bands(kind) else ""
         try:
-            seconds = int(roads.matrix([position], [to], profile=kind, band=band).durations_s[0, 0])
+            found = roads.matrix([position], [to], profile=kind, band=band)
         except RoadsError as error:
             log.warning("%s; the rest of the leg is estimated", error)
-            seconds = -1
-        return seconds if seconds >= 0 else first_leg_s(position, to, leg_s=stop.leg_s, leg_m=stop.leg_m)
+        else:
+            if (seconds := int(found.durations_s[0, 0])) >= 0:
+                return seconds, found.network
+        return first_leg_s(position, to, leg_s=stop.leg_s, leg_m=stop.leg_m), GreatCircle.name
 
     def _worth_telling(self, van: _Left, times: list[Eta]) -> bool:
         version, told = self._told.get(van.vehicle["vehicle_id"], (-1, []))
@@ -276,7 +283,7 @@ class EtaWorker:
                 "vehicle": vehicle["vehicle_id"],
                 "version": van.plan.version,
                 "now": from_ms(now_utc_ms),
-                "bases": [f"{self._roads.name}, {CALIBRATED if eta.calibrated else UNCALIBRATED}" for eta in times],
+                "bases": [_basis(eta) for eta in times],
                 "orders": [eta.order_id for eta in times],
                 "positions": [eta.position for eta in times],
                 "etas": [from_ms(eta.eta_utc_ms) for eta in times],
@@ -287,7 +294,9 @@ class EtaWorker:
         notify(cur, "eta", vehicle["fleet_id"], vehicle["vehicle_id"])
         news = [eta for eta in times if self._is_news(vehicle["vehicle_id"], eta, now_utc_ms)]
         if news:
-            words = [(eta.order_id, from_ms(eta.eta_utc_ms), from_ms(eta.low_utc_ms), from_ms(eta.high_utc_ms)) for eta in news]
+            words = [
+                (eta.order_id, from_ms(eta.eta_utc_ms), from_ms(eta.low_utc_ms), from_ms(eta.high_utc_ms), _basis(eta)) for eta in news
+            ]
             eta_store.say(cur, vehicle["fleet_id"], vehicle["vehicle_id"], from_ms(now_utc_ms), words)
             self._said |= {eta.order_id: (vehicle["vehicle_id"], eta, now_utc_ms) for eta in news}
 
@@ -344,8 +353,14 @@ class EtaWorker:
             bump(cur, vehicle["depot_id"], text, LATE_PRIORITY, clock=self._clock, kind=kind, subject=vehicle["vehicle_id"])
 
 
+def _basis(eta: Eta) -> str:
+    return f"{eta.network}, {CALIBRATED if eta.calibrated else UNCALIBRATED}"
+
+
 def _differs(new: Eta, old: Eta) -> bool:
-    """Whether the time, or how sure it is, is another than was told."""
+    """Whether the time, how sure it is, or by whose roads, is another than was told."""
+    if _basis(new) != _basis(old):
+        return True
     narrower_ms = max(abs(new.low_utc_ms - old.low_utc_ms), abs(new.high_utc_ms - old.high_utc_ms))
     return abs(new.eta_utc_ms - old.eta_utc_ms) >= WORTH_TELLING_MS or narrower_ms >= WIDTH_WORTH_TELLING_MS
 

@@ -57,7 +57,7 @@ def offer(
         return []
     windows = grid(max(at_work[0], since or at_work[0]), min(at_work[1], until or at_work[1]), width=width, step=step)
     found = [_promise(slot, now) for slot in depots.ask(cur, world, windows, order=order, ask=ask)[:MOST]]
-    return _written(cur, fleet, depot, found, order=order, ask=ask, now=now)
+    return _written(cur, fleet, depot, found, order=order, ask=ask, now=now, basis=depots.basis(depot))
 
 
 def offer_later(
@@ -83,7 +83,8 @@ def offer_later(
     first = None if since is None else since.astimezone(ZoneInfo(fleet_store.fleet(cur, fleet)["timezone"])).date()
     work = days.work_of(order) if order is not None else _work(ask)
     found = list(days.next_days(cur, depots, fleet, depot, work, now=now, since=first))
-    return _written(cur, fleet, depot, found, order=None if order is None else order["order_id"], ask=ask, now=now)
+    name = None if order is None else order["order_id"]
+    return _written(cur, fleet, depot, found, order=name, ask=ask, now=now, basis=depots.basis(depot))
 
 
 def _promise(slot: Slot, now: datetime) -> days.Kept:
@@ -96,7 +97,7 @@ def _work(ask: Ask | None) -> days.Work:
 
 
 def _written(
-    cur: Cursor, fleet: str, depot: str, found: list[days.Kept], *, order: str | None, ask: Ask | None, now: datetime
+    cur: Cursor, fleet: str, depot: str, found: list[days.Kept], *, order: str | None, ask: Ask | None, now: datetime, basis: str
 ) -> list[Row]:
     offers: list[dict[str, Any]] = [
         {
@@ -109,6 +110,7 @@ def _written(
             "arrival_at": kept.arrival,
             "added_cents": kept.added_cents,
             "green": kept.green,
+            "basis": basis,
             "offered_at": now,
             "good_until": now + GOOD,
         }

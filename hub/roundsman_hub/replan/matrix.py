@@ -70,7 +70,7 @@ class MatrixCache:
         self._roads = roads
         self._kept: dict[tuple[str, str], _Kept] = {}
         self.network = roads.name
-        """Who gave the newest tables: the roads, or what stood in for them."""
+        """Who gave the newest tables: the roads, or what stood in for them anywhere since cars at all hours were asked for."""
         self.off_road: set[LatLon] = set()
         """Places that no road is near of: there is no way from or to them."""
 
@@ -111,6 +111,11 @@ class MatrixCache:
             Seconds and metres from row's place to column's; -1 where there is no way.
         """
         self.network = self._roads.name
+        return self._tables(work, starts, profile, band, first)
+
+    def _tables(
+        self, work: Sequence[LatLon], starts: Sequence[LatLon], profile: str, band: str, first: Sequence[First]
+    ) -> tuple[Table, Table]:
         kept = self._extended(work, profile, band)
         index = [kept.index[place] for place in work]
         total = len(work) + len(starts)
@@ -154,7 +159,7 @@ class MatrixCache:
                 if band in tables:
                     continue
                 later = start_s > LEAVES_WITHIN_S
-                tables[band] = self.tables(work, starts, profile=kind, band=band, first=[()] * len(starts) if later else first)
+                tables[band] = self._tables(work, starts, kind, band, [()] * len(starts) if later else first)
                 for table, before in zip(tables[band], tables[last], strict=True):
                     table[len(work) :] = before[len(work) :] if later else table[len(work) :]
                 last = band

@@ -50,6 +50,8 @@ class Diff:
     text: str
     changes: tuple[Change, ...] = ()
     saves: Saves = field(default_factory=Saves)
+    basis: str | None = None
+    """Who gave the travel times; None: it is not about any."""
 
     def plain(self) -> dict[str, Any]:
         """As JSON has it."""

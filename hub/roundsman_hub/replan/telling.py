@@ -128,7 +128,7 @@ class Teller:
         )
         return Story(
             reasons=reasons,
-            diff=diff,
+            diff=replace(diff, basis=self._ways.basis(world.depot_id)),
             before={vehicle: before[vehicle] for vehicle in changed},
             after={vehicle: tuple(plan.routes.get(vehicle, ())) for vehicle in {*changed, *moved_to(plan, before)}},
         )

@@ -29,11 +29,11 @@ SETTLED = timedelta(minutes=2)
 """An arrival is taken at its word when the stop is done, or after this: a halt at the light before it is corrected sooner."""
 
 
-def say(cur: Cursor, fleet: str, vehicle: str, said_at: datetime, words: Sequence[tuple[str, datetime, datetime, datetime]]) -> None:
-    """Keep what is said of orders: (order, time, low, high)."""
+def say(cur: Cursor, fleet: str, vehicle: str, said_at: datetime, words: Sequence[tuple[str, datetime, datetime, datetime, str]]) -> None:
+    """Keep what is said of orders: (order, time, low, high, basis)."""
     cur.execute(
-        "INSERT INTO eta_said (order_id, said_at, fleet_id, vehicle_id, eta, low, high)"
-        " SELECT o, %s, %s, %s, e, l, h FROM unnest(%s::text[], %s::timestamptz[], %s::timestamptz[], %s::timestamptz[]) AS t (o, e, l, h)"
+        "INSERT INTO eta_said (order_id, said_at, fleet_id, vehicle_id, eta, low, high, basis) SELECT o, %s, %s, %s, e, l, h, b"
+        " FROM unnest(%s::text[], %s::timestamptz[], %s::timestamptz[], %s::timestamptz[], %s::text[]) AS t (o, e, l, h, b)"
         " ON CONFLICT DO NOTHING",
         (said_at, fleet, vehicle, *(list(column) for column in zip(*words, strict=True))),
     )

@@ -26,8 +26,9 @@ def add(cur: Cursor, fleet: str, offers: Sequence[Mapping[str, Any]]) -> list[st
         values = {"offer_id": new_id("w"), "fleet_id": fleet, **offer, "ask": Jsonb(offer["ask"])}
         cur.execute(
             "INSERT INTO offers (offer_id, fleet_id, depot_id, order_id, ask, day, window_start, window_end, arrival_at, added_cents,"
-            " green, state, offered_at, good_until) VALUES (%(offer_id)s, %(fleet_id)s, %(depot_id)s, %(order_id)s, %(ask)s, %(day)s,"
-            " %(window_start)s, %(window_end)s, %(arrival_at)s, %(added_cents)s, %(green)s, 'offered', %(offered_at)s, %(good_until)s)",
+            " green, basis, state, offered_at, good_until)"
+            " VALUES (%(offer_id)s, %(fleet_id)s, %(depot_id)s, %(order_id)s, %(ask)s, %(day)s, %(window_start)s, %(window_end)s,"
+            " %(arrival_at)s, %(added_cents)s, %(green)s, %(basis)s, 'offered', %(offered_at)s, %(good_until)s)",
             values,
         )
         made.append(str(values["offer_id"]))

@@ -78,11 +78,12 @@ def day_plan(cur: Cursor, depot_id: str, day: date) -> Row | None:
 def save_day_plan(cur: Cursor, fleet_id: str, depot_id: str, day: date, columns: Mapping[str, Any]) -> None:
     """Write a new draft in the place of the one before."""
     cur.execute(
-        "INSERT INTO day_plans (depot_id, day, fleet_id, state, routes, unassigned, cost_cents, note, made_at, made_by)"
-        " VALUES (%(depot)s, %(day)s, %(fleet)s, 'draft', %(routes)s, %(unassigned)s, %(cost_cents)s, %(note)s, %(made_at)s, %(made_by)s)"
+        "INSERT INTO day_plans (depot_id, day, fleet_id, state, routes, unassigned, cost_cents, note, basis, made_at, made_by)"
+        " VALUES (%(depot)s, %(day)s, %(fleet)s, 'draft', %(routes)s, %(unassigned)s, %(cost_cents)s, %(note)s, %(basis)s,"
+        " %(made_at)s, %(made_by)s)"
         " ON CONFLICT (depot_id, day) DO UPDATE SET state = 'draft', routes = excluded.routes, unassigned = excluded.unassigned,"
-        " cost_cents = excluded.cost_cents, note = excluded.note, made_at = excluded.made_at, made_by = excluded.made_by,"
-        " approved_at = NULL, approved_by = NULL",
+        " cost_cents = excluded.cost_cents, note = excluded.note, basis = excluded.basis, made_at = excluded.made_at,"
+        " made_by = excluded.made_by, approved_at = NULL, approved_by = NULL",
         {
             **columns,
             "depot": depot_id,

@@ -33,6 +33,7 @@ WITH newest AS (   -- each van's newest plan, and the newest that is in force th
            CASE WHEN o.cancelled_at IS NULL AND coalesce(s.state, 'arrived') = 'arrived' THEN e.eta END AS eta,
            CASE WHEN o.cancelled_at IS NULL AND coalesce(s.state, 'arrived') = 'arrived' THEN e.low END AS eta_low,
            CASE WHEN o.cancelled_at IS NULL AND coalesce(s.state, 'arrived') = 'arrived' THEN e.high END AS eta_high,
+           CASE WHEN o.cancelled_at IS NULL AND coalesce(s.state, 'arrived') = 'arrived' THEN e.basis END AS eta_basis,
            CASE WHEN s.state IN ('delivered', 'failed') THEN s.state   -- what happened beats what was decided
                 WHEN o.cancelled_at IS NOT NULL THEN 'cancelled'
                 WHEN s.state = 'arrived' THEN 'arrived'

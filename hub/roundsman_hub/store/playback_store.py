@@ -52,6 +52,7 @@ def said(cur: Cursor, orders: list[str], until: datetime) -> list[Row]:
     """What was said of these orders' arrival before an instant, whichever van had them; oldest first."""
     return rows(
         cur,
-        "SELECT order_id, vehicle_id, said_at, eta, low, high FROM eta_said WHERE order_id = ANY(%s) AND said_at < %s ORDER BY said_at",
+        "SELECT order_id, vehicle_id, said_at, eta, low, high, basis FROM eta_said"
+        " WHERE order_id = ANY(%s) AND said_at < %s ORDER BY said_at",
         (orders, until),
     )

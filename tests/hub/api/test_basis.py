@@ -26,4 +26,6 @@ def test_every_answer_about_ways_says_that_there_are_no_roads_here(asked: tuple[
         "windows": shop.post("/v1/windows", json={"depot": depot, **there}).json(),
         "near": shop.get("/v1/nearest-vans", params=there).json(),
     }
+    offer = answers["windows"]["items"][0]["offer"]
+    answers["hold"] = shop.post(f"/v1/windows/{offer}/hold").json()
     assert {name: answer.get("basis", answer) for name, answer in answers.items()} == dict.fromkeys(answers, "great_circle")

@@ -23,7 +23,9 @@ def told(shop: Shop) -> tuple[Shop, str, list[str]]:
             for minute in range(2):
                 at = shop.clock.now() - timedelta(minutes=9 - minute)
                 eta = at + timedelta(minutes=20 * position)
-                eta_store.say(cur, shop.fleet, vehicle, at, [(order, eta, eta - timedelta(minutes=3), eta + timedelta(minutes=4))])
+                eta_store.say(
+                    cur, shop.fleet, vehicle, at, [(order, eta, eta - timedelta(minutes=3), eta + timedelta(minutes=4), f"osrm, {minute}")]
+                )
             cur.execute(
                 "INSERT INTO etas (order_id, fleet_id, vehicle_id, plan_version, position, eta, low, high, computed_at, basis)"
                 " VALUES (%s, %s, %s, 1, %s, %s, %s, %s, %s, 'great_circle')",
@@ -50,6 +52,7 @@ def test_interval_basis_age_and_history_by_order_stop_and_van(told: tuple[Shop, 
         assert one["age_s"] >= 480
         assert len(one["history"]) == 2
         assert one["history"][0]["said_at"] < one["history"][1]["said_at"]
+        assert [word["basis"] for word in one["history"]] == ["osrm, 0", "osrm, 1"]
     assert by_order["history"] == by_stop["history"] == by_van[0]["history"] != by_van[1]["history"]
 
 

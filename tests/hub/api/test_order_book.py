@@ -78,7 +78,7 @@ def test_a_day_is_planned_approved_and_released(shop: Any, booked: tuple[str, li
     assert [shift["shift_start"] for shift in shifts] == ["2026-03-03T05:30:00Z"]
 
     plan = shop.post(f"/v1/days/{TUESDAY}/plan", params={"seconds": 0}).json()
-    assert (plan["state"], plan["unassigned"]) == ("draft", {})
+    assert (plan["state"], plan["unassigned"], plan["basis"]) == ("draft", {}, "great_circle")
     route = [stop["order"] for stop in plan["routes"][vans[0]]]
     assert sorted(route) == sorted(orders)
     assert vans[1] not in plan["routes"], "who is not on the roster stays in the yard"
@@ -98,7 +98,10 @@ def test_a_day_is_planned_approved_and_released(shop: Any, booked: tuple[str, li
         cur.execute("DELETE FROM plans WHERE vehicle_id = %s", (vans[0],))
         cur.execute("UPDATE vehicle_now SET duty = 'off' WHERE vehicle_id = %s", (vans[0],))
     assert shop.post(f"/v1/days/{TUESDAY}/plan/release").json()["state"] == "released"
+    (released,) = shop.get("/v1/proposals").json()
+    assert (released["state"], released["diff"]["text"]) == ("adopted", f"the plan of {TUESDAY} is released")
     planner.plan(depot)
+    assert shop.get("/v1/proposals").json()[0]["diff"]["basis"] == "great_circle"
     assert told(shop, vans[0]) == route, "released as approved"
     (after,) = shop.get(f"/v1/days/{TUESDAY}/loading-list").json()["vans"]
     assert after == load, "the evening's list is the morning's"

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Sequence
+from dataclasses import replace
 from datetime import timedelta
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 from psycopg.types.json import Jsonb
 
+from roundsman_core.geo import LatLon
 from roundsman_hub.eta.calibrate import HORIZONS_MIN, Calibration
 from roundsman_hub.eta.worker import EtaWorker
-from roundsman_hub.roads import GreatCircle
+from roundsman_hub.roads import GreatCircle, Matrix
 from roundsman_hub.store import eta_store
 from roundsman_hub.store.rows import Row, notify, row, rows
 from roundsman_wire.messages import Plan
@@ -49,6 +52,31 @@ def test_a_van_that_comes_nearer_is_expected_sooner(yard: Yard) -> None:
     after = told(yard)
     assert (before[near]["eta"] - after[near]["eta"]).total_seconds() > 100
     assert (before[far]["eta"] - after[far]["eta"]).total_seconds() > 100
+
+
+class Streets(GreatCircle):
+    """A road network that is away at times."""
+
+    name: Final = "osrm"  # type: ignore[misc]  # it is another network
+    away = False
+
+    def matrix(self, places: Sequence[LatLon], targets: Sequence[LatLon] | None = None, *, profile: str = "car", band: str = "") -> Matrix:
+        found = super().matrix(places, targets, profile=profile)
+        return replace(found, network="great_circle" if self.away else self.name)
+
+
+def test_a_time_says_whose_roads_gave_it_and_when_straight_lines_stood_in(yard: Yard) -> None:
+    """Of the first stop the way there counts; of those behind it the plan's legs too, which were made without roads here."""
+    van, (near, far) = on_the_road(yard)
+    roads = Streets()
+    worker = EtaWorker(yard.db, roads, yard.clock)
+    worker.tell([van])
+    assert [told(yard)[order]["basis"] for order in (near, far)] == ["osrm, uncalibrated", "great_circle, uncalibrated"]
+    roads.away = True
+    worker.tell([van])
+    assert told(yard)[near]["basis"] == "great_circle, uncalibrated", "the same time, by other roads"
+    with yard.db.transaction() as cur:
+        assert [word["basis"] for word in eta_store.history(cur, [near])[near]] == ["osrm, uncalibrated"]
 
 
 def test_what_is_done_or_cancelled_has_no_arrival_time(yard: Yard) -> None:

@@ -21,7 +21,7 @@ class Roads(GreatCircle):
     def __init__(self) -> None:
         self.asked: list[tuple[int, int, str, str]] = []
         self.slower: dict[str, int] = {}
-        self.away = False
+        self.away_in: set[str] = set()
 
     def version(self, profile: str = "car", band: str = "") -> str:
         return str(self.slower)
@@ -32,7 +32,7 @@ class Roads(GreatCircle):
     def matrix(self, places: Sequence[LatLon], targets: Sequence[LatLon] | None = None, *, profile: str = "car", band: str = "") -> Matrix:
         found = super().matrix(places, targets, profile=profile)
         self.asked.append((*found.durations_s.shape, profile, band))
-        network = "instead" if self.away else found.network
+        network = "instead" if band in self.away_in else found.network
         durations_s = found.durations_s * self.slower.get(band, 1)
         return Matrix(durations_s=durations_s, distances_m=found.distances_m, network=network, profile=profile, band=band)
 
@@ -81,14 +81,25 @@ def test_another_version_of_the_roads_is_asked_anew() -> None:
 def test_what_stood_in_for_the_roads_is_told_and_not_kept() -> None:
     roads = Roads()
     cache = MatrixCache(roads)
-    roads.away = True
+    roads.away_in = {""}
     cache.tables(PLACES, [])
     assert cache.network == "instead"
-    roads.away = False
+    roads.away_in = set()
     roads.asked.clear()
     cache.tables(PLACES, [])
     assert roads.asked == [(6, 6, "car", "")]
     assert cache.network == "great_circle"
+
+
+def test_a_band_that_the_roads_told_does_not_hide_what_stood_in_for_the_others() -> None:
+    roads = Roads()
+    roads.slower = {"morning": 2}
+    cache = MatrixCache(roads)
+    roads.away_in = {""}
+    cache.tables(PLACES, [VAN])
+    cache.profiles(PLACES, [VAN], {"car"}, datetime(2026, 3, 2, 6, tzinfo=UTC), "UTC")
+    assert roads.asked[-1][3] == "morning"
+    assert cache.network == "instead"
 
 
 def test_of_a_van_that_drives_to_a_settled_stop_only_that_way_is_asked() -> None:

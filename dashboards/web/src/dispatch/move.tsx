@@ -5,7 +5,7 @@ import { told } from "../shared/api";
 import type { Order } from "./documents";
 import { fleet, orderName } from "./fleet";
 import { apply, type Candidate, candidates, effectText } from "./moves";
-import { Act, Badge, Dialog, Empty, Trouble, useMore, VanChip } from "./parts";
+import { Act, Badge, Dialog, Empty, Straight, Trouble, useMore, VanChip } from "./parts";
 import { t } from "./reader";
 
 export function MoveDialog({ order, close }: { order: Order; close: () => void }) {
@@ -22,6 +22,7 @@ export function MoveDialog({ order, close }: { order: Order; close: () => void }
       <p class="quiet">{order.vehicle ? t("move.has", { van: fleet.vehicles.get(order.vehicle)?.name ?? order.vehicle }) : t("move.has_none")}</p>
       <Trouble>{error}</Trouble>
       {!found && !error && <p role="status">{t("loading")}</p>}
+      <Straight basis={found?.[0]?.basis} />
       {found?.length === 0 && <Empty>{t("move.none")}</Empty>}
       <ul class="list choices">
         {found?.slice(0, shown).map((one) => {

@@ -26,6 +26,7 @@ export interface Effect {
 export interface Candidate extends Effect {
   vehicle: string;
   position: number | null;
+  basis?: string;
 }
 
 export interface Move {

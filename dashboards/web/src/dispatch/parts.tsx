@@ -20,6 +20,8 @@ export function VanChip({ vehicle, link = true }: { vehicle: string | null; link
 export const Badge = ({ tone = "plain", children }: { tone?: Tone; children: ComponentChildren }) => <span class={`badge ${tone}`}>{children}</span>;
 
 export const Empty = ({ children }: { children: ComponentChildren }) => <p class="empty">{children}</p>;
+/** Says so where times are not by streets: there are no road data there, or who has them is away. */
+export const Straight = ({ basis }: { basis: string | null | undefined }) => (basis?.startsWith("great_circle") ? <small class="straight">{t("basis.straight")}</small> : null);
 export const Trouble = ({ children }: { children: ComponentChildren }) => (children ? <p class="trouble" role="alert">{children}</p> : null);
 
 /** A button that cannot be pressed twice, and says what went wrong beside it. `done` is said aloud. */

@@ -3,7 +3,7 @@
 import { useState } from "preact/hooks";
 import { type Fleet, orderName, useFleet } from "./fleet";
 import { type Effect, effectText, itemsOf } from "./moves";
-import { Act, Badge, Dialog, Empty, Section, type Tone, Trouble } from "./parts";
+import { Act, Badge, Dialog, Empty, Section, Straight, type Tone, Trouble } from "./parts";
 import { f, t, tn, useReader } from "./reader";
 import { type Sentence, sentence, Told } from "./sentences";
 import { api, useAsked, useTurn } from "./session";
@@ -26,7 +26,7 @@ interface Proposal {
   at_utc: string;
   reasons: { reason: string; said?: Sentence[] }[];
   state: "waiting" | "adopted" | "rejected" | "superseded";
-  diff: { text: string; said?: Sentence[]; changes: Change[]; saves: { cost_cents: number; late_s: number; travel_s: number } };
+  diff: { text: string; said?: Sentence[]; changes: Change[]; saves: { cost_cents: number; late_s: number; travel_s: number }; basis?: string | null };
 }
 type Mode = "automatic" | "ask" | "off";
 
@@ -113,7 +113,7 @@ function Row({ proposal, fleet, again }: { proposal: Proposal; fleet: Fleet; aga
     <li class="proposal">
       <p><Badge tone={TONES[proposal.state]}>{t(`proposal.${proposal.state}`)}</Badge> <time>{f.clock(proposal.at_utc)}</time> <b>{fleet.depots.find((one) => one.depot === proposal.depot)?.name}</b> <span class="quiet">{proposal.reasons.map(({ reason, said }) => sentence(reason, said)).join("; ")}</span></p>
       <p><Told text={diff.text} said={diff.said} /></p>
-      <p>{t("proposal.saves", { money: f.money(diff.saves.cost_cents), late: f.span(diff.saves.late_s), travel: f.span(diff.saves.travel_s) })}</p>
+      <p>{t("proposal.saves", { money: f.money(diff.saves.cost_cents), late: f.span(diff.saves.late_s), travel: f.span(diff.saves.travel_s) })}<Straight basis={diff.basis} /></p>
       <details>
         <summary>{tn("proposal.changes", diff.changes.length)}</summary>
         <div class="scroll short" tabIndex={0} role="region" aria-label={t("proposal.diff")}>

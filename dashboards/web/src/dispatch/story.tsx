@@ -9,7 +9,7 @@ import { lateMs, useFleet } from "./fleet";
 import { MoveDialog } from "./move";
 import { STATE_TONES } from "./orders";
 import { Outbox } from "./outbox";
-import { Act, Badge, Empty, Section, type Tone, Trouble, VanChip } from "./parts";
+import { Act, Badge, Empty, Section, Straight, type Tone, Trouble, VanChip } from "./parts";
 import { ProofPicture } from "./picture";
 import { AnotherPlaceDialog } from "./anotherplace";
 import { PlaceDialog } from "./place";
@@ -25,7 +25,7 @@ interface Shown {
   order: string; reference: string; kind: "delivery" | "pickup"; name: string; phone: string; address: string; instructions: string;
   window_start: string; window_end: string; promise_start: string | null; promise_end: string | null; parcels: number; priority: number; contact_free: boolean;
   items: { name?: string; code?: string }[]; state: Order["state"]; reason: string | null; said?: Sentence[]; vehicle: string | null; track_url: string;
-  eta: string | null; eta_low: string | null; eta_high: string | null; arrived_at: string | null; done_at: string | null; risk_late_s: number;
+  eta: string | null; eta_low: string | null; eta_high: string | null; eta_basis: string | null; arrived_at: string | null; done_at: string | null; risk_late_s: number;
   proofs: { kind: string; state: "whole" | "pending"; sha256: string; at: string | null }[];
 }
 interface Story {
@@ -62,7 +62,7 @@ export function StoryPage({ order }: { order: string }) {
             <div><dt>{t("order.name")}</dt><dd>{found.name || "–"}{found.phone && <> · <a href={`tel:${found.phone}`}>{found.phone}</a></>}</dd></div>
             <div><dt>{t("order.window")}</dt><dd>{f.dayClock(found.window_start)} – {f.clock(found.window_end)}</dd></div>
             <div><dt>{t("order.promised")}</dt><dd>{found.promise_end ? `${f.clock(found.promise_start)} – ${f.clock(found.promise_end)}` : "–"}</dd></div>
-            <div><dt>{found.done_at ? t("order.done_at") : t("order.expected")}</dt><dd>{found.done_at ? f.clock(found.done_at) : found.eta ? `${f.clock(found.eta)} (${f.clock(found.eta_low)} – ${f.clock(found.eta_high)})` : "–"}</dd></div>
+            <div><dt>{found.done_at ? t("order.done_at") : t("order.expected")}</dt><dd>{found.done_at ? f.clock(found.done_at) : found.eta ? `${f.clock(found.eta)} (${f.clock(found.eta_low)} – ${f.clock(found.eta_high)})` : "–"}{!found.done_at && <Straight basis={found.eta_basis} />}</dd></div>
             <div><dt>{t("order.parcels")}</dt><dd>{f.count(found.parcels)}</dd></div>
             {found.instructions && <div><dt>{t("order.instructions")}</dt><dd>{found.instructions}</dd></div>}
             {found.risk_late_s > 0 && <div><dt>{t("order.risk")}</dt><dd class="late">{f.span(found.risk_late_s)}</dd></div>}

@@ -1,7 +1,7 @@
 /** A day to come: who drives, its plan as draft, approved, released, and what goes into each van, for paper. */
 
 import { useMemo, useState } from "preact/hooks";
-import { Act, Badge, Empty, Field, Section, type Tone, Trouble, VanChip } from "./parts";
+import { Act, Badge, Empty, Field, Section, Straight, type Tone, Trouble, VanChip } from "./parts";
 import { type Fleet, orderName, useFleet } from "./fleet";
 import { f, t, tn, useReader } from "./reader";
 import { to } from "./route";
@@ -14,6 +14,7 @@ interface Plan {
   unassigned: Record<string, string>;
   unassigned_said: Record<string, Sentence[]>;
   cost_cents: number;
+  basis: string | null;
   made_at: string;
 }
 interface Shift {
@@ -73,6 +74,7 @@ function DayPage({ usual }: { usual: string }) {
         </div>
         {loading && <p class="pad" role="status">{t("loading")}</p>}
         {missing ? <Empty>{t("tomorrow.none")}</Empty> : <Trouble>{error}</Trouble>}
+        {plan && <p class="pad"><Straight basis={plan.basis} /></p>}
         {plan && <Routes plan={plan} fleet={fleet} />}
       </Section>
       <Roster key={day} day={day} depot={depot} changed={again} />

@@ -6,7 +6,7 @@ import type { PlanState, Vehicle } from "./documents";
 import { lateMs, orderName, useFleet } from "./fleet";
 import { Health } from "./health";
 import { Hours } from "./hours";
-import { Act, Badge, Empty, type Tone, Trouble } from "./parts";
+import { Act, Badge, Empty, Straight, type Tone, Trouble } from "./parts";
 import { f, type Key, t, tn } from "./reader";
 import { to } from "./route";
 import { type Sentence, Told } from "./sentences";
@@ -75,6 +75,7 @@ export function VanSheet({ vehicle, brief = false }: { vehicle: string; brief?: 
           <p><b>{t("van.plan", { at: f.clock(plan.issued_at) })}</b> <Badge tone={PLAN_TONES[van.plan_state]}>{t(`plan.${van.plan_state}`)}</Badge>{plan.own_order && <Badge tone="info">{t("plan.own_order")}</Badge>}</p>
           {plan.reason && <p class="quiet"><Told text={plan.reason} said={plan.said} /></p>}
           {plan.changes.length > 0 && <ul class="changes">{plan.changes.map((text, at) => <li key={text}><Told text={text} said={plan.changes_said?.length === plan.changes.length ? [plan.changes_said[at]!] : null} /></li>)}</ul>}
+          <Straight basis={plan.travel_times} />
           <Delivery vehicle={vehicle} version={plan.version} state={van.plan_state} />
         </div>
       )}

@@ -1,0 +1,3 @@
+ALTER TABLE offers DROP COLUMN basis;
+ALTER TABLE day_plans DROP COLUMN basis;
+ALTER TABLE eta_said DROP COLUMN basis;
