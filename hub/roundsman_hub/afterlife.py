@@ -259,7 +259,7 @@ def _changes(
         kept = {
             name: value
             for name, value in before["needs"].items()
-            if name not in ("shipment", "max_ride_s", "more_windows", "deadline", "release")
+            if name not in ("shipment", "max_ride_s", "more_windows", "deadline", "release", "on_board")
         }
         changes["needs"] = Jsonb(kept)
     if place is not None:

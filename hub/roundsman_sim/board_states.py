@@ -15,6 +15,7 @@ VIEWS: Final = (
     *("tomorrow", "nights", "proposals", "playback", "fences", "settings"),
 )
 YARD: Final = "Yard"
+SHIFT: Final = ("2026-03-02T08:00", "2026-03-02T18:00")
 
 
 def prepare(hub: BoardHub) -> None:
@@ -80,6 +81,10 @@ def states(page: Page, hub: BoardHub) -> Iterator[str]:
         ("a van being changed", f"vans/{hub.vehicles[0]}"),
         ("what a van's unit is told", f"vans/{hub.vehicles[0]}"),
         ("a driver being changed", f"drivers/{driver}"),
+        (
+            "an order being changed",
+            f"orders/{hub.client.get('/v1/orders', params={'state': ['planned'], 'limit': 1}).json()['items'][0]['order']}",
+        ),
         ("a depot being changed", "settings"),
     ):
         at(where)
@@ -94,6 +99,34 @@ def states(page: Page, hub: BoardHub) -> Iterator[str]:
             form.locator("[aria-invalid]").wait_for()
             yield "a van's change that is refused"
         closed()
+    for what, where, button in (
+        ("a new van", "vans", "New van"),
+        ("a new driver", "drivers", "New driver"),
+        ("a new depot", "settings", "New depot"),
+        ("a file of vans", "vans", "From a file: Vans"),
+        ("a file of rules", "settings", "From a file: What a plan costs"),
+    ):
+        at(where)
+        page.get_by_role("button", name=button).click()
+        page.get_by_role("dialog").locator("input").first.wait_for()
+        settled()
+        yield what
+        if button == "New van":
+            page.get_by_role("dialog").get_by_label("Kind of vehicle").fill("x" * 81)
+            for label, text in (("Name", "Van X"), ("Parcels that fit in", "5"), ("Shift from", SHIFT[0]), ("Shift until", SHIFT[1])):
+                page.get_by_role("dialog").get_by_label(label, exact=True).first.fill(text)
+            page.get_by_role("dialog").get_by_role("button", name="Save").click()
+            page.get_by_role("dialog").locator("[aria-invalid]").wait_for()
+            yield "a new van that is refused"
+        closed()
+    at("board")
+    page.get_by_role("button", name="What if").click()
+    form = page.get_by_role("dialog")
+    form.get_by_label("More vans").fill("1")
+    form.get_by_role("button", name="Try it out").click()
+    form.get_by_role("table").wait_for()
+    yield "what if there were one more van"
+    closed()
     at("nights")
     page.get_by_text("not adopted").wait_for()
     yield "nights with what was learned"
@@ -119,6 +152,9 @@ def states(page: Page, hub: BoardHub) -> Iterator[str]:
     closed()
     planned = hub.client.get("/v1/orders", params={"state": ["planned", "next"], "limit": 1}).json()["items"][0]["order"]
     at(f"orders/{planned}")
+    page.get_by_role("button", name="Why?").click()
+    page.get_by_text("Its share of the round").wait_for()
+    yield "why an order is planned as it is, and what it costs"
     page.get_by_role("button", name="Another van").click()
     page.get_by_role("dialog").locator(".choice").first.wait_for()  # a van each, whether or not it may have it
     settled()

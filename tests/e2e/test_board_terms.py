@@ -45,7 +45,7 @@ def asked_in(form: Locator, day: BoardHub, owner: str) -> tuple[set[str], set[st
     names = form.locator("[name]").evaluate_all("all => all.map(one => one.name)")
     columns = {f"{one['where']}.{column['name']}" for one in said if one["type"] in ("record", "list") for column in one["fields"]}
     drawn = {name if name in wheres else name.rsplit(".", 2)[0] for name in names}
-    assert columns <= {".".join([*name.split(".")[:2], name.rsplit(".", 1)[-1]]) for name in names}
+    assert columns <= {f"{name.rsplit('.', 2)[0]}.{name.rsplit('.', 1)[-1]}" for name in names if name.count(".") >= 2}
     return drawn, wheres
 
 
@@ -303,5 +303,76 @@ def test_depot_driver_and_van_are_made_at_the_desk(
     van = made(desk, form, "/v1/vehicles")
     assert (van["depot"], van["driver"], van["capacity"], van["terms"]["skills"]) == (depot["depot"], driver["driver"], 40, ["lift"])
     expect(desk.locator("#sheet").get_by_role("heading", name=f"Van of {width}").first).to_be_visible()
+    expect(desk.locator("#sheet")).to_contain_text(f"roundsman-hub provision {van['vehicle']} --out DIR")
     assert desk.evaluate("document.documentElement.scrollWidth <= innerWidth")
     picture(desk, f"made-van-{width}")
+
+
+def test_order_is_changed_on_its_page_and_says_what_it_asks_for(desk: Page, day: BoardHub, picture: Callable[[Page, str], None]) -> None:
+    """All that can be said of it later, too; only what was said stands on its page; and what it costs is a press away."""
+    path = f"/v1/orders/{day.orders[0]['order']}"
+    at_page(desk, f"orders/{day.orders[0]['order']}")
+    expect(desk.get_by_role("heading", name="What it asks for")).to_have_count(0)
+    desk.get_by_role("button", name="Change: ").click()
+    form = desk.get_by_role("dialog", name="Change: ")
+    asked, wanted = asked_in(form, day, "order")
+    assert asked == wanted
+    form.get_by_label("Window until").fill("2026-03-02T21:30")
+    form.get_by_label("Skills that vehicle or driver need").fill("cold")
+    form.get_by_label("Goods already on board of").select_option(day.vehicles[1])
+    form.get_by_label("Time at the door by kind of vehicle").fill("bike: 3")
+    form.get_by_label("Never later than").fill("2026-03-02T22:00")
+    before = told(day, path)
+    kept(desk, form)
+    after = told(day, path)
+    assert after["window_end"] == "2026-03-02T21:30:00Z"
+    needs = {"skills": ["cold"], "on_board": day.vehicles[1], "service_by_type": {"bike": 180}, "deadline": "2026-03-02T22:00:00Z"}
+    assert after["needs"] == before["needs"] | needs
+    facts = desk.locator(".sheet", has=desk.get_by_role("heading", name="What it asks for"))
+    expect(facts).to_contain_text("Skills that vehicle or driver needcold")
+    expect(facts).to_contain_text("Goods already on board ofVan 2")
+    expect(facts).to_contain_text("bike: 3")
+    expect(facts).not_to_contain_text("Territory")
+    desk.get_by_role("button", name="Why?").click()
+    expect(desk.locator(".why")).to_contain_text("goods are on board of a van that may not bring them here")
+    expect(desk.locator(".why li")).to_contain_text(["skills that it needs"])
+    picture(desk, "order-asks")
+
+
+def test_what_if_is_tried_out_and_no_van_is_told(desk: Page, day: BoardHub, picture: Callable[[Page, str], None]) -> None:
+    at_page(desk, "board")
+    desk.get_by_role("button", name="What if").click()
+    form = desk.get_by_role("dialog", name="What if")
+    if form.get_by_label("Depot").count():
+        form.get_by_label("Depot").first.select_option(day.depot)
+    form.get_by_label("More vans").fill("2")
+    form.get_by_label("Order", exact=True).select_option(day.orders[1]["order"])
+    form.get_by_label("From", exact=True).fill("2026-03-02T16:00")
+    form.get_by_label("To", exact=True).fill("2026-03-02T17:00")
+    form.get_by_label("Latitude").fill("60.2")
+    form.get_by_label("Longitude").fill("24.9")
+    with desk.expect_response(lambda answer: answer.url.endswith("/v1/whatif")) as answered:
+        form.get_by_role("button", name="Try it out").click()
+    assert answered.value.ok, answered.value.text()
+    sent, found = answered.value.request.post_data_json, answered.value.json()
+    assert sent is not None
+    assert (sent["more_vans"], sent["depot_at"]) == (2, {"lat_deg": 60.2, "lon_deg": 24.9})
+    assert [one["order"] for one in sent["windows"]] == [day.orders[1]["order"]]
+    expect(form.get_by_role("table")).to_contain_text("Vans that drive")
+    word = "save" if found["saves_cents"] > 0 else "cost"
+    expect(form.get_by_role("status")).to_contain_text(f"It would {word}")
+    picture(desk, "what-if")
+
+
+def test_drivers_come_from_a_file_at_the_desk(desk: Page, day: BoardHub) -> None:
+    at_page(desk, "drivers")
+    desk.get_by_role("button", name="From a file: Drivers").click()
+    lines = b"name,skills,strange\nAda,cold,north:250\n,lift,\n"
+    desk.get_by_label("File", exact=True).set_input_files({"name": "d.csv", "mimeType": "text/csv", "buffer": lines})
+    dialog = desk.get_by_role("dialog", name="From a file: Drivers")
+    expect(dialog).to_contain_text("1 line taken")
+    expect(dialog.locator("tbody tr")).to_contain_text(["name"])
+    desk.keyboard.press("Escape")
+    expect(desk.get_by_role("link", name="Ada")).to_be_visible()
+    [made] = [one for one in day.client.get("/v1/drivers?limit=500").json()["items"] if one["name"] == "Ada"]
+    assert (made["terms"]["skills"], made["terms"]["strange"]) == (["cold"], {"north": 250})

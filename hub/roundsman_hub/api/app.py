@@ -28,6 +28,7 @@ from roundsman_hub.api import (
     etas,
     fences,
     fleet,
+    fleet_csv,
     hand,
     history,
     keys_doors,
@@ -50,7 +51,6 @@ from roundsman_hub.api import (
     tracks,
     unit_doors,
     unit_health,
-    vehicles_csv,
     way_doors,
     windows,
 )
@@ -219,7 +219,7 @@ def create_app(settings: Settings, db: Database, clock: Clock, geocoder: Geocode
     for room in (
         asking,
         term_list,
-        vehicles_csv,
+        fleet_csv,
         fleet,
         fences,
         devices,

@@ -8,7 +8,7 @@ from typing import Annotated, Final
 
 import msgspec
 from fastapi import APIRouter, Query
-from pydantic import AwareDatetime, BaseModel, Field
+from pydantic import AwareDatetime, BaseModel, Field, computed_field
 
 from roundsman_core.geo import LatLon
 from roundsman_hub.api.desk import AtDesk, Desk, LiveReader, OrdersReader
@@ -17,7 +17,7 @@ from roundsman_hub.api.hand import Basis
 from roundsman_hub.api.models import LatDeg, LonDeg
 from roundsman_hub.api.problems import Problem as Refusal, documented, not_found
 from roundsman_hub.api.proof_models import Said
-from roundsman_hub.api.saying import Saying
+from roundsman_hub.api.saying import Saying, Sentence, said_of
 from roundsman_hub.planning import lateness
 from roundsman_hub.planning.answering import Answer, answer
 from roundsman_hub.planning.costing import costs
@@ -69,6 +69,12 @@ class Outlook(BaseModel):
     distance_m: int
     late_s: int
     unassigned: dict[str, str] = Field(description="by order, with the reason")
+
+    @computed_field(description="the sentences of each reason, by code; GET /v1/sentences tells them in other languages")  # type: ignore[prop-decorator]  # pydantic's own way
+    @property
+    def unassigned_said(self) -> dict[str, list[Sentence]]:
+        """By order."""
+        return {order: said_of(reason) for order, reason in self.unassigned.items()}
 
 
 class WhatIfAnswer(BaseModel):

@@ -8,7 +8,7 @@ from zoneinfo import available_timezones
 from fastapi import APIRouter, Query, Response
 
 from roundsman_hub.api import models as m
-from roundsman_hub.api.desk import AtDesk, FleetReader, FleetWriter
+from roundsman_hub.api.desk import AtDesk, Desk, FleetReader, FleetWriter
 from roundsman_hub.api.once import OnlyOnce
 from roundsman_hub.api.problems import Problem, documented, not_found
 from roundsman_hub.api.terms import Terms, stored
@@ -102,9 +102,14 @@ def patch_fleet(change: m.FleetChange, desk: AtDesk, caller: FleetWriter) -> m.F
     with desk.db.tenant(caller.fleet) as cur:
         store.change_fleet(cur, caller.fleet, changes)
         if "planning" in changes:
-            for depot in rows(cur, store.LIST_DEPOTS, ("", 500)):
-                revision.bump(cur, depot["depot_id"], "the fleet's rules changed", clock=desk.clock)
+            rules_changed(cur, desk)
         return fleet_out(store.fleet(cur, caller.fleet))
+
+
+def rules_changed(cur: Cursor, desk: Desk) -> None:
+    """Every depot of the fleet is planned anew."""
+    for depot in rows(cur, store.LIST_DEPOTS, ("", 500)):
+        revision.bump(cur, depot["depot_id"], "the fleet's rules changed", clock=desk.clock)
 
 
 # ── depots ───────────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -358,3 +358,20 @@ class VehiclesReport(BaseModel):
     imported: int
     bad: list[BadLine]
     vehicles: list[str] = Field(description="ids of the vehicles made, in the file's order")
+
+
+class DriversReport(BaseModel):
+    imported: int
+    bad: list[BadLine]
+    drivers: list[str] = Field(description="ids of the drivers made, in the file's order")
+
+
+class DepotsReport(BaseModel):
+    imported: int
+    bad: list[BadLine]
+    depots: list[str] = Field(description="ids of the depots made, in the file's order")
+
+
+class RulesReport(BaseModel):
+    imported: int = Field(description="1: the fleet's rules are as the file says")
+    bad: list[BadLine]

@@ -30,7 +30,7 @@ MAX_BYTES: Final = 5_000_000
 MAX_LINES: Final = 20_000
 NEEDS: Final = columns(OrderNeeds)
 COLUMNS: Final = (*(name for name in NewOrder.model_fields if name != "needs"), *NEEDS)
-GROUPS: Final = frozenset({"needs", "terms"})
+GROUPS: Final = frozenset({"needs", "terms", "planning"})
 REQUIRED: Final = ("window_start", "window_end")
 """Unless there is a `service_level`."""
 EXAMPLE: Final = "reference,name,address,window_start,window_end,parcels\nA-17,Ann,Mill Street 4,2026-03-02 14:00,2026-03-02 16:00,2\n"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 import threading
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -19,13 +20,14 @@ from roundsman_core.geo import LatLon
 from roundsman_hub.api.desk import AtDesk, FleetReader
 from roundsman_hub.api.problems import Problem as Refusal, documented, language_of, not_found
 from roundsman_hub.domain.sentences import told
-from roundsman_hub.planning import vroom_json
+from roundsman_hub.planning import vroom_json, vroom_told
 from roundsman_hub.planning.answering import Answer, Progress, answer, standing
 from roundsman_hub.planning.candidates import Candidate, candidates
 from roundsman_hub.planning.portable import BadProblem, plan_from_json, problem_from_json
 from roundsman_hub.planning.problem import Plan, Problem
 from roundsman_hub.planning.soundness import sound
-from roundsman_hub.roads import RoadNetwork
+from roundsman_hub.roads import RoadNetwork, RoadsError
+from roundsman_hub.roads.polyline import encode_polyline
 from roundsman_hub.roads.profiles import CAR, PROFILES
 
 router = APIRouter(tags=["planning"], responses=documented(401, 403, 413, 422, 429))
@@ -35,6 +37,13 @@ MAX_TASKS: Final = 10_000
 LONGEST_S: Final = 60.0
 AT_ONCE: Final = 2
 """Searches beside the fleet's own planning: more would only slow each other down."""
+VROOM_INPUT: Final = 2
+VROOM_ROUTING: Final = 3
+VROOM_TOO_LARGE: Final = 4
+VROOM_STATUS: Final[Mapping[int, int]] = {VROOM_INPUT: 400, VROOM_ROUTING: 500, VROOM_TOO_LARGE: 413}
+"""As VROOM and vroom-express have them."""
+USUAL_EFFORT: Final = 3
+USUAL_S: Final = 2.0
 _places = threading.BoundedSemaphore(AT_ONCE)
 Seconds = Annotated[float, Query(ge=0, le=LONGEST_S, allow_inf_nan=False, description="real seconds of search; 0: insertion alone")]
 
@@ -50,6 +59,7 @@ OpenStreets = Annotated[bool, Query(description="ways as if nothing were closed,
 async def post_solve(request: Request, _: FleetReader, seconds: Seconds = 2.0, seed: int = 0) -> Response:
     """Plan a problem (format `roundsman-problem/1`; `warm`: a plan to begin with).
 
+    `costs` says of each delivery what its round would save without it (`marginal_cents`), and its share of the round (`average_cents`).
     Tasks and vans that contradict themselves are named in `problems`, each with its reason, and everything else is planned. With
     `Accept: text/event-stream` the answer is a stream: `progress` (bound, best, routes), then `plan`. The matrices are the problem's own:
     what your fleet has closed is in them only if you put it there (`/v1/whatif` plans the fleet's day by its roads as they are now).
@@ -98,29 +108,62 @@ async def post_vroom(request: Request, desk: AtDesk, caller: FleetReader, open_s
 
     Ways between places that are coordinates are those of your fleet now, for the kind of vehicle that `profile` names: what it has
     closed, imported or met in the last minutes counts, and `roads` says by which network they were told. Matrices are taken as they are.
-    `options.l`: seconds of search (1, if left out). Keys that are not known are named in `ignored`; those that would forbid plans are
-    refused, with VROOM's code 2.
+    `options.l`: seconds of search; or `options.x`, 0 to 5: 0.25 s, and each step twice as long (3, if neither is said); `options.g`: the
+    ways as `geometry`. Vehicles' `steps` are the routes to begin with. Keys that are not known are named in `ignored`; those that
+    would forbid plans are refused. Errors have VROOM's codes: 2 (400) what was sent, 3 (500) no ways to be had, 4 (413) too large.
     """
-    data = await _body(request)
+    asked_of: set[str] = set()
+    roads = desk.roads if open_streets else desk.roads.of_fleet(caller.fleet)
     try:
-        body = json.loads(data)
-        asked_of: set[str] = set()
-        roads = desk.roads if open_streets else desk.roads.of_fleet(caller.fleet)
+        body = json.loads(await _body(request))
         asked = await run_in_threadpool(vroom_json.asked, body, _matrix_of(roads, asked_of))
-        seconds = min(LONGEST_S, max(0.0, float((body.get("options") or {}).get("l", 1.0))))
-        if len(asked.problem.tasks) > MAX_TASKS:
-            raise vroom_json.VroomError(f"Invalid input: more than {MAX_TASKS} tasks.")
+        seconds, geometry = _options(body.get("options") or {})
+    except Refusal as refusal:
+        return _vroom_error(VROOM_TOO_LARGE, refusal.detail)
+    except RoadsError as error:
+        return _vroom_error(VROOM_ROUTING, str(error))
     except (vroom_json.VroomError, ValueError, TypeError, AttributeError, RecursionError) as error:
-        return JSONResponse({"code": 2, "error": str(error)}, 400)
+        return _vroom_error(VROOM_INPUT, str(error))
+    if len(asked.problem.tasks) > MAX_TASKS:
+        return _vroom_error(VROOM_TOO_LARGE, f"Too many jobs ({len(asked.problem.tasks)}) in query, maximum is set to {MAX_TASKS}")
     _take_place()
     began = time.monotonic()
     try:
-        found = await run_in_threadpool(answer, asked.problem, None, budget_s=seconds)
+        found = await run_in_threadpool(answer, asked.problem, asked.warm, budget_s=seconds)
     finally:
         _places.release()
     spent_ms = round(1000 * (time.monotonic() - began))
-    body_out = vroom_json.told(asked, found.plan, found.verdict, wrong_vans=found.wrong_vans, computing_ms=spent_ms)
+    body_out = vroom_told.told(asked, found.plan, found.verdict, wrong_vans=found.wrong_vans, computing_ms=spent_ms)
+    if geometry:
+        try:
+            await run_in_threadpool(_draw, body_out, body, roads)
+        except RoadsError as error:
+            return _vroom_error(VROOM_ROUTING, str(error))
     return JSONResponse(body_out | ({"roads": sorted(asked_of)} if asked_of else {}))
+
+
+def _vroom_error(code: int, words: str) -> JSONResponse:
+    return JSONResponse({"code": code, "error": words}, VROOM_STATUS[code])
+
+
+def _options(options: Mapping[str, Any]) -> tuple[float, bool]:
+    """(seconds of search, are ways to be drawn)."""
+    effort = min(5, max(0, int(options.get("x", USUAL_EFFORT))))
+    seconds = float(options.get("l", USUAL_S * 2 ** (effort - USUAL_EFFORT)))
+    if not math.isfinite(seconds):
+        raise vroom_json.VroomError("Invalid input: options.l is no number of seconds.")
+    return min(LONGEST_S, max(0.0, seconds)), bool(options.get("g"))
+
+
+def _draw(body_out: Mapping[str, Any], body: Mapping[str, Any], roads: RoadNetwork) -> None:
+    """The ways of the routes, as polylines of five digits, where all of their places are coordinates."""
+    kinds = {vehicle["id"]: str(vehicle.get("profile", CAR)) for vehicle in body["vehicles"]}
+    for route in body_out["routes"]:
+        at = [step["location"] for step in route["steps"] if "location" in step]
+        if len(at) >= 2:
+            kind = kinds[route["vehicle"]]
+            way = roads.route([LatLon(lat, lon) for lon, lat in at], profile=kind if kind in PROFILES else CAR)
+            route["geometry"] = encode_polyline(way.geometry, 5)
 
 
 async def _body(request: Request) -> bytes:
@@ -195,6 +238,7 @@ def _told(found: Answer, language: str) -> bytes:
             "plan": {"format": "roundsman-plan/1", "routes": found.plan.routes, "unassigned": unassigned},
             "verdict": verdict | {"violations": [told(one, language) for one in verdict["violations"]]},
             "vehicles": found.vehicles,
+            "costs": found.costs(),
             "bound_cents": found.bound_cents,
             "by": found.by,
             "note": found.note,

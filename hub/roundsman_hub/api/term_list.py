@@ -78,14 +78,14 @@ CHANGES: Final[Mapping[Owner, type[BaseModel]]] = {
 DOORS: Final[dict[Owner, tuple[str, ...]]] = {
     "order": ("POST /v1/orders", "PATCH /v1/orders/{order}", "POST /v1/orders:import"),
     "vehicle": ("POST /v1/vehicles", "PATCH /v1/vehicles/{vehicle}", "POST /v1/vehicles:import"),
-    "driver": ("POST /v1/drivers", "PATCH /v1/drivers/{driver}"),
-    "depot": ("POST /v1/depots", "PATCH /v1/depots/{depot}"),
-    "fleet": ("PATCH /v1/fleets/me",),
+    "driver": ("POST /v1/drivers", "PATCH /v1/drivers/{driver}", "POST /v1/drivers:import"),
+    "depot": ("POST /v1/depots", "PATCH /v1/depots/{depot}", "POST /v1/depots:import"),
+    "fleet": ("PATCH /v1/fleets/me", "POST /v1/fleets/me:import"),
     "unit": ("PUT /v1/unit-settings", "PUT /v1/vehicles/{vehicle}/unit-settings"),
 }
 GROUPS: Final = frozenset({"needs", "terms"})
 """Fields that hold the terms listed one by one."""
-FILES: Final = frozenset({"order", "vehicle"})
+FILES: Final = frozenset({"order", "vehicle", "driver", "depot", "fleet"})
 UNITS: Final = (
     # ending of a name, unit
     ("_cents_per_km_per_1000", "cents a kilometre for each 1,000 units of load"),
@@ -134,6 +134,7 @@ NAMED: Final[Mapping[str, Named]] = {
     "driver": "driver",
     "end_depot": "depot",
     "goods_at": "depot",
+    "on_board": "vehicle",
     "reload_depots": "depot",
     "vehicles": "vehicle",
 }

@@ -64,6 +64,8 @@ class OrderNeeds:
     """Only these kinds of vehicle may come here."""
     vehicles: Labels = ()
     """Only these vehicles, by id."""
+    on_board: Label | None = None
+    """The vehicle that has a delivery's goods already, by id: only it can deliver them, until they are handed over."""
     goods_at: str | None = None
     """The depot where its goods are, or go to; by default any."""
     shipment: Label | None = None
@@ -269,6 +271,6 @@ class FleetPlanning:
     """Travel times by name: the roads' own, slowed down by the time of day."""
 
 
-def columns(terms: type[OrderNeeds | VehicleTerms]) -> tuple[str, ...]:
+def columns(terms: type[OrderNeeds]) -> tuple[str, ...]:
     """Names as a file's header has them."""
     return tuple(one.name for one in fields(terms))

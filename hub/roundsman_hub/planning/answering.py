@@ -11,6 +11,7 @@ from typing import Final
 
 from roundsman_hub.planning import portfolio
 from roundsman_hub.planning.bound import bound_cents
+from roundsman_hub.planning.costing import TaskCost, costs
 from roundsman_hub.planning.evaluate import evaluate
 from roundsman_hub.planning.insertion import repair
 from roundsman_hub.planning.problem import Plan, Problem, Verdict, is_task
@@ -46,8 +47,14 @@ class Answer:
     by: str
     note: str
     bound_cents: int
+    problem: Problem
+    """The sound part of the question."""
     wrong_tasks: dict[TaskId, str]
     wrong_vans: dict[VehicleId, str]
+
+    def costs(self) -> dict[TaskId, TaskCost]:
+        """What each delivery of the plan costs, marginally and on average."""
+        return costs(self.problem, self.plan)
 
     @property
     def vehicles(self) -> int:
@@ -147,6 +154,7 @@ def answer(
         by=stands.by,
         note=stands.note,
         bound_cents=least,
+        problem=problem,
         wrong_tasks=whole.tasks,
         wrong_vans=whole.vans,
     )

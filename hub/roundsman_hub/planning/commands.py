@@ -7,6 +7,7 @@ import json
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
@@ -40,6 +41,7 @@ def run_solve(arguments: Sequence[str], _: Path) -> int:
     parser.add_argument("--objective", choices=("distance", "fewest"), default="distance", help="of an instance: fewest vans first")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--json", action="store_true", help="one line: cost, vehicles, routes, unassigned")
+    parser.add_argument("--costs", action="store_true", help="what each delivery costs: marginally, and on average")
     parser.add_argument("--out", type=Path, help="write the plan there, with when everything happens")
     parser.add_argument("--warm", type=Path, metavar="PLAN", help="begin with this plan")
     parser.add_argument("--processes", type=int, default=1, help="engines that search at the same time")
@@ -78,12 +80,14 @@ def run_solve(arguments: Sequence[str], _: Path) -> int:
             "by": found.by,
             "wrong": wrong,
         }
-        print(json.dumps(body))
+        print(json.dumps(body | ({"costs": {task: asdict(one) for task, one in found.costs().items()}} if options.costs else {})))
     else:
         print(f"cost {cost(problem, found.verdict):,.2f} with {found.vehicles} vans ({found.by}; {found.note})")
         for van, route in found.plan.routes.items():
             if route:
                 print(f"{van}: {' '.join(route)}")
+        for task, one in found.costs().items() if options.costs else ():
+            print(f"{task}: costs {one.marginal_cents / 100:,.2f} more than without it, its share is {one.average_cents / 100:,.2f}")
         for task, reason in found.plan.unassigned.items():
             print(f"left out: {task}: {reason}")
         for name, reason in wrong.items():

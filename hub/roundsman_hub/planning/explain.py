@@ -80,8 +80,10 @@ def reason_unassigned(ground: Ground, routes: Mapping[VehicleId, Sequence[Step]]
 def _nobody_may(ground: Ground, task: Task) -> str:
     if task.may_be_held_by is not None:
         return HELD
-    if task.on_board is not None:
+    if task.on_board is not None and task.on_board not in ground.vans:
         return "goods are on board of a van that is not on a shift"
+    if task.on_board is not None:
+        return "goods are on board of a van that may not bring them here"
     vans = ground.problem.vans
     if task.vans is not None and not any(van.vehicle in task.vans for van in vans):
         return "pinned to a van that is not on a shift"

@@ -1,10 +1,11 @@
-"""VROOM's JSON as a problem, and an answer as VROOM's JSON, so that its clients can be pointed here (API of VROOM 1.14).
+"""VROOM's JSON as a problem, so that its clients can be pointed here (API of VROOM 1.14); answers: `vroom_told`.
 
 Its objective is travel: waiting and service cost nothing. So each kind of vehicle gets a profile whose "metres" are what a leg costs.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
@@ -12,7 +13,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from roundsman_hub.planning.problem import Break, Plan, Problem, Profile, Task, Van, Verdict
+from roundsman_hub.planning.problem import Break, Plan, Problem, Profile, Task, Van
 
 Table = npt.NDArray[np.int32]
 Matrix = Callable[[Sequence[tuple[float, float]], str], tuple[Table, Table]]
@@ -20,21 +21,29 @@ Matrix = Callable[[Sequence[tuple[float, float]], str], tuple[Table, Table]]
 LEFT_OUT: Final = 100_000_000
 """VROOM serves as much priority as it can, whatever it costs; each step of priority weighs as much as a task."""
 SHIFT_S: Final = 90 * 86_400
+FAR: Final = 1 << 30
+"""A longer leg is no way, and still fits where legs are counted."""
+NO_WAY: Final = -1
+NOWHERE: Final = -1
+"""Where a vehicle without a start begins, until the other places are known."""
 KNOWN: Final = {
     "problem": {"jobs", "shipments", "vehicles", "matrices", "matrix", "options"},
+    "options": {"l", "x", "g"},
     "job": {"id", "description", "location", "location_index", "setup", "service", "delivery", "pickup", "amount", "skills", "priority"}
-    | {"time_windows"},
+    | {"time_windows", "service_per_type"},
     "shipment": {"amount", "skills", "priority", "pickup", "delivery"},
-    "end": {"id", "description", "location", "location_index", "setup", "service", "time_windows"},
+    "end": {"id", "description", "location", "location_index", "setup", "service", "time_windows", "service_per_type"},
     "vehicle": {"id", "description", "profile", "start", "start_index", "end", "end_index", "capacity", "costs", "skills", "time_window"}
-    | {"breaks", "speed_factor", "max_tasks", "type"},
+    | {"breaks", "speed_factor", "max_tasks", "type", "max_travel_time", "max_distance", "steps"},
     "break": {"id", "description", "time_windows", "service"},
+    "step": {"type", "id"},
 }
 FORBIDS: Final = {
-    "vehicle": {"max_travel_time", "max_distance", "steps"},
+    "options": {"c"},
     "break": {"max_load"},
-    "job": {"setup_per_type", "service_per_type"},
-    "end": {"setup_per_type", "service_per_type"},
+    "job": {"setup_per_type"},
+    "end": {"setup_per_type"},
+    "step": {"service_at", "service_after", "service_before"},
 }
 """What would forbid or change plans: not known here, so refused, never ignored."""
 
@@ -48,6 +57,8 @@ class Asked:
     """A VROOM request as a problem, and what is needed to answer it in its words."""
 
     problem: Problem
+    warm: Plan | None
+    """The routes that vehicles' `steps` begin with."""
     ignored: tuple[str, ...]
     shown: Mapping[str, dict[str, Any]]
     """By task: id, type, and place as the request has them."""
@@ -79,11 +90,14 @@ class _Reader:
         self.body, self.matrix = body, matrix
         self.ignored: list[str] = []
         self.places: dict[tuple[float, float], int] = {}
+        self.adrift = any("start" not in v and "start_index" not in v for v in body.get("vehicles") or () if isinstance(v, dict))
         self.tables = body.get("matrices") or ({"car": {"durations": body["matrix"]}} if "matrix" in body else None)
 
     def read(self) -> Asked:
         body = self.body
         self._known(body, "problem", "")
+        options = body.get("options") or {}
+        self._known({key: value for key, value in options.items() if value or key != "c"}, "options", "options")
         jobs, shipments, vehicles = (body.get(name) or [] for name in ("jobs", "shipments", "vehicles"))
         if not vehicles:
             raise VroomError("Invalid vehicles: no vehicle.")
@@ -114,8 +128,12 @@ class _Reader:
                 tasks.append(replace(task, shipment=f"shipment {at}"))
                 shown[name] = self._shown(end, kind)
         vans = tuple(self._van(at, vehicle, dims, zero) for at, vehicle in enumerate(vehicles))
+        for what, names in (("job", [task.task for task in tasks]), ("vehicle", [van.vehicle for van in vans])):
+            if twice := next((name for name, count in Counter(names).items() if count > 1), None):
+                raise VroomError(f"Invalid {what}: duplicate {twice}.")
         profiles, metres = self._profiles(vehicles)
         first = next(iter(profiles.values()))
+        vans = tuple(replace(van, start_place=len(first.distances_m) - 1) if van.start_place == NOWHERE else van for van in vans)
         problem = Problem(
             origin_utc_s=0,
             tasks=tuple(tasks),
@@ -126,6 +144,7 @@ class _Reader:
         )
         return Asked(
             problem=problem,
+            warm=self._warm(vehicles, {task.task for task in tasks}),
             ignored=tuple(self.ignored),
             shown=shown,
             vehicles={f"vehicle {v['id']}": v for v in vehicles},
@@ -139,6 +158,23 @@ class _Reader:
                 raise VroomError(f"Invalid input: {where}.{key} is not supported.")
             if key not in KNOWN[what]:
                 self.ignored.append(f"{where}.{key}".lstrip("."))
+
+    def _warm(self, vehicles: Any, tasks: set[str]) -> Plan | None:
+        """Vehicles' `steps` as a plan to begin with: starts, ends and breaks fall where they fall."""
+        routes: dict[str, tuple[str, ...]] = {}
+        for at, v in enumerate(vehicles):
+            route: list[str] = []
+            for number, step in enumerate(v.get("steps") or ()):
+                self._known(step, "step", f"vehicles[{at}].steps[{number}]")
+                if step["type"] in ("start", "end", "break"):
+                    continue
+                name = f"{step['type']} {step['id']}"
+                if name not in tasks or any(name in other for other in (*routes.values(), route)):
+                    raise VroomError(f"Invalid steps of vehicle {v['id']}: {name} is not there, or twice.")
+                route.append(name)
+            if route:
+                routes[f"vehicle {v['id']}"] = tuple(route)
+        return Plan(routes=routes, unassigned={}) if routes else None
 
     @staticmethod
     def _zero(jobs: Any, shipments: Any, vehicles: Any) -> int:
@@ -157,6 +193,7 @@ class _Reader:
             load=tuple(int(n) for n in load) + (0,) * (dims - len(load)),
             service_s=int(end.get("service", 0)),
             parking_s=int(end.get("setup", 0)),
+            service_by_type=tuple((str(kind), int(seconds)) for kind, seconds in (end.get("service_per_type") or {}).items()),
             windows_s=tuple(windows),
             skills=frozenset(str(skill) for skill in whole.get("skills") or ()),
             left_out_cents=LEFT_OUT * (1 + int(whole.get("priority", 0))),
@@ -175,13 +212,14 @@ class _Reader:
             breaks.append(
                 Break(duration_s=int(pause.get("service", 0)), earliest_s=int(a) - zero, latest_s=int(b) - zero, reason=str(pause["id"]))
             )
-        if "start" not in v and "start_index" not in v:
-            raise VroomError(f"Invalid vehicle {v['id']}: a vehicle without a start is not supported.")
+        starts, ends = ({key, f"{key}_index"} & v.keys() for key in ("start", "end"))
+        if not starts and not ends:
+            raise VroomError(f"Invalid vehicle {v['id']}: neither a start nor an end.")
         capacity = v.get("capacity") or [1 << 30] * dims
         return Van(
             vehicle=f"vehicle {v['id']}",
-            start_place=self._place(v, "start", f"vehicle {v['id']}"),
-            end_place=self._place(v, "end", f"vehicle {v['id']}") if "end" in v or "end_index" in v else None,
+            start_place=self._place(v, "start", f"vehicle {v['id']}") if starts else NOWHERE,
+            end_place=self._place(v, "end", f"vehicle {v['id']}") if ends else None,
             start_s=int(opens) - zero,
             shift_end_s=int(closes) - zero,
             capacity=tuple(int(n) for n in capacity) + (0,) * (dims - len(capacity)),
@@ -191,10 +229,24 @@ class _Reader:
             skills=frozenset(str(skill) for skill in v.get("skills") or ()),
             breaks=tuple(sorted(breaks, key=lambda pause: pause.earliest_s)),
             max_tasks=v.get("max_tasks"),
+            max_distance_m=self._longest(v),
             fixed_cents=int((v.get("costs") or {}).get("fixed", 0)),
             cents_per_hour=0,
             cents_per_km=1_000,
         )
+
+    def _longest(self, v: Any) -> int | None:
+        """The longest way, in what a leg costs (see the module): so only where a leg costs just its seconds, or just its metres."""
+        costs = v.get("costs") or {}
+        own = self.tables is not None and "costs" in self.tables.get(str(v.get("profile", "car")), {})
+        paid = None if own else (costs.get("per_hour", 3600), costs.get("per_km", 0))
+        for key, alone in (("max_travel_time", (3600, 0)), ("max_distance", (0, 1000))):
+            if key in v and paid != alone:
+                raise VroomError(
+                    f"Invalid input: {key} of vehicle {v['id']} is supported only with costs per_hour {alone[0]} and per_km {alone[1]}."
+                )
+        limit = v.get("max_travel_time", v.get("max_distance"))
+        return None if limit is None else int(limit)
 
     @staticmethod
     def _profile_of(v: Any) -> str:
@@ -231,6 +283,12 @@ class _Reader:
                 durations_s=seconds[None], distances_m=np.where(durations < 0, -1, np.rint(cost)).astype(np.int32), band_starts_s=(0,)
             )
             metres[name] = distances
+        if self.adrift:
+            metres = {name: _adrift(table) for name, table in metres.items()}
+            profiles = {
+                name: replace(one, durations_s=_adrift(one.durations_s[0])[None], distances_m=_adrift(one.distances_m))
+                for name, one in profiles.items()
+            }
         return profiles, metres
 
     def _tables(self, kind: str) -> tuple[Table, Table, Table | None]:
@@ -240,14 +298,14 @@ class _Reader:
         if kind not in self.tables:
             raise VroomError(f"Invalid profile: {kind} is not among the matrices.")
         found = self.tables[kind]
-        durations = np.array(found["durations"], dtype=np.int32)
-        if durations.ndim != 2 or durations.shape[0] != durations.shape[1]:
-            raise VroomError("Invalid matrix: durations are not square.")
-        distances = np.array(found["distances"], dtype=np.int32) if "distances" in found else np.zeros_like(durations)
-        own = np.array(found["costs"], dtype=np.int32) if "costs" in found else None
+        durations = _table(found["durations"])
+        distances = _table(found["distances"]) if "distances" in found else np.zeros_like(durations)
+        own = _table(found["costs"]) if "costs" in found else None
         for other in (distances, own):
             if other is not None and other.shape != durations.shape:
                 raise VroomError("Invalid matrix: inconsistent sizes.")
+            if other is not None:
+                durations = np.where(other < 0, -1, durations)
         return durations, distances, own
 
     @staticmethod
@@ -255,107 +313,17 @@ class _Reader:
         return {"type": kind, **{key: end[key] for key in ("id", "description", "location", "location_index") if key in end}}
 
 
-def told(request: Asked, plan: Plan, verdict: Verdict, *, wrong_vans: Mapping[str, str], computing_ms: int) -> dict[str, Any]:
-    """The answer in VROOM's words. Beside them: `reason` of what is unassigned, and `ignored` keys of the request."""
-    problem = request.problem
-    vans = {van.vehicle: van for van in problem.vans}
-    tasks = {task.task: task for task in problem.tasks}
-    routes = []
-    for name, visits in verdict.routes.items():
-        if visits:
-            routes.append(_route(request, vans[name], [tasks[visit.task] for visit in visits], verdict))
-    unassigned = [{**request.shown[task], "reason": reason} for task, reason in plan.unassigned.items()]
-    sums = ("cost", "setup", "service", "duration", "waiting_time", "priority", "distance", "delivery", "pickup")
-    summary: dict[str, Any] = {"routes": len(routes), "unassigned": len(unassigned)}
-    for key in sums:
-        values = [route[key] for route in routes]
-        summary[key] = [sum(column) for column in zip(*values, strict=True)] if key in ("delivery", "pickup") else sum(values)
-    summary |= {"violations": [], "computing_times": {"loading": 0, "solving": computing_ms, "routing": 0}}
-    out = {"code": 0, "summary": summary, "unassigned": unassigned, "routes": routes}
-    if request.ignored:
-        out["ignored"] = list(request.ignored)
-    if wrong_vans:
-        out["wrong_vehicles"] = dict(wrong_vans)
-    return out
+def _table(rows: Any) -> Table:
+    """A matrix as it was sent; what is missing in it (null, a cell or a whole row), negative or absurd is no way."""
+    n = len(rows)
+    if any(row is not None and len(row) != n for row in rows):
+        raise VroomError("Invalid matrix: not square.")
+    found = np.array([[NO_WAY if cell is None else cell for cell in row] if row is not None else [NO_WAY] * n for row in rows], dtype=float)
+    return np.where((found < 0) | (found >= FAR) | ~np.isfinite(found), NO_WAY, found).astype(np.int32)
 
 
-def _route(request: Asked, van: Van, tasks: Sequence[Task], verdict: Verdict) -> dict[str, Any]:
-    visits = verdict.routes[van.vehicle]
-    shown, zero = request.vehicles[van.vehicle], request.zero_s
-    metres = request.distances_m[van.profile]
-    seconds = request.problem.profiles[van.profile].durations_s[0]
-    dims = len(van.capacity)
-    loaded = [sum(t.load[d] for t in tasks if t.kind == "delivery" and t.shipment is None) for d in range(dims)]
-    pauses = list(verdict.breaks.get(van.vehicle, ()))
-    clock, place, travelled, driven = van.start_s, van.start_place, 0, 0
-    load = list(loaded)
-    steps: list[dict[str, Any]] = []
-
-    def step(kind: str, arrival: int, **more: Any) -> None:
-        now = {"arrival": arrival + zero, "duration": travelled, "distance": driven, "load": list(load), "violations": []}
-        steps.append({"type": kind, "setup": 0, "service": 0, "waiting_time": 0, **more, **now})
-
-    def rest(after: int, before_s: int) -> None:
-        """The breaks that begin by then, and after so many stops."""
-        nonlocal clock
-        while pauses and pauses[0].after <= after and pauses[0].start_s < before_s:
-            pause = pauses.pop(0)
-            step(
-                "break",
-                min(clock, pause.start_s),
-                id=_number(pause.reason),
-                service=pause.duration_s,
-                waiting_time=max(0, pause.start_s - clock),
-            )
-            clock = pause.start_s + pause.duration_s
-
-    step("start", clock, **_at(shown, "start"))
-    paid = 0
-    for number, (visit, task) in enumerate(zip(visits, tasks, strict=True)):
-        rest(number, visit.arrival_s)
-        travelled, driven = travelled + visit.leg_s, driven + max(int(metres[place, task.place]), 0)
-        paid += visit.leg_m
-        clock = visit.arrival_s
-        rest(number, 1 << 60)  # those that are taken on the spot, before the service
-        load = list(visit.load_after)
-        setup = task.parking_s if task.place != place else 0
-        info = dict(request.shown[task.task])
-        kind = info.pop("type")
-        step(kind, clock, **info, setup=setup, service=visit.service_s - setup, waiting_time=visit.start_s - clock)
-        clock, place = visit.departure_s, task.place
-    rest(len(visits), 1 << 60)
-    if van.end_place is not None:
-        home = max(int(seconds[place, van.end_place]), 0)
-        travelled, driven = travelled + home, driven + max(int(metres[place, van.end_place]), 0)
-        paid += max(int(request.problem.profiles[van.profile].distances_m[place, van.end_place]), 0)
-    step("end", verdict.back_s[van.vehicle], **_at(shown, "end"))
-    collected = [sum(t.load[d] for t in tasks if t.kind == "pickup") for d in range(dims)]
-    dropped = [sum(t.load[d] for t in tasks if t.kind == "delivery") for d in range(dims)]
-    setups = sum(one["setup"] for one in steps)
-    return {
-        "vehicle": shown["id"],
-        "cost": paid + van.fixed_cents,
-        "setup": setups,
-        "service": sum(one["service"] for one in steps),
-        "duration": travelled,
-        "waiting_time": sum(one["waiting_time"] for one in steps),
-        "priority": sum(task.left_out_cents // LEFT_OUT - 1 for task in tasks),
-        "distance": driven,
-        "delivery": dropped,
-        "pickup": collected,
-        "steps": steps,
-        "violations": [],
-    }
-
-
-def _at(shown: Mapping[str, Any], key: str) -> dict[str, Any]:
-    out = {}
-    if key in shown:
-        out["location"] = shown[key]
-    if f"{key}_index" in shown:
-        out["location_index"] = shown[f"{key}_index"]
-    return out
-
-
-def _number(text: str) -> int | str:
-    return int(text) if text.isdigit() else text
+def _adrift(table: Table) -> Table:
+    """With one more place, from which every other is reached at once, and none leads to."""
+    wider = np.pad(table, ((0, 1), (0, 1)))
+    wider[:-1, -1] = NO_WAY
+    return wider

@@ -73,13 +73,15 @@ _VEHICLES: LiteralString = """
 """
 _ORDERS: LiteralString = """
     SELECT o.*, s.state, s.vehicle_id AS state_vehicle, s.at AS state_at, s.arrived_at,
-           CASE WHEN o.kind = 'delivery' AND o.needs ? 'shipment' THEN
+           coalesce(CASE WHEN o.kind = 'delivery' AND o.needs ? 'shipment' THEN
                 (SELECT c.vehicle_id FROM orders e JOIN order_states c USING (order_id) WHERE e.fleet_id = o.fleet_id AND e.kind = 'pickup'
                    AND e.needs ->> 'shipment' = o.needs ->> 'shipment' AND c.state = 'delivered' LIMIT 1)
                 ELSE (   -- a further attempt by the van that kept the goods on board
                    SELECT t.vehicle_id FROM order_turns t WHERE t.next_order_id = o.order_id AND t.event IN ('today', 'neighbour', 'locker')
                    AND NOT EXISTS (SELECT FROM order_turns u WHERE u.root_id = t.root_id AND u.event = 'unloaded' AND u.turn > t.turn)
-                ) END AS collected_by
+                ) END,
+                (SELECT o.needs ->> 'on_board' WHERE o.kind = 'delivery' AND NOT EXISTS (   -- said with the order, until it was handed over
+                   SELECT FROM handovers h WHERE h.order_id = o.order_id AND h.vehicle_id = o.needs ->> 'on_board'))) AS collected_by
     FROM orders o LEFT JOIN order_states s USING (order_id)
     WHERE o.depot_id = %s AND o.lat_e6 IS NOT NULL AND o.placed IN ('given', 'geocoded', 'pinned')
       AND greatest(o.window_end, (SELECT max((w ->> 1)::timestamptz) FROM jsonb_array_elements(o.needs -> 'more_windows') w)) > %s

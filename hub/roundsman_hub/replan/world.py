@@ -76,7 +76,8 @@ class OrderFacts:
     arrived_at: datetime | None
     needs: OrderNeeds = field(default_factory=OrderNeeds)
     collected_by: str | None = None
-    """Of a shipment's delivery: the van that has collected its goods; of a further attempt: the van that kept them on board."""
+    """Of a shipment's delivery: the van that has collected its goods; of a further attempt: the van that kept them on board; or the
+    van that has them because the order says so."""
 
     @property
     def done(self) -> bool:

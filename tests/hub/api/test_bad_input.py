@@ -265,3 +265,93 @@ def test_what_only_the_planner_can_know_is_named_there(shop: Shop) -> None:
     assert "after its deadline" in reasons["late"]
     (waiting,) = shop.get("/v1/geocode-queue").json()["items"]
     assert (waiting["reference"], "from the nearest road" in waiting["reason"]) == ("far", True), waiting
+
+
+# ── as VROOM's clients say it ────────────────────────────────────────────────────────────────────────────────────────
+
+
+def job(**fields: Any) -> Callable[[Body], object]:
+    return lambda body: body["jobs"][1].update(fields)
+
+
+def second_vehicle(**fields: Any) -> Callable[[Body], object]:
+    return lambda body: body["vehicles"].append({**body["vehicles"][0], "id": 2, **fields})
+
+
+def cells(way: Any) -> Callable[[Body], object]:
+    """The ways to the second house, and from it."""
+
+    def change(body: Body) -> None:
+        for table in body["matrices"]["car"].values():
+            for other in (0, 1, 3):
+                table[other][2] = table[2][other] = way
+
+    return change
+
+
+def no_row(body: Body) -> None:
+    for table in body["matrices"]["car"].values():
+        table[2] = None
+
+
+OF_VROOM: dict[str, tuple[Callable[[Body], object], str, str]] = {
+    # what is wrong: (the change, who is named, the words)
+    "window that ends before it begins": (job(time_windows=[[500, 100]]), "job", "its window ends (100) before it begins (500)"),
+    "place without a way": (cells(-1), "job", "no road reaches this address"),
+    "hole in the matrix": (cells(None), "job", "no road reaches this address"),
+    "row that is missing": (no_row, "job", "no road reaches this address"),
+    "a million kilometres": (cells(FAR), "job", "no road reaches this address"),
+    "more than a number can be": (cells(10**30), "job", "no road reaches this address"),
+    "place that is none": (job(location_index=77), "job", "its place 77 is not one of the 4 places"),
+    "negative load": (job(delivery=[-3]), "job", "its load (-3,) is less than nothing"),
+    "load of a mountain": (job(delivery=[10**18]), "job", "larger than every van"),
+    "negative service": (job(service=-60), "job", "its service_s is -60"),
+    "service of an age": (job(service=10**15), "job", f"its service_s is {10**15}"),
+    "skill of nobody": (job(skills=[7]), "job", "no van has the skill 7"),
+    "shift that ends before it begins": (second_vehicle(time_window=[900, 100]), "vehicle", "its shift ends (100) before it begins (900)"),
+    "vehicle smaller than nothing": (second_vehicle(capacity=[-1]), "vehicle", "is less than nothing"),
+    "vehicle that starts nowhere": (second_vehicle(start_index=99), "vehicle", "its start_place 99 is not one of the 4 places"),
+    "break that ends before it begins": (
+        second_vehicle(breaks=[{"id": 1, "service": 60, "time_windows": [[100, 0]]}]),
+        "vehicle",
+        "its break from 100 to 0",
+    ),
+}
+
+
+def vroom_body() -> Body:
+    """The same three houses, as a client of VROOM has them; the vehicle's day begins at 0."""
+    whole = problem()
+    tables = {"durations": whole["durations_s"], "distances": whole["distances_m"]}
+    jobs = [{"id": at, "location_index": at, "service": 60, "delivery": [1], "time_windows": [[0, 7200]]} for at in (1, 2, 3)]
+    van = {"id": 1, "start_index": 0, "end_index": 0, "capacity": [10], "time_window": [0, 28_800]}
+    return {"vehicles": [van], "jobs": jobs, "matrices": {"car": tables}, "options": {"l": 0}}
+
+
+@pytest.mark.parametrize("name", OF_VROOM)
+def test_a_client_of_vroom_is_told_what_is_wrong_and_gets_the_rest(shop: Shop, name: str) -> None:
+    change, who, words = OF_VROOM[name]
+    body = vroom_body()
+    change(body)
+    answer = shop.post("/vroom", json=body)
+    assert answer.status_code == 200, answer.text
+    found = answer.json()
+    served = sorted(step["id"] for route in found["routes"] for step in route["steps"] if step["type"] == "job")
+    if who == "job":
+        (left,) = found["unassigned"]
+        assert (left["id"], served) == (2, [1, 3])
+        assert words in left["reason"]
+        assert "wrong_vehicles" not in found
+    else:
+        assert (found["unassigned"], served) == ([], [1, 2, 3])
+        assert words in found["wrong_vehicles"]["vehicle 2"]
+
+
+def test_a_client_of_vroom_without_a_vehicle_that_can_drive(shop: Shop) -> None:
+    none = shop.post("/vroom", json=vroom_body() | {"vehicles": []})
+    assert (none.status_code, none.json()["code"]) == (400, 2), "as VROOM has it"
+    body = vroom_body()
+    body["vehicles"][0]["time_window"] = [900, 100]
+    found = shop.post("/vroom", json=body).json()
+    assert [(one["id"], one["reason"]) for one in found["unassigned"]] == [(at, "no van has a shift") for at in (1, 2, 3)]
+    assert "its shift ends" in found["wrong_vehicles"]["vehicle 1"]

@@ -9,7 +9,11 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from tests.hub.api.csv_town import ON_B, OPEN, A, B, Case, Route, Shop, is_best, near, planned
+from tests.hub.api.csv_town import ON_B, OPEN, A, B, Case, Route, Shop, asked, is_best, near, planned, searched
+
+from roundsman_hub.replan.build import build, places
+from roundsman_hub.replan.load import load_world
+from roundsman_hub.roads import GreatCircle
 
 CASES: dict[str, Case] = {
     "several windows": Case(
@@ -47,7 +51,7 @@ CASES: dict[str, Case] = {
     "volume": Case(vans=[{"name": "A", "volume_ml": 900}, B], orders=[near("x", volume_ml=901)], expected=ON_B, drop="volume_ml"),
     "skills": Case(vans=[A, {**B, "skills": "cold"}], orders=[near("x", skills="cold")], expected=ON_B, drop="skills"),
     "skills of the driver": Case(
-        vans=[A, B], drivers={"B": {"skills": ["lift"]}}, orders=[near("x", skills="lift")], expected=ON_B, drop="skills"
+        vans=[A, B], drivers={"B": {"skills": "lift"}}, orders=[near("x", skills="lift")], expected=ON_B, drop="skills"
     ),
     "release": Case(
         vans=[OPEN],
@@ -81,12 +85,39 @@ CASES: dict[str, Case] = {
         expected={"A": ["x"]},
         drop="end_depot",
     ),
+    "depot where the round begins": Case(
+        vans=[{"name": "A", "depot": "OTHER"}, B], orders=[near("x")], expected=ON_B, drop="start", without={"A": ["x"]}
+    ),
+    "return to a depot": Case(
+        vans=[A, {**B, "end_depot": "OTHER"}], orders=[near("x", kind="pickup", goods_at="OTHER")], expected=ON_B, drop="goods_at"
+    ),
+    "on board": Case(vans=[A, B], orders=[near("x", on_board="B")], expected=ON_B, drop="on_board", without={"A": ["x"]}),
+    "room that goods on board take": Case(
+        vans=[{"name": "A", "capacity": 2, "cents_per_km": 30}, B],
+        orders=[near("x", on_board="A", parcels=2), near("y", 1500, parcels=2)],
+        expected={"A": ["x"], "B": ["y"]},
+        drop="on_board",
+    ),
     "depot of the goods": Case(vans=[A], orders=[near("x", goods_at="OTHER")], expected={}, drop="goods_at"),
     "reload": Case(
         vans=[{**OPEN, "capacity": 1, "reload_depots": "HERE"}],
         orders=[near("x"), near("y", -2000)],
         expected={"A": ["x", "@", "y"]},
         drop="reload_depots",
+    ),
+    "time to load again": Case(
+        vans=[{**OPEN, "capacity": 1, "reload_depots": "HERE"}, {**B, "capacity": 1, "cents_per_km": 200, "open_end": True}],
+        depot={"reload_s": 14_400},
+        orders=[near("x"), near("y", -2000)],
+        expected={"A": ["y"], "B": ["x"]},
+        drop="reload_s",
+    ),
+    "when a depot loads again": Case(
+        vans=[{**OPEN, "capacity": 1, "reload_depots": "HERE"}],
+        depot={"windows": [(400, 460)]},
+        orders=[near("x"), near("y", -2000)],
+        expected={"A": ["x"]},
+        drop="windows",
     ),
     "overtime": Case(
         vans=[{"name": "A", "hours": 0.2, "overtime_s": 3600}], orders=[near("x", 4500)], expected={"A": ["x"]}, drop="overtime_s"
@@ -109,6 +140,14 @@ CASES: dict[str, Case] = {
         expected={"A": ["+c", "x"]},
         drop="range_m",
         without={"A": ["x"]},
+    ),
+    "no charger, no way": Case(
+        vans=[{"name": "A", "range_m": 6000, "full_range_m": 30_000}],
+        fleet={"chargers": [{"name": "c", "lat_deg": 50.0, "lon_deg": 10.05, "charge_s": 600}]},
+        orders=[near("x", 4500)],
+        expected={"A": ["+c", "x"]},
+        drop="chargers",
+        without={},
     ),
     "fixed price": Case(
         vans=[{"name": "A", "fixed_cents": 9000}, {**B, "cents_per_km": 45}], orders=[near("x")], expected=ON_B, drop="fixed_cents"
@@ -135,7 +174,7 @@ CASES: dict[str, Case] = {
         expected=ON_B,
         drop="waiting_cents_per_hour",
     ),
-    "waiting capped": Case(vans=[A], fleet={"max_wait_s": 600}, orders=[near("x", window=(90, 120))], expected={}, drop="fleet"),
+    "waiting capped": Case(vans=[A], fleet={"max_wait_s": 600}, orders=[near("x", window=(90, 120))], expected={}, drop="max_wait_s"),
     "priority": Case(
         vans=[{"name": "A", "capacity": 1}], orders=[near("x"), near("y", 4500, priority=3)], expected={"A": ["y"]}, drop="priority"
     ),
@@ -152,12 +191,19 @@ CASES: dict[str, Case] = {
         drop="reattempt_cents",
     ),
     "territory that the driver does not know": Case(
-        vans=[A, B], drivers={"A": {"strange": {"north": 3000}}}, orders=[near("x", territory="north")], expected=ON_B, drop="territory"
+        vans=[A, B], drivers={"A": {"strange": "north:3000"}}, orders=[near("x", territory="north")], expected=ON_B, drop="territory"
+    ),
+    "familiarity of the driver": Case(
+        vans=[A, B], drivers={"A": {"strange": "north:3000"}}, orders=[near("x", territory="north")], expected=ON_B, drop="strange"
     ),
     "parking": Case(vans=[{"name": "A", "hours": 0.5}], orders=[near("x", parking_s=3600)], expected={}, drop="parking_s"),
     "floor": Case(vans=[{"name": "A", "hours": 0.5}], fleet={"floor_s": 900}, orders=[near("x", floor=4)], expected={}, drop="floor"),
+    "service by floor": Case(
+        vans=[{"name": "A", "hours": 0.5}], fleet={"floor_s": 900}, orders=[near("x", floor=4)], expected={}, drop="floor_s"
+    ),
+    "service at the door": Case(vans=[{"name": "A", "hours": 0.5}], orders=[near("x", service_s=7200)], expected={}, drop="service_s"),
     "service by size": Case(
-        vans=[{"name": "A", "hours": 0.5}], fleet={"parcel_s": 600}, orders=[near("x", parcels=6)], expected={}, drop="fleet"
+        vans=[{"name": "A", "hours": 0.5}], fleet={"parcel_s": 600}, orders=[near("x", parcels=6)], expected={}, drop="parcel_s"
     ),
     "traffic": Case(
         vans=[{"name": "A", "profile": "car"}, B],
@@ -171,7 +217,7 @@ CASES: dict[str, Case] = {
         fleet={"profiles": {"car": [{"start": -60, "factor": 1.0}, {"start": 20, "factor": 6.0}]}},
         orders=[near("x", 4500, window=(25, 240))],
         expected=ON_B,
-        drop="profile",
+        drop="profile profiles",
         without={"A": ["x"]},
     ),
     "window": Case(vans=[OPEN], orders=[near("x"), near("y", 4000, window=(0, 8))], expected={"A": ["y", "x"]}, drop="window"),
@@ -186,6 +232,21 @@ CASES: dict[str, Case] = {
     "parcels": Case(vans=[{"name": "A", "capacity": 1}, B], orders=[near("x", parcels=2)], expected=ON_B, drop="parcels"),
     "pickup": Case(
         vans=[{**OPEN, "capacity": 1}], orders=[near("p", kind="pickup"), near("d", 4000)], expected={"A": ["d", "p"]}, drop="kind"
+    ),
+    "hours of the driver": Case(
+        vans=[A, B],
+        drivers={"A": {"hours": "eu_561/5/540/900"}},
+        orders=[near("x", 4500, window=(0, 30))],
+        expected=ON_B,
+        drop="hours",
+        without={"A": ["x"]},
+    ),
+    "hours of service: none": Case(
+        vans=[{"name": "A", "hours_of": "none/5/540/900"}, B],
+        orders=[near("x", 4500, window=(0, 30))],
+        expected={"A": ["x"]},
+        drop="",
+        without={"A": ["x"]},
     ),
     "hours of service in the United States": Case(
         vans=[{"name": "A", "hours_of": "us_395/5/540/900"}, B],
@@ -204,7 +265,7 @@ CASES: dict[str, Case] = {
             near("x", 600, 3000, service_s=1800),
         ],
         expected={"A": ["u", "y"], "B": ["v", "x"]},
-        drop="fleet",
+        drop="fair_cents_per_hour",
     ),
 }
 
@@ -269,3 +330,23 @@ def test_two_constraints_that_no_engine_knows_together_decide_the_plan(shop: Sho
         if routes is not None:
             assert without.routes == routes, drop
         is_best(without)
+
+
+@pytest.mark.parametrize(("to", "expected"), [("A", {"A": ["x"]}), (None, {"A": ["x"]})], ids=["to another van", "to the depot"])
+def test_goods_that_are_said_to_be_on_board_move_by_a_hand_over_alone(shop: Shop, to: str | None, expected: Route) -> None:
+    """Invariant: goods on board move only by a recorded hand-over; then what the order said of them is over."""
+    case = CASES["on board"]
+    town = asked(shop, case)
+    assert town.routes(searched(town.problem)) == ON_B
+    ids = {name: van for van, name in town.vans.items()}
+    (order,) = town.orders
+    said = {"orders": [order], "to": ids[to] if to else None, "said": "met at the corner"}
+    assert shop.post(f"/v1/vehicles/{ids['B']}/handover", json=said).status_code == 204
+    with shop.db.transaction() as cur:
+        world = load_world(cur, shop.get(f"/v1/orders/{order}").json()["depot"], shop.clock)
+    assert world is not None
+    work, starts = places(world)
+    found = GreatCircle().matrix([*work, *starts], [*work, *starts])
+    problem = build(world, found.durations_s, found.distances_m, may_move=True)
+    assert [task.on_board for task in problem.tasks] == [ids[to] if to else None]
+    assert town.routes(searched(problem)) == expected

@@ -9,6 +9,9 @@ from typing import Any
 
 import pytest
 
+from roundsman_hub.roads import GreatCircle, RoadsError
+from roundsman_hub.roads.polyline import decode_polyline
+
 Shop = Any
 METRES = [[0, 1000, 2000, 3000], [1000, 0, 1000, 2000], [2000, 1000, 0, 1000], [3000, 2000, 1000, 0]]
 
@@ -213,3 +216,107 @@ def test_a_request_that_vroom_would_refuse_is_refused_with_its_code(shop: Shop, 
     answer = shop.post("/vroom", json=vroom(**fields))
     assert (answer.status_code, answer.json()["code"]) == (400, 2)
     assert answer.json()["error"]
+
+
+def street(**fields: Any) -> dict[str, Any]:
+    """Three houses in a row, one vehicle from the depot and back, and a second of search."""
+    seconds = [[m // 10 for m in row] for row in METRES]
+    body = {
+        "vehicles": [{"id": 1, "start_index": 0, "end_index": 0}],
+        "jobs": [{"id": at, "location_index": at} for at in (1, 2, 3)],
+        "matrices": {"car": {"durations": seconds, "distances": METRES}},
+        "options": {"l": 0},
+    }
+    return body | fields
+
+
+def answered(shop: Shop, body: dict[str, Any]) -> dict[str, Any]:
+    answer = shop.post("/vroom", json=body)
+    assert answer.status_code == 200, answer.text
+    found: dict[str, Any] = answer.json()
+    assert "ignored" not in found, found
+    return found
+
+
+def stops(route: dict[str, Any]) -> list[int]:
+    return [step["id"] for step in route["steps"] if step["type"] not in ("start", "end")]
+
+
+def test_a_vehicle_without_a_start_begins_at_its_first_job(shop: Shop) -> None:
+    """As VROOM has it: the choice of the first job is part of the search, and the way to it costs nothing."""
+    (route,) = answered(shop, street(vehicles=[{"id": 1, "end_index": 0, "description": "the van"}]))["routes"]
+    assert stops(route) == [3, 2, 1]
+    assert (route["duration"], route["distance"], route["cost"], route["description"]) == (300, 3000, 300, "the van")
+    assert [step["type"] for step in route["steps"]] == ["job", "job", "job", "end"]
+    (open_ended,) = answered(shop, street(vehicles=[{"id": 1, "start_index": 0}]))["routes"]
+    assert (stops(open_ended), open_ended["duration"]) == ([1, 2, 3], 300)
+    assert open_ended["steps"][-1]["type"] == "job"
+    neither = shop.post("/vroom", json=street(vehicles=[{"id": 1}]))
+    assert (neither.status_code, neither.json()["code"]) == (400, 2)
+
+
+def test_the_longest_way_of_a_vehicle_is_kept(shop: Shop) -> None:
+    short = answered(shop, street(vehicles=[{"id": 1, "start_index": 0, "end_index": 0, "max_travel_time": 450}]))
+    assert (short["routes"][0]["duration"], [one["id"] for one in short["unassigned"]]) == (400, [3])
+    metres = {"id": 1, "start_index": 0, "end_index": 0, "max_distance": 4500, "costs": {"per_hour": 0, "per_km": 1000}}
+    assert [one["id"] for one in answered(shop, street(vehicles=[metres]))["unassigned"]] == [3]
+    mixed = shop.post("/vroom", json=street(vehicles=[metres | {"costs": {"per_hour": 3600, "per_km": 50}}]))
+    assert (mixed.status_code, mixed.json()["code"]) == (400, 2)
+    assert "max_distance of vehicle 1" in mixed.json()["error"]
+
+
+def test_steps_are_the_routes_to_begin_with(shop: Shop) -> None:
+    two: list[dict[str, Any]] = [
+        {"id": 1, "start_index": 0, "end_index": 0},
+        {"id": 2, "start_index": 0, "end_index": 0, "steps": [{"type": "start"}, *({"type": "job", "id": at} for at in (2, 1, 3))]},
+    ]
+    (route,) = answered(shop, street(vehicles=two))["routes"]
+    assert (route["vehicle"], stops(route)) == (2, [2, 1, 3]), "without a search nothing moves"
+    for steps, words in (([{"type": "job", "id": 9}], "job 9"), ([{"type": "job", "id": 1, "service_at": 5}], "service_at")):
+        refused = shop.post("/vroom", json=street(vehicles=[two[0] | {"steps": steps}]))
+        assert (refused.status_code, refused.json()["code"]) == (400, 2)
+        assert words in refused.json()["error"]
+
+
+def test_service_by_type_of_vehicle_decides_who_serves(shop: Shop) -> None:
+    """The bike is at the door for an hour less; only it is back in time."""
+    vans = [
+        {"id": at, "start_index": 0, "end_index": 0, "time_window": [0, 1800], "type": kind} for at, kind in ((1, "truck"), (2, "bike"))
+    ]
+    jobs = [{"id": 1, "location_index": 1, "service": 3600, "service_per_type": {"bike": 60}}]
+    (route,) = answered(shop, street(vehicles=vans, jobs=jobs))["routes"]
+    assert (route["vehicle"], route["service"]) == (2, 60)
+
+
+def test_options_of_vroom(shop: Shop) -> None:
+    """`g`: the ways; `x`: how long to look, where `l` does not say; `c`, which would change what is asked, is refused; `t` is told."""
+    body = {
+        "vehicles": [{"id": 1, "start": [10.0, 50.0], "end": [10.0, 50.0]}],
+        "jobs": [{"id": 1, "location": [10.01, 50.0]}],
+        "options": {"x": 0, "g": True},
+    }
+    route = shop.post("/vroom", json=body).json()["routes"][0]
+    places = decode_polyline(route["geometry"], 5)
+    assert [(round(at.lat_deg, 3), round(at.lon_deg, 3)) for at in (places[0], places[-1])] == [(50.0, 10.0)] * 2
+    assert any(round(at.lon_deg, 3) == 10.01 for at in places)
+    refused = shop.post("/vroom", json=street(options={"c": True}))
+    assert (refused.status_code, refused.json()["code"]) == (400, 2)
+    assert shop.post("/vroom", json=street(options={"c": False, "t": 4, "l": 0})).json()["ignored"] == ["options.t"]
+
+
+def test_errors_have_vrooms_codes(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    twice = shop.post("/vroom", json=street(jobs=[{"id": 1, "location_index": 1}] * 2))
+    assert (twice.status_code, twice.json()["code"]) == (400, 2)
+    assert "duplicate job 1" in twice.json()["error"]
+    many = [{"id": at, "location_index": 1} for at in range(10_001)]
+    large = shop.post("/vroom", json=street(jobs=many))
+    assert (large.status_code, large.json()["code"]) == (413, 4)
+    assert "10001" in large.json()["error"]
+
+    def no_roads(*_: object, **__: object) -> None:
+        raise RoadsError("the road network does not answer")
+
+    monkeypatch.setattr(GreatCircle, "matrix", no_roads)
+    body = {"vehicles": [{"id": 1, "start": [10.0, 50.0]}], "jobs": [{"id": 1, "location": [10.01, 50.0]}]}
+    away = shop.post("/vroom", json=body)
+    assert (away.status_code, away.json()) == (500, {"code": 3, "error": "the road network does not answer"})

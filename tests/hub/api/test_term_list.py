@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from roundsman_hub.api import orders_csv, vehicles_csv
+from roundsman_hub.api import fleet_csv, orders_csv
 from roundsman_hub.api.term_list import OWNERS, OwnedTerm, all_terms
 from roundsman_hub.api.unit_doors import UnitSettings
 from roundsman_hub.domain.terms import DepotTerms, DriverTerms, FleetPlanning, OrderNeeds, VehicleTerms
@@ -46,7 +46,8 @@ def test_nothing_that_binds_a_plan_is_missing() -> None:
 
 def test_columns_are_those_of_the_files() -> None:
     assert {one.name for one in all_terms() if one.owner == "order" and one.column} == set(orders_csv.COLUMNS)
-    assert {one.name for one in all_terms() if one.owner == "vehicle" and one.column} == {*vehicles_csv.OWN, *vehicles_csv.TERMS}
+    for owner, table in fleet_csv.TABLES.items():
+        assert {one.name for one in all_terms() if one.owner == owner and one.column} == set(table.columns)
 
 
 def test_a_form_can_be_drawn_from_it() -> None:

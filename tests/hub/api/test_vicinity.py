@@ -36,8 +36,8 @@ NEAR: dict[str, tuple[Case, dict[str, list[str]], str]] = {
     "a territory with a price": (
         Case(
             vans=[OPEN, {"name": "B", "open_end": True}],
-            drivers={"A": {"strange": {"old town": 5000}}},
-            orders=[near("x", 2000, territory="old town"), near("a", 4000), near("b", -500)],
+            drivers={"A": {"strange": "old:5000"}},
+            orders=[near("x", 2000, territory="old"), near("a", 4000), near("b", -500)],
             expected={},
             drop="",
         ),

@@ -10,6 +10,7 @@ import { Empty, Section, useMore, VanChip } from "./parts";
 import { f, t, useReader } from "./reader";
 import { to } from "./route";
 import { useAsked } from "./session";
+import { WhatIf } from "./whatif";
 
 const ZOOMS = [60, 110, 200, 400] as const;
 /** Height of a lane in pixels; the style sheet has the same. */
@@ -46,7 +47,7 @@ export function BoardPage() {
   const { shown, more } = useMore(vans.length, 40);
   const lanes = lanesOf(fleet, vans.slice(0, shown), planned);
   return (
-    <Section title={t("board.title")} count={t("of", { n: vans.length, all: fleet.vehicles.size })}>
+    <Section title={t("board.title")} count={t("of", { n: vans.length, all: fleet.vehicles.size })} actions={<WhatIf />}>
       <div class="tools">
         <label>{t("find")} <input type="search" value={find} placeholder={t("vans.find")} onInput={(event) => setFind(event.currentTarget.value)} /></label>
         <span class="actions"><button type="button" class="button" aria-disabled={zoom === 0} aria-label={t("board.wider")} onClick={() => setZoom(Math.max(0, zoom - 1))}>−</button><button type="button" class="button" aria-disabled={zoom === ZOOMS.length - 1} aria-label={t("board.nearer")} onClick={() => setZoom(Math.min(ZOOMS.length - 1, zoom + 1))}>+</button></span>

@@ -5,6 +5,7 @@ import type { Case } from "./case";
 import type { Order, Vehicle } from "./documents";
 import { type Fleet, lateMs, orderName, useFleet } from "./fleet";
 import { Hours } from "./hours";
+import { ImportFile } from "./importdialog";
 import { Badge, Empty, Section, type Tone, Trouble, useMore, VanChip } from "./parts";
 import { f, t, useReader } from "./reader";
 import { go, type Route, to } from "./route";
@@ -56,7 +57,7 @@ export function DriversPage({ route }: { route: Route }) {
   const chosen = all.find((one) => one.driver === route.id);
   return (
     <>
-      <Section title={t("drivers.title")} count={t("of", { n: found.length, all: all.length })} actions={<MakeNew owner="driver" path="/v1/drivers" label={t("drivers.new")} after={(id) => { setTurn(turn + 1); go("drivers", id); }} />}>
+      <Section title={t("drivers.title")} count={t("of", { n: found.length, all: all.length })} actions={<span class="actions"><MakeNew owner="driver" path="/v1/drivers" label={t("drivers.new")} after={(id) => { setTurn(turn + 1); go("drivers", id); }} /><ImportFile of="drivers" after={() => setTurn(turn + 1)} /></span>}>
         <div class="tools"><label>{t("find")} <input type="search" value={find} placeholder={t("drivers.find")} onInput={(event) => setFind(event.currentTarget.value)} /></label></div>
         <Trouble>{error}</Trouble>
         {loading && !answer && <p class="pad" role="status">{t("loading")}</p>}

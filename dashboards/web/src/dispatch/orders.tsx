@@ -78,7 +78,7 @@ function OrderList() {
         </div>
       )}
       {more}
-      {dialog === "import" && <ImportDialog close={() => setDialog(null)} />}
+      {dialog === "import" && <ImportDialog of="orders" close={() => setDialog(null)} />}
       {dialog === "new" && <NewOrderDialog close={() => setDialog(null)} />}
     </Section>
   );

@@ -3,6 +3,7 @@
 import { useEffect, useState } from "preact/hooks";
 import { told } from "../shared/api";
 import { useFleet } from "./fleet";
+import { ImportFile } from "./importdialog";
 import { Act, Badge, Empty, Field, Section, Trouble } from "./parts";
 import { type Choices, choices, f, type Key, type Language, LANGUAGES, settle, t, useReader } from "./reader";
 import { api, say, useAsked } from "./session";
@@ -17,13 +18,18 @@ export function SettingsPage() {
     <>
       <Section title={t("settings.mine")}><Mine /></Section>
       <Section title={t("settings.fleet")}><OfFleet /></Section>
-      <Section title={t("settings.planning")}><OwnTerms owner="fleet" path="/v1/fleets/me" /></Section>
+      <Rules />
       <Section title={t("settings.depots")}><OfDepots /></Section>
       <Section title={t("settings.units_all")}><OwnTerms owner="unit" path="/v1/unit-settings" /></Section>
       <Section title={t("settings.retention")}><Kept /></Section>
       <Section title={t("settings.keys")}><Keys /></Section>
     </>
   );
+}
+
+function Rules() {
+  const [turn, setTurn] = useState(0);
+  return <Section title={t("settings.planning")} actions={<ImportFile of="rules" after={() => setTurn(turn + 1)} />}><OwnTerms key={turn} owner="fleet" path="/v1/fleets/me" /></Section>;
 }
 
 function Mine() {
@@ -68,7 +74,7 @@ function OfDepots() {
         <li key={depot} class="choice"><span class="grow">{name}</span><ChangeTerms owner="depot" path={`/v1/depots/${encodeURIComponent(depot)}`} label={t("terms.change")} title={name} after={again} /></li>
       ))}
     </ul>
-    <div class="tools"><MakeNew owner="depot" path="/v1/depots" label={t("settings.new_depot")} after={again} /></div>
+    <div class="tools"><MakeNew owner="depot" path="/v1/depots" label={t("settings.new_depot")} after={again} /><ImportFile of="depots" after={again} /></div>
     </>
   );
 }

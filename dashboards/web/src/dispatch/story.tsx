@@ -12,6 +12,7 @@ import { Outbox } from "./outbox";
 import { Act, Badge, Empty, Section, Straight, type Tone, Trouble, VanChip } from "./parts";
 import { ProofPicture } from "./picture";
 import { AnotherPlaceDialog } from "./anotherplace";
+import { Asks } from "./asks";
 import { PlaceDialog } from "./place";
 import { f, type Key, t } from "./reader";
 import { to } from "./route";
@@ -19,6 +20,8 @@ import { type Sentence, Told } from "./sentences";
 import { api, useAsked, useTurn } from "./session";
 import { type Item, said } from "./storylines";
 import { TalkDialog } from "./talk";
+import type { Row } from "./terms";
+import { ChangeTerms } from "./termsform";
 import en from "./words/en.json";
 
 interface Shown {
@@ -35,6 +38,7 @@ interface Why {
   reason: string;
   said?: Sentence[];
   relaxations: { constraints: string[]; price_cents: number; vehicle: string; start: string }[];
+  cost: { vehicle: string; marginal_cents: number; average_cents: number } | null;
   delay: Record<"later_s" | "late_departure_s" | "travel_s" | "dwell_s" | "waiting_s" | "replanning_s", number> | null;
 }
 
@@ -43,7 +47,8 @@ export function StoryPage({ order }: { order: string }) {
   const live = fleet.orders.get(order);
   const door = `/v1/orders/${encodeURIComponent(order)}`;
   const turn = JSON.stringify(live ?? null);
-  const shown = useAsked<Shown>(door, turn);
+  const [changed, setChanged] = useState(0);
+  const shown = useAsked<Shown>(door, `${turn} ${changed}`);
   const story = useAsked<Story>(`${door}/story`, turn);
   const [dialog, setDialog] = useState<"move" | "talk" | "place" | null>(null);
   const found = shown.answer;
@@ -67,16 +72,18 @@ export function StoryPage({ order }: { order: string }) {
             {found.instructions && <div><dt>{t("order.instructions")}</dt><dd>{found.instructions}</dd></div>}
             {found.risk_late_s > 0 && <div><dt>{t("order.risk")}</dt><dd class="late">{f.span(found.risk_late_s)}</dd></div>}
           </dl>
+          <Asks order={found as unknown as Row} />
           <div class="actions">
             {open && live && (found.state === "waiting_for_place" ? <button type="button" class="button primary" onClick={() => setDialog("place")}>{t("act.place")}</button> : <button type="button" class="button primary" onClick={() => setDialog("move")}>{t(found.vehicle ? "act.move" : "act.find_van")}</button>)}
             {open && live && found.state !== "waiting_for_place" && <button type="button" class="button" onClick={() => setDialog("place")}>{t("act.place_anew")}</button>}
             {found.vehicle && <button type="button" class="button" onClick={() => setDialog("talk")}>{t("act.message")}</button>}
             <a class="button" href={new URL(found.track_url).pathname} target="_blank" rel="noreferrer">{t("order.customer_page")}</a>
+            {open && <ChangeTerms owner="order" path={door} label={t("terms.change")} title={name} after={() => setChanged(changed + 1)} />}
             {open && found.priority < 8 && <Act act={() => api.patch(door, { priority: 9 })} done={t("order.urgent")}>{t("bulk.urgent")}</Act>}
             {open && <Act act={() => api.post(`${door}/cancel`)} done={t("state.cancelled")} tone="danger">{t("bulk.cancel")}</Act>}
           </div>
           {found.proofs.length > 0 && <><h3>{t("order.proofs")}</h3><ul class="plainlist pictures">{found.proofs.map((proof) => <li key={proof.sha256}>{t(`proof.${proof.kind as "photo" | "signature" | "code"}`)} · {f.clock(proof.at)} · {t(proof.state === "whole" ? "proof.whole" : "proof.pending")} <code>{proof.sha256.slice(0, 12)}</code>{proof.state === "whole" && proof.kind !== "code" && <ProofPicture sha256={proof.sha256} kind={proof.kind as "photo" | "signature"} />}</li>)}</ul></>}
-          {open && <WhyBox door={door} turn={turn} wanted={(found.state === "unassigned" && !(live && fleet.isForLater(live))) || late > 0} />}
+          {open && <WhyBox door={door} turn={`${turn} ${changed}`} />}
         </div>
       </Section>
       <Section title={t("story.title")} count={story.answer?.items.length}>
@@ -108,17 +115,19 @@ function CustomerSide({ order, open }: { order: string; open: boolean }) {
 const constraints = (names: readonly string[]): string => names.map((name) => (`constraint.${name}` in en ? t(`constraint.${name}` as Key) : name)).join(", ") || t("constraint.none");
 
 /** Why it has no van or is late, in money and minutes: the planner's own answer, asked for on demand, because it plans. */
-function WhyBox({ door, turn, wanted }: { door: string; turn: string; wanted: boolean }) {
+function WhyBox({ door, turn }: { door: string; turn: string }) {
   const [ask, setAsk] = useState(false);
   const { answer, error, loading } = useAsked<Why>(ask ? `${door}/why` : null, turn);
-  if (!ask) return wanted ? <p><button type="button" class="button" onClick={() => setAsk(true)}>{t("why.ask")}</button></p> : null;
+  if (!ask) return <p><button type="button" class="button" onClick={() => setAsk(true)}>{t("why.ask")}</button></p>;
   return (
     <div class="why" role="status">
       {loading && t("loading")}
       <Trouble>{error}</Trouble>
       {answer?.reason && <p><Told text={answer.reason} said={answer.said} /></p>}
+      {answer && !answer.reason && !answer.relaxations.length && !answer.delay?.later_s && <p>{t("why.nothing")}</p>}
       {answer && answer.relaxations.length > 0 && <ul class="plainlist">{answer.relaxations.map((one) => <li key={one.constraints.join()}>{constraints(one.constraints)}: <VanChip vehicle={one.vehicle} />, {f.clock(one.start)}, {f.money(one.price_cents)}</li>)}</ul>}
       {answer?.delay && <dl class="facts">{(["late_departure_s", "travel_s", "dwell_s", "waiting_s", "replanning_s"] as const).filter((part) => answer.delay![part] !== 0).map((part) => <div key={part}><dt>{t(`why.${part}`)}</dt><dd>{f.span(answer.delay![part])}</dd></div>)}</dl>}
+      {answer?.cost && <dl class="facts"><div><dt>{t("why.marginal")}</dt><dd>{f.money(answer.cost.marginal_cents)}</dd></div><div><dt>{t("why.average")}</dt><dd>{f.money(answer.cost.average_cents)}</dd></div></dl>}
     </div>
   );
 }

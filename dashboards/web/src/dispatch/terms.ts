@@ -46,7 +46,7 @@ const wordOf = (...keys: string[]): string | undefined => {
   const key = keys.find((one) => one in en);
   return key && t(key as Key);
 };
-const namedOf = (term: Term): string | undefined => wordOf(`term.${term.owner}.${term.name}`, `term.${term.name}`);
+const namedOf = (term: Term): string | undefined => wordOf(`term.${term.owner}.${term.name}`, `term.${term.name}`, ...(term.owner === "order" ? [`order.${term.name}`] : []));
 
 /** A field that is newer than this page is called as the hub calls it, and explained in its words. */
 export const labelOf = (term: Term): string => {

@@ -13,7 +13,7 @@ const partly = { held: (told: Row): Row => told, save: (path: string, _: Row, ch
 const wholly = { held: (told: Row): Row => (told["own"] ?? told) as Row, save: (path: string, held: Row, changes: Row): Promise<unknown> => api.put(path, { ...held, ...changes }) };
 
 interface Of {
-  owner: Exclude<Owner, "order">;
+  owner: Owner;
   path: string;
   /** Once it is kept. */
   after?: (() => void) | undefined;

@@ -2,6 +2,7 @@
 
 import { useState } from "preact/hooks";
 import { lateMs, useFleet } from "./fleet";
+import { ImportFile } from "./importdialog";
 import { Badge, Empty, Section, useMore, VanChip } from "./parts";
 import { f, t, tn, useReader } from "./reader";
 import { go, type Route } from "./route";
@@ -19,7 +20,7 @@ export function VansPage({ route }: { route: Route }) {
   const { shown, more } = useMore(found.length);
   return (
     <>
-      <Section title={t("vans.title")} count={t("of", { n: found.length, all: fleet.vehicles.size })} actions={<MakeNew owner="vehicle" path="/v1/vehicles" label={t("vans.new")} after={(id) => void fleet.load(api).then(() => go("vans", id))} />}>
+      <Section title={t("vans.title")} count={t("of", { n: found.length, all: fleet.vehicles.size })} actions={<span class="actions"><MakeNew owner="vehicle" path="/v1/vehicles" label={t("vans.new")} after={(id) => void fleet.load(api).then(() => go("vans", id))} /><ImportFile of="vehicles" after={() => void fleet.load(api)} /></span>}>
         <div class="tools">
           <label>{t("find")} <input type="search" value={find} placeholder={t("vans.find")} onInput={(event) => setFind(event.currentTarget.value)} /></label>
           <label>{t("van.duty")} <select value={duty} onChange={(event) => setDuty(event.currentTarget.value)}><option value="">{t("all")}</option><option value="on">{t("duty.on")}</option><option value="break">{t("duty.break")}</option><option value="off">{t("duty.off")}</option></select></label>

@@ -62,6 +62,7 @@ export function VanSheet({ vehicle, brief = false }: { vehicle: string; brief?: 
   const speed = fleet.value(van, "speed_mps");
   const door = `/v1/vehicles/${encodeURIComponent(vehicle)}`;
   const backlog = fleet.value(van, "backlog") ?? 0;
+  const unheard = !van.online && fleet.silentMs(van) === null;
   return (
     <div class="sheet">
       <dl class="facts">
@@ -70,6 +71,7 @@ export function VanSheet({ vehicle, brief = false }: { vehicle: string; brief?: 
         <div><dt>{t("van.shift")}</dt><dd>{f.clock(van.shift_start)} – {f.clock(van.shift_end)}</dd></div>
         <div><dt>{t("van.left")}</dt><dd>{tn("stops", left.length)}</dd></div>
       </dl>
+      {unheard && <p class="quiet">{t("van.keys")} <code>roundsman-hub provision {vehicle} --out DIR</code></p>}
       {plan && (
         <div class="plan">
           <p><b>{t("van.plan", { at: f.clock(plan.issued_at) })}</b> <Badge tone={PLAN_TONES[van.plan_state]}>{t(`plan.${van.plan_state}`)}</Badge>{plan.own_order && <Badge tone="info">{t("plan.own_order")}</Badge>}</p>

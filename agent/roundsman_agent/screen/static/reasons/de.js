@@ -93,6 +93,7 @@ export default {
   "unserved.busy": "kein Wagen ist frei: andere Aufträge füllen jede Tour",
   "unserved.held": "ein Wagen hat es im Plan und hat noch keinen Plan ohne es bestätigt",
   "unserved.aboard": "die Ware ist in einem Wagen ohne Schicht",
+  "unserved.aboard_unfit": "die Ware ist in einem Wagen, der sie nicht herbringen darf",
   "unserved.pinned": "an einen Wagen ohne Schicht gebunden",
   "unserved.skill": "kein Wagen hat die Fähigkeit {skill}",
   "unserved.skills": "kein Wagen hat alle Fähigkeiten ({skills})",

@@ -88,6 +88,7 @@ REFUSALS: Final = {
     "no.utf8": "Zeile {line} ist kein UTF-8-Text",
     "no.line_twice": "{reference} steht schon in Zeile {line}",
     "no.column": "keine solche Spalte, sie blieb unbeachtet. Spalten: {names}",
+    "no.second_line": "die Flotte hat eine Zeile mit Regeln; diese wurde übergangen",
     "no.csv": "nicht als CSV lesbar ({error}); danach wurde nichts gelesen",
     "no.cells": "{cells} Zellen unter {columns} Spalten: steht ein Trennzeichen in einem Text ohne Anführungszeichen?",
     "no.file": "keine Datei {name}",

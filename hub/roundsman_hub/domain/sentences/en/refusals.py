@@ -88,6 +88,7 @@ REFUSALS: Final = {
     "no.utf8": "line {line} is not UTF-8 text",
     "no.line_twice": "{reference} is already on line {line}",
     "no.column": "no such column; it was ignored. Columns: {names}",
+    "no.second_line": "the fleet has one line of rules; this one was ignored",
     "no.csv": "cannot be read as CSV ({error}); nothing after it was read",
     "no.cells": "{cells} cells under {columns} columns: is there a separator inside a text without quotes?",
     "no.file": "no file {name}",

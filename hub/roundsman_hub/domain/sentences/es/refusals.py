@@ -88,6 +88,7 @@ REFUSALS: Final = {
     "no.utf8": "la línea {line} no es texto UTF-8",
     "no.line_twice": "{reference} ya está en la línea {line}",
     "no.column": "no existe esa columna, se ignoró. Columnas: {names}",
+    "no.second_line": "la flota tiene una sola línea de reglas; esta se pasó por alto",
     "no.csv": "no se puede leer como CSV ({error}); no se leyó nada más",
     "no.cells": "{cells} celdas en {columns} columnas: ¿hay un separador en un texto sin comillas?",
     "no.file": "no existe el archivo {name}",

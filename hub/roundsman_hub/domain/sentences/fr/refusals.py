@@ -88,6 +88,7 @@ REFUSALS: Final = {
     "no.utf8": "la ligne {line} n'est pas du texte UTF-8",
     "no.line_twice": "{reference} est déjà à la ligne {line}",
     "no.column": "cette colonne n'existe pas, elle a été ignorée. Colonnes : {names}",
+    "no.second_line": "la flotte a une seule ligne de règles ; celle-ci a été ignorée",
     "no.csv": "illisible comme CSV ({error}) ; rien n'a été lu ensuite",
     "no.cells": "{cells} cellules pour {columns} colonnes : un séparateur dans un texte sans guillemets ?",
     "no.file": "pas de fichier {name}",

@@ -1,0 +1,44 @@
+"""What a delivery costs: from files through the API, the difference that it makes and its share, as trying it without finds them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from tests.hub.api.csv_town import A, Case, Shop, asked, best_cents, near
+
+from roundsman_hub.planning.evaluate import judge
+from roundsman_hub.planning.portable import problem_to_json
+from roundsman_hub.planning.problem import Plan
+from roundsman_hub.planning.walk import Ground
+
+TOWNS: dict[str, tuple[Case, str]] = {
+    # what makes the difference: (the town, the delivery that costs most more)
+    "way": (Case(vans=[A], orders=[near("x", 500), near("y", 600), near("z", 4000)], expected={}, drop=""), "z"),
+    "time at the door": (Case(vans=[A], orders=[near("x", service_s=3600), near("y", 600), near("z", 700)], expected={}, drop=""), "x"),
+    "an attempt that is likely in vain": (
+        Case(vans=[A], orders=[near("x", 500), near("y", 600, reattempt_cents=2500), near("z", 700)], expected={}, drop=""),
+        "y",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", TOWNS)
+def test_each_delivery_is_told_what_it_costs(shop: Shop, name: str) -> None:
+    case, dearest = TOWNS[name]
+    town = asked(shop, case)
+    answer = shop.post("/v1/solve?seconds=0.3", content=problem_to_json(town.problem))
+    assert answer.status_code == 200, answer.text
+    found: dict[str, Any] = answer.json()
+    ground, route = Ground(town.problem), tuple(found["plan"]["routes"][town.problem.vans[0].vehicle])
+    whole = judge(ground, Plan(routes={town.problem.vans[0].vehicle: route}, unassigned={})).cost_cents
+    assert whole == best_cents(town.problem)
+    costs = {town.orders[task]: one for task, one in found["costs"].items()}
+    assert costs.keys() == {"x", "y", "z"}
+    for task, one in found["costs"].items():
+        rest = tuple(step for step in route if step != task)
+        left = next(other.left_out_cents for other in town.problem.tasks if other.task == task)
+        without = judge(ground, Plan(routes={town.problem.vans[0].vehicle: rest}, unassigned={task: "tried"})).cost_cents - left
+        assert abs(one["marginal_cents"] - (whole - without)) <= 1, town.orders[task]
+        assert abs(one["average_cents"] - whole / 3) <= 1
+    assert max(costs, key=lambda one: costs[one]["marginal_cents"]) == dearest
