@@ -77,15 +77,26 @@ def with_trips(problem: Problem) -> Problem:
     return replace(problem, depots=(Depot(depot="d", place=0, reload_s=600),), vans=vans)
 
 
-FLEETS: Final = {"breaks": with_breaks, "hours": with_hours, "trips": with_trips}
-"""What vans may have that makes their routes be walked whole."""
+def with_shipments(problem: Problem) -> Problem:
+    """Three in five stops are ends of a shipment: pickup where the window opens first."""
+    tasks, order = list(problem.tasks), list(range(len(problem.tasks)))
+    random.Random(7).shuffle(order)
+    for at in range(0, 3 * len(order) // 5, 2):
+        first, second = sorted(order[at : at + 2], key=lambda one: tasks[one].windows_s[:1])
+        pickup = replace(tasks[first], kind="pickup", shipment=f"s{at}")
+        tasks[first], tasks[second] = pickup, replace(tasks[second], shipment=f"s{at}", load=pickup.load)
+    return replace(problem, tasks=tuple(tasks))
+
+
+FLEETS: Final = {"breaks": with_breaks, "hours": with_hours, "trips": with_trips, "shipments": with_shipments}
+"""What work and vans may have that makes insertion try whole routes, or pairs of places."""
 
 
 @functools.cache
 def full_town(bands: int, fleet: str = "") -> Problem:
     """300 deliveries on some 20 rounds, as they were planned.
 
-    With more than one band every way is slower at some hours than at others. `fleet`: one of `FLEETS`.
+    With more than one band every way is slower at some hours than at others. `fleet`: some of `FLEETS`, with `+` between.
     """
     problem = town(300, 5, vans=25, capacity=60)
     if bands > 1:
@@ -94,6 +105,6 @@ def full_town(bands: int, fleet: str = "") -> Problem:
         starts_s = tuple(at * 28_800 // bands for at in range(bands))
         hours = Profile(durations_s=tables, distances_m=problem.distances_m, band_starts_s=starts_s)
         problem = replace(problem, profiles={"hours": hours}, vans=tuple(replace(van, profile="hours") for van in problem.vans))
-    if fleet:
-        problem = FLEETS[fleet](problem)
+    for one in filter(None, fleet.split("+")):
+        problem = FLEETS[one](problem)
     return replace(problem, current=first_plan(problem).routes, churn_cents=150)

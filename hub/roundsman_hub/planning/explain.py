@@ -18,6 +18,9 @@ from roundsman_hub.planning.work import Task, VehicleId
 HELD: Final = "a van holds it in its plan and has not yet confirmed a plan without it"
 """As when its van is out: free for others once that van has heard of it."""
 
+NOT_YET: Final = "no place was found for it at once: the search goes on looking"
+"""Not looked for everywhere (see `effort`); a search begins with what is left."""
+
 RELATED: Final = 1 << 62
 """Units that stand for a place which its relations forbid."""
 
@@ -63,6 +66,8 @@ def reason_unassigned(ground: Ground, routes: Mapping[VehicleId, Sequence[Step]]
     if len(short) == len(reached):
         needs_m, left_m = min(short, key=lambda pair: pair[0] - pair[1])
         return f"no battery reaches it (needs {needs_m / 1000:.1f} km, {left_m / 1000:.1f} km left)"
+    if ground.effort.hasty:
+        return NOT_YET
     rows = [Row(ground, van, routes.get(van.vehicle, ())) for van in able]
     if (price := _cheapest(ground, routes, rows, task)) is not None:
         if price == RELATED:

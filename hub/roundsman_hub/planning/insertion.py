@@ -8,11 +8,12 @@ driver's plan may be late at a price, if no place in time is left.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Final
 
 from roundsman_hub.planning.bids import UNKNOWN
 from roundsman_hub.planning.construct import construct
+from roundsman_hub.planning.effort import PAIR_US, PICKUPS, PLACE_US, WALKS_EACH, Effort
 from roundsman_hub.planning.explain import promised_early, reason_unassigned
 from roundsman_hub.planning.fleet import Van
 from roundsman_hub.planning.lookups import UNITS_PER_CENT
@@ -26,6 +27,8 @@ MANY: Final = 200
 """From so many new tasks on they go one by one instead of by regret, which looks at each of them again after every insertion
 (1,000 tasks: 57 s of CPU)."""
 RESCUE_ROUNDS: Final = 3
+NEAREST: Final = 6
+"""In haste a job is offered to so many vans, those whose routes come nearest to it."""
 
 
 def insert(problem: Problem, plan: Plan, tasks: Iterable[TaskId] | None = None) -> Plan:
@@ -50,13 +53,31 @@ def insert(problem: Problem, plan: Plan, tasks: Iterable[TaskId] | None = None) 
     return _insert(ground, rows, tasks, plan.unassigned)
 
 
-def repair(problem: Problem, ground: Ground | None = None) -> Plan:
+def repair(problem: Problem, ground: Ground | None = None, *, patient: bool = False) -> Plan:
     """The plan that the vans hold now, made to fit the problem: what a search has to beat.
 
     Work that is gone is dropped, frozen stops come first, what overruns the shift, the van's size or its rights is taken out
-    (cheapest first), and everything without a place is inserted. `ground`: of this problem, where the caller has it.
+    (cheapest first), and everything without a place is inserted.
+
+    Parameters
+    ----------
+    problem : Problem
+        What is to be planned.
+    ground : Ground, optional
+        Of this problem, where the caller has it.
+    patient : bool
+        As good as insertion can, however long that takes. Else there is a valid plan in about a tenth of a second (of 300 tasks): what
+        would take longer goes to the first place that will do, or waits for the search (see `effort`).
     """
     ground = ground or Ground(problem)
+    ground.effort = Effort() if patient else Effort.at_once(len(problem.tasks), sum(travel.cells for travel in ground.travel.values()))
+    try:
+        return _repaired(problem, ground)
+    finally:
+        ground.effort = Effort()
+
+
+def _repaired(problem: Problem, ground: Ground) -> Plan:
     routes: dict[VehicleId, list[Step]] = {}
     rows: dict[VehicleId, Row] = {}
     for van in problem.vans:
@@ -80,6 +101,8 @@ def repair(problem: Problem, ground: Ground | None = None) -> Plan:
 
 def _may(ground: Ground, van: Van, step: Step) -> bool:
     task = ground.tasks.get(step)
+    if task is not None and task.shipment is not None and task.on_board is None and len(job_of(ground, task)) < 2:
+        return False  # its other end was cancelled
     return step in ground.stops[van.type] if task is None else ground.refusal(van, task) is None
 
 
@@ -170,6 +193,9 @@ def _shortened(ground: Ground, van: Van, route: list[Step]) -> Row:
         jobs: list[frozenset[TaskId]] = sorted((names for names in choices if not names & frozen), key=sorted)
         if not jobs:
             return Row(ground, van, [step for step in row.route if step in frozen])
+        if not ground.effort.affords(len(jobs) * row.walk_us):
+            row = row.without(_least_fitting(row, jobs))
+            continue
         broken = [name for name, over, fine in zip(Excess._fields, row.walk.excess, allowed, strict=True) if over > fine]
 
         def loss(names: frozenset[TaskId], row: Row = row, broken: list[str] = broken) -> tuple[int, ...]:
@@ -184,6 +210,30 @@ def _shortened(ground: Ground, van: Van, route: list[Step]) -> Row:
     return row
 
 
+def _least_fitting(row: Row, jobs: Sequence[frozenset[TaskId]]) -> set[TaskId]:
+    """What frees most time for what it is worth, as much as seems to be needed, without walking the route without it; what breaks a rule
+    itself, if anything does."""
+    ground, stops = row.ground, row.ground.stops[row.van.type]
+    closed = {place for leg in row.walk.no_way for place in leg}
+    guilty = {visit.task for visit in row.visits if stops[visit.task].too_late_s(visit.start_s) or stops[visit.task].place in closed}
+    spent_s = {visit.task: visit.leg_s + visit.wait_s + visit.service_s for visit in row.visits}
+
+    def loss(names: frozenset[TaskId]) -> tuple[bool, float, list[TaskId]]:
+        worth = sum(ground.tasks[name].left_out_cents for name in names)
+        return not names & guilty, worth / max(1, sum(spent_s[name] for name in names)), sorted(names)
+
+    late_s = max(0, row.walk.excess.shift_s - ground.allowed[row.van.vehicle].shift_s)
+    room = [most - fits for most, fits in zip(row.walk.peak, ground.limit_load[row.van.vehicle], strict=True)]
+    out: set[TaskId] = set()
+    for names in sorted(jobs, key=loss):
+        out |= names
+        late_s -= sum(spent_s[name] for name in names)
+        room = [left - sum(ground.tasks[name].load[at] for name in names) for at, left in enumerate(room)]
+        if late_s <= 0 and max(room) <= 0 and not (guilty - out and not names & guilty):
+            break
+    return out
+
+
 def _names(ground: Ground, task: TaskId) -> frozenset[TaskId]:
     return frozenset(one.task for one in job_of(ground, ground.tasks[task]))
 
@@ -195,6 +245,7 @@ def _insert(ground: Ground, rows: dict[VehicleId, Row], tasks: Iterable[TaskId] 
     new = [ground.tasks[name] for name in wanted if name in ground.tasks and name not in served]
     many = len(new) > MANY
     if many:
+        ground.effort = Effort()  # a plan is made, not mended
         routes = construct(ground, {vehicle: row.route for vehicle, row in rows.items()}, new)
         rows = {van.vehicle: Row(ground, van, routes.get(van.vehicle, ())) for van in problem.vans}
     served = {step for row in rows.values() for step in row.route}
@@ -265,6 +316,25 @@ class _Rows:
         """What the van asks for at least; None where it cannot take the job."""
         return self.rows[vehicle].floor(job[0], late_allowed=late_allowed) if len(job) == 1 else UNKNOWN
 
+    def hasty_us(self, jobs: Collection[Job]) -> float:
+        """Effort that it takes, about, to put these somewhere in haste."""
+        count = len(self.rows)
+        walk_us = sum(row.walk_us for row in self.rows.values()) / count
+        stops = sum(len(row.route) for row in self.rows.values()) / count
+        pairs = sum(len(job) > 1 for job in jobs)
+        return len(jobs) * (WALKS_EACH * walk_us + 2 * PLACE_US * stops) + pairs * 2 * PICKUPS * PAIR_US[1] * stops
+
+    def nearest(self, job: Job) -> list[VehicleId]:
+        """The vans whose routes come nearest to both its ends."""
+
+        def away_m(vehicle: VehicleId) -> int:
+            van = self.rows[vehicle].van
+            metres, stops = self.ground.travel[van.profile].distances_m, self.ground.stops[van.type]
+            places = [van.start_place, *(stops[step].place for step in self.rows[vehicle].route)]
+            return sum(min(metres[place][task.place] for place in places) for task in job)
+
+        return sorted(self.rows, key=lambda vehicle: (away_m(vehicle), vehicle))[:NEAREST]
+
     def put(self, vehicle: VehicleId, job: Job, place: Place) -> None:
         self.rows[vehicle] = self.rows[vehicle].with_(job[0], place)
         if self.ground.relations_of:
@@ -283,6 +353,8 @@ class _Offers:
         self.floors: dict[VehicleId, int] = {}
         self.places: dict[VehicleId, Place] = {}
         for vehicle in board.rows:
+            if board.ground.effort.hasty:
+                break
             self.ask(vehicle)
 
     def ask(self, vehicle: VehicleId) -> None:
@@ -293,11 +365,21 @@ class _Offers:
         if floor is not None:
             self.floors[vehicle] = floor
 
+    def first(self) -> tuple[int, VehicleId] | None:
+        """The first place that will do, of the vans that come nearest."""
+        limit = _worth_units(self.job)
+        for vehicle in self.board.nearest(self.job):
+            place = self.board.place(vehicle, self.job, late_allowed=self.late_allowed)
+            if place is not None and place.units < limit:
+                self.places[vehicle] = place
+                return place.units, vehicle
+        return None
+
     def ranked(self, limit: int) -> list[tuple[int, VehicleId]]:
         """The offers below a limit, cheapest first: right in the first two."""
         found = sorted((place.units, vehicle) for vehicle, place in self.places.items() if place.units < limit)
         for floor, vehicle in sorted((floor, vehicle) for vehicle, floor in self.floors.items()):
-            if floor >= limit or (len(found) > 1 and floor > found[1][0]):
+            if floor >= limit or (len(found) > 1 and floor > found[1][0]) or self.board.ground.effort.hasty:
                 break
             del self.floors[vehicle]
             place = self.board.place(vehicle, self.job, late_allowed=self.late_allowed)
@@ -313,11 +395,16 @@ def _fill(rows: dict[VehicleId, Row], jobs: list[Job], *, late_allowed: bool) ->
     if not rows or not jobs:
         return jobs
     board = _Rows(rows)
+    effort = board.ground.effort
+    effort.keep(board.hasty_us(jobs))
     if len(jobs) > MANY:
         return _fill_one_by_one(board, jobs, late_allowed=late_allowed)
     waiting = {job[0].task: job for job in jobs}
     offers = {name: _Offers(board, job, late_allowed=late_allowed) for name, job in waiting.items()}
     while waiting:
+        effort.keep(board.hasty_us(waiting.values()))
+        if effort.hasty:
+            return _fill_in_haste(board, list(waiting.values()), late_allowed=late_allowed)
         chosen: tuple[int, int, TaskId, VehicleId] | None = None
         for name, job in waiting.items():
             limit = _worth_units(job)
@@ -338,15 +425,29 @@ def _fill(rows: dict[VehicleId, Row], jobs: list[Job], *, late_allowed: bool) ->
     return list(waiting.values())
 
 
-def _fill_one_by_one(board: _Rows, jobs: list[Job], *, late_allowed: bool) -> list[Job]:
-    """The dearest to leave out first, then whose window closes first; each where it costs least."""
+def _urgency(job: Job) -> tuple[int, int, TaskId]:
+    """The dearest to leave out first, then whose window closes first."""
+    closes = min(max((closes for _, closes in task.windows_s), default=1 << 40) for task in job)
+    return -_worth_units(job), closes, job[0].task
 
-    def urgency(job: Job) -> tuple[int, int, TaskId]:
-        closes = min(max((closes for _, closes in task.windows_s), default=1 << 40) for task in job)
-        return -_worth_units(job), closes, job[0].task
 
+def _fill_in_haste(board: _Rows, jobs: list[Job], *, late_allowed: bool) -> list[Job]:
+    """One by one, each at the first place that will do."""
     left_over = []
-    for job in sorted(jobs, key=urgency):
+    for job in sorted(jobs, key=_urgency):
+        offers = _Offers(board, job, late_allowed=late_allowed)
+        found = None if board.ground.effort.over else offers.first()
+        if found is None:
+            left_over.append(job)
+        else:
+            board.put(found[1], job, offers.places[found[1]])
+    return left_over
+
+
+def _fill_one_by_one(board: _Rows, jobs: list[Job], *, late_allowed: bool) -> list[Job]:
+    """The most urgent first; each where it costs least."""
+    left_over = []
+    for job in sorted(jobs, key=_urgency):
         limit = _worth_units(job)
         offers = _Offers(board, job, late_allowed=late_allowed)
         ranked = offers.ranked(limit)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from roundsman_hub.planning.bids import UNKNOWN
+from roundsman_hub.planning.effort import PAIR_US, PICKUPS, PLACE_US
 from roundsman_hub.planning.lookups import UNITS_PER_CENT, begin
 from roundsman_hub.planning.problem import Step
 from roundsman_hub.planning.slack import IMPOSSIBLE
@@ -54,8 +56,9 @@ def best(row: Row, pickup: Task, delivery: Task, *, late_allowed: bool = False) 
     if row.plain and row.slack is not None and not late_allowed and pickup.release_s <= row.leave_s:
         return _quick(row, pickup, delivery)
     best: Place | None = None
+    effort = ground.effort
     for floor, first, second in _floors(row, pickup, delivery, late_allowed=late_allowed):
-        if best is not None and floor >= best.units:
+        if (best is not None and (floor >= best.units or effort.hasty)) or effort.over:
             break
         route = [*row.route[:first], pickup.task, *row.route[first:second], delivery.task, *row.route[second:]]
         units = row.tried(route, first, late_allowed=late_allowed)
@@ -72,13 +75,13 @@ def _floors(row: Row, pickup: Task, delivery: Task, *, late_allowed: bool) -> li
     """
     ground, van, prospect, walk = row.ground, row.van, row.prospect, row.walk
     count, end = len(prospect.stops), van.end_place
-    anywhere = range(row.first_free, count + 1)
+    latest = prospect.latest_if_late_s if late_allowed else prospect.latest_s
+    anywhere = _positions(row, pickup, prospect.places, prospect.soonest_s, latest)
     if not prospect.known or ground.unavoidable.get(van.vehicle) or van.fuel_cents_per_km_per_1000:
         return [(UNKNOWN, first, second) for first in anywhere for second in range(first, count + 1)]
     travel, prices = ground.travel[van.profile], ground.prices[van.vehicle]
     leg_of, durations, metres = travel.leg_s, travel.durations_s, travel.distances_m
     up, down = ground.stops[van.type][pickup.task], ground.stops[van.type][delivery.task]
-    latest = prospect.latest_if_late_s if late_allowed else prospect.latest_s
     loads, limit = [walk.load_at_start, *(visit.load_after for visit in walk.visits)], ground.limit_load[van.vehicle]
     weigh = not any(most > fits for most, fits in zip(walk.peak, limit, strict=True))
     metres_left = None if van.max_distance_m is None else max(van.max_distance_m - walk.distance_m, 0)
@@ -164,7 +167,30 @@ def _floors(row: Row, pickup: Task, delivery: Task, *, late_allowed: bool) -> li
                 floor += row.churn_units(route, first)
             out.append((floor, first, second))
     out.sort()
+    ground.effort.spent_us += PAIR_US[not travel.steady] * len(out)
     return out
+
+
+def _positions(row: Row, pickup: Task, places: Sequence[int], leaves_s: Sequence[int], latest_s: Sequence[int]) -> Sequence[int]:
+    """Where the pickup may go: anywhere, or in haste the smallest detours of those that alone make nobody late.
+
+    places, leaves_s : for each position, where the van is, and when it leaves. latest_s : the latest start of each stop.
+    """
+    anywhere, end = range(row.first_free, len(places)), row.van.end_place
+    if not row.ground.effort.hasty:
+        return anywhere
+    travel = row.ground.travel[row.van.profile]
+    metres, up, there = travel.distances_m, row.ground.stops[row.van.type][pickup.task], pickup.place
+    out: list[tuple[int, int]] = []
+    for at in anywhere:
+        before, after = places[at], places[at + 1] if at + 1 < len(places) else end
+        start_s, late = begin(up, leaves_s[at] + travel.leg_s(before, there, leaves_s[at]))
+        if late or (at < len(latest_s) and after is not None and start_s + up.service_s + travel.fastest_s(there, after) > latest_s[at]):
+            continue
+        more_m = 0 if after is None else metres[there][after] - max(metres[before][after], 0)
+        out.append((metres[before][there] + more_m, at))
+    row.ground.effort.spent_us += PLACE_US * len(anywhere) // 2
+    return [at for _, at in sorted(out)[:PICKUPS]]
 
 
 def _quick(row: Row, pickup: Task, delivery: Task) -> Place | None:
@@ -178,8 +204,10 @@ def _quick(row: Row, pickup: Task, delivery: Task) -> Place | None:
     assert end is not None
     extra = sum(task.reattempt_cents + ground.strange_cents(van, task) for task in (pickup, delivery)) * UNITS_PER_CENT
     fixed = prices.fixed if not row.route and van.rests else 0
+    pair_us = PAIR_US[not travel.steady]
     best: tuple[int, int, int] | None = None
-    for first in range(row.first_free, count + 1):
+    for first in _positions(row, pickup, row.places, row.depart_s, slack.latest_s):
+        ground.effort.spent_us += pair_us
         before = row.places[first]
         to_s = leg_of(before, up.place, row.depart_s[first])
         if to_s < 0 or over(row.loads[first], pickup.load, limit):
@@ -201,6 +229,7 @@ def _quick(row: Row, pickup: Task, delivery: Task) -> Place | None:
                 late_units += (stop.promise_late_s(start_s) - was.promise_late_s) * prices.promise
                 driven_m += metres[place][stop.place]
                 clock, place = start_s + stop.service_from(place), stop.place
+                ground.effort.spent_us += pair_us
             leg_s = leg_of(place, down.place, clock)
             after = row.places[second + 1] if second < count else end
             if leg_s < 0:

@@ -7,6 +7,7 @@ from functools import cached_property
 
 from roundsman_hub.planning import rides
 from roundsman_hub.planning.bids import UNKNOWN, Bid, Prospect, bids
+from roundsman_hub.planning.effort import PLACE_US
 from roundsman_hub.planning.fleet import Van
 from roundsman_hub.planning.lookups import UNITS_PER_CENT, begin
 from roundsman_hub.planning.problem import CHARGE, Step, is_task
@@ -23,9 +24,11 @@ class Row:
     hours, ranges, second trips, shipments) is tried by walking the whole of it.
     """
 
-    def __init__(self, ground: Ground, van: Van, route: Sequence[Step]) -> None:
+    def __init__(self, ground: Ground, van: Van, route: Sequence[Step], walk: Walk | None = None) -> None:
         self.ground, self.van, self.route = ground, van, list(route)
-        self.walk = walk = ground.walk(van, self.route)
+        before_us = ground.effort.spent_us
+        self.walk = walk = walk or ground.walk(van, self.route)
+        self.walk_us = ground.effort.spent_us - before_us
         self.back_s, self.leave_s = walk.back_s, walk.leave_s
         self.lateness_s, self.units, self.visits, self.no_way = walk.lateness_s, walk.units, walk.visits, walk.no_way
         self.first_free = len([task for task in van.frozen if task in ground.tasks])
@@ -34,6 +37,8 @@ class Row:
         passable = ground.travel[van.profile].steady or not walk.no_way
         self.plain = passable and plain_van(ground, van) and all(is_task(step) and _no_ride(ground.tasks[step]) for step in self.route)
         self._bids: dict[tuple[TaskId, bool, bool], list[Bid]] = {}
+        self._tried: tuple[list[Step], Walk] | None = None
+        """The last route that was found to be possible: mostly the one that is taken."""
         if self.plain:
             self._prepare(walk)
 
@@ -96,6 +101,7 @@ class Row:
         ground, van, slack = self.ground, self.van, self.slack
         assert slack is not None
         assert van.end_place is not None
+        ground.effort.spent_us += PLACE_US * max(0, high - low)
         travel, prices = ground.travel[van.profile], ground.prices[van.vehicle]
         durations, metres, steady = travel.durations_s, travel.distances_m, travel.steady
         stop, place, count = ground.stops[van.type][task.task], task.place, len(self.stops)
@@ -255,6 +261,7 @@ class Row:
                 old = was.get(visit.task)
                 if visit.lateness_s > (old.lateness_s if old else 0) or visit.promise_late_s > (old.promise_late_s if old else 0):
                     return None
+        self._tried = route, walk
         return walk.units - self.units + self.churn_units(route, at)
 
     def bids(self, task: Task, *, late_allowed: bool = False, loads_matter: bool = True) -> list[Bid]:
@@ -262,6 +269,7 @@ class Row:
         known = self._bids.get((task.task, late_allowed, loads_matter))
         if known is None:
             low, high = self._span(task)
+            self.ground.effort.spent_us += PLACE_US * max(0, high - low)
             known = bids(self, task, low, high, late_allowed=late_allowed, loads_matter=loads_matter)
             self._bids[task.task, late_allowed, loads_matter] = known
         return known
@@ -290,15 +298,16 @@ class Row:
     def _best_walked(self, task: Task, *, late_allowed: bool, loads_matter: bool) -> Place | None:
         """By walking: the task alone; with a load fetched before it; with a charge somewhere on the way."""
         best: Place | None = None
+        effort = self.ground.effort
         for bid in self.bids(task, late_allowed=late_allowed, loads_matter=loads_matter):
-            if best is not None and bid.floor >= best.units:
+            if (best is not None and (bid.floor >= best.units or effort.hasty)) or effort.over:
                 break
             new = [bid.fetch, task.task] if bid.fetch else [task.task]
             route = [*self.route[: bid.at], *new, *self.route[bid.at :]]
             units = self.tried(route, bid.at, late_allowed=late_allowed, loads_matter=loads_matter)
             if units is not None and (best is None or units < best.units):
                 best = Place(units, bid.at, tuple(route))
-        if best is None and self.van.energy:
+        if best is None and self.van.energy and not effort.hasty:
             best = self._best_charged(task, late_allowed=late_allowed, loads_matter=loads_matter)
         return best
 
@@ -322,7 +331,7 @@ class Row:
     def with_(self, task: Task, place: Place) -> Row:
         """The row with the task where `best` or `best_pair` found room."""
         route = list(place.route) if place.route is not None else [*self.route[: place.at], task.task, *self.route[place.at :]]
-        return Row(self.ground, self.van, route)
+        return Row(self.ground, self.van, route, self._tried[1] if self._tried is not None and self._tried[0] == route else None)
 
     def without(self, tasks: set[str]) -> Row:
         """The row without these; a second load or a charge that nothing needs any more goes with them."""

@@ -58,7 +58,7 @@ def decide(
     """
     ground = Ground(problem)
     if warm is None:
-        warm = repair(problem)
+        warm = repair(problem, patient=True)
     base = judge(ground, warm)
     stands = Decision(plan=warm, verdict=base, by="repaired", gain_cents=0, note="no search")
     if not engine or budget_s <= 0 or not problem.tasks:
@@ -89,7 +89,7 @@ def _searched(ground: Ground, stands: Decision, engine: Engine, budget_s: float,
         return replace(stands, note=f"{engine.name} found nothing better")
     verdict = judge(ground, found)
     broken = verdict.violations
-    found = repair(replace(problem, current=found.routes)) if broken else insert(problem, found)
+    found = repair(replace(problem, current=found.routes), patient=True) if broken else insert(problem, found)
     verdict = judge(ground, found)
     saved = stands.verdict.cost_cents - verdict.cost_cents
     if verdict.violations or (saved <= 0 and not stands.verdict.violations):

@@ -28,7 +28,7 @@ def rows_of(table: npt.NDArray[np.int32]) -> Table:
 class Travel:
     """One profile's travel times.
 
-    `steady`: the same at all hours; then `durations_s` alone says everything.
+    `steady`: the same at all hours; then `durations_s` alone says everything. `cells`: of all its tables.
     """
 
     def __init__(self, profile: Profile) -> None:
@@ -37,6 +37,7 @@ class Travel:
         self.distances_m = rows_of(profile.distances_m)
         self.starts_s = profile.band_starts_s
         self.steady = len(self.bands) == 1
+        self.cells = (len(self.bands) + 1) * len(self.distances_m) ** 2
 
     def leg_s(self, a: int, b: int, depart_s: int) -> int:
         """Seconds from place to place for a van that departs then; -1 where there is no way.
@@ -84,9 +85,11 @@ class Travel:
 
 
 def travels(problem: Problem) -> dict[str, Travel]:
-    """Travel times of every profile; "" is the problem's own."""
+    """Travel times of every profile that some van drives by; "" is the problem's own. (Lists of a table take 4 ms at 300 places.)"""
+    used = {van.profile for van in problem.vans}
     own = Profile(durations_s=problem.durations_s[None, :, :], distances_m=problem.distances_m)
-    return {"": Travel(own), **{name: Travel(profile) for name, profile in problem.profiles.items()}}
+    all_of_them = {"": own, **problem.profiles}
+    return {name: Travel(profile) for name, profile in all_of_them.items() if name in used}
 
 
 def profile_of(problem: Problem, van: Van) -> Profile:

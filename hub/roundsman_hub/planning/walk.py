@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from roundsman_hub.planning import duty
 from roundsman_hub.planning.cargo import Cargo, load_up
+from roundsman_hub.planning.effort import LABEL_US, ROUTE_US, STEP_US, Effort
 from roundsman_hub.planning.fleet import Van
 from roundsman_hub.planning.lookups import Lookups, Stop, begin
 from roundsman_hub.planning.problem import CHARGE, PlannedBreak, PlannedVisit, Problem, Step
@@ -75,6 +76,7 @@ class Ground(Lookups):
 
     def __init__(self, problem: Problem) -> None:
         super().__init__(problem)
+        self.effort = Effort()
         self._limit()
 
     def _limit(self) -> None:
@@ -101,13 +103,15 @@ class Ground(Lookups):
 
         A leg without a way costs no time here, and is told in `no_way`.
         """
+        self.effort.spent_us += ROUTE_US + STEP_US * len(route)
         cargo = load_up(self, van, route)
         stops = self.steps_of(van, route)
         if not van.breaks and van.hours is None:
             return _timed(self, van, route, stops, cargo, (), 0)
         if van.hours is not None and _without_pauses(self, van, stops, cargo):
             return _timed(self, van, route, stops, cargo, (), 0)
-        label, labels = _best_pauses(self, van, stops, cargo)
+        label, labels, driven = _best_pauses(self, van, stops, cargo)
+        self.effort.spent_us += LABEL_US * driven
         return _timed(self, van, route, stops, cargo, duty.trail(label), label.bad, labels)
 
 
@@ -148,8 +152,11 @@ def _without_pauses(ground: Lookups, van: Van, stops: Sequence[Stop], cargo: Car
     return not label.bad and label.clock_s <= due_s
 
 
-def _best_pauses(ground: Lookups, van: Van, stops: Sequence[Stop], cargo: Cargo) -> tuple[duty.Label, tuple[tuple[duty.Label, ...], ...]]:
-    """The cheapest way to keep the driver's pauses (`bad`: by how many seconds it still breaks the rules), and `Walk.labels`.
+def _best_pauses(
+    ground: Lookups, van: Van, stops: Sequence[Stop], cargo: Cargo
+) -> tuple[duty.Label, tuple[tuple[duty.Label, ...], ...], int]:
+    """The cheapest way to keep the driver's pauses (`bad`: by how many seconds it still breaks the rules), `Walk.labels`, and how many
+    labels were looked at.
 
     Where travel times are the same all day, and waiting has neither price nor limit, a rest is as good after a leg as before it, and
     leaves more to drive (in traffic it mostly is): it is looked at before one only while the van waits there anyway, for its load or for a
@@ -164,6 +171,7 @@ def _best_pauses(ground: Lookups, van: Van, stops: Sequence[Stop], cargo: Cargo)
     place = van.start_place
     homeward = [None] if van.end_place is not None and (stops or not van.rests) else []
     seen: list[tuple[duty.Label, ...]] = []
+    looked = 0
     for index, stop in enumerate([*stops, *homeward]):
         seen.append(tuple(labels))
         ready_s = cargo.ready_s[index]
@@ -195,6 +203,7 @@ def _best_pauses(ground: Lookups, van: Van, stops: Sequence[Stop], cargo: Cargo)
                 arrived = duty.driven(van, leaving, leg_s, index)
                 there = duty.pauses(van, arrived, index, "arriving", waiting, rest=stop is not None, every=patient)
                 after += there if stop is None else (_served(ground, van, stop, rested, place, waiting) for rested in there)
+        looked += len(after)
         labels = duty.pruned(after, waiting, near_s)
         place = to
 
@@ -205,7 +214,7 @@ def _best_pauses(ground: Lookups, van: Van, stops: Sequence[Stop], cargo: Cargo)
     ended = [label._replace(bad=label.bad + duty.missing(van, label, label.clock_s)) for label in labels]
     if not homeward:
         seen.append(tuple(labels))
-    return min(ended, key=price), tuple(seen)
+    return min(ended, key=price), tuple(seen), looked
 
 
 def _until(label: duty.Label, ready_s: int, units_per_s: int) -> duty.Label:

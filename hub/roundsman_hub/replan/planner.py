@@ -230,7 +230,7 @@ class Planner:
         if not wish.vans or not wish.tasks:
             return None
         sought = wish if _opens(world) else spared(wish)
-        return Search(depot_id=world.depot_id, problem=sought, warm=repair(wish), budget_s=SEARCH_S, reasons=world.reasons)
+        return Search(depot_id=world.depot_id, problem=sought, warm=repair(wish, patient=True), budget_s=SEARCH_S, reasons=world.reasons)
 
 
 def _opens(world: World) -> bool:

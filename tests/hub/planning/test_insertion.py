@@ -8,12 +8,16 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given, settings, strategies as st
+from hypothesis import HealthCheck, given, settings, strategies as st
 
 from roundsman_hub.bench_planner_changes import CHANGES, FLEETS, full_town
+from roundsman_hub.planning import effort
+from roundsman_hub.planning.effort import END_US, Effort
 from roundsman_hub.planning.evaluate import evaluate
+from roundsman_hub.planning.explain import NOT_YET
 from roundsman_hub.planning.insertion import insert, repair, rescue
 from roundsman_hub.planning.problem import Plan, Problem, Task, Van
+from roundsman_hub.planning.solve import decide
 
 MakeProblem = Callable[..., Problem]
 
@@ -85,6 +89,61 @@ def test_whatever_happens_to_300_tasks_the_mended_plan_may_be_used(
     """How soon it is there is measured by `make bench-planner` (`mend_300_worst_s`)."""
     problem = change(full_town(*kind), random.Random(seed))
     assert evaluate(problem, repair(problem)).violations == ()
+
+
+KINDS = [(bands, fleet) for bands in (1, 3) for fleet in ("breaks", "hours", "trips", "shipments")]
+
+
+@pytest.mark.parametrize(("bands", "fleet"), [*KINDS, (5, ""), (5, "hours")])
+def test_mending_300_tasks_never_takes_more_than_its_effort(monkeypatch: pytest.MonkeyPatch, bands: int, fleet: str) -> None:
+    """A tenth of a second, counted and not timed. What is left out for want of effort says so, and is looked for by the search."""
+    efforts: list[Effort] = []
+
+    def counted(tasks: int, cells: int) -> Effort:
+        efforts.append(usual(tasks, cells))
+        return efforts[-1]
+
+    usual = Effort.at_once
+    monkeypatch.setattr(Effort, "at_once", counted)
+    for change in CHANGES if fleet != "shipments" else CHANGES[:-1]:  # nobody is halfway through a shipment in `on_the_road`
+        problem = change(full_town(bands, fleet), random.Random(2))
+        plan = repair(problem)
+        assert evaluate(problem, plan).violations == ()
+        assert efforts.pop().spent_us <= 1.2 * END_US, change.__name__  # one try is never broken off
+
+
+def test_only_what_has_an_unusual_price_is_mended_in_haste() -> None:
+    """Plain days, with traffic or not, are mended as well as insertion can."""
+    for bands in (1, 3):
+        for change in CHANGES:
+            problem = change(full_town(bands), random.Random(1))
+            assert repair(problem) == repair(problem, patient=True), change.__name__
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(seed=st.integers(0, 2**32), effort_us=st.sampled_from([1, 300, 2_000]))
+def test_a_plan_that_was_mended_in_haste_may_be_used(
+    make_rich: Callable[[int], tuple[Problem, Plan]], monkeypatch: pytest.MonkeyPatch, seed: int, effort_us: int
+) -> None:
+    """Whatever the rules, and however soon the effort is spent; and what is left out has a reason."""
+    problem, held = make_rich(seed)
+    monkeypatch.setattr(effort, "END_US", effort_us)
+    problem = replace(problem, current={van: tuple(route) for van, route in held.routes.items()})
+    plan = repair(problem)
+    assert evaluate(problem, plan).violations == ()
+    assert all(plan.unassigned.values())
+    served = {step for route in plan.routes.values() for step in route}
+    assert {task.task for task in problem.tasks} == plan.unassigned.keys() | {task.task for task in problem.tasks if task.task in served}
+
+
+def test_the_search_begins_with_what_haste_left_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(effort, "END_US", 1)
+    problem = replace(full_town(1), current={})
+    problem = replace(problem, tasks=problem.tasks[:40])
+    hasty = repair(problem)
+    assert set(hasty.unassigned.values()) == {NOT_YET}
+    assert not decide(problem, None, 0.0).plan.unassigned
+    assert not insert(problem, hasty).unassigned
 
 
 # ── reasons, in a small town: places on a line, 1 km and 100 s apart; the depot is place 0 ────────────────────────────

@@ -14,6 +14,7 @@ ORDERS: Final = {
     "unserved.busy_until": "bis {closes} ist kein Wagen frei: andere Aufträge füllen jede Tour",
     "unserved.dear": "bedienen würde mehr kosten als auslassen ({cost} > {worth})",
     "unserved.busy": "kein Wagen ist frei: andere Aufträge füllen jede Tour",
+    "unserved.not_yet": "auf Anhieb fand sich kein Platz dafür: die Suche geht weiter",
     "unserved.held": "ein Wagen hat es im Plan und hat noch keinen Plan ohne es bestätigt",
     "unserved.aboard": "die Ware ist in einem Wagen ohne Schicht",
     "unserved.aboard_unfit": "die Ware ist in einem Wagen, der sie nicht herbringen darf",

@@ -14,6 +14,7 @@ ORDERS: Final = {
     "unserved.busy_until": "no van is free before {closes}: other work fills every route until then",
     "unserved.dear": "serving it would cost more than leaving it out ({cost} > {worth})",
     "unserved.busy": "no van is free: other work fills every route",
+    "unserved.not_yet": "no place was found for it at once: the search goes on looking",
     "unserved.held": "a van holds it in its plan and has not yet confirmed a plan without it",
     "unserved.aboard": "goods are on board of a van that is not on a shift",
     "unserved.aboard_unfit": "goods are on board of a van that may not bring them here",

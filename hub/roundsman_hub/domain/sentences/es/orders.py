@@ -14,6 +14,7 @@ ORDERS: Final = {
     "unserved.busy_until": "ninguna furgoneta está libre antes de las {closes}: otro trabajo llena las rutas",
     "unserved.dear": "atenderlo costaría más que dejarlo fuera ({cost} > {worth})",
     "unserved.busy": "ninguna furgoneta está libre: otro trabajo llena las rutas",
+    "unserved.not_yet": "no se encontró sitio de inmediato: la búsqueda continúa",
     "unserved.held": "una furgoneta lo tiene en su plan y aún no ha confirmado otro sin él",
     "unserved.aboard": "la mercancía está en una furgoneta sin turno",
     "unserved.aboard_unfit": "la mercancía está en una furgoneta que no puede traerla aquí",

@@ -14,6 +14,7 @@ ORDERS: Final = {
     "unserved.busy_until": "aucun fourgon n'est libre avant {closes} : d'autres commandes remplissent les tournées",
     "unserved.dear": "le servir coûterait plus que de le laisser ({cost} > {worth})",
     "unserved.busy": "aucun fourgon n'est libre : d'autres commandes remplissent les tournées",
+    "unserved.not_yet": "aucune place n'a été trouvée tout de suite : la recherche continue",
     "unserved.held": "un fourgon l'a dans son plan et n'en a pas encore confirmé un sans elle",
     "unserved.aboard": "la marchandise est dans un fourgon qui n'est pas de service",
     "unserved.aboard_unfit": "la marchandise est dans un fourgon qui ne peut pas l'apporter ici",
