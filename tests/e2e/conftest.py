@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import socket
 import threading
 import time
@@ -258,18 +257,6 @@ FITS = """() => {
 def misfits() -> Callable[[Any], list[str]]:
     """What sticks out of a page as it is now, or is cut off."""
     return lambda page: list(page.evaluate(FITS))
-
-
-@pytest.fixture(scope="session")
-def picture() -> Callable[[Any, str], None]:
-    """Keep how a page looks where `ROUNDSMAN_PICTURES` says: for people, and for the README."""
-    folder = os.environ.get("ROUNDSMAN_PICTURES")
-
-    def take(page: Any, name: str) -> None:
-        if folder:
-            page.screenshot(path=str(Path(folder) / f"{name}.png"), full_page=(page.viewport_size or {"width": 0})["width"] < 600)
-
-    return take
 
 
 @pytest.fixture

@@ -10,11 +10,11 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
+from tests.e2e.pictures import picture
 
 from roundsman_core.geo import LatLon
 from roundsman_sim.board_states import VIEWS
@@ -29,13 +29,6 @@ LOOKS = {
     "wall-dark": (2560, 1440, "dark"),
 }
 SLOW_LOOKS = ("laptop-light", "wall-dark")
-
-
-def picture(page: Page, name: str) -> None:
-    """Kept where `ROUNDSMAN_PICTURES` says: for people, and for the README."""
-    folder = os.environ.get("ROUNDSMAN_PICTURES")
-    if folder:
-        page.screenshot(path=str(Path(folder) / f"{name}.png"), full_page=(page.viewport_size or {"width": 0})["width"] < 600)
 
 
 def enter(page: Page, hub: Any, view: str = "now") -> None:

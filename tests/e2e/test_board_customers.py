@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Callable
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 from playwright.sync_api import Page, expect
+from tests.e2e.pictures import picture
 
 from roundsman_hub.store import outbox_store
 
@@ -81,11 +80,6 @@ def enter(page: Page, hub: Any) -> None:
 
 def go(page: Page, view: str) -> None:
     page.evaluate("view => location.hash = `#/${view}`", view)
-
-
-def picture(page: Page, name: str) -> None:
-    if folder := os.environ.get("ROUNDSMAN_PICTURES"):
-        page.screenshot(path=str(Path(folder) / f"{name}.png"), full_page=(page.viewport_size or {"width": 0})["width"] < 600)
 
 
 @pytest.mark.parametrize(

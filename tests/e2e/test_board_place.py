@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Locator, Page, expect
+from tests.e2e.pictures import picture
 
 expect.set_options(timeout=30_000)
+
+
+def correcting(page: Page, hub: Any, order: str) -> Locator:
+    """The order's page, entered, with the dialog that corrects its place."""
+    page.goto(f"{hub.url}/#/orders/{order}")
+    page.get_by_label("API key").fill(hub.key)
+    page.keyboard.press("Enter")
+    page.get_by_role("button", name="Correct its place").click()
+    return page.get_by_role("dialog")
 
 
 @pytest.mark.parametrize(("name", "width", "scheme"), [("telephone", 320, "dark"), ("desk", 1440, "light")])
@@ -19,11 +27,7 @@ def test_a_planned_orders_place_is_corrected(opened: Callable[..., Page], hub: A
     door = f"/v1/orders/{order}"
     was = hub.client.get(door).json()
     page = opened(locale="en-IE", width=width, scheme=scheme)
-    page.goto(f"{hub.url}/#/orders/{order}")
-    page.get_by_label("API key").fill(hub.key)
-    page.keyboard.press("Enter")
-    page.get_by_role("button", name="Correct its place").click()
-    dialog = page.get_by_role("dialog")
+    dialog = correcting(page, hub, order)
     written = dialog.get_by_label("By hand: latitude, longitude")
     expect(written).to_have_value(f"{was['lat_deg']:.5f}, {was['lon_deg']:.5f}")
     expect(dialog.get_by_role("button", name="Use this place")).to_have_count(0)
@@ -35,8 +39,7 @@ def test_a_planned_orders_place_is_corrected(opened: Callable[..., Page], hub: A
         written.fill("{:.5f} {:.5f}".format(*there))
     expect(dialog.get_by_role("status").last.locator("p.quiet")).to_be_visible()
     expect(dialog.get_by_role("status").last).not_to_contain_text("asking what")
-    if folder := os.environ.get("ROUNDSMAN_PICTURES"):
-        page.screenshot(path=str(Path(folder) / f"place-{name}.png"))
+    picture(page, f"place-{name}", whole=False)
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), "nothing is cut off"
     lat, lon = (float(part) for part in written.input_value().replace(",", " ").split())
     dialog.get_by_role("button", name="Use this place").click()
@@ -58,11 +61,7 @@ def test_an_address_is_looked_for_and_the_order_goes_there(
     there = next(o for o in hub.orders if abs(o["lat_deg"] - order["lat_deg"]) + abs(o["lon_deg"] - order["lon_deg"]) > 0.001)
     door = f"/v1/orders/{order['order']}"
     page = opened(locale="en-IE", width=width, scheme=scheme)
-    page.goto(f"{hub.url}/#/orders/{order['order']}")
-    page.get_by_label("API key").fill(hub.key)
-    page.keyboard.press("Enter")
-    page.get_by_role("button", name="Correct its place").click()
-    dialog = page.get_by_role("dialog")
+    dialog = correcting(page, hub, order["order"])
     search = dialog.get_by_label("Look for an address")
     search.fill("Nowhere Lane 99")
     expect(dialog.get_by_text("no such street on the map", exact=False)).to_be_visible()
@@ -73,8 +72,7 @@ def test_an_address_is_looked_for_and_the_order_goes_there(
     becomes = dialog.get_by_text(f"The order's address becomes: {there['address']}")
     expect(becomes).to_be_visible()
     expect(dialog.get_by_role("status").last.locator("p.quiet")).to_contain_text("rounds")
-    if folder := os.environ.get("ROUNDSMAN_PICTURES"):
-        page.screenshot(path=str(Path(folder) / f"place-address-{width}.png"))
+    picture(page, "place-address-{width}", whole=False)
     assert not [*misfits(page), *axe(page)]
     written = dialog.get_by_label("By hand: latitude, longitude")
     taken = written.input_value()

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, expect
+from tests.e2e.pictures import picture
 
 from roundsman_hub.store.db import Database
 from roundsman_sim.board_hub import BoardHub, board_hub
@@ -35,7 +36,6 @@ def test_sheets_and_dialogs_keep_the_rules(
     day: BoardHub,
     misfits: Callable[[Page], list[str]],
     axe: Callable[[Page], list[str]],
-    picture: Callable[[Page, str], None],
     width: int,
     height: int,
     scheme: str,

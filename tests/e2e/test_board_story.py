@@ -11,6 +11,7 @@ from typing import Any, get_args
 
 import pytest
 from playwright.sync_api import Page, expect
+from tests.e2e.pictures import picture
 
 from roundsman_hub.derive import alerts, trace
 from roundsman_hub.derive.fold import Fact, OrderState
@@ -81,7 +82,7 @@ def corrected(hub: Any) -> dict[str, Any]:
 @pytest.mark.parametrize("language", sorted(WIDTHS))
 def test_story_says_what_a_late_log_corrected_in_the_readers_words(
     opened: Callable[..., Page], hub: Any, corrected: Any, misfits: Callable[[Page], list[str]], axe: Callable[[Page], list[str]],
-    picture: Callable[[Page, str], None], language: str,
+    language: str,
 ) -> None:  # fmt: skip
     words = json.loads((ROOT / "dashboards" / "web" / "src" / "dispatch" / "words" / f"{language}.json").read_text(encoding="utf-8"))
     page = opened(WIDTHS[language], 900, locale="en-GB", timezone_id="Europe/London")

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from playwright.sync_api import Locator, Page, expect
+from tests.e2e.pictures import picture
 
 from roundsman_hub.store.db import Database
 from roundsman_sim.board_hub import BoardHub, board_hub
@@ -62,9 +63,7 @@ def told(day: BoardHub, path: str) -> dict[str, Any]:
     return answer
 
 
-def test_whatever_the_api_takes_of_an_order_can_be_said_at_the_desk(
-    desk: Page, day: BoardHub, picture: Callable[[Page, str], None]
-) -> None:
+def test_whatever_the_api_takes_of_an_order_can_be_said_at_the_desk(desk: Page, day: BoardHub) -> None:
     """The form is drawn from the hub's list of terms; what is said in it comes back from the API as it was meant."""
     level = {"cut_off": "23:00", "working_days_later": 0, "window_start": "06:00", "window_end": "23:00"}
     assert day.client.put("/v1/service-levels/same-day", json=level).status_code == 200
@@ -250,9 +249,7 @@ def made(desk: Page, form: Locator, path: str) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("width", [1440, 320])
-def test_depot_driver_and_van_are_made_at_the_desk(
-    opened: Callable[..., Page], day: BoardHub, picture: Callable[[Page, str], None], width: int
-) -> None:
+def test_depot_driver_and_van_are_made_at_the_desk(opened: Callable[..., Page], day: BoardHub, width: int) -> None:
     """From nothing to a van that its depot plans with: the same forms as for changes, empty."""
     desk = opened(width=width, locale="en-IE")
     desk.goto(day.url)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import time
 from collections.abc import Callable, Iterator
@@ -12,6 +11,7 @@ from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, Page, ViewportSize, expect
+from tests.e2e.pictures import picture
 
 from roundsman_hub.store.db import Database
 from roundsman_sim.board_hub import BoardHub, board_hub
@@ -59,18 +59,6 @@ def until(day: BoardHub, holds: Callable[[], bool], what: str) -> None:
         time.sleep(0.1)
 
 
-def picture(page: Page, name: str, *, height: int | None = None) -> None:
-    """Kept where `ROUNDSMAN_PICTURES` says. `height`: as large as the README shows it."""
-    folder = os.environ.get("ROUNDSMAN_PICTURES")
-    if not folder:
-        return
-    if height is not None:
-        page.set_viewport_size({"width": 1280, "height": height})
-        expect(page.locator(".said")).to_have_text("")
-    page.screenshot(path=str(Path(folder) / f"{name}.png"))
-    page.set_viewport_size(DESK)
-
-
 def go(page: Page, view: str) -> None:
     page.evaluate("view => location.hash = `#/${view}`", view)
 
@@ -91,7 +79,7 @@ def test_urgent_order_and_a_breakdown(desk: Page, day: BoardHub) -> None:
     story = desk.get_by_role("region", name="The whole story")
     expect(story).to_contain_text("Order taken")
     expect(story).to_contain_text("In the plan of")
-    picture(desk, "walk-urgent", height=420)
+    picture(desk, "walk-urgent", size=(1280, 420))
 
     broken = busiest(day)
     name, driver = NAMES_OF[day.vehicles.index(broken)]
@@ -113,7 +101,7 @@ def test_urgent_order_and_a_breakdown(desk: Page, day: BoardHub) -> None:
     for vehicle in day.vehicles:
         day.heard(vehicle, day.place.place(day.place.depot.door_m))
     expect(desk.locator(".exception", has_text="Silent")).to_have_count(0)
-    picture(desk, "walk-breakdown", height=600)
+    picture(desk, "walk-breakdown", size=(1280, 600))
     row.get_by_role("button", name="Seen to").click()
     expect(row).to_have_count(0)
     go(desk, f"vans/{broken}")

@@ -5,7 +5,6 @@ On a running hub; what drivers and vans would tell is written as the hub derives
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -14,6 +13,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
+from tests.e2e.pictures import picture
 from tests.e2e.visiting import visit
 
 from roundsman_core.geo import LatLon
@@ -47,9 +47,7 @@ def sound(page: Page, name: str) -> None:
     found = page.evaluate("axe.run(document, {resultTypes: ['violations']}).then(r => r.violations.map(v => [v.id, v.nodes[0].html]))")
     assert found == [], name
     assert page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth"), name
-    if folder := os.environ.get("ROUNDSMAN_PICTURES"):
-        width = page.viewport_size["width"] if page.viewport_size else 0
-        page.screenshot(path=str(Path(folder) / f"track-{name}-{width}.png"), full_page=True)
+    picture(page, f"track-{name}-{{width}}", whole=True)
 
 
 def unfold(page: Page, name: str) -> None:

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Callable, Iterator
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
+from tests.e2e.pictures import picture
 from tests.e2e.visiting import visit
 
 from roundsman_core.geo import LatLon
@@ -34,14 +33,6 @@ def page(request: pytest.FixtureRequest, browser: Browser) -> Iterator[Page]:
     yield page
     context.close()
     assert not [text for text in complaints if "status of 4" not in text]
-
-
-def picture(page: Page, name: str) -> None:
-    """Kept where `ROUNDSMAN_PICTURES` says: for people, and for the README."""
-    folder = os.environ.get("ROUNDSMAN_PICTURES")
-    if folder:
-        width = page.viewport_size["width"] if page.viewport_size else 0
-        page.screenshot(path=str(Path(folder) / f"{name}-{width}.png"), full_page=width < 600)
 
 
 def log_in(page: Page, hub: Any, view: str = "now") -> None:
@@ -76,14 +67,14 @@ def test_dispatcher_sees_the_morning(page: Page, hub: Any) -> None:
     expect(page.locator(".van-name")).to_have_count(4)
     talk(hub)
     assert fits(page)
-    picture(page, "dispatch")
+    picture(page, "dispatch-{width}")
     page.evaluate("van => location.hash = `#/now/${van}`", hub.vehicles[1])
     sheet = page.locator("#sheet")
     expect(sheet).to_contain_text("urgent pickup B-127 ordered")
     expect(sheet).to_contain_text("B-111 now 3rd, was 5th")
     expect(sheet.locator(".stops li")).to_have_count(7)
     expect(page.locator(".van-name.selected")).to_have_text("Van 2")
-    picture(page, "dispatch-van")
+    picture(page, "dispatch-van-{width}")
 
 
 def test_what_changes_shows_without_loading_again(page: Page, hub: Any) -> None:
@@ -125,7 +116,7 @@ def test_wrong_key_is_told_and_not_kept(page: Page, hub: Any) -> None:
     expect(page.get_by_role("alert")).to_contain_text("unknown or revoked")
     assert page.evaluate("sessionStorage.length") == 0
     assert fits(page)
-    picture(page, "login")
+    picture(page, "login-{width}")
 
 
 def test_customer_sees_the_van_once_they_are_next(page: Page, hub: Any, until: Callable[[Callable[[], bool]], None]) -> None:
@@ -136,11 +127,11 @@ def test_customer_sees_the_van_once_they_are_next(page: Page, hub: Any, until: C
     expect(page.locator("#detail")).to_contain_text("Expected between")
     page.wait_for_selector(".near-marker")
     assert fits(page)
-    picture(page, "track-next")
+    picture(page, "track-next-{width}")
     visit(page, hub.orders[21]["track_url"])
     expect(page.get_by_role("heading", level=1)).to_have_text("On its way today")
     expect(page.locator("#map")).to_be_hidden()
-    picture(page, "track-planned")
+    picture(page, "track-planned-{width}")
 
 
 def test_pages_ask_nobody_but_the_hub_and_the_customers_is_light_before_its_map(page: Page, hub: Any) -> None:

@@ -21,6 +21,7 @@ from typing import Any
 import httpx
 import pytest
 from playwright.sync_api import Browser, Page, ViewportSize, expect
+from tests.e2e.pictures import picture
 
 from roundsman_hub.broker import free_port
 from roundsman_hub.replan.holds import HEARD_WITHIN
@@ -210,11 +211,6 @@ def test_what_the_dispatcher_changes_is_on_the_drivers_screen_with_its_reason(
     desk.get_by_role("button", name="Send").click()
     shows(drivers[giver], "The bridge is up again")
     picture(drivers[giver], "walk-round-message")
-
-
-def picture(page: Page, name: str) -> None:
-    if folder := os.environ.get("ROUNDSMAN_PICTURES"):
-        page.screenshot(path=str(Path(folder) / f"{name}.png"))
 
 
 def test_after_a_restore_vans_answer_the_roll_call_and_planning_goes_on_at_once(fleet: Fleet) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import gzip
 import json
-import os
 import shutil
 import signal
 import socket
@@ -367,18 +366,6 @@ def glass(browser: Browser, van: Van) -> Iterator[Callable[..., Page]]:
     for context in contexts:
         context.close()
     assert not complaints
-
-
-@pytest.fixture
-def picture() -> Callable[[Page, str], None]:
-    """Kept where `ROUNDSMAN_PICTURES` says: for people, and for the README."""
-
-    def take(page: Page, name: str) -> None:
-        folder = os.environ.get("ROUNDSMAN_PICTURES")
-        if folder:
-            page.screenshot(path=str(Path(folder) / f"{name}.png"))
-
-    return take
 
 
 AUDIT = (Path(__file__).parent / "audit.js").read_text()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from playwright.sync_api import Page, expect
+from tests.e2e.pictures import picture
 
 MORE_FLAGS = ("--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream")
 """A camera that sees a moving pattern, and a person who lets the page at it."""
@@ -22,7 +23,7 @@ def at_the_door(page: Page, van: Any) -> None:
     page.click("[data-act=delivered]:not(.busy)")
 
 
-def test_photo_is_taken_through_a_live_viewfinder(glass: Any, van: Any, round_of: Any, audit: Any, picture: Any) -> None:
+def test_photo_is_taken_through_a_live_viewfinder(glass: Any, van: Any, round_of: Any, audit: Any) -> None:
     """A camera that is gone, or that another program has, leaves the file; and it is off when it is not looked through."""
     round_of()
     page = glass("3.5 inch", quiet=True)

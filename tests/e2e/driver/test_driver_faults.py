@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from playwright.sync_api import Page, expect
+from tests.e2e.pictures import picture
 
 from roundsman_wire.messages import Command
 
@@ -21,7 +22,7 @@ def receipts(van: Any) -> list[tuple[int, str]]:
     return [(fact["plan_version"], fact["state"]) for fact in van.log("receipt")]
 
 
-def test_work_goes_on_without_network(glass: Any, van: Any, round_of: Any, audit: Any, picture: Any, wait: Any) -> None:
+def test_work_goes_on_without_network(glass: Any, van: Any, round_of: Any, audit: Any, wait: Any) -> None:
     round_of()
     page = glass("3.5 inch", quiet=True)  # the unit itself is killed below, which the browser's console complains of
     expect(page.locator("#link")).to_have_text("Online")

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from playwright.sync_api import Page
+from tests.e2e.pictures import picture
 
 from roundsman_agent.screen import server
 
@@ -121,7 +122,7 @@ def spoken(page: Page) -> str:
 
 @pytest.mark.parametrize(("size", "language", "light"), GLASSES)
 def test_every_view_fits_and_is_translated(
-    glass: Any, van: Any, round_of: Any, audit: Any, axe: Any, picture: Any, size: str, language: str, light: str
+    glass: Any, van: Any, round_of: Any, audit: Any, axe: Any, size: str, language: str, light: str
 ) -> None:
     round_of()
     wrong: dict[str, list[str]] = {}

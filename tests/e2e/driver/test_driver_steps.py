@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from playwright.sync_api import expect
+from tests.e2e.pictures import picture
 
 from roundsman_wire.messages import Parcel
 
@@ -50,7 +51,7 @@ def give(van: Any) -> None:
     ],
 )
 def test_second_load_is_a_step_with_its_own_card(
-    glass: Any, van: Any, audit: Any, picture: Any, wait: Any, scan: Any, size: str, language: str, light: str
+    glass: Any, van: Any, audit: Any, wait: Any, scan: Any, size: str, language: str, light: str
 ) -> None:
     give(van)
     page = glass(size, language=language, light=light)
@@ -91,7 +92,7 @@ def test_second_load_is_a_step_with_its_own_card(
 
 
 @pytest.mark.parametrize("size", ["3.5 inch", pytest.param("5 inch", marks=DEEP), pytest.param("narrow", marks=DEEP)])
-def test_plan_that_was_put_off_stays_in_sight(glass: Any, van: Any, round_of: Any, audit: Any, picture: Any, size: str) -> None:
+def test_plan_that_was_put_off_stays_in_sight(glass: Any, van: Any, round_of: Any, audit: Any, size: str) -> None:
     stops = round_of()
     page = glass(size)
     expect(page.locator("#waiting")).to_be_hidden()

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from playwright.sync_api import Page, TimeoutError as PlaywrightTimeout, expect
+from tests.e2e.pictures import picture
 
 from roundsman_wire.messages import Command, Config
 
@@ -155,7 +156,7 @@ def test_mistaken_arrival_is_taken_back(glass: Any, van: Any, round_of: Any) -> 
     assert [a["outcome"] for a in van.log("action")] == ["arrived", "undo"]
 
 
-def test_van_is_loaded_by_scanner_and_by_hand(glass: Any, van: Any, wait: Any, scan: Any, round_of: Any, audit: Any, picture: Any) -> None:
+def test_van_is_loaded_by_scanner_and_by_hand(glass: Any, van: Any, wait: Any, scan: Any, round_of: Any, audit: Any) -> None:
     stops = round_of(duty="off")
     van.hub.give_plan(*stops, depot_lat_e6=van.hub.place.lat_e6, depot_lon_e6=van.hub.place.lon_e6)
     van.has("the second plan is there", lambda state: state["plan"]["version"] == 2)
