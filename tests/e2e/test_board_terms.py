@@ -305,7 +305,7 @@ def test_depot_driver_and_van_are_made_at_the_desk(opened: Callable[..., Page], 
     picture(desk, f"made-van-{width}")
 
 
-def test_order_is_changed_on_its_page_and_says_what_it_asks_for(desk: Page, day: BoardHub, picture: Callable[[Page, str], None]) -> None:
+def test_order_is_changed_on_its_page_and_says_what_it_asks_for(desk: Page, day: BoardHub) -> None:
     """All that can be said of it later, too; only what was said stands on its page; and what it costs is a press away."""
     path = f"/v1/orders/{day.orders[0]['order']}"
     at_page(desk, f"orders/{day.orders[0]['order']}")
@@ -336,7 +336,7 @@ def test_order_is_changed_on_its_page_and_says_what_it_asks_for(desk: Page, day:
     picture(desk, "order-asks")
 
 
-def test_what_if_is_tried_out_and_no_van_is_told(desk: Page, day: BoardHub, picture: Callable[[Page, str], None]) -> None:
+def test_what_if_is_tried_out_and_no_van_is_told(desk: Page, day: BoardHub) -> None:
     at_page(desk, "board")
     desk.get_by_role("button", name="What if").click()
     form = desk.get_by_role("dialog", name="What if")

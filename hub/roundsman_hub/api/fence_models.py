@@ -68,6 +68,7 @@ class NewFence(FenceShape):
     speed_limit_mps: float | None = Field(default=None, gt=0, le=100)
     active: FenceTimes | None = Field(default=None, description="hours of the week at which it counts; left out: always")
     time_zone: Text | None = Field(default=None, description="whose hours; the fleet's, if left out")
+    no_entry: bool = Field(default=False, description="nobody may be there: entering it is shown to dispatchers as a broken fence")
 
 
 class FenceChange(Change):
@@ -76,6 +77,7 @@ class FenceChange(Change):
     speed_limit_mps: float | None = Field(default=None, gt=0, le=100, description="null: none")
     active: FenceTimes | None = Field(default=None, description="null: at all hours")
     time_zone: Text | None = None
+    no_entry: bool | None = None
 
 
 class Fence(BaseModel):
@@ -87,3 +89,4 @@ class Fence(BaseModel):
     speed_limit_mps: float | None
     active: list[FenceHours] | None
     time_zone: str
+    no_entry: bool

@@ -48,6 +48,7 @@ def fence_out(r: Row) -> m.Fence:
         speed_limit_mps=None if r["speed_limit_cm_s"] is None else r["speed_limit_cm_s"] / 100,
         active=None if r["active"] is None else [_hours_out(hours) for hours in r["active"]],
         time_zone=r["time_zone"],
+        no_entry=r["no_entry"],
     )
 
 
@@ -81,6 +82,7 @@ def post_fence(new: m.NewFence, desk: AtDesk, once: OnlyOnce, caller: FleetWrite
             speed_limit_cm_s=None if new.speed_limit_mps is None else round(new.speed_limit_mps * 100),
             active=_hours_in(new.active),
             time_zone=new.time_zone or store.fleet(cur, caller.fleet)["timezone"],
+            no_entry=new.no_entry,
         )
         store.fences_changed(cur, caller.fleet, desk.clock.utc_ms())
         return fence_out(known_fence(cur, fence_id))
@@ -127,7 +129,7 @@ def put_fence_shape(fence: str, shape: m.FenceShape, desk: AtDesk, caller: Fleet
     with desk.db.tenant(caller.fleet) as cur:
         old = known_fence(cur, fence)
         store.change(cur, "fences", fence, {"deleted_at": desk.clock.now()})
-        same = {field: old[field] for field in ("name", "dwell_s", "speed_limit_cm_s", "active", "time_zone")}
+        same = {field: old[field] for field in ("name", "dwell_s", "speed_limit_cm_s", "active", "time_zone", "no_entry")}
         made = store.add_fence(cur, caller.fleet, **same, **_shape_in(shape))
         store.fences_changed(cur, caller.fleet, desk.clock.utc_ms())
         return fence_out(known_fence(cur, made))

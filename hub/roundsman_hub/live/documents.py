@@ -122,6 +122,7 @@ def alert(r: Row) -> Document:
     return {
         "vehicle": r["vehicle_id"],
         "order": r["order_id"],
+        "fence": r["fence_id"],
         **{field: r[field] for field in ("alert", "kind", "from_at", "to_at", "detail")},
     }
 

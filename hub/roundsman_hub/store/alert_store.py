@@ -169,7 +169,7 @@ def shown(cur: Cursor, since: datetime, now: datetime) -> list[Row]:
     """
     return rows(
         cur,
-        "SELECT alert, kind, vehicle_id, order_id, from_at, to_at, detail FROM alerts "
+        "SELECT alert, kind, vehicle_id, order_id, fence_id, from_at, to_at, detail FROM alerts "
         "WHERE fleet_id = current_setting('roundsman.fleet', true) AND from_at >= %s AND kind NOT IN ('late', 'silent') "
         "AND (to_at IS NULL OR to_at >= %s) ORDER BY from_at DESC, alert LIMIT %s",
         (since, now - FRESH, SHOWN),

@@ -17,7 +17,7 @@ _TABLES: Final[dict[str, tuple[LiteralString, frozenset[str]]]] = {
     "depots": ("depot_id", frozenset({"name", "address", "lat_e6", "lon_e6", "terms"})),
     "drivers": ("driver_id", frozenset({"name", "phone", "terms"})),
     "vehicles": ("vehicle_id", frozenset({"name", "driver_id", "capacity", "shift_start", "shift_end", "terms"})),
-    "fences": ("fence_id", frozenset({"name", "dwell_s", "speed_limit_cm_s", "active", "time_zone", "deleted_at"})),
+    "fences": ("fence_id", frozenset({"name", "dwell_s", "speed_limit_cm_s", "active", "time_zone", "no_entry", "deleted_at"})),
 }
 
 LIST_DEPOTS: LiteralString = "SELECT * FROM depots WHERE depot_id > %s ORDER BY depot_id LIMIT %s"
@@ -127,13 +127,14 @@ def add_fence(
     speed_limit_cm_s: int | None,
     active: list[dict[str, int]] | None = None,
     time_zone: str = "UTC",
+    no_entry: bool = False,
 ) -> str:
     """A new standing fence. `active`: hours as the contract's `ActiveHours` has them; None: at all hours."""
     fence_id = new_id("f")
     cur.execute(
-        "INSERT INTO fences (fence_id, fleet_id, name, rings_e6, radius_m, dwell_s, speed_limit_cm_s, active, time_zone)"
-        " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s)",
-        (fence_id, fleet_id, name, Jsonb(rings_e6), radius_m, dwell_s, speed_limit_cm_s, active and Jsonb(active), time_zone),
+        "INSERT INTO fences (fence_id, fleet_id, name, rings_e6, radius_m, dwell_s, speed_limit_cm_s, active, time_zone,"
+        " no_entry) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
+        (fence_id, fleet_id, name, Jsonb(rings_e6), radius_m, dwell_s, speed_limit_cm_s, active and Jsonb(active), time_zone, no_entry),
     )
     return fence_id
 

@@ -3,7 +3,7 @@
 import type { Plan } from "./documents";
 
 /** Wider than a block's detour, narrower than the next quarter. */
-const AWAY_M = 500;
+export const AWAY_M = 500;
 const FOR_MS = 60_000;
 const M_PER_DEG = 111_195;
 

@@ -12,12 +12,15 @@ import { to } from "./route";
 import { useAsked } from "./session";
 import { WhatIf } from "./whatif";
 
-const ZOOMS = [60, 110, 200, 400] as const;
+const ZOOMS = [60, 110, 200, 400, 800] as const;
+/** Left out when nobody chose: what the page has beside the lanes. */
+const BESIDE_PX = 400;
+/** What a bar needs for a number in it: its frame, and a digit. */
+const [FRAME_PX, DIGIT_PX] = [5, 7];
+const SHORTEST_PX = 14;
 /** Height of a lane in pixels; the style sheet has the same. */
 export const LANE_PX = 48;
 const ASK_AGAIN_MS = 60_000;
-/** A wall screen has room for a day at twice the width. */
-const WALL_PX = 2_000;
 
 interface Lane {
   van: Vehicle;
@@ -38,7 +41,7 @@ export function BoardPage() {
   useReader();
   const fleet = useFleet("order", "vehicle", "tick");
   const [find, setFind] = useState("");
-  const [zoom, setZoom] = useState(() => (innerWidth < WALL_PX ? 1 : 2));
+  const [chosen, setZoom] = useState<number | null>(null);
   const minute = Math.floor(fleet.now / ASK_AGAIN_MS);
   const first = useAsked<First>("/v1/first-arrivals", minute);
   const planned = useMemo(() => new Map(first.answer?.items.map((one) => [one.order, Date.parse(one.at)])), [first.answer]);
@@ -46,6 +49,9 @@ export function BoardPage() {
   const vans = fleet.vansInOrder.filter((van) => !wanted || `${van.name} ${van.driver ?? ""}`.toLowerCase().includes(wanted));
   const { shown, more } = useMore(vans.length, 40);
   const lanes = lanesOf(fleet, vans.slice(0, shown), planned);
+  const usual = useRef<number | null>(null); // once: nothing is drawn larger or smaller under a hand because the day got longer
+  if (lanes.length) usual.current ??= usualZoom(lanes, fleet.now);
+  const zoom = chosen ?? usual.current ?? 1;
   return (
     <Section title={t("board.title")} count={t("of", { n: vans.length, all: fleet.vehicles.size })} actions={<WhatIf />}>
       <div class="tools">
@@ -57,6 +63,13 @@ export function BoardPage() {
       {more}
     </Section>
   );
+}
+
+/** The nearest look at which the whole day is in sight, on a wall screen nearer than on a desk. */
+function usualZoom(lanes: readonly Lane[], now: number): number {
+  const [from, until] = spanOf(lanes, now);
+  const fits = ZOOMS.findLastIndex((px) => px * ((until - from) / HOUR_MS) <= innerWidth - BESIDE_PX);
+  return Math.max(1, fits);
 }
 
 /** From an hour before the first thing on it to an hour after the last. */
@@ -142,7 +155,7 @@ function Grid({ lanes: asTheyAre, now, pxPerHour }: { lanes: readonly Lane[]; no
             <div class="lane" role="gridcell" style={{ width: `${width}px`, backgroundSize: `${pxPerHour}px 100%` }}>
               <i class="shift" style={{ left: `${Math.max(0, xOf(van.shift_start, from, pxPerHour))}px`, width: `${Math.max(0, xOf(van.shift_end, from, pxPerHour) - Math.max(0, xOf(van.shift_start, from, pxPerHour)))}px` }} />
               {bars.map((bar) => bar.planned !== null && <i key={`p ${bar.order.order}`} class="planned" style={{ left: `${xOf(bar.planned, from, pxPerHour)}px`, width: `${Math.max(4, xOf(bar.to - bar.from + from, from, pxPerHour))}px` }} />)}
-              {bars.map((bar) => <Task key={bar.order.order} bar={bar} van={van} left={xOf(bar.from, from, pxPerHour)} width={xOf(bar.to - bar.from + from, from, pxPerHour)} tabbable={bar.order.order === tabbable} lifted={lift.order === bar.order.order} lift={lift} focus={() => setFocused(bar.order.order)} />)}
+              {bars.map((bar, at) => <Task key={bar.order.order} bar={bar} van={van} left={xOf(bar.from, from, pxPerHour)} width={xOf(bar.to - bar.from + from, from, pxPerHour)} room={at + 1 < bars.length ? xOf(bars[at + 1]!.from - bar.from + from, from, pxPerHour) : width} tabbable={bar.order.order === tabbable} lifted={lift.order === bar.order.order} lift={lift} focus={() => setFocused(bar.order.order)} />)}
             </div>
           </div>
         ))}
@@ -161,7 +174,7 @@ function Grid({ lanes: asTheyAre, now, pxPerHour }: { lanes: readonly Lane[]; no
   );
 }
 
-function Task({ bar, van, left, width, tabbable, lifted, lift, focus }: { bar: Bar; van: Vehicle; left: number; width: number; tabbable: boolean; lifted: boolean; lift: ReturnType<typeof useLift>; focus: () => void }) {
+function Task({ bar, van, left, width, room, tabbable, lifted, lift, focus }: { bar: Bar; van: Vehicle; left: number; width: number; /** Until the next one lies on it. */ room: number; tabbable: boolean; lifted: boolean; lift: ReturnType<typeof useLift>; focus: () => void }) {
   const { order } = bar;
   const late = lateMs(order) >= 60_000;
   const movable = bar.open && order.state !== "arrived";
@@ -171,7 +184,7 @@ function Task({ bar, van, left, width, tabbable, lifted, lift, focus }: { bar: B
     <button
       type="button" data-order={order.order} tabIndex={tabbable ? 0 : -1} aria-label={label} title={label} aria-pressed={lifted}
       class={`task ${order.state} ${late ? "late" : ""} ${movable ? "movable" : ""} ${lifted ? "lifted" : ""}`}
-      style={{ left: `${left}px`, width: `${Math.max(14, width)}px` }}
+      style={{ left: `${left}px`, width: `${Math.max(SHORTEST_PX, width)}px` }}
       onFocus={focus}
       onPointerDown={(event) => movable && lift.grab(event, order.order)}
       onKeyDown={(event) => {
@@ -182,7 +195,7 @@ function Task({ bar, van, left, width, tabbable, lifted, lift, focus }: { bar: B
         }
       }}
     >
-      {number}
+      {Math.min(room, Math.max(SHORTEST_PX, width)) >= FRAME_PX + DIGIT_PX * number.length && number}
     </button>
   );
 }

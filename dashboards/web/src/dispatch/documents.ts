@@ -98,6 +98,7 @@ export interface Alert {
   kind: string;
   vehicle: string;
   order: string | null;
+  fence: string | null;
   from_at: number;
   to_at: number | null;
   detail: { fence?: string; speed_mps?: number | null };
@@ -144,6 +145,8 @@ export interface Fence {
   /** Hours of the week at which it counts, in `time_zone`; null: always. */
   active?: WeekHours[] | null;
   time_zone?: string;
+  /** Nobody may be there: who enters it breaks it. */
+  no_entry?: boolean;
 }
 
 export const DAYS = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"] as const;
@@ -175,4 +178,4 @@ export const WIDTH = 7;
 export type Told =
   | { what: "change"; anew: boolean; documents: [Kind, unknown][]; gone: [Kind, string][]; moved: Float64Array; tick: Tick | null }
   | { what: "link"; connected: boolean }
-  | { what: "refused"; message: string };
+  | { what: "refused" };

@@ -1,6 +1,7 @@
 /** Exceptions as a list: what it is, how bad, and the next thing to do about it, on the row itself. */
 
 import { useState } from "preact/hooks";
+import { AWAY_M } from "./astray";
 import type { Order } from "./documents";
 import { EXCEPTION_KINDS, type Exception, type ExceptionKind } from "./exceptions";
 import { fleet, orderName } from "./fleet";
@@ -59,6 +60,7 @@ function Row({ exception, open }: { exception: Exception; open: (opened: Opened)
     place: <>{order && <button type="button" class="button primary" onClick={() => open({ what: "place", order })}>{t("act.place")}</button>}{story}</>,
     off_route: <>{talk}{van && <a class="button" href={to("now", van.vehicle)}>{t("act.show_on_map")}</a>}</>,
     fence: <>{talk}{van && <a class="button" href={to("now", van.vehicle)}>{t("act.show_on_map")}</a>}</>,
+    broken: <>{order && <a class="button primary" href={to("orders", order.order)}>{t("act.to_customer")}</a>}{talk}</>,
     word: <>{talk}</>,
     failed: <>{story}{talk}</>,
   };
@@ -80,14 +82,15 @@ function said({ kind, size, text, order, at, report }: Exception): string {
     case "predicted_late": return t("said.predicted_late", { late, due: f.clock(order!.promise_end ?? order!.window_end), at: f.clock(at) });
     case "silent": return Number.isFinite(size) ? t("said.silent", { late }) : t("said.silent_ever");
     case "unanswered": return t("van.unanswered");
-    case "declined": return t(text === "refused" ? "said.refused" : "said.declined");
+    case "declined": return t(`said.${text as "declined" | "own_order" | "refused"}`);
     case "unassigned": return t("said.unassigned", { reason: text || "–" });
     case "place": return t("said.place", { address: order!.address || text });
-    case "off_route": return t("said.off_route");
+    case "off_route": return t("said.off_route", { far: f.distance(AWAY_M) });
     case "fence": {
       const [what, fence = ""] = text.split("|");
       return t(`said.${what as "fence_enter" | "fence_dwell" | "fence_speeding" | "long_dwell" | "position_dropped"}`, { fence });
     }
+    case "broken": return t("said.broken", { late, due: f.clock(order!.promise_end ?? order!.window_end) });
     case "word": return text;
     case "failed": return t("said.failed", { reason: text || "–" });
   }

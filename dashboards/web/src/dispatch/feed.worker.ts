@@ -2,7 +2,6 @@
 
 What changes every second goes to the pages as numbers in one array; other documents go as objects, when they differ. */
 
-import { Refused } from "../shared/api";
 import { follow } from "../shared/stream";
 import { astrayAfter, type Straying } from "./astray";
 import { FIELDS, ID, type Kind, type Plan, type Tick, type Told, WIDTH } from "./documents";
@@ -47,8 +46,8 @@ class Feed {
   constructor(private readonly key: string) {}
 
   run(): void {
-    follow("/v1/stream", this.key, (events) => this.hear(events), (connected) => this.link(connected), this.stop.signal).catch((error: unknown) => {
-      this.tell({ what: "refused", message: error instanceof Refused ? error.message : String(error) });
+    follow("/v1/stream", this.key, (events) => this.hear(events), (connected) => this.link(connected), this.stop.signal).catch(() => {
+      this.tell({ what: "refused" });
       feeds.delete(this.key);
     });
   }

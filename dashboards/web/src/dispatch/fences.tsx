@@ -37,5 +37,5 @@ export function FencesPage() {
 function ruleOf(fence: Fence, fleet: Fleet): string {
   const shape = fence.circle ? t("fences.circle_of", { radius: f.distance(fence.circle.radius_m) }) : tn("fences.corners", fence.rings_deg?.[0]?.length ?? 0);
   const hours = fence.active?.length ? `${hoursText(fence.active)}${fence.time_zone === fleet.fleet.timezone ? "" : ` (${fence.time_zone})`}` : "";
-  return [shape, fence.dwell_s ? t("fences.dwell_of", { span: f.span(fence.dwell_s) }) : "", fence.speed_limit_mps ? t("fences.limit_of", { speed: f.speed(fence.speed_limit_mps) }) : "", hours].filter(Boolean).join(" · ");
+  return [shape, fence.no_entry ? t("fences.no_entry") : "", fence.dwell_s ? t("fences.dwell_of", { span: f.span(fence.dwell_s) }) : "", fence.speed_limit_mps ? t("fences.limit_of", { speed: f.speed(fence.speed_limit_mps) }) : "", hours].filter(Boolean).join(" · ");
 }

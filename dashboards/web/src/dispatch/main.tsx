@@ -13,7 +13,7 @@ function App() {
   const [state, set] = useState<{ at: "asking" | "opening" | "in"; error: string }>({ at: keptKey() ? "opening" : "asking", error: "" });
   const open = async (key: string): Promise<void> => {
     try {
-      await enter(key, (error) => set({ at: "asking", error }));
+      await enter(key, () => set({ at: "asking", error: t("entry.ended") }));
       set({ at: "in", error: "" });
     } catch (error) {
       if (error instanceof Refused) sessionStorage.removeItem("roundsman-key");

@@ -10,8 +10,10 @@ import { type Paint, sizePx, VanLayer } from "./vanlayer";
 const EMPTY: GeoJSON.FeatureCollection = { type: "FeatureCollection", features: [] };
 /** With more work than this on the map, only the selected van's and what needs a person are drawn: the rest would be a carpet. */
 const CARPET = 1_500;
-/** So many vans in view have their names beside them. */
-const NAMED = 40;
+/** With more vans in view than this none but the selected one has its name: looking for room costs time, and there is none. */
+const NAMED = 200;
+/** A name beside its van, in pixels: how high, how wide a letter, and what stands around them. */
+const NAME = { high: 16, letter: 7, around: 10, from: 14 } as const;
 
 export interface MapActions {
   van(vehicle: string): void;
@@ -160,7 +162,7 @@ export class FleetMap {
       if (lat !== null && lon !== null && bounds.contains([lon, lat])) inView.push([van, lat, lon]);
       if (inView.length > NAMED) break;
     }
-    const named = inView.length <= NAMED ? inView : inView.filter(([van]) => van.vehicle === this.selected);
+    const named = inView.length <= NAMED ? this.withRoom(inView) : inView.filter(([van]) => van.vehicle === this.selected);
     named.forEach(([van, lat, lon], at) => {
       this.names[at] ??= nameMarker();
       const marker = this.names[at]!;
@@ -170,6 +172,20 @@ export class FleetMap {
       marker.setLngLat([lon, lat]).addTo(this.map);
     });
     for (const marker of this.names.splice(named.length)) marker.remove();
+  }
+
+  /** Those whose names can be read: the selected van first, then those that need a person, then whoever still has room. */
+  private withRoom(vans: readonly [Vehicle, number, number][]): [Vehicle, number, number][] {
+    const rank = ({ vehicle }: Vehicle): number => (vehicle === this.selected ? 0 : this.alarmed.has(vehicle) ? 1 : this.late.has(vehicle) ? 2 : 3);
+    const taken: [left: number, right: number, top: number, bottom: number][] = [];
+    return [...vans].sort(([a], [b]) => rank(a) - rank(b)).filter(([van, lat, lon]) => {
+      const { x, y } = this.map.project([lon, lat]);
+      const [left, top] = [x + NAME.from, y - NAME.high / 2];
+      const [right, bottom] = [left + van.name.length * NAME.letter + NAME.around, top + NAME.high];
+      if (taken.some(([l, r, t, b]) => left < r && right > l && top < b && bottom > t)) return false;
+      taken.push([left, right, top, bottom]);
+      return true;
+    });
   }
 
   private click(event: maplibregl.MapMouseEvent): void {
@@ -195,12 +211,16 @@ export class FleetMap {
     return nearest;
   }
 
+  /** The van, and the way that it still has. */
   private lookAt(van: Vehicle): void {
     const lat = this.fleet.value(van, "lat_deg");
     const lon = this.fleet.value(van, "lon_deg");
-    if (lat === null || lon === null) return;
+    const bounds = new maplibregl.LngLatBounds();
+    if (lat !== null && lon !== null) bounds.extend([lon, lat]);
+    for (const stop of this.fleet.stopsLeft(van.vehicle)) if (stop.lat_deg !== null && stop.lon_deg !== null) bounds.extend([stop.lon_deg, stop.lat_deg]);
+    if (bounds.isEmpty()) return;
     const calm = matchMedia("(prefers-reduced-motion: reduce)").matches;
-    this.map.easeTo({ center: [lon, lat], zoom: Math.max(this.map.getZoom(), 13), duration: calm ? 0 : 400 });
+    this.map.fitBounds(bounds, { padding: { top: 60, bottom: 48, left: 48, right: 64 }, maxZoom: 15, duration: calm ? 0 : 400 });
   }
 }
 

@@ -1,6 +1,7 @@
 /** What the planner proposes, with what it would change and save: approve, reject, take back; and how much it may do alone. */
 
 import { useState } from "preact/hooks";
+import { told } from "../shared/api";
 import { type Fleet, orderName, useFleet } from "./fleet";
 import { type Effect, effectText, itemsOf } from "./moves";
 import { Act, Badge, Dialog, Empty, Section, Straight, type Tone, Trouble } from "./parts";
@@ -97,7 +98,7 @@ function Undoing({ door, after }: { door: string; after: () => void }) {
 
 function Choice({ on, act, after, children }: { on: boolean; act: () => Promise<unknown>; after: () => void; children: string }) {
   const [error, setError] = useState("");
-  return <><button type="button" class="filter" aria-pressed={on} onClick={() => void act().then(after, (failure: unknown) => setError(String(failure)))}>{children}</button><Trouble>{error}</Trouble></>;
+  return <><button type="button" class="filter" aria-pressed={on} onClick={() => void act().then(after, (failure: unknown) => setError(told(failure)))}>{children}</button><Trouble>{error}</Trouble></>;
 }
 
 function Row({ proposal, fleet, again }: { proposal: Proposal; fleet: Fleet; again: () => void }) {

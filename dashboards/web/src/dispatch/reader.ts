@@ -1,6 +1,7 @@
 /** Who reads: language, time zone, units, currency and look, kept in this browser; and the words and formats that follow from it. */
 
 import { useEffect, useReducer } from "preact/hooks";
+import { sayUnreached } from "../shared/api";
 import { Format } from "../shared/format";
 import { type Catalogue, chosen, filled, type Values } from "../shared/words";
 import { fleet } from "./fleet";
@@ -63,6 +64,7 @@ export async function settle(changed: Partial<Choices> = {}): Promise<void> {
   words = (await CATALOGUES[choices.language]()).default;
   await learning(choices.language);
   f = new Format({ ...choices, timeZone: choices.timeZone || fleet.fleet.timezone });
+  sayUnreached(t("entry.no_hub"));
   document.documentElement.lang = choices.language;
   document.documentElement.dataset["theme"] = isDark() ? "dark" : "light";
   for (const listener of listeners) listener();

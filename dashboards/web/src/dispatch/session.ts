@@ -25,7 +25,7 @@ fleet.listen((parts) => {
 export const keptKey = (): string | null => sessionStorage.getItem(KEY);
 
 /** Open the feed with a key. `ended`: the hub no longer takes it. */
-export async function enter(key: string, ended: (why: string) => void): Promise<void> {
+export async function enter(key: string, ended: () => void): Promise<void> {
   const asking = new Api(key);
   asking.language = choices.language;
   await asking.get("/v1/fleets/me");
@@ -42,7 +42,7 @@ export async function enter(key: string, ended: (why: string) => void): Promise<
   port.onmessage = ({ data }: MessageEvent<Told>) => {
     if (data.what === "refused") {
       forget();
-      ended(data.message);
+      ended();
     } else fleet.hear(data);
   };
   port.postMessage({ open: key });

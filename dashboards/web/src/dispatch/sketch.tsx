@@ -47,6 +47,7 @@ export function Sketch({ fleet, editing, done }: { fleet: Fleet; editing: Fence 
   const [radius, setRadius] = useState(Math.round((editing?.circle?.radius_m ?? 100) / unitM()));
   const [dwell, setDwell] = useState(editing?.dwell_s ? String(editing.dwell_s / 60) : "");
   const [limit, setLimit] = useState(editing?.speed_limit_mps ? String(Math.round((editing.speed_limit_mps * 3.6) / unitKmh())) : "");
+  const [noEntry, setNoEntry] = useState(editing?.no_entry ?? false);
   const [error, setError] = useState("");
   const [middle, setMiddle] = useState<Point | null>(null);
   const add = (point: Point): void => setPoints((before) => (shape === "circle" ? [point] : withCorner(before, point, editing !== null)));
@@ -67,7 +68,7 @@ export function Sketch({ fleet, editing, done }: { fleet: Fleet; editing: Fence 
     event.preventDefault();
     if (!whole) return setError(t(shape === "circle" ? "fences.need_centre" : "fences.need_corners"));
     setError("");
-    const rules = { dwell_s: dwell ? Number(dwell) * 60 : null, speed_limit_mps: limit ? (Number(limit) / 3.6) * unitKmh() : null, active: hours.length ? hours : null };
+    const rules = { dwell_s: dwell ? Number(dwell) * 60 : null, speed_limit_mps: limit ? (Number(limit) / 3.6) * unitKmh() : null, active: hours.length ? hours : null, no_entry: noEntry };
     const area = { name, ring_deg: points.map(([lon, lat]) => [lat, lon]), kinds: VEHICLE_KINDS.filter((kind) => kinds.has(kind)) };
     try {
       if (editing) await change(editing, rules);
@@ -77,6 +78,7 @@ export function Sketch({ fleet, editing, done }: { fleet: Fleet; editing: Fence 
       say(t(editing ? "fences.kept" : what === "fence" ? "fences.made" : "closures.made", { fence: name }));
       setPoints([]);
       setName("");
+      setNoEntry(false);
       done();
       await fleet.load(api);
     } catch (failure) {
@@ -105,6 +107,7 @@ export function Sketch({ fleet, editing, done }: { fleet: Fleet; editing: Fence 
           <Field label={t("fences.dwell")}>{(id) => <input id={id} type="number" min={1} max={1440} value={dwell} onInput={(event) => setDwell(event.currentTarget.value)} />}</Field>
           <Field label={t("fences.limit", { unit: choices.miles ? "mph" : "km/h" })}>{(id) => <input id={id} type="number" min={1} max={200} value={limit} onInput={(event) => setLimit(event.currentTarget.value)} />}</Field>
         </div>}
+        {what === "fence" && <label class="check"><input type="checkbox" checked={noEntry} onChange={(event) => setNoEntry(event.currentTarget.checked)} /> {t("fences.no_entry")}</label>}
         <p class="quiet">{t(editing ? "fences.edit_help" : "fences.help")}</p>
         <div class="actions">
           <button type="button" class="button" aria-disabled={!middle} onClick={() => middle && add(middle)}>{t(shape === "circle" ? "fences.centre_here" : "fences.corner_here")}</button>

@@ -33,7 +33,7 @@ export class Api {
 
   /** The answer itself, for what is not JSON. */
   async open(path: string, init: RequestInit = {}): Promise<Response> {
-    const answer = await fetch(path, { ...init, headers: { ...(init.headers as Record<string, string>), Authorization: `Bearer ${this.key}`, ...(this.language ? { "Accept-Language": this.language } : {}) } });
+    const answer = await fetch(path, { ...init, headers: { ...(init.headers as Record<string, string>), Authorization: `Bearer ${this.key}`, ...(this.language ? { "Accept-Language": this.language } : {}) } }).catch(noAnswer);
     if (!answer.ok) throw await refusal(answer);
     return answer;
   }
@@ -63,6 +63,16 @@ async function refusal(answer: Response): Promise<Refused> {
   const problem = (await answer.json().catch(() => ({}))) as { detail?: string; next_step?: string; errors?: FieldError[] };
   return new Refused(answer.status, problem.detail ?? answer.statusText, problem.next_step, problem.errors);
 }
+
+/** No answer came at all. A browser's own words for it are English, and name no hub. */
+class Unreached extends Error {}
+let unreached = "";
+export function sayUnreached(words: string): void {
+  unreached = words;
+}
+const noAnswer = (error: unknown): never => {
+  throw error instanceof TypeError ? new Unreached(unreached || error.message) : error; // an abort is none
+};
 
 /** One line for a person, whatever went wrong. */
 export const told = (error: unknown): string =>

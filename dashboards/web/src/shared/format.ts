@@ -19,6 +19,8 @@ export class Format {
   private readonly moneyOf: Intl.NumberFormat;
   private readonly decimal: Intl.NumberFormat;
   private readonly hundredths: Intl.NumberFormat;
+  /** The zone that the hub's times of day are in; there is one. */
+  private there: Format | undefined;
   private readonly whole: Intl.NumberFormat;
   readonly plural: Intl.PluralRules;
 
@@ -39,6 +41,12 @@ export class Format {
   }
 
   clock = (at: string | number | null | undefined): string => (at === null || at === undefined ? "–" : this.hm.format(new Date(at)));
+  /** A time of day that was written for another zone ("14:05"), in the reader's: by what the clocks of both say at `near`. */
+  clockOf = (hm: string, zone: string, near: number): string => {
+    if (zone === this.reader.timeZone) return hm;
+    const there = (this.there ??= new Format({ ...this.reader, timeZone: zone }));
+    return this.clock(there.instant(`${there.local(near).slice(0, 10)}T${hm}`));
+  };
   dayClock = (at: string | number | null | undefined): string => (at === null || at === undefined ? "–" : this.dayHm.format(new Date(at)));
   /** A day of the week by its number, Monday first. */
   weekday = (n: number): string => this.weekdayOf.format(new Date(Date.UTC(2024, 0, 1 + n))); // 1 January 2024 was a Monday

@@ -22,7 +22,7 @@ export async function follow(
     let silence = setTimeout(end, SILENCE_MS);
     try {
       const answer = await fetch(path, { headers: { Authorization: `Bearer ${key}`, Accept: "text/event-stream" }, signal: line.signal });
-      if (answer.status === 401 || answer.status === 403) throw new Refused(answer.status, "The key is no longer accepted.");
+      if (answer.status === 401 || answer.status === 403) throw new Refused(answer.status, answer.statusText);
       if (!answer.ok || !answer.body) throw new Error(answer.statusText);
       const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
       let text = "";

@@ -1,0 +1,1 @@
+ALTER TABLE fences DROP COLUMN no_entry;
