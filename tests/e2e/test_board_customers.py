@@ -258,6 +258,7 @@ def test_tomorrow_is_planned_approved_released_and_its_loading_list_printed(desk
     plan = desk.get_by_role("region", name="The day's plan")
     expect(plan).to_contain_text("6 orders")
     expect(plan).to_contain_text("draft")
+    expect(plan).to_contain_text("by straight lines")  # this hub has no street extract
     plan.get_by_role("button", name="Approve").click()
     expect(plan).to_contain_text("approved")
     loads = desk.get_by_role("region", name="Loading list, ")

@@ -25,9 +25,10 @@ router = APIRouter(prefix="/v1", tags=["order book"], responses=documented(401, 
 class Found(BaseModel):
     """One thing that a night came to: figures, where there are some, and the sentence in English."""
 
-    what: Literal["draft", "kept", "no_roster", "no_orders", "speeds", "service", "other"] = Field(
-        description="of a plan: `draft`; `kept`: one that a person made stands; `no_roster`, `no_orders`: nothing to plan. Of learning: "
-        "`speeds` of the streets, `service` times of the fleet's own stops. `other`: only `text` tells"
+    what: findings.What = Field(
+        description="of a plan: `draft`; `kept`: one that a person made stands; `no_roster`, `no_orders`: nothing to plan; `released`: "
+        "approved, it went to the vans; `still_out`: it waits for a van whose driver is still on duty. Of learning: `speeds` of "
+        "the streets, `service` times of the fleet's own stops. `other`: only `text` tells"
     )
     text: str
     stops: int | None = None
@@ -59,10 +60,10 @@ class LearningNight(Night):
 
 
 class DepotNightsShown(BaseModel):
-    """A depot's nights, the newest first."""
+    """A depot's nights, the newest first: what was planned in the evening, and released in the morning."""
 
     depot: str
-    plan_at: str | None = Field(description="local time, on the evening before; null: nothing is planned by itself")
+    plan_at: str | None = Field(description="local time, on the evening before; null: nothing is planned or released by itself")
     waits_for_roster: date | None = Field(description="the plan of this day is due, and nobody is on its roster")
     nights: list[Night]
 
@@ -92,7 +93,8 @@ class PlanAt(Said):
 def get_nightly(desk: AtDesk, caller: FleetReader, last: Annotated[int, Query(ge=1, le=60)] = 7) -> Nightly:
     """When the next day of each depot is planned by itself, how the last nights went, and what learning adopted or left."""
     with desk.db.tenant(caller.fleet) as cur:
-        found, ran = store.depots(cur, desk.clock.now()), store.runs(cur, last)
+        found = store.depots(cur, desk.clock.now())
+        ran = sorted(store.runs(cur, last), key=lambda r: (r["day"], r["started_at"]), reverse=True)
     return Nightly(
         depots=[
             DepotNightsShown(
@@ -102,7 +104,7 @@ def get_nightly(desk: AtDesk, caller: FleetReader, last: Annotated[int, Query(ge
                 nights=[
                     Night(**_night(r), found=_found(findings.of_plan(r["says"])))
                     for r in ran
-                    if (r["kind"], r["subject"]) == ("plan", one.depot_id)
+                    if r["kind"] != "learn" and r["subject"] == one.depot_id
                 ],
             )
             for one in found

@@ -14,8 +14,12 @@ PLAN_AT: Final = time(20, 0)
 """Where a depot names no hour: after the last cut-off of a shop that promises the next day, before the night shift loads."""
 LEARN_AT: Final = time(2, 30)
 """All of the day's log has come in, and nobody waits for the machine."""
+RELEASE_BEFORE: Final = timedelta(minutes=30)
+"""Vans are loaded before their shift (`order_book.LOADING`): by then their drivers' screens know what goes in."""
+RELEASE_UNTIL: Final = timedelta(hours=8)
+"""A plan that is approved late is released at once, while its day is still worth it."""
 HUB: Final = "hub"
-Kind = Literal["plan", "learn"]
+Kind = Literal["plan", "learn", "release"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,9 +39,11 @@ class DepotNights:
     Attributes
     ----------
     plan_at : time, optional
-        Local; None: nothing is planned by itself.
+        Local; None: nothing is planned, or released, by itself.
     first_shift : mapping of date to datetime
         When the first van of a day's roster sets out; days without a roster are left out.
+    approved : set of date
+        Days whose plan somebody approved, and that is not with the vans yet.
     """
 
     depot_id: str
@@ -46,6 +52,7 @@ class DepotNights:
     days: WorkingDays
     plan_at: time | None
     first_shift: Mapping[date, datetime]
+    approved: frozenset[date] = frozenset()
 
 
 def plans_due(depot: DepotNights, now: datetime) -> list[Due]:
@@ -62,6 +69,18 @@ def plans_due(depot: DepotNights, now: datetime) -> list[Due]:
         if sets_out is not None and local(day - timedelta(days=1), depot.plan_at, depot.zone) <= now < sets_out:
             out.append(Due(kind="plan", subject=depot.depot_id, fleet_id=depot.fleet_id, day=day))
     return out
+
+
+def releases_due(depot: DepotNights, now: datetime) -> list[Due]:
+    """Approved plans of this depot that belong to the vans by now: the first of them is about to be loaded."""
+    if depot.plan_at is None:
+        return []
+    ready = [day for day in sorted(depot.approved) if day in depot.first_shift]
+    return [
+        Due(kind="release", subject=depot.depot_id, fleet_id=depot.fleet_id, day=day)
+        for day in ready
+        if depot.first_shift[day] - RELEASE_BEFORE <= now < depot.first_shift[day] + RELEASE_UNTIL
+    ]
 
 
 def waits_for_roster(depot: DepotNights, now: datetime) -> date | None:

@@ -9,7 +9,7 @@ import re
 from dataclasses import dataclass, replace
 from typing import Final, Literal
 
-What = Literal["draft", "kept", "no_roster", "no_orders", "speeds", "service", "other"]
+What = Literal["draft", "kept", "no_roster", "no_orders", "released", "still_out", "speeds", "service", "other"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,12 +19,13 @@ class Finding:
     Attributes
     ----------
     what : str
-        Of a plan: `draft`; `kept`: one that a person made stands; `no_roster`, `no_orders`: nothing to plan. Of learning: `speeds` of the
+        Of a plan: `draft`; `kept`: one that a person made stands; `no_roster`, `no_orders`: nothing to plan; `released` to the
+        vans; `still_out`: a van's driver is still on duty, it waits for that. Of learning: `speeds` of the
         streets, `service` times of the fleet's stops. `other`: only `text` tells.
     text : str
         As it was written down, in English.
     stops, vans, without_van : int, optional
-        Of a draft.
+        Of a draft; `vans` of a release, too.
     learned_from, held_out, days_held_out : int, optional
         Drives or stops that a table was learned from; those, and their days, that it was judged on and had not seen.
     error, error_in_force : float, optional
@@ -50,6 +51,8 @@ _PLANS: Final[tuple[tuple[What, re.Pattern[str]], ...]] = (
     ("draft", re.compile(r"a draft of (?P<stops>\d+) stops for (?P<vans>\d+) vans, (?P<without_van>\d+) without a van: .*")),
     ("kept", re.compile(r"it has a plan of .*: left as it is")),
     ("no_roster", re.compile(r"nobody is on the roster of .*")),
+    ("released", re.compile(r"the approved plan is released to (?P<vans>\d+) vans")),
+    ("still_out", re.compile(r".* (?:is|are) still on duty: .*")),
     ("no_orders", re.compile(r"no order has its window on .*")),
 )
 _NUMBERS: Final = re.compile(

@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 
 from roundsman_hub import order_book
 from roundsman_hub.clock import Clock
-from roundsman_hub.nightly.due import Due, learning_due, plans_due
+from roundsman_hub.nightly.due import Due, learning_due, plans_due, releases_due
 from roundsman_hub.roads import RoadNetwork
 from roundsman_hub.settings import load
 from roundsman_hub.store import nightly_store as store, order_book_store, road_store
@@ -33,7 +33,7 @@ Learn = Callable[[], tuple[int, str]]
 def due(cur: Cursor, clock: Clock) -> list[Due]:
     """What should have been done by now and is not, of all that the cursor sees."""
     now, real_now = clock.now(), clock.real_now()
-    found = [one for depot in store.depots(cur, now) for one in plans_due(depot, now)]
+    found = [one for depot in store.depots(cur, now) for one in (*releases_due(depot, now), *plans_due(depot, now))]
     if fleets := road_store.fleets(cur):
         zone = ZoneInfo(fleets[0][1])
         found += learning_due(zone, now, store.first_day(cur, zone))
@@ -54,6 +54,8 @@ def do(db: Database, roads: RoadNetwork, clock: Clock, learn: Learn, *, search_s
         try:
             if one.kind == "plan":
                 state, says = _plan(db, roads, clock, one, search_s)
+            elif one.kind == "release":
+                state, says = _release(db, clock, one)
             else:
                 state, says = _learn(db, clock, one, began, learn)
         except Exception as error:  # the next depot's night must not wait for this one's fault
@@ -78,6 +80,17 @@ def _plan(db: Database, roads: RoadNetwork, clock: Clock, one: Due, search_s: fl
         return "nothing", f"{why}: {why.next_step}"
     stops = sum(len(route) for route in made["routes"].values())
     return "done", f"a draft of {stops} stops for {len(made['routes'])} vans, {len(made['unassigned'])} without a van: waits for approval"
+
+
+def _release(db: Database, clock: Clock, one: Due) -> tuple[str, str]:
+    """What was approved goes to the vans, as by the door."""
+    assert one.fleet_id is not None
+    try:
+        with db.tenant(one.fleet_id) as cur:
+            plan = order_book.release(cur, fleet_id=one.fleet_id, depot_id=one.subject, day=one.day, actor=ACTOR, clock=clock)
+    except order_book.NotReady as why:
+        return "nothing", f"{why}: {why.next_step}"
+    return "done", f"the approved plan is released to {len(plan['routes'])} vans"
 
 
 def _learn(db: Database, clock: Clock, one: Due, began: datetime, learn: Learn) -> tuple[str, str]:

@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Mapping
 from datetime import date, datetime, timedelta
-from typing import LiteralString
+from typing import Final, LiteralString
 from zoneinfo import ZoneInfo
 
 import msgspec
 
 from roundsman_hub.domain.calendar import WorkingDays, clock
-from roundsman_hub.nightly.due import PLAN_AT, DepotNights, Due
+from roundsman_hub.nightly.due import PLAN_AT, DepotNights, Due, Kind
 from roundsman_hub.store.db import Cursor
 from roundsman_hub.store.rows import Row, notify, row, rows
 
-AGAIN_AFTER = timedelta(hours=1)
-"""What failed, or had nothing to do, is looked at again."""
+AGAIN_AFTER: Final[Mapping[Kind, timedelta]] = {
+    "plan": timedelta(hours=1),
+    "learn": timedelta(hours=1),
+    "release": timedelta(minutes=5),
+}
+"""What failed, or had nothing to do, is looked at again; a van that was still out in the morning is home any minute."""
 DEAD_AFTER = timedelta(minutes=30)
 """Of real time: who claimed it and says nothing for so long has died over it."""
 
@@ -28,6 +33,7 @@ _SHIFTS: LiteralString = """
     SELECT v.depot_id, r.day, min(r.shift_start) AS sets_out FROM roster r JOIN vehicles v USING (vehicle_id)
     WHERE r.day BETWEEN %s AND %s AND v.retired_at IS NULL GROUP BY 1, 2
 """
+_APPROVED: LiteralString = "SELECT depot_id, day FROM day_plans WHERE state = 'approved' AND day BETWEEN %s AND %s"
 _CLAIM: LiteralString = """
     INSERT INTO nightly_runs AS n (kind, subject, day, fleet_id, state, started_at, claimed_real_at)
     VALUES (%(kind)s, %(subject)s, %(day)s, %(fleet)s, 'running', %(now)s, %(real)s)
@@ -48,6 +54,9 @@ def depots(cur: Cursor, now: datetime) -> list[DepotNights]:
     shifts: defaultdict[str, dict[date, datetime]] = defaultdict(dict)
     for r in rows(cur, _SHIFTS, span):
         shifts[r["depot_id"]][r["day"]] = r["sets_out"]
+    approved: defaultdict[str, set[date]] = defaultdict(set)
+    for r in rows(cur, _APPROVED, span):
+        approved[r["depot_id"]].add(r["day"])
     return [
         DepotNights(
             depot_id=r["depot_id"],
@@ -56,6 +65,7 @@ def depots(cur: Cursor, now: datetime) -> list[DepotNights]:
             days=msgspec.convert(r["calendar"], WorkingDays),
             plan_at=PLAN_AT if not r["named"] else None if r["plan_at"] is None else clock(r["plan_at"]),
             first_shift=shifts[r["depot_id"]],
+            approved=frozenset(approved[r["depot_id"]]),
         )
         for r in rows(cur, _DEPOTS)
     ]
@@ -79,13 +89,13 @@ def set_time(cur: Cursor, fleet_id: str, depot_id: str, plan_at: str | None) -> 
 
 def is_settled(cur: Cursor, due: Due, now: datetime, real_now: datetime) -> bool:
     """Whether it is done, somebody is at it, or it was looked at within the hour."""
-    return row(cur, _SETTLED, (due.kind, due.subject, due.day, real_now - DEAD_AFTER, now - AGAIN_AFTER)) is not None
+    return row(cur, _SETTLED, (due.kind, due.subject, due.day, real_now - DEAD_AFTER, now - AGAIN_AFTER[due.kind])) is not None
 
 
 def claim(cur: Cursor, due: Due, now: datetime, real_now: datetime) -> bool:
     """Take it on. Of any number of hubs one is told that it is theirs."""
     named = {"kind": due.kind, "subject": due.subject, "day": due.day, "fleet": due.fleet_id, "now": now, "real": real_now}
-    if row(cur, _CLAIM, {**named, "dead": real_now - DEAD_AFTER, "again": now - AGAIN_AFTER}) is None:
+    if row(cur, _CLAIM, {**named, "dead": real_now - DEAD_AFTER, "again": now - AGAIN_AFTER[due.kind]}) is None:
         return False
     _told(cur, due)
     return True

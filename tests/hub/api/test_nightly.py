@@ -81,6 +81,32 @@ def test_a_plan_that_a_person_made_is_left_alone(shop: Any, booked: tuple[str, s
     assert [one["what"] for one in of(shop, depot)["nights"][0]["found"]] == ["kept"]
 
 
+def test_what_was_approved_goes_to_the_vans_in_the_morning_once_they_are_home(shop: Any, booked: tuple[str, str]) -> None:
+    """Nobody has to be in the office for it; a van that is still out on the night's shift keeps it waiting, for minutes."""
+    depot, van = booked
+    roster(shop, van)
+    night(shop, EVENING)
+    morning = datetime.fromisoformat(f"{TUESDAY}T07:00:00+02:00")
+    night(shop, morning)
+    assert shop.get(f"/v1/days/{TUESDAY}/plan").json()["state"] == "draft", "a draft that nobody looked at stays where it is"
+    shop.post(f"/v1/days/{TUESDAY}/plan/approve")
+    shop.in_force(van, [], duty="on")
+    night(shop, morning + timedelta(minutes=1))
+    assert shop.get(f"/v1/days/{TUESDAY}/plan").json()["state"] == "approved"
+    newest = of(shop, depot)["nights"][0]
+    assert (newest["state"], newest["found"][0]["what"]) == ("nothing", "still_out")
+    with shop.db.transaction() as cur:
+        cur.execute("UPDATE vehicle_now SET duty = 'off' WHERE vehicle_id = %s", (van,))
+    night(shop, morning + timedelta(minutes=2))
+    assert shop.get(f"/v1/days/{TUESDAY}/plan").json()["state"] == "approved", "not looked at each minute"
+    night(shop, morning + timedelta(minutes=7))
+    assert shop.get(f"/v1/days/{TUESDAY}/plan").json()["state"] == "released"
+    newest, draft = of(shop, depot)["nights"]
+    assert (newest["state"], newest["found"][0]["what"], newest["found"][0]["vans"]) == ("done", "released", 1)
+    assert draft["found"][0]["what"] == "draft"
+    assert shop.get(f"/v1/vehicles/{van}").json()["shift_start"].startswith(f"{TUESDAY}T05:30")
+
+
 def test_a_missed_night_is_caught_up_before_the_first_van_sets_out(shop: Any, booked: tuple[str, str]) -> None:
     depot, van = booked
     roster(shop, van)

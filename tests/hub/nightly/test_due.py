@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 from hypothesis import given, strategies as st
 
 from roundsman_hub.domain.calendar import WorkingDays
-from roundsman_hub.nightly.due import DepotNights, Due, learning_due, plans_due, waits_for_roster
+from roundsman_hub.nightly.due import DepotNights, Due, learning_due, plans_due, releases_due, waits_for_roster
 
 HELSINKI = ZoneInfo("Europe/Helsinki")
 TUESDAY = date(2026, 3, 3)
@@ -35,6 +36,18 @@ def test_tomorrow_is_planned_from_the_evening_on_until_its_first_van_sets_out() 
     assert days(plans_due(there, at(TUESDAY, 7))) == [TUESDAY], "the hub was down all night"
     assert plans_due(there, at(TUESDAY, 7, 30)) == [], "too late: the living plan has it"
     assert plans_due(depot(TUESDAY, plan_at=None), at(monday, 23)) == []
+
+
+def test_what_is_approved_goes_out_half_an_hour_before_the_first_van() -> None:
+    there = depot(TUESDAY)
+    assert releases_due(there, at(TUESDAY, 7)) == [], "nobody approved it"
+    ready = replace(there, approved=frozenset({TUESDAY}))
+    assert releases_due(ready, at(TUESDAY, 6, 59)) == []
+    assert days(releases_due(ready, at(TUESDAY, 7))) == [TUESDAY]
+    assert days(releases_due(ready, at(TUESDAY, 9))) == [TUESDAY], "approved late"
+    assert releases_due(ready, at(TUESDAY, 15, 30)) == [], "the day is over"
+    assert releases_due(replace(ready, plan_at=None), at(TUESDAY, 7)) == [], "nothing by itself"
+    assert releases_due(replace(depot(), approved=frozenset({TUESDAY})), at(TUESDAY, 7)) == [], "nobody drives"
 
 
 def test_nobody_is_planned_for_on_a_day_off_and_a_worked_day_without_a_roster_is_told() -> None:

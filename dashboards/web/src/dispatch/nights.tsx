@@ -7,7 +7,7 @@ import { f, t, tn, useReader } from "./reader";
 import { api, useAsked, useTurn } from "./session";
 
 interface Found {
-  what: "draft" | "kept" | "no_roster" | "no_orders" | "speeds" | "service" | "other";
+  what: "draft" | "kept" | "no_roster" | "no_orders" | "released" | "still_out" | "speeds" | "service" | "other";
   text: string;
   stops: number | null;
   vans: number | null;
@@ -82,7 +82,7 @@ function Nights({ nights, label }: { nights: readonly Night[]; label: string }) 
         <thead><tr><th scope="col">{t("nights.day")}</th><th scope="col">{t("nights.ran")}</th><th scope="col">{t("order.state")}</th><th scope="col">{t("nights.found")}</th></tr></thead>
         <tbody>
           {nights.map((night) => (
-            <tr key={night.day}>
+            <tr key={night.started_at}>
               <th scope="row">{f.day(`${night.day}T12:00:00Z`)}</th>
               <td data-label={t("nights.ran")}>{f.dayClock(night.started_at)}{night.ended_at && ` – ${f.clock(night.ended_at)}`}</td>
               <td><Badge tone={TONES[night.state]}>{t(`nights.state.${night.state}`)}</Badge></td>
@@ -101,7 +101,8 @@ const off = (found: Found, error: number): string => (found.what === "speeds" ? 
 function Told({ found }: { found: Found }) {
   switch (found.what) {
     case "draft": return <>{t("nights.draft", { orders: tn("tomorrow.orders", found.stops!), vans: tn("nights.vans", found.vans!), left: f.count(found.without_van!) })}</>;
-    case "kept": case "no_roster": case "no_orders": return <>{t(`nights.${found.what}`)}</>;
+    case "released": return <>{t("nights.released", { vans: tn("nights.vans", found.vans!) })}</>;
+    case "kept": case "no_roster": case "no_orders": case "still_out": return <>{t(`nights.${found.what}`)}</>;
     case "speeds": case "service": {
       const what = <b>{t(`nights.${found.what}`)}</b>;
       if (found.error === null) return <>{what}: {t("nights.too_little")}</>;
