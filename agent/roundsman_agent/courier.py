@@ -27,8 +27,9 @@ from roundsman_core.backoff import pause_s
 
 log = logging.getLogger(__name__)
 
-LOOKS_EVERY_S: Final = 60.0
-"""Somebody says so when there is something to carry; this is for what was left from before, and for a hub that has just said where to."""
+LOOKS_EVERY_S: Final = (60.0, 300.0)
+"""While something waits, and while nothing does. Somebody says so when there is something to carry; this is for what was left from before,
+and for a hub that has just said where to."""
 PART_BYTES: Final = 131_072
 """Ten seconds of a poor mobile network: what a break costs at most."""
 TIMEOUT_S: Final = 30.0
@@ -80,7 +81,7 @@ class Courier:
         """Carry what there is to carry, until cancelled."""
         while True:
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._called.wait(), LOOKS_EVERY_S)
+                await asyncio.wait_for(self._called.wait(), LOOKS_EVERY_S[not self._blobs.waiting])
             self._called.clear()
             try:
                 while self._url() and (blob := self._blobs.oldest()) is not None:

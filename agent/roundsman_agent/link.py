@@ -179,8 +179,7 @@ class Link:
         self.bytes_sent += len(payload)
         self._said_s = self._loop.time()
         self._flush()
-        if self._heartbeat is not None and self._heartbeat.when() < self._beat_due_s() - BEAT_EVERY_S:
-            self._set_heartbeat()
+        self._put_off()
         return info.rc == MQTTErrorCode.MQTT_ERR_SUCCESS
 
     async def close(self, goodbye: bytes | None = None) -> None:
@@ -222,6 +221,7 @@ class Link:
         while (door := self._client.socket()) is not None and cast(Any, door).pending():
             self._client.loop_read()
         self._flush()
+        self._put_off()
 
     def _flush(self) -> None:
         """Write what waits; what the network does not take now, when it does."""
@@ -251,6 +251,11 @@ class Link:
             self._client.loop_misc()
             self._flush()
         if self._reader is not None:
+            self._set_heartbeat()
+
+    def _put_off(self) -> None:
+        """Something was said or heard: a heartbeat that is not due any more would wake the program for nothing."""
+        if self._heartbeat is not None and self._heartbeat.when() < self._beat_due_s() - BEAT_EVERY_S:
             self._set_heartbeat()
 
     def _set_heartbeat(self) -> None:

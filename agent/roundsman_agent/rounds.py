@@ -18,7 +18,7 @@ from roundsman_core import calls, reorder, timeline
 from roundsman_core.geo import LatLon, distance_m
 from roundsman_core.hours import Activity, Clocks, step
 from roundsman_core.reorder import Situation, Suggestion
-from roundsman_core.timeline import Arrival
+from roundsman_core.timeline import Arrival, Legs
 from roundsman_wire.messages import RELOAD, BasedOn, Plan, PlanStop, Receipt, ReceiptState, Reordered, Risk
 
 if TYPE_CHECKING:
@@ -48,6 +48,7 @@ class Rounds:
         self._looked_mono_ms = -LOOK_MS
         self._suggestion: Suggestion | None = None
         self._left: tuple[Plan, Board, list[PlanStop]] | None = None
+        self._legs: tuple[Plan, Legs] | None = None
         self._running: RunningClocks | None = None
         self._suggested_for: tuple[int, tuple[str, ...], bool] | None = None
 
@@ -137,9 +138,12 @@ class Rounds:
         unit = self._unit
         if unit.plan is None or not stops:
             return []
+        if self._legs is None or self._legs[0] is not unit.plan:
+            self._legs = unit.plan, Legs(unit.plan)
         return timeline.expected(
             unit.plan,
             stops,
+            legs=self._legs[1],
             now_utc_ms=unit.clock.utc_ms(),
             place=unit.here(),
             in_progress_since_utc_ms=self.depot_calls.since_utc_ms(stops[0]),

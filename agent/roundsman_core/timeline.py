@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from operator import is_
 from typing import Final
 
 from roundsman_core.geo import LatLon, distance_m
@@ -199,6 +200,7 @@ class Legs:
         places = round((len(plan.matrix_s) // 2) ** 0.5)
         self._places = places if 2 * places * places == len(plan.matrix_s) else 0
         self._index = {stop.stop: at for at, stop in enumerate(plan.stops[: max(self._places - 1, 0)], start=1)}
+        self._timed: tuple[tuple[PlanStop, ...], list[StopTime]] = (), []
 
     def before(self, stop: PlanStop) -> PlanStop | None:
         """The stop that the plan has before this one; None: it comes from the depot."""
@@ -225,11 +227,18 @@ class Legs:
         return 0 if depot is None else _estimate_s(LatLon.from_e6(stop.lat_e6, stop.lon_e6), depot)
 
     def times(self, order: Sequence[PlanStop]) -> list[StopTime]:
-        """What the timeline needs of stops that are driven in this order; the first one's `leg_s` is the plan's."""
+        """What the timeline needs of stops that are driven in this order; the first one's `leg_s` is the plan's.
+
+        Asked for the same order, or its beginning, again and again while the van drives: what was answered last is kept.
+        """
+        known, out = self._timed
+        if len(order) <= len(known) and all(map(is_, order, known)):
+            return out[: len(order)]
         out = []
         for at, stop in enumerate(order):
             leg_s = self.seconds(order[at - 1], stop) if at else stop.leg_s
             out.append(replace(StopTime.of(stop), leg_s=leg_s))
+        self._timed = tuple(order), out
         return out
 
     def _told(self, row: int | None, column: int | None) -> int | None:

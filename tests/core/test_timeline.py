@@ -11,6 +11,7 @@ from roundsman_core.timeline import (
     DETOUR,
     PACE_MPS,
     SLOWEST_PACE_MPS,
+    Legs,
     StopTime,
     arrivals,
     driven_utc_ms,
@@ -155,3 +156,20 @@ def test_a_van_that_is_late_drives_at_the_pace_of_the_hour_that_it_is_late_into(
     assert takes(told, seven + 3_600_000, 0) == [600, 600, 900], "what a plan without paces knows"
     assert takes(paced, seven + 2 * 3_600_000, 0) == [600, 600, 600], "two hours late, the rush is over"
     assert takes(paced, seven + 3_600_000, 2) == [900], "in the hour that it was planned in, a leg takes what the planner said"
+
+
+@given(st.lists(st.lists(st.integers(0, 5), unique=True, max_size=6), min_size=1, max_size=6))
+def test_legs_that_were_asked_before_answer_like_new_ones(orders: list[list[int]]) -> None:
+    """What is kept for a van that asks for the same order all day is never another order's."""
+    stops = [
+        PlanStop(stop=f"s{n}", tasks=(f"t{n}",), kind="delivery", lat_e6=48_000_000 + 9_000 * n, lon_e6=11_000_000, fence_radius_m=30,
+                 leg_s=100 + n, leg_m=900, service_s=60 + n, arrival_utc_ms=NINE, window_start_utc_ms=None, window_end_utc_ms=None,
+                 name="", address="")
+        for n in range(6)
+    ]  # fmt: skip
+    plan = Plan(plan="p", vehicle="v_1", version=1, issued_utc_ms=NINE, based_on=BasedOn(session=None, facts_seq=0), stops=tuple(stops),
+                reason="")  # fmt: skip
+    kept = Legs(plan)
+    for order in orders:
+        driven = [stops[n] for n in order]
+        assert kept.times(driven) == Legs(plan).times(driven)

@@ -127,7 +127,7 @@ def test_a_photo_arrives_whole_and_leaves_the_unit(site: Site, tmp_path: Path) -
             await asyncio.sleep(0.02)
         task.cancel()
 
-    couriers_looks, couriers.LOOKS_EVERY_S = couriers.LOOKS_EVERY_S, 0.05  # type: ignore[misc]  # the test does not wait for it
+    couriers_looks, couriers.LOOKS_EVERY_S = couriers.LOOKS_EVERY_S, (0.05, 0.05)  # type: ignore[misc]  # the test does not wait for it
     try:
         asyncio.run(asyncio.wait_for(carry(), 60))
     finally:
