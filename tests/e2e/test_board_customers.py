@@ -263,6 +263,8 @@ def test_tomorrow_is_planned_approved_released_and_its_loading_list_printed(desk
     expect(plan).to_contain_text("approved")
     loads = desk.get_by_role("region", name="Loading list, ")
     expect(loads.locator("tbody tr")).to_have_count(6)
+    expect(loads.locator("tbody tr td:nth-child(1)")).to_have_text(["1", "2", "3", "4", "5", "6"])
+    expect(loads.locator("tbody tr td:nth-child(2)")).to_have_text(["6", "5", "4", "3", "2", "1"])  # what goes in last lies at the door
     picture(desk, "tomorrow-approved")
     assert not axe(desk)
     desk.emulate_media(media="print")

@@ -1,12 +1,12 @@
 /** A day to come: who drives, its plan as draft, approved, released, and what goes into each van, for paper. */
 
-import { useMemo, useState } from "preact/hooks";
+import { useEffect, useMemo, useState } from "preact/hooks";
 import { Act, Badge, Empty, Field, Section, Straight, type Tone, Trouble, VanChip } from "./parts";
 import { type Fleet, orderName, useFleet } from "./fleet";
 import { f, t, tn, useReader } from "./reader";
 import { to } from "./route";
 import { type Sentence, Told } from "./sentences";
-import { api, useAsked } from "./session";
+import { api, useAsked, useTurn } from "./session";
 
 interface Plan {
   state: "draft" | "approved" | "released";
@@ -29,11 +29,13 @@ interface Load {
   vehicle: string;
   parcels: number;
   to_scan: number;
-  items: { number: number; order: string; reference: string; name: string; address: string; parcels: number; items: { parcel: string; name: string }[]; loaded: boolean; in_other_van: string[] }[];
+  items: { load: number; place: string; order: string; reference: string; name: string; address: string; parcels: number; items: { parcel: string; name: string; loaded_at: string | null }[]; loaded: boolean; in_other_van: string[] }[];
 }
 const TONES: Record<Plan["state"], Tone> = { draft: "warn", approved: "info", released: "good" };
 /** Real seconds that the hub searches for a draft. */
 const SEARCH_S = 5;
+/** Of the loading list, while it is looked at: parcels are scanned one after another. */
+const SCANS_AGAIN_MS = 15_000;
 
 /** The day after the fleet's today, by the fleet's own clock: `2026-03-03`. */
 const dayAfter = (now: number, timeZone: string): string => {
@@ -59,7 +61,8 @@ function DayPage({ usual }: { usual: string }) {
   const door = `/v1/days/${day}`;
   const of = `?depot=${encodeURIComponent(depot)}`;
   const again = (): void => setTurn((n) => n + 1);
-  const { answer: plan, error, missing, loading } = useAsked<Plan>(depot ? `${door}/plan${of}` : null, turn);
+  const [night] = useTurn("nights"); // made, or released, by itself
+  const { answer: plan, error, missing, loading } = useAsked<Plan>(depot ? `${door}/plan${of}` : null, `${turn} ${night}`);
   return (
     <>
       <Section title={t("tomorrow.plan")} actions={plan && <Badge tone={TONES[plan.state]}>{t(`tomorrow.${plan.state}`)}</Badge>}>
@@ -72,7 +75,7 @@ function DayPage({ usual }: { usual: string }) {
             {plan?.state === "approved" && <Act act={() => api.post(`${door}/plan/release${of}`)} done={t("tomorrow.is_released")} after={again} tone="primary">{t("tomorrow.release")}</Act>}
           </span>
         </div>
-        {loading && <p class="pad" role="status">{t("loading")}</p>}
+        {loading && !plan && <p class="pad" role="status">{t("loading")}</p>}
         {missing ? <Empty>{t("tomorrow.none")}</Empty> : <Trouble>{error}</Trouble>}
         {plan && <p class="pad"><Straight basis={plan.basis} /></p>}
         {plan && <Routes plan={plan} fleet={fleet} />}
@@ -144,19 +147,24 @@ function Roster({ day, depot, changed }: { day: string; depot: string; changed: 
 
 /** The last stop's goods go in first. Printed without the rest of the page. */
 function LoadingList({ path, day, turn, fleet }: { path: string; day: string; turn: number; fleet: Fleet }) {
-  const { answer, error, loading } = useAsked<{ vans: Load[] }>(path, turn);
+  const [look, lookAgain] = useState(0);
+  useEffect(() => {
+    const timer = setInterval(() => lookAgain((n) => n + 1), SCANS_AGAIN_MS);
+    return () => clearInterval(timer);
+  }, []);
+  const { answer, error, loading } = useAsked<{ vans: Load[] }>(path, `${turn} ${look}`);
   return (
     <Section id="loading-list" title={`${t("loading_list.title")}, ${f.day(`${day}T12:00:00Z`)}`} actions={answer && answer.vans.length > 0 && <button type="button" class="button" onClick={() => print()}>{t("loading_list.print")}</button>}>
       <Trouble>{error}</Trouble>
-      {loading && <p class="pad" role="status">{t("loading")}</p>}
+      {loading && !answer && <p class="pad" role="status">{t("loading")}</p>}
       {answer && answer.vans.length === 0 && <Empty>{t("loading_list.none")}</Empty>}
       {answer?.vans.map((van) => (
         <div class="load" key={van.vehicle}>
           <h3>{fleet.vehicles.get(van.vehicle)?.name ?? van.vehicle} · {tn("loading_list.parcels", van.parcels)}{van.to_scan > 0 && ` · ${t("loading_list.to_scan", { n: f.count(van.to_scan) })}`}</h3>
           <div class="scroll" tabIndex={0} role="region" aria-label={`${t("loading_list.title")}: ${fleet.vehicles.get(van.vehicle)?.name ?? van.vehicle}`}>
             <table>
-              <thead><tr><th scope="col">{t("loading_list.number")}</th><th scope="col">{t("order.order")}</th><th scope="col">{t("order.address")}</th><th scope="col">{t("order.parcels")}</th><th scope="col">{t("loading_list.loaded")}</th></tr></thead>
-              <tbody>{van.items.map((one) => <tr key={one.order}><td>{one.number}</td><th scope="row">{[one.reference, one.name].filter(Boolean).join(" ") || one.order}</th><td>{one.address}</td><td>{f.count(one.parcels)}{one.items.length > 0 && <small>{one.items.map((item) => item.parcel).join(", ")}</small>}</td><td>{one.in_other_van.length > 0 ? <Badge tone="bad">{t("loading_list.elsewhere")}</Badge> : one.loaded ? "✓" : "☐"}</td></tr>)}</tbody>
+              <thead><tr><th scope="col">{t("loading_list.number")}</th><th scope="col">{t("loading_list.place")}</th><th scope="col">{t("order.order")}</th><th scope="col">{t("order.address")}</th><th scope="col">{t("order.parcels")}</th><th scope="col">{t("loading_list.loaded")}</th></tr></thead>
+              <tbody>{van.items.map((one, at) => <tr key={one.order}><td>{at + 1}</td><td>{one.place}</td><th scope="row">{[one.reference, one.name].filter(Boolean).join(" ") || one.order}</th><td>{one.address}</td><td>{f.count(one.parcels)}{one.items.length > 0 && <small>{one.items.map((item) => `${item.loaded_at ? "✓ " : ""}${item.parcel}`).join(", ")}</small>}</td><td>{one.in_other_van.length > 0 ? <Badge tone="bad">{t("loading_list.elsewhere")}: {one.in_other_van.map((other) => fleet.vehicles.get(other)?.name ?? other).join(", ")}</Badge> : one.loaded ? "✓" : "☐"}</td></tr>)}</tbody>
             </table>
           </div>
         </div>
