@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -359,6 +360,11 @@ def test_what_if_is_tried_out_and_no_van_is_told(desk: Page, day: BoardHub) -> N
     word = "save" if found["saves_cents"] > 0 else "cost"
     expect(form.get_by_role("status")).to_contain_text(f"It would {word}")
     picture(desk, "what-if")
+    with desk.expect_download() as download:
+        form.get_by_role("button", name="Save this day as a file").click()
+    problem = json.loads(Path(download.value.path()).read_text(encoding="utf-8"))
+    assert (problem["format"], len(problem["vans"])) == ("roundsman-problem/1", len(day.vehicles))
+    assert download.value.suggested_filename.startswith(f"problem-{day.depot}-2026")
 
 
 def test_drivers_come_from_a_file_at_the_desk(desk: Page, day: BoardHub) -> None:

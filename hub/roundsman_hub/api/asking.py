@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Annotated, Final
 
 import msgspec
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Query, Response
 from pydantic import AwareDatetime, BaseModel, Field, computed_field
 
 from roundsman_core.geo import LatLon
@@ -23,6 +23,7 @@ from roundsman_hub.planning.answering import Answer, answer
 from roundsman_hub.planning.costing import costs
 from roundsman_hub.planning.evaluate import evaluate
 from roundsman_hub.planning.insertion import repair
+from roundsman_hub.planning.portable import problem_to_json
 from roundsman_hub.planning.problem import Plan, Problem
 from roundsman_hub.planning.reasoning import explained
 from roundsman_hub.planning.soundness import sound
@@ -151,6 +152,23 @@ def post_whatif(change: WhatIf, desk: AtDesk, caller: LiveReader) -> WhatIfAnswe
         if_so=_outlook(found[1]),
         saves_cents=found[0].verdict.cost_cents - found[1].verdict.cost_cents,
         basis=desk.ways.basis(world.depot_id),
+    )
+
+
+@router.get(
+    "/depots/{depot}/problem",
+    response_class=Response,
+    responses={200: {"content": {"application/json": {}}, "description": "format `roundsman-problem/1`"}},
+)
+def get_problem(depot: str, desk: AtDesk, caller: LiveReader) -> Response:
+    """A depot's remaining day as a file, to be sent to somebody and solved there (`roundsman-hub solve FILE`, `POST /v1/solve`).
+
+    It has ids, times, loads, prices and travel times, the plan that vans hold (`current`) among them; no names, addresses or coordinates.
+    """
+    problem = _problem(desk, world := _world(desk, caller.fleet, depot))
+    name = f"problem-{depot}-{world.now:%Y%m%dT%H%M%SZ}.json"
+    return Response(
+        problem_to_json(problem), media_type="application/json", headers={"Content-Disposition": f'attachment; filename="{name}"'}
     )
 
 

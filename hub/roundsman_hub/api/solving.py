@@ -8,7 +8,7 @@ import math
 import threading
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Annotated, Any, Final
 
 import msgspec
@@ -133,7 +133,10 @@ async def post_vroom(request: Request, desk: AtDesk, caller: FleetReader, open_s
     finally:
         _places.release()
     spent_ms = round(1000 * (time.monotonic() - began))
-    body_out = vroom_told.told(asked, found.plan, found.verdict, wrong_vans=found.wrong_vans, computing_ms=spent_ms)
+    language = language_of(request)
+    plan = replace(found.plan, unassigned={task: told(reason, language) for task, reason in found.plan.unassigned.items()})
+    wrong = {van: told(reason, language) for van, reason in found.wrong_vans.items()}
+    body_out = vroom_told.told(asked, plan, found.verdict, wrong_vans=wrong, computing_ms=spent_ms)
     if geometry:
         try:
             await run_in_threadpool(_draw, body_out, body, roads)

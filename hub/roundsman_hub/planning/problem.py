@@ -45,6 +45,13 @@ RELOAD: Final = "@"
 CHARGE: Final = "+"
 
 
+def _frozen(table: npt.NDArray[np.int32]) -> npt.NDArray[np.int32]:
+    """The same numbers, which nobody can change through it."""
+    view = table.view()
+    view.flags.writeable = False
+    return view
+
+
 def is_task(step: Step) -> bool:
     """Whether a step of a route is work; else it is a visit to a depot or to a charger."""
     return not step.startswith((RELOAD, CHARGE))
@@ -66,6 +73,10 @@ class Profile:
     durations_s: npt.NDArray[np.int32]
     distances_m: npt.NDArray[np.int32]
     band_starts_s: tuple[int, ...] = (0,)
+
+    def __post_init__(self) -> None:
+        for name in ("durations_s", "distances_m"):
+            object.__setattr__(self, name, _frozen(getattr(self, name)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,6 +125,10 @@ class Problem:
     """IANA name; used only for the times of day in reasons that people read."""
     distance_scale: int = 1
     """How many of its metres are one unit of what it was read from; 1 for real streets."""
+
+    def __post_init__(self) -> None:
+        for name in ("durations_s", "distances_m"):
+            object.__setattr__(self, name, _frozen(getattr(self, name)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from roundsman_hub.__main__ import main
 from roundsman_hub.pki import open_pki
 from roundsman_hub.replan.planner import Planner
 from roundsman_hub.roads import GreatCircle
@@ -98,3 +101,27 @@ def test_other_fleets_ask_in_vain(full_day: tuple[Shop, str, list[str]], make_sh
     stranger = make_shop()
     assert stranger.get(f"/v1/orders/{orders[0]}/why").status_code == 404
     assert stranger.post("/v1/whatif", json={"depot": depot}).status_code == 404
+
+
+def test_a_day_saved_from_the_hub_is_sent_by_mail_and_solved_elsewhere(
+    full_day: tuple[Shop, str, list[str]], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The file is all that is needed: the command line and another hub plan what the fleet's own planner planned. Nobody is named in it."""
+    shop, depot, orders = full_day
+    saved = shop.get(f"/v1/depots/{depot}/problem")
+    assert saved.status_code == 200, saved.text
+    assert f'filename="problem-{depot}-2026' in saved.headers["content-disposition"]
+    held = saved.json()["current"]
+    assert sum(map(len, held.values())) == 1
+    for word in ("O0", "O1", "50.0", "10.01", "Mill Street", "Van", "Quay"):
+        assert f'"{word}' not in saved.text, word
+    file = tmp_path / "problem.json"
+    file.write_bytes(saved.content)
+    assert main(["solve", str(file), "--seconds", "0", "--json", "--costs"]) == 0
+    said = json.loads(capsys.readouterr().out)
+    assert said["routes"] == {van: route for van, route in held.items() if route}
+    assert said["unassigned"].keys() == set(orders) - {order for route in held.values() for order in route}
+    assert said["costs"].keys() == {order for route in held.values() for order in route}
+    elsewhere = shop.post("/v1/solve?seconds=0", content=saved.content).json()
+    assert (elsewhere["problems"], elsewhere["verdict"]["cost_cents"]) == ([], said["cost_cents"])
+    assert shop.clients["shop"].get(f"/v1/depots/{depot}/problem").status_code == 403

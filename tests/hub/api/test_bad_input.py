@@ -355,3 +355,21 @@ def test_a_client_of_vroom_without_a_vehicle_that_can_drive(shop: Shop) -> None:
     found = shop.post("/vroom", json=body).json()
     assert [(one["id"], one["reason"]) for one in found["unassigned"]] == [(at, "no van has a shift") for at in (1, 2, 3)]
     assert "its shift ends" in found["wrong_vehicles"]["vehicle 1"]
+
+
+def test_a_client_of_vroom_reads_the_reason_in_its_language(shop: Shop) -> None:
+    body = vroom_body()
+    body["jobs"][1]["skills"] = [7]
+    (left,) = shop.post("/vroom", json=body, headers={"Accept-Language": "de"}).json()["unassigned"]
+    assert left["reason"] == "kein Wagen hat die Fähigkeit 7"
+
+
+def test_a_file_of_orders_for_an_empty_fleet_names_each_line(shop: Shop) -> None:
+    """No vehicle yet: nobody could ever serve them, and each line says so."""
+    shop.depot()
+    columns = list(GOOD_ORDER)
+    lines = [",".join(columns)] + [",".join(GOOD_ORDER.values())] * 2
+    report = shop.post("/v1/orders:import", content="\n".join(lines), headers={"Content-Type": "text/csv"}).json()
+    assert report["imported"] == 0
+    assert [(bad["line"], bad["field"]) for bad in report["bad"]] == [(2, "window_start"), (3, "window_start")]
+    assert all("shift" in bad["detail"] for bad in report["bad"])

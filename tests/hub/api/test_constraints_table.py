@@ -51,7 +51,7 @@ def label(term: OwnedTerm) -> str:
 
 def test_every_word_has_its_meaning_and_every_meaning_its_row() -> None:
     glossary = table("Glossary of constraints, and where each is set")
-    assert [row[0] for row in ROWS] == [row[0] for row in glossary]
+    assert [row[0] for row in ROWS] == [row[0] for row in glossary if code(row[3])], "the others are told by vans' logs alone"
     assert all(len(row) == 4 and all(row) for row in glossary), "a precise meaning, a place in the code, and where it is set"
     names = {name for row in glossary for name in code(row[2])}
     assert {name.split(".")[0] for name in names if name[0].isupper()} <= {*vars(problem), "TaskCost"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
 import re
@@ -82,7 +83,7 @@ def test_an_instance_is_solved_and_an_independent_reader_confirms_it(text: str, 
 
 
 @pytest.mark.skipif(not DATA.is_dir(), reason="the published instances are not beside the project")
-@pytest.mark.parametrize("name", ["vrptw/R112.txt", "pdptw/lr104.txt"])
+@pytest.mark.parametrize("name", ["vrptw/R112.txt", "vrptw/r1_2_5.txt", "pdptw/lr104.txt"])
 def test_published_instances_are_searched_and_confirmed(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["solve", str(DATA / name), "--seconds", "2", "--json"]) == 0
     said = json.loads(capsys.readouterr().out)
@@ -118,6 +119,67 @@ def test_a_problem_saved_from_elsewhere_is_solved_drawn_and_explained(tmp_path: 
     assert any(one["searched"] for one in anew["relaxations"])
     assert all(one["price_cents"] <= mended.get(tuple(one["constraints"]), one["price_cents"]) for one in anew["relaxations"])
     assert re.search(rf"s  {task} without (capacity|number of vans): [\d.,]+ more", said.err), said.err
+
+
+TRUCKS = """NAME : eight
+TYPE : CVRP
+DIMENSION : 9
+EDGE_WEIGHT_TYPE : EUC_2D
+CAPACITY : 10
+NODE_COORD_SECTION
+1 0 0
+2 10 0
+3 10 5
+4 12 -3
+5 -10 0
+6 -12 4
+7 0 20
+8 3 22
+9 -2 -15
+DEMAND_SECTION
+1 0
+2 3
+3 3
+4 3
+5 5
+6 5
+7 4
+8 4
+9 6
+DEPOT_SECTION
+1
+-1
+EOF
+"""
+
+
+def test_a_vrplib_file_is_solved_with_progress_and_an_independent_reader_confirms_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Whole numbers of distance, as VRPLIB rounds them; and the terminal is told bound, best and routes."""
+    file = tmp_path / "eight.vrp"
+    file.write_text(TRUCKS)
+    assert main(["solve", str(file), "--seconds", "1", "--json", "--progress"]) == 0
+    said = capsys.readouterr()
+    found = json.loads(said.out)
+    lines = [line.split() for line in TRUCKS.splitlines()]
+    at, coords, demands = lines.index(["DEMAND_SECTION"]), lines.index(["NODE_COORD_SECTION"]), {}
+    places = {words[0]: (float(words[1]), float(words[2])) for words in lines[coords + 1 : at]}
+    demands = {words[0]: int(words[1]) for words in lines[at + 1 : at + 1 + len(places)]}
+    served = [stop for route in found["routes"].values() for stop in route]
+    names = {stop: re.sub(r"\D", "", stop) for stop in served}
+    assert sorted(names.values()) == sorted(places.keys() - {"1"})
+    length = 0
+    for route in found["routes"].values():
+        assert sum(demands[names[stop]] for stop in route) <= 10
+        way = [places["1"], *(places[names[stop]] for stop in route), places["1"]]
+        length += sum(math.floor(math.dist(a, b) + 0.5) for a, b in itertools.pairwise(way))
+    assert found["cost"] == length
+    told = re.findall(r"^ +[\d.]+ s  bound ([\d.,]+)  best ([\d.,]+)  (\d+) routes", said.err, re.MULTILINE)
+    assert told, said.err
+    numbers = [[float(word.replace(",", "")) for word in line] for line in told]
+    assert all(bound <= best for bound, best, _ in numbers)
+    assert numbers[-1][2] == len(found["routes"])
 
 
 def test_a_warm_plan_is_never_made_worse(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

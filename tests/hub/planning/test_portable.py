@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import FrozenInstanceError, replace
 from pathlib import Path
 from typing import Any
 
@@ -220,3 +220,18 @@ def test_half_a_matrix_that_lacks_a_number_is_told() -> None:
 def test_what_is_no_instance_is_told(text: str) -> None:
     with pytest.raises(BadInstance):
         parse(text)
+
+
+def test_nobody_changes_a_problem_that_others_plan_with(make_rich: Callable[[int], tuple[Problem, Plan]]) -> None:
+    """Immutable through and through: fields, tasks, vans, and the numbers of its matrices; who made those may go on using them."""
+    problem, _ = make_rich(1)
+    table = problem.durations_s.copy()
+    again = replace(problem, durations_s=table)
+    with pytest.raises(FrozenInstanceError):
+        again.max_wait_s = 1  # type: ignore[misc]  # that is the point
+    with pytest.raises(FrozenInstanceError):
+        again.tasks[0].place = 1  # type: ignore[misc]  # as above
+    for matrix in (again.durations_s, again.distances_m, *(p.durations_s for p in again.profiles.values())):
+        with pytest.raises(ValueError, match="read-only"):
+            matrix[..., 0, 0] = 1
+    table[0, 0] = table[0, 0]

@@ -6,7 +6,7 @@ import { useAsked } from "./session";
 import { columnsOf, givenOf, labelOf, owned, type Row, rowsOf, type Term, textOf } from "./terms";
 
 /** What the page shows anyway. */
-const SHOWN: ReadonlySet<string> = new Set(["reference", "kind", "depot", "name", "phone", "address", "instructions", "window_start", "window_end", "parcels", "priority", "lat_deg", "lon_deg"]);
+const SHOWN: ReadonlySet<string> = new Set(["reference", "kind", "depot", "name", "phone", "address", "instructions", "window_start", "window_end", "promise_start", "promise_end", "parcels", "priority", "lat_deg", "lon_deg"]);
 
 const plainly = (value: unknown): boolean => value === null || value === undefined || value === false || value === "" || value === 0 || (typeof value === "object" && Object.keys(value as object).length === 0);
 const same = (a: unknown, b: unknown): boolean => JSON.stringify(a) === JSON.stringify(b);
@@ -15,13 +15,11 @@ export function Asks({ order }: { order: Row }) {
   const some = ["service_s", "items", "proof", "contact_free"].some((name) => !plainly(order[name])) || Object.values((order["needs"] ?? {}) as Row).some((one) => !plainly(one));
   const { answer } = useAsked<{ terms: Term[] }>(some ? "/v1/terms" : null);
   const said = owned(answer?.terms ?? [], "order").filter((term) => !SHOWN.has(term.name) && !plainly(givenOf(term, order)) && !same(givenOf(term, order), term.default));
-  const promised = !same(order["promise_start"], order["window_start"]) || !same(order["promise_end"], order["window_end"]);
-  const shown = said.filter((term) => promised || !term.name.startsWith("promise_"));
-  if (!shown.length) return null;
+  if (!said.length) return null;
   return (
     <>
       <h3>{t("order.asks")}</h3>
-      <dl class="facts">{shown.map((term) => <div key={term.where}><dt>{labelOf(term)}</dt><dd>{textIn(term, givenOf(term, order))}</dd></div>)}</dl>
+      <dl class="facts">{said.map((term) => <div key={term.where}><dt>{labelOf(term)}</dt><dd>{textIn(term, givenOf(term, order))}</dd></div>)}</dl>
     </>
   );
 }

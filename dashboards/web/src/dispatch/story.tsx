@@ -5,7 +5,7 @@ import type { Case } from "./case";
 import { Chat } from "./chat";
 import { CaseList } from "./customers";
 import { type Order } from "./documents";
-import { lateMs, useFleet } from "./fleet";
+import { fleet as theFleet, lateMs, useFleet } from "./fleet";
 import { MoveDialog } from "./move";
 import { STATE_TONES } from "./orders";
 import { Outbox } from "./outbox";
@@ -118,14 +118,16 @@ const constraints = (names: readonly string[]): string => names.map((name) => (`
 function WhyBox({ door, turn }: { door: string; turn: string }) {
   const [ask, setAsk] = useState(false);
   const { answer, error, loading } = useAsked<Why>(ask ? `${door}/why` : null, turn);
+  // Where it is planned in time, "nothing but the plan in hand" says nothing.
+  const ways = (answer?.relaxations ?? []).filter((one) => one.constraints.length > 0 || one.price_cents !== 0);
   if (!ask) return <p><button type="button" class="button" onClick={() => setAsk(true)}>{t("why.ask")}</button></p>;
   return (
     <div class="why" role="status">
       {loading && t("loading")}
       <Trouble>{error}</Trouble>
       {answer?.reason && <p><Told text={answer.reason} said={answer.said} /></p>}
-      {answer && !answer.reason && !answer.relaxations.length && !answer.delay?.later_s && <p>{t("why.nothing")}</p>}
-      {answer && answer.relaxations.length > 0 && <ul class="plainlist">{answer.relaxations.map((one) => <li key={one.constraints.join()}>{constraints(one.constraints)}: <VanChip vehicle={one.vehicle} />, {f.clock(one.start)}, {f.money(one.price_cents)}</li>)}</ul>}
+      {answer && !answer.reason && !ways.length && !answer.delay?.later_s && <p>{t("why.nothing")}</p>}
+      {ways.length > 0 && <ul class="plainlist">{ways.map((one) => <li key={one.constraints.join()}>{constraints(one.constraints)}: {theFleet.vehicles.has(one.vehicle) && <><VanChip vehicle={one.vehicle} />, </>}{f.clock(one.start)}, {f.money(one.price_cents)}</li>)}</ul>}
       {answer?.delay && <dl class="facts">{(["late_departure_s", "travel_s", "dwell_s", "waiting_s", "replanning_s"] as const).filter((part) => answer.delay![part] !== 0).map((part) => <div key={part}><dt>{t(`why.${part}`)}</dt><dd>{f.span(answer.delay![part])}</dd></div>)}</dl>}
       {answer?.cost && <dl class="facts"><div><dt>{t("why.marginal")}</dt><dd>{f.money(answer.cost.marginal_cents)}</dd></div><div><dt>{t("why.average")}</dt><dd>{f.money(answer.cost.average_cents)}</dd></div></dl>}
     </div>

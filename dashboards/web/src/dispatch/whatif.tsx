@@ -1,9 +1,9 @@
 /** What if: a depot's remaining day planned twice, as it is and changed (`POST /v1/whatif`). No van is told anything. */
 
-import { useState } from "preact/hooks";
+import { useEffect, useRef, useState } from "preact/hooks";
 import { told } from "../shared/api";
 import { fleet, orderName } from "./fleet";
-import { Dialog, Field, Trouble } from "./parts";
+import { Act, Dialog, Field, Trouble } from "./parts";
 import { f, t } from "./reader";
 import { type Sentence, Told } from "./sentences";
 import { api } from "./session";
@@ -92,8 +92,21 @@ function Asking() {
       </form>
       {busy && <p role="status">{t("loading")}</p>}
       {answer && <Result answer={answer} />}
+      <hr />
+      <p class="quiet">{t("whatif.save_help")}</p>
+      <div class="actions"><Act act={() => saved(depot)}>{t("whatif.save")}</Act></div>
     </>
   );
+}
+
+/** The depot's remaining day, as the browser keeps a file. */
+async function saved(depot: string): Promise<void> {
+  const answer = await api.open(`/v1/depots/${encodeURIComponent(depot)}/problem`);
+  const link = document.createElement("a");
+  link.href = URL.createObjectURL(await answer.blob());
+  link.download = /filename="([^"]+)"/.exec(answer.headers.get("Content-Disposition") ?? "")?.[1] ?? "problem.json";
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
 }
 
 const saving = (cents: number): string => (cents === 0 ? t("whatif.same") : t(cents > 0 ? "whatif.saves" : "whatif.costs", { money: f.money(Math.abs(cents)) }));
@@ -108,8 +121,10 @@ function Result({ answer }: { answer: Answer }) {
     [t("whatif.left_out"), (one) => f.count(Object.keys(one.unassigned).length)],
   ];
   const left = Object.entries(answer.if_so.unassigned);
+  const box = useRef<HTMLDivElement>(null);
+  useEffect(() => box.current?.scrollIntoView({ block: "nearest" }), [answer]);
   return (
-    <div role="status">
+    <div role="status" ref={box}>
       <p><b>{saving(answer.saves_cents)}</b></p>
       <div class="scroll" tabIndex={0} role="region" aria-label={t("whatif.result")}>
         <table>
