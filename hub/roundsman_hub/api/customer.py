@@ -215,7 +215,6 @@ def shown(
         if own is not None:
             links[pickup] = f"/t/{own['track_token']}?{reading.query}"
     handover = order_store.handover(cur, order["order_id"]) if done else None
-    code = row(cur, "SELECT 1 FROM actions WHERE order_id = %s AND code IS NOT NULL LIMIT 1", (order["order_id"],)) if done else None
     stands = afterlife.standing(cur, order["order_id"]) if reading.seen.stage == "failed" else None
     under_way = any(case["kind"] in TALKED_OF and not ended(case["kind"], case["state"]) for case in found)
     return Shown(
@@ -235,7 +234,7 @@ def shown(
         phone=bool(order["phone"]),
         offers=store.offers(cur, order["order_id"], reading.now) if reading.seen.stage in ("taken", "planned", "next") else [],
         proofs=order_store.proofs(cur, order["order_id"]) if done else [],
-        handover=None if handover is None else {"received_by": handover["received_by"], "code": code is not None},
+        handover=None if handover is None else {"received_by": handover["received_by"], "code": handover["by_code"]},
         thread=store.thread(cur, root),
         cases=found,
         links=links,

@@ -165,7 +165,8 @@ def _proof(s: Shown) -> str:
             inside.append(f"<figure>{image}<figcaption>{escape(label)}</figcaption></figure>")
     if any(not proof["whole"] for proof in s.proofs):
         inside.append(f"<p>{s.t('proof_pending')}</p>")
-    return f'<section class="card" id="proof"><h2>{s.t("proof_title")}</h2>{"".join(inside)}</section>' if inside else ""
+    title = "proof_of_failed" if s.seen.stage == "failed" else "proof_of_pickup" if s.seen.kind == "pickup" else "proof_title"
+    return f'<section class="card" id="proof"><h2>{s.t(title)}</h2>{"".join(inside)}</section>' if inside else ""
 
 
 def _languages(s: Shown) -> str:

@@ -66,3 +66,6 @@ class Handover(BaseModel):
     received_by: str | None
     note: str | None
     at: datetime
+    by_code: bool = Field(description="the receiver told the order's code")
+    lat_deg: float | None = Field(description="where the van was as the driver said it; null: its receiver did not know")
+    lon_deg: float | None

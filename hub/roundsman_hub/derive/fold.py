@@ -112,6 +112,8 @@ class ActionRow:
     received_by: str | None = None
     note: str | None = None
     code: str | None = None
+    lat_e6: int | None = None
+    lon_e6: int | None = None
 
 
 @dataclass(slots=True, kw_only=True)
@@ -261,6 +263,8 @@ def _add(rows: Rows, fact: Fact, at: datetime | None) -> bool:
                     received_by=entry.received_by,
                     note=entry.note,
                     code=entry.code,
+                    lat_e6=entry.lat_e6,
+                    lon_e6=entry.lon_e6,
                 )
                 for order in dict.fromkeys(entry.tasks or (entry.stop,))
             ]

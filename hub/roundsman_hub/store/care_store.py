@@ -13,10 +13,12 @@ from roundsman_hub.store.db import Cursor
 from roundsman_hub.store.rows import Row, new_id, notify, row, rows
 
 _EVIDENCE: LiteralString = """
-    SELECT s.state, s.at AS said_at, s.reason, s.driver_id AS driver, v.arrived_at, v.left_at, v.lat_e6, v.lon_e6, v.confidence,
+    SELECT s.state, s.at AS said_at, s.reason, s.driver_id AS driver, v.arrived_at, v.left_at, coalesce(v.lat_e6, a.lat_e6) AS lat_e6,
+           coalesce(v.lon_e6, a.lon_e6) AS lon_e6, v.confidence,
            (SELECT coalesce(jsonb_agg(DISTINCT p.sha256), '[]') FROM proofs p WHERE p.order_id = s.order_id) AS proofs,
-           (SELECT a.received_by FROM actions a WHERE a.order_id = s.order_id AND a.action = s.action LIMIT 1) AS received_by
+           a.received_by, a.code IS NOT NULL AS by_code
     FROM order_states s LEFT JOIN order_visits v ON v.order_id = s.order_id AND v.vehicle_id = s.vehicle_id
+    LEFT JOIN LATERAL (SELECT * FROM actions a WHERE a.order_id = s.order_id AND a.action = s.action LIMIT 1) a ON true
     WHERE s.order_id = %s ORDER BY v.arrived_at DESC NULLS LAST LIMIT 1
 """
 

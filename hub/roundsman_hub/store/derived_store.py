@@ -238,12 +238,13 @@ def write(cur: Cursor, session: Behind, rows: Rows) -> None:
     if rows.actions:
         cur.executemany(
             "INSERT INTO actions (session_no, vehicle_id, fleet_id, seq, order_id, action, outcome, undoes, reason, driver_id, at, "
-            "parcels, received_by, note, code) SELECT %s, %s, o.fleet_id, %s, o.order_id, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s "
+            "parcels, received_by, note, code, lat_e6, lon_e6) "
+            "SELECT %s, %s, o.fleet_id, %s, o.order_id, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s "
             "FROM orders o WHERE o.order_id = %s AND o.fleet_id = %s",
             [
                 (
                     *(*key[:2], a.seq, a.action, a.outcome, a.undoes, a.reason, a.driver_id, a.at),
-                    *(json.dumps(a.parcels), a.received_by, a.note, a.code, a.order_id, session.fleet_id),
+                    *(json.dumps(a.parcels), a.received_by, a.note, a.code, a.lat_e6, a.lon_e6, a.order_id, session.fleet_id),
                 )
                 for a in rows.actions
             ],

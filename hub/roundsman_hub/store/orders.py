@@ -144,7 +144,8 @@ def handover(cur: Cursor, order_id: str) -> Row | None:
     """The action that ended a stop and holds; None while it is open."""
     return row(
         cur,
-        "SELECT a.outcome, a.parcels, a.received_by, a.note, a.at FROM order_states s JOIN actions a"
+        "SELECT a.outcome, a.parcels, a.received_by, a.note, a.at, a.code IS NOT NULL AS by_code, a.lat_e6 / 1e6 AS lat_deg,"
+        " a.lon_e6 / 1e6 AS lon_deg FROM order_states s JOIN actions a"
         " ON a.order_id = s.order_id AND a.vehicle_id = s.vehicle_id AND a.action = s.action"
         " WHERE s.order_id = %s AND s.state IN ('delivered', 'failed') AND a.outcome <> 'undo' LIMIT 1",
         (order_id,),

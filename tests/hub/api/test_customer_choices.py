@@ -435,7 +435,7 @@ def test_proof_says_where_the_van_stood_and_is_there_before_anybody_complains(sh
         )
     page = httpx.get(order["track_url"], params={"lang": "en", "tz": "UTC"}, trust_env=False).text
     assert f"The van stood about 60 m from the address, today from {at:%H:%M} to {at + timedelta(minutes=3):%H:%M}." in page
-    assert '<a href="#proof">See the proof of delivery first</a>' in page
+    assert '<a href="#proof">See first what was recorded</a>' in page
     assert "50.0105" not in page, "how far, not where: a van's place is shown while it is their turn alone"
 
 

@@ -14,7 +14,7 @@ from roundsman_hub.clock import Clock
 from roundsman_hub.derive.worker import catch_up
 from roundsman_hub.ingest.packets import Message
 from roundsman_hub.ingest.worker import Ingest
-from roundsman_hub.store import orders, told_store
+from roundsman_hub.store import care_store, orders, told_store
 from roundsman_hub.store.db import Database, Notice, listen, notices
 from roundsman_hub.store.rows import new_id
 from roundsman_wire import channels, frames
@@ -193,7 +193,8 @@ def test_a_standstill_at_the_depot_for_a_second_load_is_no_stop_outside_the_plan
 def test_a_proof_is_pending_until_the_photo_is_whole(van: Van) -> None:
     """The fact does not wait for the photo."""
     order = van.orders[0]
-    done = delivered(order, 3, outcome="partial", reason="one missing", proofs=(PHOTO,), parcels=("A-1",), received_by="Ann", note="gate")
+    done = delivered(order, 3, outcome="partial", reason="one missing", proofs=(PHOTO,), parcels=("A-1",), received_by="Ann", note="gate",
+                     code="4711", lat_e6=60_170_500, lon_e6=24_940_000)  # fmt: skip
     van.tell(done)
 
     def shown() -> list[tuple[str, bool]]:
@@ -210,6 +211,11 @@ def test_a_proof_is_pending_until_the_photo_is_whole(van: Van) -> None:
     assert shown() == [(SHA, True)]
     assert handover is not None
     assert (handover["outcome"], handover["parcels"], handover["received_by"], handover["note"]) == ("partial", ["A-1"], "Ann", "gate")
+    assert (handover["by_code"], float(handover["lat_deg"]), float(handover["lon_deg"])) == (True, 60.1705, 24.94)
+    assert handover["at"].timestamp() * 1000 == EIGHT_MS + 180_000
+    with van.db.transaction() as cur:
+        frozen = care_store.evidence(cur, order)
+    assert (frozen["by_code"], frozen["lat_e6"], frozen["received_by"], frozen["proofs"]) == (True, 60_170_500, "Ann", [SHA])
     van.tell(delivered(order, 4, action="undo-1", outcome="undo", undoes=done.action))
     assert shown() == [], "an action that was undone proves nothing"
 

@@ -154,6 +154,36 @@ def test_a_full_database_goes_back_and_forth_while_vans_are_served(make_database
         assert broken <= {"raw fixes overdue"}, "which depends on today's date alone"
 
 
+def test_where_drivers_said_it_is_taken_from_the_log_that_has_it(make_database: Callable[[str], str]) -> None:
+    """Derived anew, an old action would have its place, so it has it at once: nothing derived differs after the step."""
+    dsn = make_database("plain")
+    with Database.connect(dsn, max_size=2) as db:
+        fill(db)
+        migrate.migrate(dsn, to=101)
+        with db.transaction() as cur:
+            cur.execute(
+                "INSERT INTO orders (order_id, fleet_id, depot_id, kind, address, placed, window_start, window_end, service_s, parcels,"
+                " track_token, created_at) SELECT 'o_1', fleet_id, depot_id, 'delivery', '', 'given', now(), now(), 1, 1, 't', now()"
+                " FROM depots LIMIT 1"
+            )
+            for seq, body in enumerate(('{"lat_e6": 60170500, "lon_e6": 24940000}', '{"lat_e6": null, "lon_e6": null}', "{}"), 901):
+                cur.execute(
+                    "INSERT INTO log.entries SELECT vehicle_id, session_no, %s, 'action', 1, now(), now(), now(), %s FROM log.sessions"
+                    " ORDER BY session_no LIMIT 1",
+                    (seq, body),
+                )
+                cur.execute(
+                    "INSERT INTO actions (session_no, seq, order_id, vehicle_id, fleet_id, action, outcome, at)"
+                    " SELECT session_no, %s, 'o_1', vehicle_id, v.fleet_id, 'a', 'delivered', now()"
+                    " FROM log.sessions JOIN vehicles v USING (vehicle_id) ORDER BY session_no LIMIT 1",
+                    (seq,),
+                )
+        migrate.migrate(dsn)
+        with db.transaction() as cur:
+            found = [(r["lat_e6"], r["lon_e6"]) for r in cur.execute("SELECT lat_e6, lon_e6 FROM actions ORDER BY seq")]
+    assert found == [(60_170_500, 24_940_000), (None, None), (None, None)]
+
+
 def test_every_step_has_its_way_back() -> None:
     for kind in migrate.KINDS:
         assert [step.name for step in migrate.migrations(kind) if step.number > FIRST_RELEASE and step.back is None] == []

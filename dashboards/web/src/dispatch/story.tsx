@@ -29,8 +29,18 @@ interface Shown {
   window_start: string; window_end: string; promise_start: string | null; promise_end: string | null; parcels: number; priority: number; contact_free: boolean;
   items: { name?: string; code?: string }[]; state: Order["state"]; reason: string | null; said?: Sentence[]; vehicle: string | null; track_url: string;
   eta: string | null; eta_low: string | null; eta_high: string | null; eta_basis: string | null; arrived_at: string | null; done_at: string | null; risk_late_s: number;
+  handover: { received_by: string | null; by_code: boolean; at: string; lat_deg: number | null; lon_deg: number | null } | null;
   proofs: { kind: string; state: "whole" | "pending"; sha256: string; at: string | null }[];
 }
+/** What a driver said at the door, beside pictures: who took it, whether the code was told, and where the van was at that moment. */
+const HandedOver = ({ handover }: { handover: NonNullable<Shown["handover"]> }) => (
+  <>
+    {handover.received_by && <div><dt>{t("case.received_by")}</dt><dd>{handover.received_by}</dd></div>}
+    {handover.by_code && <div><dt>{t("proof.code")}</dt><dd>{t("proof.by_code")}</dd></div>}
+    {handover.lat_deg !== null && handover.lon_deg !== null && <div><dt>{t("case.stood_at")}</dt><dd>{handover.lat_deg.toFixed(5)}, {handover.lon_deg.toFixed(5)} ({f.clock(handover.at)})</dd></div>}
+  </>
+);
+
 interface Story {
   items: Item[];
 }
@@ -70,6 +80,7 @@ export function StoryPage({ order }: { order: string }) {
             <div><dt>{found.done_at ? t("order.done_at") : t("order.expected")}</dt><dd>{found.done_at ? f.clock(found.done_at) : found.eta ? `${f.clock(found.eta)} (${f.clock(found.eta_low)} – ${f.clock(found.eta_high)})` : "–"}{!found.done_at && <Straight basis={found.eta_basis} />}</dd></div>
             <div><dt>{t("order.parcels")}</dt><dd>{f.count(found.parcels)}</dd></div>
             {found.instructions && <div><dt>{t("order.instructions")}</dt><dd>{found.instructions}</dd></div>}
+            {found.handover && <HandedOver handover={found.handover} />}
             {found.risk_late_s > 0 && <div><dt>{t("order.risk")}</dt><dd class="late">{f.span(found.risk_late_s)}</dd></div>}
           </dl>
           <Asks order={found as unknown as Row} />

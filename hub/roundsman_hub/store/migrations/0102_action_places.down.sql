@@ -1,0 +1,1 @@
+ALTER TABLE actions DROP COLUMN lat_e6, DROP COLUMN lon_e6;
