@@ -104,12 +104,12 @@ def screen(view: View) -> dict[str, Any]:
 
 def moved(shown: Mapping[str, Any], position: Position | None, *, now_utc_ms: int, mono_ms: int, factor: float) -> dict[str, Any]:
     """The same state when nothing but the position and the time has changed since `shown`: a tenth of the work, once a second."""
-    following = shown["next"]
+    following, at = shown["next"], _fresh(position, mono_ms, factor)
     return {
         **shown,
         "now_utc_ms": now_utc_ms,
         "fix": _fix(position, mono_ms, factor),
-        "next": None if following is None else {**following, **_distance(position, following["lat_e6"], following["lon_e6"])},
+        "next": None if following is None else {**following, **_distance(at, following["lat_e6"], following["lon_e6"])},
     }
 
 
@@ -118,12 +118,17 @@ def _fix(at: Position | None, mono_ms: int, factor: float) -> dict[str, Any]:
         return {"state": "none", "lat_e6": None, "lon_e6": None, "speed_cm_s": None, "age_s": None}
     age_s = max(mono_ms - at.mono_ms, 0) / 1000
     return {
-        "state": "ok" if age_s <= max(FRESH_S, FRESH_REAL_S * factor) else "stale",
+        "state": "stale" if _fresh(at, mono_ms, factor) is None else "ok",
         "lat_e6": at.position.lat_e6,
         "lon_e6": at.position.lon_e6,
         "speed_cm_s": None if at.speed_mps is None else round(at.speed_mps * 100),
         "age_s": round(age_s, 1),
     }
+
+
+def _fresh(at: Position | None, mono_ms: int, factor: float) -> Position | None:
+    """Where the van is; None where only older places are known: how far it is from there would be told as if it stood there still."""
+    return at if at is not None and mono_ms - at.mono_ms <= 1000 * max(FRESH_S, FRESH_REAL_S * factor) else None
 
 
 def _distance(at: Position | None, lat_e6: int, lon_e6: int) -> dict[str, Any]:
@@ -207,7 +212,7 @@ def _next(view: View, stop: PlanStop, time: Arrival, position: int | None) -> di
         "pinned": stop.pinned,
         "promise_risk_s": view.board.risks.get(stop.stop, 0),
         "on_map": True,
-        **_distance(view.position, stop.lat_e6, stop.lon_e6),
+        **_distance(_fresh(view.position, view.mono_ms, view.factor), stop.lat_e6, stop.lon_e6),
     }
 
 

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
+import re
 import signal
+import time
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 from playwright.sync_api import Page, expect
 from tests.e2e.pictures import picture
 
@@ -47,18 +51,50 @@ def test_work_goes_on_without_network(glass: Any, van: Any, round_of: Any, audit
     expect(page.locator("#link")).to_have_text("Online")
 
 
+DEEP = pytest.mark.deep
+
+
+@pytest.mark.parametrize("size", ["3.5 inch", pytest.param("narrow", marks=DEEP), pytest.param("5 inch", marks=DEEP)])
+def test_promise_that_will_be_missed_is_warned_of_without_network(
+    glass: Any, van: Any, round_of: Any, audit: Any, picture: Any, wait: Any, size: str
+) -> None:
+    """The van's own times tell it, stops ahead: by how much, and whose promise. What is next comes first, and everything has its room."""
+    stops = round_of()
+    page = glass(size, language="de")
+    expect(page.locator("#risk")).to_be_hidden()
+    place, in_a_minute = van.hub.place, round(time.time() * 1000) + 60_000
+    soon = [replace(stop, promise_end_utc_ms=in_a_minute) if stop.stop in ("o_3", "o_4") else stop for stop in stops]
+    van.hub.give_plan(*soon, depot_lat_e6=place.lat_e6 - 40_000, depot_lon_e6=place.lon_e6)
+    van.has("it is in force", lambda state: state["plan"]["version"] == 2)
+    van.hub.kill_broker()
+    expect(page.locator("#link")).to_have_class("chip bad")
+    expect(page.locator("#risk")).to_have_text(re.compile(r"^\d+ min zu spät \+1: Kalevankatu 5$"))
+    picture(page, f"{size}-de-risk")
+    assert page.locator("#risk").is_visible()
+    assert audit(page) == []
+    wait(lambda: {fact["stop"] for fact in van.log("risk")} == {"o_3", "o_4"}, "both are facts")
+
+
 @pytest.mark.deep
 def test_bar_has_room_for_everything_that_fails_at_once(glass: Any, van: Any, round_of: Any, audit: Any) -> None:
     """Link, plan's age and time stay in sight, whatever is wrong beside them and whatever the language calls it."""
-    round_of()
+    stops, place = round_of(), van.hub.place
     van.hub.say("command", Command(command="c_1", verb="message", text="Call us"), 1)
-    van.has("the message is there", lambda state: state["messages"])
+    away = {"depot_lat_e6": place.lat_e6 - 40_000, "depot_lon_e6": place.lon_e6}
+    van.hub.give_plan(stops[1], stops[0], *stops[2:], may_decline=True, reason="saves 4 min", **away)
+    van.has("message and question are there", lambda state: state["messages"] and state["offer"])
+    pages = [glass(size) for size in ("3.5 inch", "narrow")]
+    for page in pages:
+        page.click("#sheet [data-key=back]")
     van.hub.kill_broker()
     van.receiver.alive = False
     van.has("both are gone", lambda state: state["link"]["state"] == "offline" and state["fix"]["state"] != "ok")
-    for language in ("en", "de", "es", "fr"):
-        page = glass("3.5 inch", language=language)
-        for part in ("#link", "#age", "#clock"):
+    for page, language in itertools.product(pages, ("en", "de", "es", "fr")):
+        page.evaluate("(language) => localStorage.setItem('language', language)", language)
+        expect(page.locator("html")).to_have_attribute("lang", language)
+        expect(page.locator("#link")).to_have_class("chip bad")
+        expect(page.locator("#gps")).to_be_visible()
+        for part in ("#link", "#age", "#clock", "#waiting"):
             expect(page.locator(part)).to_be_visible()
         assert audit(page) == [], language
 
@@ -81,8 +117,10 @@ def test_lost_receiver_is_told_and_the_distance_not_kept(glass: Any, van: Any, r
     round_of()
     page = glass("3.5 inch")
     expect(page.locator("#gps")).to_be_hidden()
+    expect(page.locator("#distance")).not_to_be_empty()
     van.receiver.alive = False
     expect(page.locator("#gps")).to_contain_text("GPS")
+    expect(page.locator("#distance")).to_be_empty()
     expect(page.locator("#age")).to_be_visible()
     assert audit(page) == []
     hand_over(page)

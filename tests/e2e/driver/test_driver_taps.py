@@ -16,6 +16,12 @@ PRESSES_WHAT_COMES = """() => {
 }"""
 
 
+OVER_THE_BUTTONS = """() => {
+  const [news, actions] = ['#news', '#actions'].map((part) => document.querySelector(part).getBoundingClientRect());
+  return news.left < actions.right && actions.left < news.right && news.top < actions.bottom && actions.top < news.bottom;
+}"""
+
+
 def held_back(page: Page, path: str) -> list[Route]:
     """Requests to the unit that it has not yet heard: a unit that is busy, or the far end of a weak wireless link."""
     held: list[Route] = []
@@ -86,12 +92,17 @@ def test_a_sheet_about_a_stop_goes_with_it(glass: Any, van: Any, round_of: Any) 
 
 
 def test_a_changed_plan_is_told_until_it_is_tapped_away(glass: Any, van: Any, round_of: Any, wait: Any) -> None:
-    """What passes stands over it for a while, and then it is there again; the hub hears of it once the driver has seen it."""
+    """What passes stands over it for a while, and then it is there again; the hub hears of it once the driver has seen it. It never
+    stands over what is pressed."""
     stops = round_of()
     page = glass("3.5 inch")
     change(van, *stops[:-1], what="Sturenkatu 4 goes to another van")
     expect(page.locator("#news")).to_contain_text("Sturenkatu 4")
+    for width, height in ((320, 568), (360, 640), (800, 480), (480, 320)):
+        page.set_viewport_size({"width": width, "height": height})
+        page.wait_for_function(f"!({OVER_THE_BUTTONS})()")  # once it is laid out for that glass
     page.click("#more")
+    expect(page.locator("#news")).to_be_hidden()
     for key in ("report", "report delay", "sendReport"):
         page.click(f"#sheet [data-key='{key}']")
     expect(page.locator("#news")).to_contain_text("Reported")

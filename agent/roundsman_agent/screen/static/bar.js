@@ -26,7 +26,7 @@ export function paintBar() {
   const unread = state.messages.filter((message) => !message.answered).length;
   text(el.mail, unread ? say("mail", unread) : "");
   // A plan that was put off until later stays in sight, with its age; a tap puts the question again.
-  const age = postponed() ? `★ ${format.span((state.now_utc_ms - state.offer.issued_utc_ms) / 1000)}` : "";
+  const age = postponed() ? format.span((state.now_utc_ms - state.offer.issued_utc_ms) / 1000) : "";
   text(el.waiting, age);
   attribute(el.waiting, "aria-label", `${say("newPlan")} ${age}`);
   el.waiting.hidden = age === "";
@@ -34,13 +34,13 @@ export function paintBar() {
   tighten();
 }
 
-// Where not everything has room, the count of stops goes first, then words beside signs, then size, at last the mail: link, plan's age and time stay.
+// Where not everything has room, the count of stops goes first, then words beside signs, then size, the mail, at last how old a waiting plan is: link, plan's age and time stay.
 let measured = "";
 function tighten() {
   const wanted = [el.bar.textContent.replace(/\d/g, "0"), innerWidth, el.call.hidden, el.drive.hidden].join("|");
   if (wanted === measured) return;
   measured = wanted;
-  for (const level of ["0", "1", "2", "3", "4", "5"]) {
+  for (const level of ["0", "1", "2", "3", "4", "5", "6"]) {
     attribute(el.bar, "data-tight", level);
     if (el.bar.scrollWidth <= el.bar.clientWidth) return;
   }

@@ -53,6 +53,7 @@ function paintStop(stop) {
   text(el.instructions, stop.call?.kind === "load" && state.loading ? say("scanParcels") : stop.instructions);
   const places = stop.call ? [] : [...new Set(stop.items.map((item) => item.place).filter(Boolean))];
   text(el.places, places.length ? say("inVan", places.join(", ")) : "");
+  text(el.risk, laterRisk());
   const following = state.following[0];
   const then = following && !arrived ? say("then", format.clock(following.eta_utc_ms), title(following)) : "";
   const hours = state.hours ? say("driveLeft", format.span(state.hours.drivable_s)) : ""; // first: a name may be cut off, this not
@@ -61,9 +62,17 @@ function paintStop(stop) {
   el.details.hidden = moving();
 }
 
+// A promise behind the next stop that will be missed: by how much first, for a name may be cut off.
+export function laterRisk() {
+  const risky = state.following.filter((stop) => stop.promise_risk_s > 0);
+  if (!risky.length) return "";
+  const more = risky.length > 1 ? ` +${risky.length - 1}` : "";
+  return `${say("late", Math.ceil(risky[0].promise_risk_s / 60))}${more}: ${title(risky[0])}`;
+}
+
 function paintIdle() {
   paintTags([]);
-  for (const part of [el.distance, el.eta, el.window, el.promise, el.places, el.then, el.instructions, el.name]) text(part, "");
+  for (const part of [el.risk, el.distance, el.eta, el.window, el.promise, el.places, el.then, el.instructions, el.name]) text(part, "");
   el.details.hidden = true;
   const left = state.next ? 1 + state.following.length : 0;
   if (state.duty === "off") {
@@ -83,7 +92,7 @@ function paintIdle() {
 // The address is as large as its longest word allows; whatever else does not fit gives way whole, not by half a line. Measured only
 // when a word or the room has changed: measuring costs a layout.
 function fit() {
-  const parts = ["address", "tags", "name", "when", "instructions", "places", "then"].map((part) => el[part].textContent.replace(/\d/g, "0"));
+  const parts = ["address", "tags", "name", "when", "instructions", "places", "risk", "then"].map((part) => el[part].textContent.replace(/\d/g, "0"));
   const wanted = [...parts, innerWidth, innerHeight, document.body.dataset.view, document.body.dataset.phase, el.back.hidden, el.alarm.hidden, el.details.hidden].join("|");
   if (wanted === fitted) return;
   fitted = wanted;

@@ -1,5 +1,6 @@
 // What changed and why, said once, when it is safe: a driver who is under way hears only that the next stop is another.
 import { attribute, el, text } from "./dom.js";
+import { laterRisk } from "./card.js";
 import { post } from "./link.js";
 import { moving, say, state, tell, title } from "./now.js";
 
@@ -7,7 +8,7 @@ const NEWS_MS = 12000;
 let timer = 0;
 let shown = null; // {words, bad, stays, onTap, about}
 let waits = []; // what asks for a tap, while something else stands over it
-let known = { version: null, stop: null, unread: "" };
+let known = { version: null, stop: null, unread: "", risk: "" };
 let told = 0; // version whose notice was put up
 
 // `onTap`: it asks for the driver's tap and waits for it; newer words `about` the same replace it.
@@ -29,8 +30,8 @@ function put(news) {
   clearTimeout(timer);
   el.news.hidden = !news;
   if (!news) return;
-  text(el.news, news.words);
-  attribute(el.news, "class", news.bad ? "bad" : "");
+  text(el.told, news.words);
+  attribute(el.news, "class", news.bad ? "bad" : news.onTap ? "asks" : "");
   if (!news.stays) timer = setTimeout(() => put(null), NEWS_MS);
 }
 
@@ -53,7 +54,7 @@ export function explain(answer, meant = {}) {
 
 // A plan whose next stop is another, although the driver tapped nothing: told at once even under way; everything else waits.
 export function tellNews(openMessage) {
-  const now = { version: state.plan?.version ?? null, stop: state.next?.stop ?? null, unread: unread()?.message ?? "" };
+  const now = { version: state.plan?.version ?? null, stop: state.next?.stop ?? null, unread: unread()?.message ?? "", risk: laterRisk().replace(/\d/g, "") };
   const acted = state.last_action && state.now_utc_ms - (state.last_action.undo_until_utc_ms - 60000) < 5000;
   if (state.duty !== "off") {
     if (known.version !== null && now.version !== known.version && known.stop !== now.stop && state.next && !acted) {
@@ -71,6 +72,7 @@ export function tellNews(openMessage) {
     if (moving()) now.unread = known.unread; // it is told when the van stands
   }
   if (known.stop !== now.stop && state.next && state.duty === "on") speak(say("nowNext", title(state.next)));
+  else if (now.risk !== known.risk && now.risk) speak(laterRisk());
   known = now;
 }
 
