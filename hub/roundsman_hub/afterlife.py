@@ -264,7 +264,7 @@ def _changes(
         changes["needs"] = Jsonb(kept)
     if place is not None:
         changes |= {"lat_e6": place.at.lat_e6, "lon_e6": place.at.lon_e6, "placed": "given", "address": place.address}
-        changes["name"] = f"{place.name or choice} for {before['name']}".strip()
+        changes["name"] = f"{place.name or choice} ({before['name']})" if before["name"] else place.name or choice
     if note:
         changes["instructions"] = " · ".join(text for text in (note, before["instructions"]) if text)[:500]
     return changes

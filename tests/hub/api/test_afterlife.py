@@ -142,7 +142,7 @@ def test_a_neighbour_takes_it(shop: Any, failed: tuple[str, str, str]) -> None:
         shop, order, "neighbour", place={"lat_deg": door.lat_deg, "lon_deg": door.lon_deg, "address": "Mill Street 6", "name": "Lou"}
     )
     stop = shop.get(f"/v1/orders/{found['attempt']}").json()
-    assert (stop["address"], stop["lat_deg"], stop["name"]) == ("Mill Street 6", 50.011, "Lou for Kit")
+    assert (stop["address"], stop["lat_deg"], stop["name"]) == ("Mill Street 6", 50.011, "Lou (Kit)")
     shop.resolve(vehicle, found["attempt"], "delivered")
     assert life(shop, order)["state"] == "with_neighbour"
 

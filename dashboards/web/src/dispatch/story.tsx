@@ -6,6 +6,7 @@ import { Chat } from "./chat";
 import { CaseList } from "./customers";
 import { type Order } from "./documents";
 import { fleet as theFleet, lateMs, useFleet } from "./fleet";
+import { LifeSection } from "./life";
 import { MoveDialog } from "./move";
 import { STATE_TONES } from "./orders";
 import { Outbox } from "./outbox";
@@ -97,6 +98,7 @@ export function StoryPage({ order }: { order: string }) {
           {open && <WhyBox door={door} turn={`${turn} ${changed}`} />}
         </div>
       </Section>
+      <LifeSection order={order} turn={turn} from={found.window_start} until={found.window_end} />
       <Section title={t("story.title")} count={story.answer?.items.length}>
         <Trouble>{story.error}</Trouble>
         <Lines order={order} items={story.answer?.items ?? []} />
