@@ -9,6 +9,7 @@ from fastapi import APIRouter, Response
 from pydantic import BaseModel, Field, StringConstraints
 
 from roundsman_hub.api.case_doors import Words, rooted
+from roundsman_hub.api.customer_sent import meant
 from roundsman_hub.api.desk import AtDesk, DriversWriter, OrdersReader, OrdersWriter
 from roundsman_hub.api.once import OnlyOnce
 from roundsman_hub.api.problems import Problem, documented, not_found
@@ -41,6 +42,7 @@ class Agreed(Said):
     """A change that was agreed while talking: carried out as if the customer had chosen it, with the talk kept beside it."""
 
     offer: str | None = Field(default=None, description="a window of POST /v1/windows for this order")
+    address: Words | None = Field(default=None, description="another place, in the window that stands or that `offer` is")
     safe_place: Words | None = None
     neighbour: Words | None = None
     note: Words | None = None
@@ -52,6 +54,7 @@ class AgreedAnswer(BaseModel):
     window_start: datetime
     window_end: datetime
     instructions: str
+    address: str
     contact_free: bool
     transcript: list[Line]
 
@@ -89,6 +92,8 @@ def post_chat(order: str, new: NewLine, desk: AtDesk, once: OnlyOnce, caller: Dr
 def post_agreed(order: str, agreed: Agreed, desk: AtDesk, depots: AtDepots, once: OnlyOnce, caller: OrdersWriter) -> Response:
     """Carry out what was agreed in the talk: checked against the living plan like any other choice; the journal keeps the transcript."""
 
+    where = meant(desk, agreed.address or "")
+
     def work(cur: Cursor) -> AgreedAnswer:
         found = rooted(cur, order)
         wished = agreed.model_dump(include={"safe_place", "neighbour", "note", "contact_free"}, exclude_none=True)
@@ -103,15 +108,22 @@ def post_agreed(order: str, agreed: Agreed, desk: AtDesk, depots: AtDepots, once
                     raise not_found("offer", agreed.offer, see="/v1/windows", status=422)
                 wishes.still_open(found)
                 checked = choosing.check(cur, depots, offer, desk.clock.now())
-                choosing.accept_for(cur, caller.fleet, checked, found, actor=caller.key_id, clock=desk.clock)
+                promised = choosing.accept_for(cur, caller.fleet, checked, found, actor=caller.key_id, clock=desk.clock)
+                found = rooted(cur, promised)
+            if agreed.address is not None:
+                if where.at is None:
+                    raise choosing.Refused("place", "the address is not known")
+                wishes.elsewhere(cur, depots, caller.fleet, found, where.at, where.label, clock=desk.clock, actor=caller.key_id)
         except choosing.Refused as error:
-            raise Problem(409, error.kind, str(error), next_step="ask for windows that can be kept with POST /v1/windows") from None
+            unknown = error.kind == "place"
+            step = "write the address as GET /v1/places finds it" if unknown else "ask for windows that can be kept with POST /v1/windows"
+            raise Problem(409, error.kind, str(error), next_step=step) from None
         lines = _lines(cur, found["root_id"])
         body = {"agreed": agreed.model_dump(exclude_none=True), "transcript": [line.model_dump(mode="json") for line in lines]}
         journal(cur, fleet_id=caller.fleet, at=desk.clock.now(), kind="order.agreed", subject=order, actor=caller.key_id, body=body)
-        now = rooted(cur, order)
+        now = rooted(cur, found["order_id"])
         return AgreedAnswer(
-            order=order, transcript=lines, **{f: now[f] for f in ("window_start", "window_end", "instructions", "contact_free")}
+            order=order, transcript=lines, **{f: now[f] for f in ("window_start", "window_end", "address", "instructions", "contact_free")}
         )
 
     return once.run(caller, work)

@@ -20,15 +20,13 @@ from roundsman_hub.api import customer_cases as asked
 from roundsman_hub.api.customer import TALKED_OF, TALKS, LinkExpired, LinkUnknown, Reading, fleet_of, read, windows_of
 from roundsman_hub.api.customer_answers import Instead, answered
 from roundsman_hub.api.customer_forms import FATES, KINDS
-from roundsman_hub.api.customer_sent import PHOTO_BYTES, Meant, Sent, media_type
+from roundsman_hub.api.customer_sent import PHOTO_BYTES, Meant, Sent, meant, media_type
 from roundsman_hub.api.desk import AtDesk, Desk
-from roundsman_hub.api.places import off_network_m
 from roundsman_hub.api.problems import Problem, documented
 from roundsman_hub.api.windows import depots_of
 from roundsman_hub.care import wishes
 from roundsman_hub.domain.afterlife import NotAllowed as TooLate
 from roundsman_hub.domain.care import NotAllowed, ended
-from roundsman_hub.geocode import Found, address_key
 from roundsman_hub.notify.outbox import CHANNELS
 from roundsman_hub.offers import choosing, days
 from roundsman_hub.offers.depot import Depots
@@ -213,7 +211,7 @@ def post_choice(token: str, what: str, request: Request, desk: AtDesk, form: Ann
         raise LinkUnknown
     fleet, lang, tz = fleet_of(desk, token), _plain(form, "lang"), _plain(form, "tz")
     photos = _photos(form)
-    where = _place(desk, _plain(form, "address")) if what == "place" else Meant()
+    where = meant(desk, _plain(form, "address")) if what == "place" else Meant()
     depots = depots_of(request)
     said = refused = ""
     try:
@@ -266,20 +264,6 @@ def _offer_others(desk: Desk, depots: Depots, request: Request, fleet: str, toke
                 _offer(cur, depots, fleet, order, desk.clock.now())
     except (LinkUnknown, LinkExpired, Refused):
         return
-
-
-def _place(desk: Desk, address: str) -> Meant:
-    """Where an address is, if it is one place that a van can come near; else what it may mean. Asks outside any transaction."""
-    if desk.geocoder is None or not address:
-        return Meant()
-    answer = desk.geocoder.find(address)
-    if isinstance(answer, Found):
-        return Meant() if off_network_m(desk, answer.position) is not None else Meant(at=answer.position, label=address)
-    near = [one for one in answer.candidates if off_network_m(desk, one.position) is None]
-    same = [one for one in near if address_key(one.label) == address_key(address)]  # pressed among the others of a refusal
-    if len(same) == 1:
-        return Meant(at=same[0].position, label=same[0].label)
-    return Meant(others=tuple(dict.fromkeys(one.label.replace("|", " ") for one in near)))
 
 
 def _plain(form: FormData, name: str) -> str:

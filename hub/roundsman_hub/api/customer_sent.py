@@ -10,6 +10,8 @@ from starlette.datastructures import FormData
 from roundsman_core.geo import LatLon
 from roundsman_hub.api.customer import Reading
 from roundsman_hub.api.desk import Desk
+from roundsman_hub.api.places import off_network_m
+from roundsman_hub.geocode import Found, address_key
 from roundsman_hub.offers.depot import Depots
 from roundsman_hub.offers.refused import Refused
 from roundsman_hub.store.db import Cursor
@@ -55,3 +57,17 @@ class Sent:
 def media_type(data: bytes) -> str | None:
     """JPEG or PNG; None: neither."""
     return next((media for magic, media in MAGIC.items() if data.startswith(magic)), None)
+
+
+def meant(desk: Desk, address: str) -> Meant:
+    """Where an address is, if it is one place that a van can come near; else what it may mean. Asks outside any transaction."""
+    if desk.geocoder is None or not address:
+        return Meant()
+    answer = desk.geocoder.find(address)
+    if isinstance(answer, Found):
+        return Meant() if off_network_m(desk, answer.position) is not None else Meant(at=answer.position, label=address)
+    near = [one for one in answer.candidates if off_network_m(desk, one.position) is None]
+    same = [one for one in near if address_key(one.label) == address_key(address)]  # pressed among the others of a refusal
+    if len(same) == 1:
+        return Meant(at=same[0].position, label=same[0].label)
+    return Meant(others=tuple(dict.fromkeys(one.label.replace("|", " ") for one in near)))

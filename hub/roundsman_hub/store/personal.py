@@ -78,6 +78,12 @@ RULES: Final = (
     Forget(days="word_days", table="chat", where="x.at < %(before)s"),
     Forget(
         days="word_days",
+        table="journal",
+        where="x.kind = 'order.agreed' AND x.body ?| ARRAY['agreed', 'transcript'] AND x.at < %(before)s",
+        blank="body = x.body - ARRAY['agreed', 'transcript']",
+    ),
+    Forget(
+        days="word_days",
         table="messages",
         where="x.at < %(before)s AND NOT EXISTS (SELECT FROM chat c WHERE c.message_id = x.message_id)",
     ),

@@ -305,6 +305,25 @@ def test_customer_driver_and_office_talk(shop: Any) -> None:
     assert "The front one" in page
 
 
+def test_another_address_that_was_agreed_is_checked_like_the_customers_own(shop: Any) -> None:
+    """With the window that stands, or with another; what cannot be reached changes nothing, the window neither."""
+    shop.van(shop.depot())
+    order = shop.order()
+    door = f"/v1/orders/{order['order']}/chat:agree"
+    offer = shop.post("/v1/windows", json={"order": order["order"]}).json()["items"][0]
+    refused = shop.post(door, json={"address": "Nowhere 9", "offer": offer["offer"], "note": "Ring"})
+    assert (refused.status_code, refused.json()["type"]) == (409, "urn:roundsman:problem:place")
+    now = of(shop, order)
+    assert (now["promise_start"], now["instructions"]) == (order["promise_start"], ""), "all of it, or nothing"
+    agreed = shop.post(door, json={"address": "Mill Street 7", "offer": offer["offer"]})
+    assert agreed.status_code == 200, agreed.text
+    assert (agreed.json()["address"], of(shop, order)["address"]) == ("Mill Street 7", "Mill Street 7")
+    assert datetime.fromisoformat(of(shop, order)["promise_start"]) == datetime.fromisoformat(offer["window_start"])
+    soon = shop.order(window_start=shop.at(minutes=-30), window_end=shop.at(seconds=20))
+    late = shop.post(f"/v1/orders/{soon['order']}/chat:agree", json={"address": "Mill Street 8"})
+    assert (late.status_code, late.json()["type"]) == (409, "urn:roundsman:problem:reach")
+
+
 def test_a_call_names_the_numbers_to_the_bridge_alone(shop: Any) -> None:
     secret = "whsec_" + "MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
     chosen = shop.put("/v1/service", json={"webhook_url": "https://bridge.invalid/x", "webhook_secret": secret})

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from roundsman_hub.store import care_store, personal, retention
+from roundsman_hub.store.rows import journal
 
 SECRETS = (
     "Kit",
@@ -64,6 +65,8 @@ def order(shop: Any) -> str:
             "evidence": {"received_by": "Kit", "state": "delivered"},
         }
         case = care_store.add(cur, shop.fleet, about, actor="a", at=at)
+        agreed = {"agreed": {"note": "on the bench"}, "transcript": [{"said_by": "customer", "text": "hello there"}]}
+        journal(cur, fleet_id=shop.fleet, at=at, kind="order.agreed", subject=order, actor="a", body=agreed)
         cur.execute("UPDATE case_steps SET note = 'they called' WHERE case_id = %s", (case,))
         cur.execute(
             "INSERT INTO outbox (notice_id, fleet_id, root_id, order_id, key, kind, channel, address, subject, body, state,"

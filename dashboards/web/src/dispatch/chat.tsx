@@ -65,7 +65,7 @@ export function Chat({ order, open = true }: { order: string; open?: boolean }) 
 function Agree({ order, done }: { order: string; done: () => void }) {
   const [offers, setOffers] = useState<Offer[] | null>(null);
   const [offer, setOffer] = useState("");
-  const [wish, setWish] = useState({ safe_place: "", neighbour: "", note: "" });
+  const [wish, setWish] = useState({ address: "", safe_place: "", neighbour: "", note: "" });
   const [free, setFree] = useState("");
   const said = Object.fromEntries(Object.entries(wish).filter(([, text]) => text.trim()));
   const body = { ...said, ...(offer ? { offer } : {}), ...(free ? { contact_free: free === "yes" } : {}) };
@@ -77,7 +77,7 @@ function Agree({ order, done }: { order: string; done: () => void }) {
   const clear = (): void => {
     setOffers(null);
     setOffer("");
-    setWish({ safe_place: "", neighbour: "", note: "" });
+    setWish({ address: "", safe_place: "", neighbour: "", note: "" });
     setFree("");
     done();
   };
@@ -87,7 +87,7 @@ function Agree({ order, done }: { order: string; done: () => void }) {
       <div class="form">
         <p class="quiet">{t("agree.help")}</p>
         <div class="pair">
-          {(["safe_place", "neighbour", "note"] as const).map((name) => <Field key={name} label={t(`agree.${name}`)}>{(id) => <input id={id} maxLength={500} autocomplete="off" value={wish[name]} onInput={(event) => setWish({ ...wish, [name]: event.currentTarget.value })} />}</Field>)}
+          {(["address", "safe_place", "neighbour", "note"] as const).map((name) => <Field key={name} label={t(`agree.${name}`)}>{(id) => <input id={id} maxLength={500} autocomplete="off" value={wish[name]} onInput={(event) => setWish({ ...wish, [name]: event.currentTarget.value })} />}</Field>)}
           <Field label={t("agree.contact_free")}>{(id) => <select id={id} value={free} onChange={(event) => setFree(event.currentTarget.value)}><option value="">{t("agree.as_is")}</option><option value="yes">{t("agree.yes")}</option><option value="no">{t("agree.no")}</option></select>}</Field>
         </div>
         {offers === null ? <div class="actions"><Act act={ask}>{t("agree.windows")}</Act></div> : offers.length === 0 ? <p role="status">{t("agree.no_windows")}</p> : (

@@ -15,6 +15,7 @@ STEPS: Final = {
     "next.secret": "senden Sie webhook_secret, `whsec_…`",
     "next.case": "GET /v1/cases/{case} sagt, was möglich ist (`can`)",
     "next.windows_kept": "fragen Sie mit POST /v1/windows nach Fenstern, die sich halten lassen",
+    "next.as_found": "die Adresse so schreiben, wie GET /v1/places sie findet",
     "next.until": "senden Sie ein späteres until_utc",
     "next.speeds": "senden Sie Zeilen mit from,to,kmh",
     "next.speeds_plain": "senden Sie Zeilen mit from,to,kmh ohne Kopf",

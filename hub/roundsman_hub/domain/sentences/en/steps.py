@@ -15,6 +15,7 @@ STEPS: Final = {
     "next.secret": "send webhook_secret, `whsec_…`",
     "next.case": "GET /v1/cases/{case} says what can be done (`can`)",
     "next.windows_kept": "ask for windows that can be kept with POST /v1/windows",
+    "next.as_found": "write the address as GET /v1/places finds it",
     "next.until": "send a later until_utc",
     "next.speeds": "send lines of from,to,kmh",
     "next.speeds_plain": "send lines of from,to,kmh without a header",

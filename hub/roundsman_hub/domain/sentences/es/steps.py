@@ -15,6 +15,7 @@ STEPS: Final = {
     "next.secret": "envíe webhook_secret, `whsec_…`",
     "next.case": "GET /v1/cases/{case} dice lo que se puede (`can`)",
     "next.windows_kept": "pida franjas que se puedan cumplir con POST /v1/windows",
+    "next.as_found": "escribir la dirección como la encuentra GET /v1/places",
     "next.until": "envíe un until_utc posterior",
     "next.speeds": "envíe líneas de from,to,kmh",
     "next.speeds_plain": "envíe líneas de from,to,kmh sin cabecera",

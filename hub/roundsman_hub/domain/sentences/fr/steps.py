@@ -15,6 +15,7 @@ STEPS: Final = {
     "next.secret": "envoyez webhook_secret, `whsec_…`",
     "next.case": "GET /v1/cases/{case} dit ce qui est possible (`can`)",
     "next.windows_kept": "demandez des créneaux tenables avec POST /v1/windows",
+    "next.as_found": "écrire l'adresse comme GET /v1/places la trouve",
     "next.until": "envoyez un until_utc plus tardif",
     "next.speeds": "envoyez des lignes from,to,kmh",
     "next.speeds_plain": "envoyez des lignes from,to,kmh sans en-tête",
