@@ -23,7 +23,7 @@ from roundsman_hub.domain.sentences import told
 from roundsman_hub.planning import vroom_json, vroom_told
 from roundsman_hub.planning.answering import Answer, Progress, answer, standing
 from roundsman_hub.planning.candidates import Candidate, candidates
-from roundsman_hub.planning.portable import BadProblem, plan_from_json, problem_from_json
+from roundsman_hub.planning.portable import BadProblem, plan_from_json, problem_from_json, problem_schema
 from roundsman_hub.planning.problem import Plan, Problem
 from roundsman_hub.planning.soundness import sound
 from roundsman_hub.roads import RoadNetwork, RoadsError
@@ -47,6 +47,10 @@ USUAL_S: Final = 2.0
 _places = threading.BoundedSemaphore(AT_ONCE)
 Seconds = Annotated[float, Query(ge=0, le=LONGEST_S, allow_inf_nan=False, description="real seconds of search; 0: insertion alone")]
 
+_SCHEMA: Final = problem_schema()
+_WARM: Final = {"type": "object", "description": "a plan to begin with (format roundsman-plan/1: `routes`, `unassigned`)"}
+_BODY: Final = {"schema": {**_SCHEMA, "properties": {**_SCHEMA["properties"], "warm": _WARM}}}
+_PROBLEM: Final[dict[str, Any]] = {"requestBody": {"required": True, "content": {"application/json": _BODY}}}
 OpenStreets = Annotated[bool, Query(description="ways as if nothing were closed, imported or slow just now: for a plan of another day")]
 
 
@@ -54,7 +58,7 @@ OpenStreets = Annotated[bool, Query(description="ways as if nothing were closed,
     "/v1/solve",
     response_class=Response,
     responses={200: {"content": {"application/json": {}, "text/event-stream": {}}, "description": "the plan, and what was wrong"}},
-    openapi_extra={"requestBody": {"required": True, "content": {"application/json": {"schema": {"type": "object"}}}}},
+    openapi_extra=_PROBLEM,
 )
 async def post_solve(request: Request, _: FleetReader, seconds: Seconds = 2.0, seed: int = 0) -> Response:
     """Plan a problem (format `roundsman-problem/1`; `warm`: a plan to begin with).
@@ -80,7 +84,7 @@ async def post_solve(request: Request, _: FleetReader, seconds: Seconds = 2.0, s
     "/v1/solve/candidates",
     response_class=Response,
     responses={200: {"content": {"application/json": {}}, "description": "the vans, the best first, and what was wrong"}},
-    openapi_extra={"requestBody": {"required": True, "content": {"application/json": {"schema": {"type": "object"}}}}},
+    openapi_extra=_PROBLEM,
 )
 async def post_candidates(
     request: Request, _: FleetReader, task: Annotated[str, Query(description="who could take this task of the problem?")]

@@ -51,6 +51,25 @@ def problem_from_json(text: bytes | str) -> Problem:
     return problem
 
 
+def problem_schema() -> dict[str, Any]:
+    """The JSON Schema of a problem, without references: each task, van, depot … is written out where it stands."""
+    whole = msgspec.json.schema(Problem, schema_hook=_matrix_schema)
+    named = whole.pop("$defs")
+
+    def whole_of(part: Any) -> Any:
+        if isinstance(part, list):
+            return [whole_of(one) for one in part]
+        if not isinstance(part, dict):
+            return part
+        if "$ref" in part:
+            return whole_of(named[part["$ref"].rsplit("/", 1)[-1]])
+        return {key: whole_of(value) for key, value in part.items()}
+
+    out: dict[str, Any] = whole_of(whole)
+    form = {"const": FORMAT, "type": "string"}
+    return {**out, "required": ["format", *out["required"]], "properties": {"format": form, **out["properties"]}}
+
+
 def plan_to_json(plan: Plan, verdict: Verdict | None = None) -> bytes:
     """A plan's JSON; with the verdict, also when everything happens and what it costs."""
     out: dict[str, Any] = {"format": PLAN_FORMAT, "routes": plan.routes, "unassigned": plan.unassigned}
@@ -88,6 +107,11 @@ def _rows(value: Any) -> Any:
     if isinstance(value, np.ndarray):
         return value.tolist()
     raise NotImplementedError(type(value))
+
+
+def _matrix_schema(_: type) -> dict[str, Any]:
+    row = {"type": ["array", "null"], "items": {"type": ["integer", "array", "null"]}}
+    return {"type": "array", "items": row, "description": "rows; of a profile's times, such rows by band; -1 or null: no way"}
 
 
 def _table(_: type, found: Any) -> Any:

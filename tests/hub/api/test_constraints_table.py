@@ -76,6 +76,7 @@ def test_a_row_is_true(row: list[str], openapi: dict[str, Any]) -> None:
         struct = getattr(problem, kind)
         assert is_dataclass(struct)
         assert attribute in {one.name for one in fields(struct)}, name
+        assert attribute in _told_of(kind, openapi["paths"]["/v1/solve"]["post"]), f"{name} is not in the schema of POST /v1/solve"
     files = {"order": orders_csv.COLUMNS, **{owner: one.columns for owner, one in TABLES.items()}}
     assert all(term.name in files[term.owner] for term in terms)
     assert set(code(columns)) == {term.name for term in terms}
@@ -92,6 +93,18 @@ def test_a_row_is_true(row: list[str], openapi: dict[str, Any]) -> None:
     for name in code(tests):
         file, _, test = name.partition("::")
         assert any(f"def {test}(" in found.read_text(encoding="utf-8") for found in (ROOT / "tests").rglob(file)), name
+
+
+def _told_of(title: str, door: dict[str, Any]) -> set[str]:
+    """Properties of what has this title, anywhere in what a door takes in."""
+    found: set[str] = set()
+    ahead: list[Any] = [door["requestBody"]]
+    while ahead:
+        part = ahead.pop()
+        if isinstance(part, dict) and part.get("title") == title:
+            found |= part["properties"].keys()
+        ahead += part.values() if isinstance(part, dict) else part if isinstance(part, list) else ()
+    return found
 
 
 def test_the_days_that_no_engine_knows_alone_are_named() -> None:

@@ -9,6 +9,7 @@ from dataclasses import FrozenInstanceError, replace
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import numpy as np
 import pytest
 
@@ -16,7 +17,7 @@ from roundsman_hub.planning.answering import answer
 from roundsman_hub.planning.evaluate import evaluate
 from roundsman_hub.planning.insertion import repair
 from roundsman_hub.planning.instances import BadInstance, parse
-from roundsman_hub.planning.portable import BadProblem, plan_from_json, plan_to_json, problem_from_json, problem_to_json
+from roundsman_hub.planning.portable import BadProblem, plan_from_json, plan_to_json, problem_from_json, problem_schema, problem_to_json
 from roundsman_hub.planning.problem import Plan, Problem, Profile
 from roundsman_hub.planning.soundness import sound
 
@@ -235,3 +236,19 @@ def test_nobody_changes_a_problem_that_others_plan_with(make_rich: Callable[[int
         with pytest.raises(ValueError, match="read-only"):
             matrix[..., 0, 0] = 1
     table[0, 0] = table[0, 0]
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_the_schema_of_a_problem_is_what_is_read(make_rich: Callable[[int], tuple[Problem, Plan]], seed: int) -> None:
+    """Whatever a day can ask is a problem by the published schema, holes in its matrices too; what lacks a field is none."""
+    validator = jsonschema.Draft202012Validator(problem_schema())
+    body = json.loads(problem_to_json(make_rich(seed)[0]))
+    validator.validate(body)
+    body["durations_s"][0] = None
+    body["distances_m"][1][0] = None
+    validator.validate(body)
+    problem_from_json(json.dumps(body))
+    for broken in ({**body, "tasks": [{"task": "t"}]}, {**body, "vans": 3}, {**body, "format": "roundsman-problem/0"}):
+        assert not validator.is_valid(broken)
+        with pytest.raises(BadProblem):
+            problem_from_json(json.dumps(broken))
