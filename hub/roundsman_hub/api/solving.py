@@ -138,9 +138,10 @@ async def post_vroom(request: Request, desk: AtDesk, caller: FleetReader, open_s
         _places.release()
     spent_ms = round(1000 * (time.monotonic() - began))
     language = language_of(request)
-    plan = replace(found.plan, unassigned={task: told(reason, language) for task, reason in found.plan.unassigned.items()})
+    plan, verdict = vroom_told.together(asked, found.plan, found.verdict)
+    plan = replace(plan, unassigned={task: told(reason, language) for task, reason in plan.unassigned.items()})
     wrong = {van: told(reason, language) for van, reason in found.wrong_vans.items()}
-    body_out = vroom_told.told(asked, plan, found.verdict, wrong_vans=wrong, computing_ms=spent_ms)
+    body_out = vroom_told.told(asked, plan, verdict, wrong_vans=wrong, computing_ms=spent_ms)
     if geometry:
         try:
             await run_in_threadpool(_draw, body_out, body, roads)

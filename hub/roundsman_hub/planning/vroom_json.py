@@ -6,14 +6,14 @@ Its objective is travel: waiting and service cost nothing. So each kind of vehic
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
-from roundsman_hub.planning.problem import Break, Plan, Problem, Profile, Task, Van
+from roundsman_hub.planning.problem import Break, Plan, Problem, Profile, Relation, Task, Van
 
 Table = npt.NDArray[np.int32]
 Matrix = Callable[[Sequence[tuple[float, float]], str], tuple[Table, Table]]
@@ -62,6 +62,8 @@ class Asked:
     ignored: tuple[str, ...]
     shown: Mapping[str, dict[str, Any]]
     """By task: id, type, and place as the request has them."""
+    exchanges: Mapping[str, str]
+    """Of jobs with a delivery and a pickup: the task of the one, the task of the other."""
     vehicles: Mapping[str, dict[str, Any]]
     distances_m: Mapping[str, Table]
     zero_s: int
@@ -109,15 +111,19 @@ class _Reader:
         dims = max([1, dims, *(len(s.get("amount") or ()) for s in shipments)])
         tasks: list[Task] = []
         shown: dict[str, dict[str, Any]] = {}
+        exchanges: dict[str, str] = {}
         for at, job in enumerate(jobs):
             self._known(job, "job", f"jobs[{at}]")
             drops, takes = job.get("delivery") or job.get("amount") or [], job.get("pickup") or []
-            if any(drops) and any(takes):
-                raise VroomError(f"Invalid job {job['id']}: delivery and pickup at one job are not supported; make them two jobs.")
-            kind = "pickup" if any(takes) else "delivery"
+            both = any(drops) and any(takes)
+            kind = "pickup" if any(takes) and not both else "delivery"
             name = f"job {job['id']}"
-            tasks.append(self._task(name, job, job, kind, takes or drops, dims, zero))
+            tasks.append(self._task(name, job, job, kind, drops if both else takes or drops, dims, zero))
             shown[name] = self._shown(job, "job")
+            if both:  # to the planner two tasks, of which the second takes no time and follows the first
+                taken = self._task(f"{name} taken", job, job, "pickup", takes, dims, zero)
+                tasks.append(replace(taken, service_s=0, service_by_type=(), parking_s=0, windows_s=()))
+                exchanges[name] = taken.task
         for at, shipment in enumerate(shipments):
             self._known(shipment, "shipment", f"shipments[{at}]")
             for kind in ("pickup", "delivery"):
@@ -128,6 +134,8 @@ class _Reader:
                 tasks.append(replace(task, shipment=f"shipment {at}"))
                 shown[name] = self._shown(end, kind)
         vans = tuple(self._van(at, vehicle, dims, zero) for at, vehicle in enumerate(vehicles))
+        if exchanges and any(van.max_tasks is not None for van in vans):
+            raise VroomError("Invalid input: max_tasks is not supported beside jobs with a delivery and a pickup.")
         for what, names in (("job", [task.task for task in tasks]), ("vehicle", [van.vehicle for van in vans])):
             if twice := next((name for name, count in Counter(names).items() if count > 1), None):
                 raise VroomError(f"Invalid {what}: duplicate {twice}.")
@@ -141,12 +149,14 @@ class _Reader:
             durations_s=first.durations_s[0],
             distances_m=first.distances_m,
             profiles=profiles,
+            relations=tuple(Relation(kind="in_order", tasks=pair) for pair in exchanges.items()),
         )
         return Asked(
             problem=problem,
-            warm=self._warm(vehicles, {task.task for task in tasks}),
+            warm=self._warm(vehicles, shown.keys(), exchanges),
             ignored=tuple(self.ignored),
             shown=shown,
+            exchanges=exchanges,
             vehicles={f"vehicle {v['id']}": v for v in vehicles},
             distances_m=metres,
             zero_s=zero,
@@ -159,7 +169,7 @@ class _Reader:
             if key not in KNOWN[what]:
                 self.ignored.append(f"{where}.{key}".lstrip("."))
 
-    def _warm(self, vehicles: Any, tasks: set[str]) -> Plan | None:
+    def _warm(self, vehicles: Any, tasks: Collection[str], exchanges: Mapping[str, str]) -> Plan | None:
         """Vehicles' `steps` as a plan to begin with: starts, ends and breaks fall where they fall."""
         routes: dict[str, tuple[str, ...]] = {}
         for at, v in enumerate(vehicles):
@@ -171,7 +181,7 @@ class _Reader:
                 name = f"{step['type']} {step['id']}"
                 if name not in tasks or any(name in other for other in (*routes.values(), route)):
                     raise VroomError(f"Invalid steps of vehicle {v['id']}: {name} is not there, or twice.")
-                route.append(name)
+                route += [name, exchanges[name]] if name in exchanges else [name]
             if route:
                 routes[f"vehicle {v['id']}"] = tuple(route)
         return Plan(routes=routes, unassigned={}) if routes else None

@@ -3,10 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
+from roundsman_hub.planning.evaluate import evaluate
 from roundsman_hub.planning.problem import Plan, Task, Van, Verdict
 from roundsman_hub.planning.vroom_json import LEFT_OUT, Asked
+
+
+def together(request: Asked, plan: Plan, verdict: Verdict) -> tuple[Plan, Verdict]:
+    """The plan with both halves of each exchange at one stop; an exchange that does not fit so is left out whole."""
+    problem = request.problem
+    for given, taken in request.exchanges.items():
+        van = next((van for van, route in plan.routes.items() if given in route and taken in route), None)
+        if van is not None:
+            rest = [step for step in plan.routes[van] if step != taken]
+            at = rest.index(given) + 1
+            moved = replace(plan, routes={**plan.routes, van: (*rest[:at], taken, *rest[at:])})
+            if not (found := evaluate(problem, moved)).violations and found.lateness_s <= verdict.lateness_s:
+                plan, verdict = moved, found
+                continue
+        reason = plan.unassigned.get(given) or plan.unassigned.get(taken) or "vans that have the time are full"
+        routes = {van: tuple(step for step in route if step not in (given, taken)) for van, route in plan.routes.items()}
+        plan = Plan(routes=routes, unassigned={**plan.unassigned, given: reason, taken: reason})
+        verdict = evaluate(problem, plan)
+    return plan, verdict
 
 
 def told(request: Asked, plan: Plan, verdict: Verdict, *, wrong_vans: Mapping[str, str], computing_ms: int) -> dict[str, Any]:
@@ -18,7 +39,7 @@ def told(request: Asked, plan: Plan, verdict: Verdict, *, wrong_vans: Mapping[st
     for name, visits in verdict.routes.items():
         if visits:
             routes.append(_route(request, vans[name], [tasks[visit.task] for visit in visits], verdict))
-    unassigned = [{**request.shown[task], "reason": reason} for task, reason in plan.unassigned.items()]
+    unassigned = [{**request.shown[task], "reason": reason} for task, reason in plan.unassigned.items() if task in request.shown]
     sums = ("cost", "setup", "service", "duration", "waiting_time", "priority", "distance", "delivery", "pickup")
     summary: dict[str, Any] = {"routes": len(routes), "unassigned": len(unassigned)}
     for key in sums:
@@ -73,6 +94,9 @@ def _route(request: Asked, van: Van, tasks: Sequence[Task], verdict: Verdict) ->
         clock = visit.arrival_s
         rest(number, 1 << 60)  # those that are taken on the spot, before the service
         load = list(visit.load_after)
+        if task.task not in request.shown:  # the second half of an exchange
+            steps[-1]["load"], place = list(load), task.place
+            continue
         setup = task.parking_s if task.place != place else 0
         info = dict(request.shown[task.task])
         kind = info.pop("type")
@@ -96,7 +120,7 @@ def _route(request: Asked, van: Van, tasks: Sequence[Task], verdict: Verdict) ->
         "service": sum(one["service"] for one in steps),
         "duration": travelled,
         "waiting_time": sum(one["waiting_time"] for one in steps),
-        "priority": sum(task.left_out_cents // LEFT_OUT - 1 for task in tasks),
+        "priority": sum(task.left_out_cents // LEFT_OUT - 1 for task in tasks if task.task in request.shown),
         "distance": driven,
         "delivery": dropped,
         "pickup": collected,

@@ -320,3 +320,21 @@ def test_errors_have_vrooms_codes(shop: Shop, monkeypatch: pytest.MonkeyPatch) -
     body = {"vehicles": [{"id": 1, "start": [10.0, 50.0]}], "jobs": [{"id": 1, "location": [10.01, 50.0]}]}
     away = shop.post("/vroom", json=body)
     assert (away.status_code, away.json()) == (500, {"code": 3, "error": "the road network does not answer"})
+
+
+def test_a_delivery_and_a_pickup_at_one_job_are_one_stop(shop: Shop) -> None:
+    """What is given makes room for what is taken, at the same moment; where both do not fit, the job is left out whole."""
+    jobs = [{"id": at, "location_index": at, "delivery": [1], "pickup": [1], "service": 60, "setup": 30} for at in (1, 2, 3)]
+    van = {"id": 1, "start_index": 0, "end_index": 0, "capacity": [3]}
+    (route,) = answered(shop, street(vehicles=[van], jobs=jobs))["routes"]
+    assert (sorted(stops(route)), route["delivery"], route["pickup"]) == ([1, 2, 3], [3], [3])
+    assert (route["duration"], route["service"], route["setup"]) == (600, 180, 90)
+    assert [step["load"] for step in route["steps"]] == [[3]] * 5
+    jobs[1]["pickup"] = [3]  # it fits alone, but with no other
+    found = answered(shop, street(vehicles=[van], jobs=jobs, options={"l": 0.3}))
+    assert [one["id"] for one in found["unassigned"]] == [2]
+    assert sorted(stops(found["routes"][0])) == [1, 3]
+    assert (found["summary"]["delivery"], found["summary"]["unassigned"]) == ([2], 1)
+    warm = van | {"steps": [{"type": "job", "id": at} for at in (2, 3, 1)]}
+    jobs[1]["pickup"] = [1]
+    assert stops(answered(shop, street(vehicles=[warm], jobs=jobs))["routes"][0]) == [2, 3, 1]
