@@ -4,7 +4,8 @@ Make a vehicle, then register its device: `PUT /v1/vehicles/VEHICLE/device` with
 The answer holds the path to send to, with a token that is shown once. Start the hub with `--gateway-port 8885`; to be reached from
 outside, behind a proxy that speaks HTTPS, because these devices send where somebody is.
 
-    Traccar Client, OsmAnd   http://HOST:8885/osmand/TOKEN     GET or POST: id, lat, lon, timestamp, speed, bearing, accuracy
+    Traccar Client, OsmAnd   http://HOST:8885/osmand/TOKEN     GET or POST: id, lat, lon, timestamp, speed, bearing, accuracy; or JSON, as
+                                                               Traccar Client sends it since version 9
     OwnTracks, mode HTTP     http://HOST:8885/owntracks/TOKEN  POST: JSON of _type location or transition
     OwnTracks, mode MQTT     mqtts://HOST:8886                 with `serve --gateway-mqtt-port 8886` and kind `owntracks_mqtt`
 

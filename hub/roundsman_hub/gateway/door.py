@@ -59,7 +59,7 @@ class Door:
         )
 
     async def osmand(self, request: Request) -> Response:
-        """One position, in the address or in a form."""
+        """One position, in the address or in a form; or what Traccar Client has kept, as JSON."""
         device = self._device(request, "osmand")
         if isinstance(device, Response):
             return device
@@ -68,6 +68,8 @@ class Door:
             body = await _body(request)
             if body is None:
                 return _refusal(413, "too much")
+            if body.lstrip().startswith(b"{"):
+                return await self._traccar_client(device, body)
             said |= dict(parse_qsl(body.decode("utf-8", "replace")))
         if said.get("id", said.get("deviceid", device["unique_id"])) != device["unique_id"]:
             return _refusal(403, "this token is another device's: id is not the unique_id it was registered with")
@@ -77,6 +79,23 @@ class Door:
             return _stepped_over(error)
         await self._keep(device, report)
         return Response(status_code=200)
+
+    async def _traccar_client(self, device: Row, body: bytes) -> Response:
+        """One location, or several that a phone without network has kept: what cannot be is stepped over, the others count."""
+        try:
+            said: Any = json.loads(body)
+        except (ValueError, RecursionError):
+            return _refusal(400, "this is not JSON")
+        if said.get("device_id", device["unique_id"]) != device["unique_id"]:
+            return _refusal(403, "this token is another device's: device_id is not the unique_id it was registered with")
+        found = said.get("location")
+        answer = Response(status_code=200)
+        for location in found if isinstance(found, list) else [found]:
+            try:
+                await self._keep(device, words.traccar_client(location, self._clock.utc_ms()))
+            except Unfit as error:
+                answer = _stepped_over(error)
+        return answer
 
     async def owntracks(self, request: Request) -> Response:
         """One message. The answer is a list of messages to the phone: none."""

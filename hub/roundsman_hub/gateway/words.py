@@ -1,6 +1,7 @@
 """What trackers and phones say, as reports: Traccar's OsmAnd protocol and OwnTracks' JSON. Pure.
 
-OsmAnd: https://www.traccar.org/osmand/ (speed in knots, timestamp in seconds, milliseconds or ISO 8601). OwnTracks:
+OsmAnd: https://www.traccar.org/osmand/ (speed in knots, timestamp in seconds, milliseconds or ISO 8601), and what Traccar Client says
+since its version 9: JSON of `device_id` and `location` (speed in m/s, -1 where none is known). OwnTracks:
 https://owntracks.org/booklet/tech/json/ (vel in km/h, acc in metres, tst in seconds).
 """
 
@@ -65,6 +66,31 @@ def osmand(said: Mapping[str, str], now_ms: int) -> Report:
             speed_mps=None if knots is None else knots * KNOT_MPS,
             heading_deg=_number(said.get("bearing", said.get("heading"))),
             accuracy_m=accuracy_m,
+        ),
+        now_ms,
+    )
+
+
+def traccar_client(location: object, now_ms: int) -> Report:
+    """From a `location` of Traccar Client's JSON.
+
+    Raises
+    ------
+    Unfit
+        No position, or one that cannot be.
+    """
+    coords = location.get("coords") if isinstance(location, Mapping) else None
+    if not isinstance(location, Mapping) or not isinstance(coords, Mapping):
+        raise Unfit("no location with coords")
+    when = location.get("timestamp")
+    return checked(
+        Report(
+            utc_ms=_instant_ms(None if when is None else str(when), now_ms),
+            lat_deg=_needed(coords.get("latitude"), "latitude"),
+            lon_deg=_needed(coords.get("longitude"), "longitude"),
+            speed_mps=_number(coords.get("speed")),
+            heading_deg=_number(coords.get("heading")),
+            accuracy_m=_number(coords.get("accuracy")),
         ),
         now_ms,
     )

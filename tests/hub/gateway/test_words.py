@@ -21,6 +21,20 @@ def test_a_traccar_clients_request() -> None:
     assert report.accuracy_m == 4.2
 
 
+def test_a_traccar_client_of_today_speaks_json() -> None:
+    """Metres a second, not knots; no speed and no heading are said as -1."""
+    coords = {"latitude": 60.1708, "longitude": 24.9356, "accuracy": 4.2, "speed": 9.5, "heading": 90, "altitude": 12}
+    said = {"timestamp": "2026-09-21T14:13:10.000Z", "coords": coords, "is_moving": True, "battery": {"level": 0.8}}
+    report = words.traccar_client(said, NOW_MS)
+    assert report == Report(utc_ms=1_789_999_990_000, lat_deg=60.1708, lon_deg=24.9356, speed_mps=9.5, heading_deg=90.0, accuracy_m=4.2)
+    standing = words.traccar_client(said | {"coords": coords | {"speed": -1, "heading": -1}}, NOW_MS)
+    assert (standing.speed_mps, standing.heading_deg) == (None, None)
+    wrong: list[Any] = [None, [], {}, {"coords": None}, {"coords": {"latitude": 1}}, said | {"timestamp": [1]}]
+    for bad in wrong:
+        with pytest.raises(Unfit):
+            words.traccar_client(bad, NOW_MS)
+
+
 @pytest.mark.parametrize("timestamp", ["1789999990", "1789999990000", "2026-09-21T13:46:30Z", "2026-09-21T15:46:30+02:00"])
 def test_three_ways_to_say_when(timestamp: str) -> None:
     assert words.osmand({"lat": "1", "lon": "2", "timestamp": timestamp}, NOW_MS).utc_ms == 1_789_998_390_000 + (
