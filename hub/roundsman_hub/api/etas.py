@@ -19,7 +19,7 @@ router = APIRouter(prefix="/v1", tags=["orders"], responses=documented(401, 403,
 
 
 class Coverage(BaseModel):
-    """How arrival times told so far ahead turned out: the first word of each order in that horizon."""
+    """How arrival times told so far ahead turned out: of each order one word of that horizon, drawn by how long each stood."""
 
     horizon_min: int = Field(description="from so many minutes ahead, up to the next horizon")
     orders: int

@@ -20,8 +20,10 @@ from typing import Final
 from roundsman_hub.roads.network import RoadsError
 from roundsman_hub.roads.profiles import CAR, PROFILES, lua
 
-STEP_LIMIT_S: Final = 6 * 3600
+STEP_LIMIT_S = 6 * 3600
 """A country takes an hour or two; what takes longer than six is stuck."""
+TOLD_EVERY_S = 10.0
+"""Much of that is one step: whoever waits is told that it goes on."""
 COMPONENT_NODES: Final = 100
 """From how many nodes on a connected piece of network is worth snapping to, unlike a closed yard. OSRM's own 1,000 leaves the extract
 of a city's centre without any (Helsinki: 42 % of the pairs of addresses had no way; with 100 none, with 10 28 %)."""
@@ -143,14 +145,35 @@ def _step(programs: Path, name: str, arguments: list[str], osm_name: str, progre
     began = time.monotonic()
     progress(f"roads: {name} {osm_name} …")
     command = [str(programs / "bin" / f"osrm-{name}"), "-l", "WARNING", *arguments]
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, errors="replace", timeout=STEP_LIMIT_S, check=False)
-    except subprocess.TimeoutExpired:
-        raise RoadsError(f"osrm-{name} did not end within {STEP_LIMIT_S} s") from None
-    if done.returncode != 0:
-        last = (done.stderr + done.stdout).strip().splitlines()[-3:]
-        raise RoadsError(f"osrm-{name} failed on {osm_name}: {' / '.join(last) or f'code {done.returncode}'}")
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace") as step:
+        try:
+            words = _waited(step, lambda s: progress(f"roads: {name} {osm_name} … {s:.0f} s"))
+        except BaseException:
+            step.kill()
+            raise
+    if words is None:
+        raise RoadsError(f"osrm-{name} did not end within {STEP_LIMIT_S} s")
+    if step.returncode != 0:
+        last = words.strip().splitlines()[-3:]
+        raise RoadsError(f"osrm-{name} failed on {osm_name}: {' / '.join(last) or f'code {step.returncode}'}")
     progress(f"roads: {name} done in {time.monotonic() - began:.1f} s")
+
+
+def _waited(step: subprocess.Popen[str], told: Callable[[float], None]) -> str | None:
+    """What a program said until its end, with a word each `TOLD_EVERY_S` that it is still at it; None: it was ended, out of time."""
+    began = time.monotonic()
+    while True:
+        try:
+            words, _ = step.communicate(timeout=TOLD_EVERY_S)
+        except subprocess.TimeoutExpired:
+            took_s = time.monotonic() - began
+            if took_s > STEP_LIMIT_S:
+                step.kill()
+                step.communicate()
+                return None
+            told(took_s)
+        else:
+            return words
 
 
 def _move_into_place(made: Path, home: Path) -> None:
