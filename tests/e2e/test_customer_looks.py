@@ -56,7 +56,7 @@ def states(hub: Any) -> Mapping[str, dict[str, Any]]:
         if name == "held":
             assert hub.client.post(f"/v1/windows/{answer.json()['items'][1]['offer']}/hold", json={}).status_code == 200
     for name, kind in (("done", "delivered"), ("failed", "failed")):
-        hub.resolve(other, orders[name], kind, ago=timedelta(minutes=5), reason="nobody at home" if kind == "failed" else None)
+        hub.resolve(other, orders[name], kind, ago=timedelta(minutes=5), reason="nobody there" if kind == "failed" else None)
     form = {"kind": "dispute", "text": "It is not here"}
     link = orders["done"]["track_url"]
     for what, fields in (("return", {"reason": "wrong_size"}), ("wrong", form), ("rate", {"stars": "4"})):
