@@ -14,6 +14,7 @@ import { Act, Badge, Empty, Section, Straight, type Tone, Trouble, VanChip } fro
 import { ProofPicture } from "./picture";
 import { AnotherPlaceDialog } from "./anotherplace";
 import { Asks } from "./asks";
+import { BindDialog } from "./bind";
 import { PlaceDialog } from "./place";
 import { f, type Key, t } from "./reader";
 import { to } from "./route";
@@ -61,7 +62,7 @@ export function StoryPage({ order }: { order: string }) {
   const [changed, setChanged] = useState(0);
   const shown = useAsked<Shown>(door, `${turn} ${changed}`);
   const story = useAsked<Story>(`${door}/story`, turn);
-  const [dialog, setDialog] = useState<"move" | "talk" | "place" | null>(null);
+  const [dialog, setDialog] = useState<"move" | "bind" | "talk" | "place" | null>(null);
   const found = shown.answer;
   if (!found) return <Section title={t("order.order")}><Trouble>{shown.error}</Trouble>{shown.loading && <p role="status">{t("loading")}</p>}<p class="pad"><a href={to("orders")}>{t("orders.back")}</a></p></Section>;
   const name = [found.reference, found.name].filter(Boolean).join(" ") || found.address;
@@ -87,6 +88,7 @@ export function StoryPage({ order }: { order: string }) {
           <Asks order={found as unknown as Row} />
           <div class="actions">
             {open && live && (found.state === "waiting_for_place" ? <button type="button" class="button primary" onClick={() => setDialog("place")}>{t("act.place")}</button> : <button type="button" class="button primary" onClick={() => setDialog("move")}>{t(found.vehicle ? "act.move" : "act.find_van")}</button>)}
+            {open && live && found.state !== "waiting_for_place" && <button type="button" class="button" onClick={() => setDialog("bind")}>{t("act.bind")}</button>}
             {open && live && found.state !== "waiting_for_place" && <button type="button" class="button" onClick={() => setDialog("place")}>{t("act.place_anew")}</button>}
             {found.vehicle && <button type="button" class="button" onClick={() => setDialog("talk")}>{t("act.message")}</button>}
             <a class="button" href={new URL(found.track_url).pathname} target="_blank" rel="noreferrer">{t("order.customer_page")}</a>
@@ -105,6 +107,7 @@ export function StoryPage({ order }: { order: string }) {
       </Section>
       <CustomerSide order={order} open={open} />
       {dialog === "move" && live && <MoveDialog order={live} close={() => setDialog(null)} />}
+      {dialog === "bind" && live && <BindDialog order={live} close={() => setDialog(null)} />}
       {dialog === "place" && live && (found.state === "waiting_for_place" ? <PlaceDialog order={live} close={() => setDialog(null)} /> : <AnotherPlaceDialog order={live} close={() => setDialog(null)} />)}
       {dialog === "talk" && found.vehicle && <TalkDialog vehicle={found.vehicle} order={order} close={() => setDialog(null)} />}
     </>

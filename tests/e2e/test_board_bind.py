@@ -1,0 +1,87 @@
+"""The dispatcher's hand on an order: kept by a van, as a stop, or kept from vans, with what it comes to told first; and given back."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Page, expect
+
+expect.set_options(timeout=30_000)
+WORDS = {
+    "en-IE": ("Keep or forbid a van", "Stays with", "Never with", "Keep it so", "Leave it to the planner"),
+    "de-DE": ("Fahrzeug festlegen oder sperren", "Bleibt bei", "Nie bei", "So festlegen", "Der Planung überlassen"),
+    "fr-FR": ("Fixer ou interdire un véhicule", "Reste à", "Jamais à", "Fixer ainsi", "Laisser à la planification"),
+    "es-ES": ("Fijar o prohibir una furgoneta", "Se queda con", "Nunca con", "Fijarlo así", "Dejarlo a la planificación"),
+}
+SIZES = [("en-IE", 320, "dark"), ("de-DE", 1440, "light"), ("fr-FR", 320, "light"), ("es-ES", 1440, "dark")]
+
+
+@pytest.mark.parametrize(("locale", "width", "scheme"), SIZES)
+def test_an_order_is_pinned_kept_from_a_van_and_given_back(
+    opened: Callable[..., Page],
+    hub: Any,
+    axe: Callable[[Page], list[str]],
+    misfits: Callable[[Page], list[str]],
+    locale: str,
+    width: int,
+    scheme: str,
+) -> None:
+    """By keys alone, in four languages: what it would come to is told before it is done."""
+    act, stays, never, keep, release = WORDS[locale]
+    order = hub.client.get("/v1/orders", params={"state": "planned", "limit": 50}).json()["items"][-1]
+    door = f"/v1/orders/{order['order']}/assignment"
+    hub.client.delete(door)
+    candidates = hub.client.get("/v1/candidates", params={"order": order["order"]}).json()
+    van = next(one["vehicle"] for one in candidates if one["feasible"] and one["vehicle"] != order["vehicle"])
+    page = opened(locale=locale, width=width, scheme=scheme)
+    page.goto(f"{hub.url}/#/orders/{order['order']}")
+    page.locator("input[type=password], input").first.fill(hub.key)
+    page.keyboard.press("Enter")
+
+    def dialog() -> Any:
+        button = page.get_by_role("button", name=act)
+        button.focus()
+        page.keyboard.press("Enter")
+        expect(page.get_by_role("dialog").get_by_label(stays)).to_be_visible()
+        return page.get_by_role("dialog")
+
+    def press(name: str) -> None:
+        page.get_by_role("dialog").get_by_role("button", name=name).focus()
+        page.keyboard.press("Enter")
+        expect(page.get_by_role("dialog")).to_have_count(0)
+
+    box = dialog()
+    expect(box.get_by_role("button", name=keep)).to_have_count(0)
+    expect(box.get_by_role("button", name=release)).to_have_count(0)
+    box.get_by_label(stays).select_option(van)
+    box.locator("input[type=number]").fill("1")
+    expect(box.locator(".effect[role=status]")).to_contain_text("·")
+    expect(box.get_by_role("button", name=keep)).to_be_visible()
+    if folder := os.environ.get("ROUNDSMAN_PICTURES"):
+        page.screenshot(path=str(Path(folder) / f"bind-{locale}-{width}.png"))
+    assert not [*misfits(page), *axe(page)]
+    assert hub.client.get(door).json()["vehicle"] is None, "nothing was done yet"
+    press(keep)
+    assert (hub.client.get(door).json()["vehicle"], hub.client.get(door).json()["position"]) == (van, 1)
+
+    box = dialog()
+    name = box.get_by_label(stays).locator("option:checked").inner_text()
+    expect(box.locator("p.quiet").first).to_contain_text(name)
+    box.get_by_label(stays).select_option("")
+    box.get_by_role("group", name=never).get_by_role("checkbox").nth([v["vehicle"] for v in _vans(hub)].index(van)).check()
+    expect(box.get_by_role("button", name=keep)).to_be_visible()
+    press(keep)
+    assert hub.client.get(door).json() == {"vehicle": None, "position": None, "forbid": [van]}
+
+    dialog()
+    press(release)
+    assert hub.client.get(door).json() == {"vehicle": None, "position": None, "forbid": []}
+
+
+def _vans(hub: Any) -> list[dict[str, Any]]:
+    """As the board lists them: by name."""
+    return sorted(hub.client.get("/v1/live").json()["vehicles"], key=lambda van: van["name"])
