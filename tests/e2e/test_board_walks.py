@@ -367,6 +367,7 @@ def test_planner_asks_first_and_is_told_yes(desk: Page, day: BoardHub) -> None:
     waiting = desk.locator(".proposal").first
     expect(waiting).to_contain_text("delivery P-1 ordered")
     assert day.in_plan(made["order"]) is None, "nothing is told before the answer"
+    expect(waiting).to_contain_text(re.compile(r"It (saves|costs) €\d"))
     waiting.locator("summary").click()
     expect(waiting.locator("tbody")).to_contain_text("P-1")
     waiting.get_by_role("button", name="Approve").click()

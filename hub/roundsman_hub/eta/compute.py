@@ -17,7 +17,8 @@ UNCALIBRATED: Final = "uncalibrated"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Eta:
-    """When the van will stand at a stop; `low` and `high` bound it. `late_s`: how long after its window's end service will begin."""
+    """When the van will stand at a stop; `low` and `high` bound it. `late_s`: how long after the end of its window, or of
+    what its customer was promised, service will begin, whichever is missed by more."""
 
     order_id: str
     position: int
@@ -83,7 +84,7 @@ def etas(
                 eta_utc_ms=at.eta_utc_ms,
                 low_utc_ms=min(at.eta_utc_ms, max(now_utc_ms, at.eta_utc_ms + round(1000 * low_s))),
                 high_utc_ms=at.eta_utc_ms + round(1000 * high_s),
-                late_s=at.late_s,
+                late_s=max(at.late_s, 0 if stop.promise_end_utc_ms is None else (at.start_utc_ms - stop.promise_end_utc_ms) // 1000),
                 calibrated=state is not None and state.ready,
             )
         )

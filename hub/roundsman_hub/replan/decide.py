@@ -77,6 +77,12 @@ def answer(world: World, problem: Problem, plan: Plan, *, travel_times: str, why
         unassigned[task] = _waits(names, vans)
     for task, vans in between_vans(world, holders).items():
         unassigned[task] = _waits(names, vans)
+    aboard, of_a_later_day = on_board(world), {order.order_id for order in later}
+    for task in plan.unassigned:
+        if task in holders and task not in aboard and task not in of_a_later_day:
+            unassigned[task] = _waits(
+                names, holders[task]
+            )  # its van does not manage it, and no other could be asked before that one lets go
     verdict = judge(ground or Ground(problem), Plan(routes=routes, unassigned=unassigned))
     drafts = []
     for van in world.vans.values():
