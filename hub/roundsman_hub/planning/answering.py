@@ -9,7 +9,7 @@ from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 from typing import Final
 
-from roundsman_hub.planning import portfolio
+from roundsman_hub.planning import best, portfolio
 from roundsman_hub.planning.bound import bound_cents
 from roundsman_hub.planning.costing import TaskCost, costs
 from roundsman_hub.planning.evaluate import evaluate
@@ -139,7 +139,7 @@ def answer(
             )
         )
 
-    def better(at: portfolio.Progress) -> None:
+    def better(at: best.Progress) -> None:
         tell(at.cost_cents, at.plan, at.by)
 
     tell(stands.verdict.cost_cents, start, stands.by)

@@ -14,20 +14,20 @@ from __future__ import annotations
 import atexit
 import functools
 import queue
-import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Final
 
+from roundsman_hub.planning.best import Best, OnProgress
 from roundsman_hub.planning.construct import construct
 from roundsman_hub.planning.decompose import Part, merged, parts
 from roundsman_hub.planning.engines import Engine, budget, needed
 from roundsman_hub.planning.engines.process import FEATURES, EngineProcess
 from roundsman_hub.planning.evaluate import judge
 from roundsman_hub.planning.insertion import insert, repair
-from roundsman_hub.planning.problem import Plan, Problem, Verdict, is_task
+from roundsman_hub.planning.problem import Plan, Problem, is_task
 from roundsman_hub.planning.solve import Decision, decide
 from roundsman_hub.planning.walk import Ground
 
@@ -61,21 +61,6 @@ ANSWERS_S: Final = 10
 """How long a cluster's scheduler may take to answer."""
 FIRST: Final = 0.15
 """VROOM's share of the time where it makes the first plan: of many shipments, for which insertion tries every pair of places."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Progress:
-    """The best plan so far. `at_s`: seconds of search; `by`: who found it."""
-
-    at_s: float
-    by: str
-    cost_cents: int
-    routes: int
-    unassigned: int
-    plan: Plan
-
-
-OnProgress = Callable[[Progress], None]
 
 
 def first_plan(problem: Problem) -> Plan:
@@ -127,7 +112,7 @@ def search(
     bare = hurry and _bare(problem)
     start = _nothing(ground) if bare else first_plan(problem) if warm is None else warm
     stands = Decision(plan=start, verdict=judge(ground, start), by="repaired", gain_cents=0, note="no search")
-    board = _Board(ground, stands, began, on_progress)
+    board = Best(ground, stands, began, on_progress)
     if budget_s <= 0 or not problem.tasks or not problem.vans:
         return stands
     until = began + budget_s
@@ -182,66 +167,6 @@ def cluster(address: str) -> Iterator[Executor]:
         yield client.get_executor(pure=False)  # type: ignore[no-untyped-call, unused-ignore]  # as above
 
 
-class _Board:
-    """The best plan so far, and who is told of it."""
-
-    def __init__(self, ground: Ground, stands: Decision, began: float, on_progress: OnProgress | None) -> None:
-        self.ground, self.best, self.began, self.on_progress = ground, stands, began, on_progress
-        self.start = stands
-        self._lock = threading.Lock()
-        self._heard = False
-        self._tell()
-
-    def _tell(self) -> None:
-        if self.on_progress is not None:
-            plan = self.best.plan
-            self.on_progress(
-                Progress(
-                    at_s=budget.seconds() - self.began,
-                    by=self.best.by,
-                    cost_cents=self.best.verdict.cost_cents,
-                    routes=sum(1 for route in plan.routes.values() if route),
-                    unassigned=len(plan.unassigned),
-                    plan=plan,
-                )
-            )
-
-    def hear(self, by: str, problem: Problem, plan: Plan) -> None:
-        """Take a plan that an engine has come to and goes on from, if it is better than what stands."""
-        if problem is not self.ground.problem:
-            return  # of a part, which says little of the whole
-        verdict = judge(self.ground, plan)
-        with self._lock:
-            if not verdict.violations and self._cheaper(verdict):
-                self._take(plan, verdict, by, self.best.note, heard=True)
-
-    def offer(self, plan: Plan, verdict: Verdict, by: str, note: str) -> bool:
-        """Take a plan if it is better than what stands, or what an engine told of before it ended with it."""
-        with self._lock:
-            same = self._heard and verdict.cost_cents == self.best.verdict.cost_cents
-            if verdict.violations or not (same or self._cheaper(verdict)):
-                self.best = replace(self.best, note=note)
-                return False
-            self._take(plan, verdict, by, note, heard=False)
-            return True
-
-    def settled(self) -> Decision:
-        """The best plan, with a reason of today for whatever it leaves out."""
-        if self._heard:
-            plan = insert(self.ground.problem, self.best.plan)
-            self.offer(plan, judge(self.ground, plan), self.best.by, self.best.note)
-        return self.best
-
-    def _cheaper(self, verdict: Verdict) -> bool:
-        return bool(self.best.verdict.violations) or verdict.cost_cents < self.best.verdict.cost_cents
-
-    def _take(self, plan: Plan, verdict: Verdict, by: str, note: str, *, heard: bool) -> None:
-        better, gain = self._cheaper(verdict), self.start.verdict.cost_cents - verdict.cost_cents
-        self.best, self._heard = Decision(plan=plan, verdict=verdict, by=by, gain_cents=gain, note=note), heard
-        if better:
-            self._tell()
-
-
 class _Pool:
     """Sets of engines, one for each that search at once."""
 
@@ -289,7 +214,7 @@ def _pool(processes: int, engines: Sequence[Engine] | None, heard: Callable[[str
             pool.close()
 
 
-def _mend(pool: _Pool, board: _Board, until: float, seed: int) -> None:
+def _mend(pool: _Pool, board: Best, until: float, seed: int) -> None:
     """A plan in hand, mended: what has no room in the vans that drive is squeezed in, before another drives for it; then VROOM."""
     problem = board.ground.problem
     in_hand = {step for route in problem.current.values() for step in route}
@@ -298,8 +223,14 @@ def _mend(pool: _Pool, board: _Board, until: float, seed: int) -> None:
         return
     known = needed(problem, board.best.verdict)
     if known <= FEATURES["pyvrp"] | MINDED and (start := _with_the_same_vans(problem, board.best.plan)) is not None:
-        found = pool.run(problem_of(problem, start), start, SQUEEZING * (until - budget.seconds()), seed, only="pyvrp")
-        plan = Plan(routes={**dict.fromkeys(board.ground.vans, ()), **found.plan.routes}, unassigned=found.plan.unassigned)
+        fewer = problem_of(problem, start)
+
+        def whole(plan: Plan) -> Plan:
+            return Plan(routes={**dict.fromkeys(board.ground.vans, ()), **plan.routes}, unassigned=plan.unassigned)
+
+        with board.listening([(fewer, whole)]):
+            found = pool.run(fewer, start, SQUEEZING * (until - budget.seconds()), seed, only="pyvrp")
+        plan = whole(found.plan)
         if not board.offer(plan, judge(board.ground, plan), found.by, found.note):
             return  # it takes another van
     if not {"reloads", "traffic"} & known and not known <= FEATURES["pyvrp"]:
@@ -324,7 +255,7 @@ def problem_of(problem: Problem, plan: Plan) -> Problem:
     return replace(problem, vans=tuple(van for van in problem.vans if van.vehicle in plan.routes))
 
 
-def _whole(pool: _Pool, board: _Board, until: float, seed: int) -> None:
+def _whole(pool: _Pool, board: Best, until: float, seed: int) -> None:
     """Everybody searches everything, and goes on from the best."""
     rounds = ROUNDS if pool.count > 1 else 2 if board.on_progress is not None else 1
     for number in range(rounds):
@@ -338,7 +269,7 @@ def _whole(pool: _Pool, board: _Board, until: float, seed: int) -> None:
             board.offer(found.plan, found.verdict, found.by, found.note)
 
 
-def _in_parts(pool: _Pool, board: _Board, until: float, seed: int, executor: Executor | None) -> None:
+def _in_parts(pool: _Pool, board: Best, until: float, seed: int, executor: Executor | None) -> None:
     """Round after round: deal the routes into neighbourhoods, search them, put them together."""
     number = 0
     while (left_s := until - budget.seconds()) > PART_S[0] / 2:
@@ -355,16 +286,22 @@ def _in_parts(pool: _Pool, board: _Board, until: float, seed: int, executor: Exe
             rounds_left = max(1, round(left_s / (turns_left * 2 * PART_S[0])))
             seconds = min(max(left_s / (turns_left * min(rounds_left, 4)), PART_S[0]), PART_S[1], left_s)
             some = dealt[first : first + at_once]
-            if executor is not None:
-                asked = [executor.submit(search_part, part.problem, part.plan, seconds, seed + number) for part in some]
-            else:
-                asked = [pool.submit(part.problem, part.plan, seconds, seed + number) for part in some]
-            wait(asked)
+            with board.listening((part.problem, functools.partial(_put, board, part)) for part in some):
+                if executor is not None:
+                    asked = [executor.submit(search_part, part.problem, part.plan, seconds, seed + number) for part in some]
+                else:
+                    asked = [pool.submit(part.problem, part.plan, seconds, seed + number) for part in some]
+                wait(asked)
             _take(board, [(part, answer.result()) for part, answer in zip(some, asked, strict=True)])
         number += 1
 
 
-def _take(board: _Board, answers: Sequence[tuple[Part, Decision]]) -> None:
+def _put(board: Best, part: Part, plan: Plan) -> Plan:
+    """What stands, with a part's new routes."""
+    return merged(board.ground, board.best.plan, part, plan)
+
+
+def _take(board: Best, answers: Sequence[tuple[Part, Decision]]) -> None:
     plan = board.best.plan
     better = [(part, found) for part, found in answers if found.gain_cents > 0]
     for part, found in better:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import replace
 from itertools import combinations, permutations
 from types import ModuleType
@@ -13,10 +14,11 @@ import numpy as np
 import pytest
 
 from roundsman_hub.planning import answering, decompose, portfolio
-from roundsman_hub.planning.engines import needed, pyvrp_engine, ruin_engine
+from roundsman_hub.planning.best import Progress
+from roundsman_hub.planning.engines import EngineFailed, needed, pyvrp_engine, ruin_engine
 from roundsman_hub.planning.engines.process import FEATURES, EngineProcess
 from roundsman_hub.planning.evaluate import evaluate, judge
-from roundsman_hub.planning.portfolio import Progress, cluster, first_plan, search
+from roundsman_hub.planning.portfolio import cluster, first_plan, search
 from roundsman_hub.planning.problem import Break, Depot, Hours, Plan, Problem, Profile, Task, Van
 from roundsman_hub.planning.walk import Ground
 
@@ -166,6 +168,43 @@ def test_a_large_problem_gets_better_while_it_is_searched_and_may_be_taken_at_an
         verdict = evaluate(problem, progress.plan)
         assert (verdict.cost_cents, verdict.violations) == (progress.cost_cents, ())
     assert found.plan.unassigned == {}
+
+
+class Telling:
+    """An engine that tells of what it has found, and then fails."""
+
+    name, features = "telling", FEATURES["ruin"]
+
+    def __init__(self) -> None:
+        self.heard: Callable[[str, Problem, Plan], None] | None = None
+        self.parts: list[Problem] = []
+
+    def solve(self, problem: Problem, warm: Plan, budget_s: float, seed: int) -> Plan:
+        self.parts.append(problem)
+        assert self.heard is not None
+        self.heard(self.name, problem, ruin_engine.solve(problem, warm, 0.3, seed))
+        raise EngineFailed("telling: no answer in time")
+
+
+def test_what_a_part_has_come_to_stands_before_its_search_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A large problem is searched in parts; a plan of one of them is one of the whole at once, and stays if the part never ends."""
+    problem, engine, seen = town(450, 2, 22), Telling(), list[Progress]()
+
+    @contextmanager
+    def pool(processes: int, engines: object, heard: Callable[[str, Problem, Plan], None] | None) -> Iterator[portfolio._Pool]:
+        engine.heard = heard
+        yield portfolio._Pool([[engine]])
+
+    monkeypatch.setattr(portfolio, "_pool", pool)
+    monkeypatch.setattr(portfolio, "WHOLE", (100, 0.0))
+    found = search(problem, None, 3.0, 1, on_progress=seen.append)
+    assert engine.parts
+    assert all(len(part.tasks) < len(problem.tasks) for part in engine.parts)
+    assert [at.by for at in seen[1:]] == ["telling"] * (len(seen) - 1) != []
+    for at in seen:
+        verdict = evaluate(problem, at.plan)
+        assert (verdict.cost_cents, verdict.violations) == (at.cost_cents, ())
+    assert found.verdict.cost_cents == seen[-1].cost_cents < seen[0].cost_cents
 
 
 @pytest.mark.parametrize("engine", [pyvrp_engine, ruin_engine])
