@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import re
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
+from zoneinfo import ZoneInfo
 
 import httpx
 import pytest
@@ -221,6 +223,30 @@ def test_who_opted_out_or_muted_a_kind_hears_nothing_of_it(shop: Any, mailbox: M
         cur.execute("UPDATE recipients SET opted_out_at = %s WHERE root_id = %s", (clock.now(), order["order"]))
     worker.look(shop.db, clock)
     assert outbox(shop) == []
+
+
+def test_at_night_only_whose_turn_it_is_is_woken(shop: Any, mailbox: Mailbox, clock: Clock) -> None:
+    """Quiet hours are the customer's own, by their time zone: the fleet's morning is their night. What is still true then waits for it."""
+    night = clock.now().astimezone(ZoneInfo("America/Los_Angeles"))
+    quiet = {"quiet_start": f"{(night - timedelta(hours=1)):%H:%M}", "quiet_end": f"{(night + timedelta(hours=2)):%H:%M}"}
+    order, other = open_shop(shop, mailbox, **quiet), shop.order()
+    there = {"email": "kit@home.example", "timezone": "America/Los_Angeles"}
+    assert shop.put(f"/v1/orders/{order['order']}/recipient", json=there).status_code == 200
+    shop.in_force(order["van"], [other["order"], order["order"]])
+    worker.look(shop.db, clock)
+    send_all(shop, clock)
+    assert outbox(shop) == [], "on its way: nobody is woken for it, and in the morning it would be stale"
+    shop.resolve(order["van"], other["order"], "delivered", ago_s=120)
+    worker.look(shop.db, clock)
+    send_all(shop, clock)
+    assert [mail["Subject"] for mail in mailbox.mail] == ["Mill & Sons: You are next"]
+    shop.resolve(order["van"], order["order"], "delivered", ago_s=120)
+    worker.look(shop.db, clock)
+    send_all(shop, clock)
+    (waits,) = [notice for notice in outbox(shop) if notice["kind"] == "done"]
+    opens = datetime.fromisoformat(waits["not_before"]).astimezone(ZoneInfo("America/Los_Angeles"))
+    assert (waits["state"], f"{opens:%H:%M}") == ("waiting", quiet["quiet_end"])
+    assert len(mailbox.mail) == 1
 
 
 def test_a_step_of_a_return_is_written(shop: Any, mailbox: Mailbox, clock: Clock) -> None:
