@@ -33,10 +33,12 @@ def held_back(page: Page, path: str) -> list[Route]:
     return held
 
 
-def change(van: Any, *stops: Any, what: str) -> None:
+def change(van: Any, *stops: Any, what: str, more: tuple[str, ...] = ()) -> None:
     """Another plan, of a van that is far from its depot."""
     place = van.hub.place
-    van.hub.give_plan(*stops, changes=(what,), reason="order cancelled", depot_lat_e6=place.lat_e6 - 40_000, depot_lon_e6=place.lon_e6)
+    van.hub.give_plan(
+        *stops, changes=(what, *more), reason="order cancelled", depot_lat_e6=place.lat_e6 - 40_000, depot_lon_e6=place.lon_e6
+    )
 
 
 def outcomes(van: Any) -> list[tuple[str, str]]:
@@ -96,8 +98,10 @@ def test_a_changed_plan_is_told_until_it_is_tapped_away(glass: Any, van: Any, ro
     stands over what is pressed."""
     stops = round_of()
     page = glass("3.5 inch")
-    change(van, *stops[:-1], what="Sturenkatu 4 goes to another van")
-    expect(page.locator("#news")).to_contain_text("Sturenkatu 4")
+    change(van, *stops[:-1], what="Sturenkatu 4 goes to another van", more=("Kalevankatu 5 comes later", "Hämeentie 155 C comes later"))
+    expect(page.locator("#news")).to_have_text(
+        "Plan changed: Sturenkatu 4 goes to another van · Kalevankatu 5 comes later · +1 · order cancelled"
+    )
     for width, height in ((320, 568), (360, 640), (800, 480), (480, 320)):
         page.set_viewport_size({"width": width, "height": height})
         page.wait_for_function(f"!({OVER_THE_BUTTONS})()")  # once it is laid out for that glass

@@ -5,6 +5,7 @@ import { post } from "./link.js";
 import { moving, say, state, tell, title } from "./now.js";
 
 const NEWS_MS = 12000;
+const TOLD = 2; // changes that a glance takes in; of the others how many
 let timer = 0;
 let shown = null; // {words, bad, stays, onTap, about}
 let waits = []; // what asks for a tap, while something else stands over it
@@ -63,8 +64,9 @@ export function tellNews(openMessage) {
     const notice = state.notice;
     if (notice && notice.version !== told && !moving()) {
       told = notice.version;
-      const changes = notice.changes.slice(0, 2).map((words, at) => tell(notice.changes_said[at], words));
-      const what = [...changes, tell(notice.reason_said, notice.reason)].filter(Boolean).join(" · ");
+      const changes = notice.changes.slice(0, TOLD).map((words, at) => tell(notice.changes_said[at], words));
+      const more = notice.changes.length > TOLD ? `+${notice.changes.length - TOLD}` : "";
+      const what = [...changes, more, tell(notice.reason_said, notice.reason)].filter(Boolean).join(" · ");
       announce(what ? say("planChangedWhat", what) : say("planChanged"), { stays: true, onTap: () => seen(notice.version), about: "plan" });
     } else if (now.unread && now.unread !== known.unread && !moving()) {
       announce(say("messageIs", unread().text), { stays: true, onTap: openMessage, about: "message" });
