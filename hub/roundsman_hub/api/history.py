@@ -25,11 +25,13 @@ OfVehicle = Annotated[str | None, Query(description="only this vehicle")]
 
 
 class Visited(BaseModel):
-    """A van stood somewhere. An instant that is None is not known, or not yet."""
+    """A van stood somewhere. An instant that is None is not known, or not yet. `meant_order`: where it was at no stop of its plan, the
+    order nearby that it may have been meant for (a neighbour's door, a wrong address), as the van judged."""
 
     vehicle: str
     vehicle_name: str
     order: str | None
+    meant_order: str | None = None
     arrived_at: datetime | None
     left_at: datetime | None
     lat_deg: float
@@ -246,6 +248,7 @@ def _page(found: list[Row], limit: int) -> Visits:
             Visited(
                 vehicle=r["vehicle_id"],
                 order=r["order_id"],
+                meant_order=r.get("meant_order_id"),
                 lat_deg=r["lat_e6"] / 1e6,
                 lon_deg=r["lon_e6"] / 1e6,
                 **{name: r[name] for name in ("vehicle_name", "arrived_at", "left_at", "confidence")},

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Final, Literal
 
 from roundsman_hub.derive.told import ToldRow, told
-from roundsman_wire.messages import Action, AnyEntry, Clock, Crossing, Duty, FixGap, Outcome, Receipt, UnknownEntry, Visit
+from roundsman_wire.messages import CHARGE, RELOAD, Action, AnyEntry, Clock, Crossing, Duty, FixGap, Outcome, Receipt, UnknownEntry, Visit
 
 RULES: Final = 5
 """Raised when this file understands more or otherwise than before: every session is then derived again from its first fact."""
@@ -52,6 +52,8 @@ class VisitRow:
     lat_e6: int
     lon_e6: int
     confidence: float
+    meant_order_id: str | None = None
+    """Of one that was no stop of the plan: the open stop nearby that it may have been meant for."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -202,6 +204,11 @@ def _ms(at: datetime) -> int:
     return round((at - _EPOCH) / timedelta(milliseconds=1))
 
 
+def _meant(entry: Visit) -> str | None:
+    """The order whose door a standstill may have been meant for; a depot or charger is none's."""
+    return None if entry.near is None or entry.near.startswith((RELOAD, CHARGE)) else entry.near
+
+
 def _add(rows: Rows, fact: Fact, at: datetime | None) -> bool:
     """True if the fact makes a row that has a time."""
     entry = fact.entry
@@ -223,6 +230,7 @@ def _add(rows: Rows, fact: Fact, at: datetime | None) -> bool:
                 lat_e6=entry.lat_e6,
                 lon_e6=entry.lon_e6,
                 confidence=min(max(entry.confidence, 0.0), 1.0),
+                meant_order_id=_meant(entry) or (before.meant_order_id if before else None),
             )
         case Crossing():
             speed = entry.speed_cm_s if entry.speed_cm_s is not None and 0 <= entry.speed_cm_s <= MAX_INT else None

@@ -17,7 +17,8 @@ from roundsman_hub.store.db import Cursor
 
 TABLES: Final[dict[str, LiteralString]] = {
     "visits": """
-        SELECT s.session, t.visit, t.vehicle_id, t.order_id, t.arrived_at, t.left_at, t.lat_e6, t.lon_e6, t.confidence::float8 AS confidence
+        SELECT s.session, t.visit, t.vehicle_id, t.order_id, t.arrived_at, t.left_at, t.lat_e6, t.lon_e6,
+               t.confidence::float8 AS confidence, t.meant_order_id
         FROM visits t JOIN log.sessions s USING (session_no) WHERE t.vehicle_id = ANY(%(vehicles)s)
         AND (coalesce(t.arrived_at, t.left_at) IS NULL OR coalesce(t.arrived_at, t.left_at) >= %(since)s)
         AND (coalesce(t.arrived_at, t.left_at) IS NULL OR coalesce(t.arrived_at, t.left_at) < %(until)s) ORDER BY s.session, t.visit""",

@@ -200,12 +200,16 @@ def write(cur: Cursor, session: Behind, rows: Rows) -> None:
     key = (session.session_no, session.vehicle_id, session.fleet_id)
     if rows.visits:
         cur.executemany(
-            "INSERT INTO visits AS v (session_no, vehicle_id, fleet_id, visit, order_id, arrived_at, left_at, lat_e6, lon_e6, confidence) "
-            "VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s) ON CONFLICT (session_no, visit) DO UPDATE SET "
+            "INSERT INTO visits AS v "
+            "(session_no, vehicle_id, fleet_id, visit, order_id, arrived_at, left_at, lat_e6, lon_e6, confidence, meant_order_id) "
+            "VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s) ON CONFLICT (session_no, visit) DO UPDATE SET "
             "arrived_at = coalesce(excluded.arrived_at, v.arrived_at), left_at = coalesce(excluded.left_at, v.left_at), "
             "order_id = coalesce(excluded.order_id, v.order_id), lat_e6 = excluded.lat_e6, lon_e6 = excluded.lon_e6, "
-            "confidence = excluded.confidence",
-            [(*key, v.visit, v.order_id, v.arrived_at, v.left_at, v.lat_e6, v.lon_e6, v.confidence) for v in rows.visits.values()],
+            "confidence = excluded.confidence, meant_order_id = coalesce(excluded.meant_order_id, v.meant_order_id)",
+            [
+                (*key, v.visit, v.order_id, v.arrived_at, v.left_at, v.lat_e6, v.lon_e6, v.confidence, v.meant_order_id)
+                for v in rows.visits.values()
+            ],
         )
     if rows.served:
         cur.executemany(

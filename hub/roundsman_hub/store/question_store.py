@@ -55,6 +55,11 @@ _VISIT: Final[LiteralString] = """
     SELECT t.session_no, t.visit, t.vehicle_id, v.name AS vehicle_name, t.order_id, t.arrived_at, t.left_at, t.lat_e6, t.lon_e6,
            t.confidence::float8 AS confidence
 """
+_STAND: Final[LiteralString] = (
+    _VISIT
+    + """, CASE WHEN t.order_id IS NULL THEN t.meant_order_id END AS meant_order_id
+"""
+)
 _AFTER: Final[LiteralString] = """
     (coalesce(t.arrived_at, %(every)s), t.session_no, t.visit) > (%(at)s, %(session_no)s, %(visit)s)
     ORDER BY coalesce(t.arrived_at, %(every)s), t.session_no, t.visit LIMIT %(limit)s
@@ -75,12 +80,12 @@ VISITS_AT_ADDRESS: Final[LiteralString] = (
         ) n
     )
     """
-    + _VISIT
+    + _STAND
     + "FROM found t JOIN vehicles v USING (vehicle_id) WHERE "
     + _AFTER
 )
 OUTSIDE_PLAN: Final[LiteralString] = (
-    _VISIT
+    _STAND
     + """
     FROM visits t JOIN vehicles v USING (vehicle_id)
     WHERE t.fleet_id = %(fleet)s AND t.order_id IS NULL AND t.arrived_at >= %(since)s AND t.arrived_at < %(until)s

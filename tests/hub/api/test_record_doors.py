@@ -186,6 +186,18 @@ def test_long_stops_outside_the_plan(past: Past, make_shop: Callable[[], Any]) -
     assert make_shop().get("/v1/stops-outside-plan", params={"longer_s": 60}).json()["items"] == []
 
 
+def test_a_stop_at_a_neighbours_says_whose_it_may_have_been(past: Past) -> None:
+    """What the van judged, while nobody says otherwise: once the visit is an order's, it was meant for that."""
+    order = past.shop.order()["order"]
+    past.stood(1, 0, 1200, None)
+    past.stood(2, 2000, 3200, order)
+    with past.shop.db.transaction() as cur:
+        cur.execute("UPDATE visits SET meant_order_id = %s", (order,))
+    (found,) = past.get("/v1/stops-outside-plan", longer_s=900)["items"]
+    assert (found["order"], found["meant_order"]) == (None, order)
+    assert [visit["meant_order"] for visit in past.get("/v1/visits", order=order)["items"]] == [None]
+
+
 def test_the_nearest_van_is_the_one_that_drives_least(past: Past) -> None:
     depot = past.shop.depot()
     near, far, off = (past.shop.van(depot, name) for name in ("Near", "Far", "Off"))

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from typing import Literal
 
+import pytest
 from hypothesis import given, strategies as st
 
 from roundsman_hub.derive.fold import Fact, Progress, Rows, Said, fits, fold, order_state, with_date
@@ -38,6 +39,14 @@ def everything(facts: list[Fact]) -> Rows:
 def test_a_visit_is_put_together_from_its_phases() -> None:
     [row] = everything([visit(1, 7, "arrived", 1), visit(2, 7, "left", 5)]).visits.values()
     assert (row.order_id, row.arrived_at, row.left_at) == ("o_1", EIGHT + timedelta(minutes=1), EIGHT + timedelta(minutes=5))
+
+
+@pytest.mark.parametrize(("near", "meant"), [("o_2", "o_2"), ("@north", None), ("+fast", None), (None, None)])
+def test_a_standstill_at_a_neighbours_keeps_whose_door_was_meant(near: str | None, meant: str | None) -> None:
+    stood = Visit(mono_ms=1, utc_ms=at(1), visit=7, phase="arrived", stop=None, lat_e6=1, lon_e6=2, near=near)
+    told = [fact(1, stood), visit(2, 7, "left", 5, stop=None)]
+    [row] = everything(told).visits.values()
+    assert (row.order_id, row.meant_order_id) == (None, meant)
 
 
 def test_facts_from_before_the_date_was_known_are_dated_by_the_clock_entry() -> None:
