@@ -266,6 +266,25 @@ def test_a_step_of_a_return_is_written(shop: Any, mailbox: Mailbox, clock: Clock
         assert len(rows(cur, "SELECT 1 FROM outbox WHERE fleet_id = %s", (shop.fleet,))) == 1
 
 
+def test_a_decision_is_written_with_its_answer_and_without_its_note(shop: Any, mailbox: Mailbox, clock: Clock, hook: Hook) -> None:
+    order = open_shop(shop, mailbox, webhook_url=hook.url, webhook_secret=SECRET)
+    shop.resolve(order["van"], order["order"], "delivered", ago_s=120)
+    form = {"kind": "dispute", "text": "Nothing here"}
+    assert httpx.post(order["track_url"] + "/wrong", data=form, trust_env=False).status_code == 303
+    (case,) = shop.get("/v1/cases", params={"order": order["order"]}).json()["items"]
+    told = {"answer": "It went to No. 9; we bring {another}.", "note": "third time this week"}
+    assert shop.post(f"/v1/cases/{case['case']}/uphold", json=told).status_code == 200
+    send_all(shop, clock)
+    (mail,) = mailbox.mail
+    text = mail.get_body(("plain",))
+    assert text is not None
+    assert told["answer"] in text.get_content(), "as it was written, braces and all"
+    assert told["note"] not in mail.as_string()
+    (heard,) = [event for event in hook.heard if event["type"] == "dispute.upheld"]
+    assert heard["data"]["answer"] == told["answer"]
+    assert "note" not in heard["data"]
+
+
 @pytest.mark.parametrize(
     ("channel", "address", "path"),
     [
