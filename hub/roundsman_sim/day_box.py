@@ -119,7 +119,7 @@ class Box:
         self._settled: set[str] = set()
         self.vans = [self._van(number, vehicle) for number, vehicle in enumerate(town.vehicles)]
         self._by_name = {van.vehicle: van for van in self.vans}
-        self._watch = Watch(db, town, self.vans) if policy == "living" else None
+        self._watch = Watch(db, town, self.vans, by_plan=policy == "static")
 
     def acknowledge(self, acks: Sequence[tuple[str, Ack]]) -> None:
         """See `Outgoing`."""
@@ -163,8 +163,9 @@ class Box:
                 last_eta = self._now
                 if self._asked():
                     self._plan()  # a promise is in danger
-                if self._watch is not None:
-                    self._watch.look(self._now)
+                self._watch.look(self._now)
+            if self._policy == "static":
+                self._watch.look(self._now)
             if self._now - last_pass >= TIME_PASSES_EVERY:
                 pass_time(self._db, self._now)
                 last_pass = self._now
@@ -352,6 +353,6 @@ class Box:
             churn=self._churn,
             searches=self._searches,
             took_s=round(took_s, 1),
-            said=() if self._watch is None else self._watch.settled(arrived),
+            said=self._watch.settled(arrived),
             **outcome(self._town, self._day, self.vans, self._called_off),
         )

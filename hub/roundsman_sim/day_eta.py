@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 from roundsman_core.geo import LatLon
+from roundsman_hub.clock import from_ms
 from roundsman_hub.store.db import Database
 from roundsman_hub.store.rows import rows
 
@@ -41,10 +42,10 @@ class Said:
 
 
 class Watch:
-    """Writes down every five minutes what the hub says of each stop."""
+    """Writes down every five minutes what the hub says of each stop; `by_plan`: what the plan says, where nobody looks after it."""
 
-    def __init__(self, db: Database, town: Town, vans: Sequence[DayVan]) -> None:
-        self._db, self._town, self._vans = db, town, vans
+    def __init__(self, db: Database, town: Town, vans: Sequence[DayVan], *, by_plan: bool = False) -> None:
+        self._db, self._town, self._vans, self._by_plan = db, town, vans, by_plan
         self._next: datetime | None = None
         self._said: list[Said] = []
 
@@ -53,17 +54,22 @@ class Watch:
         if self._next is not None and now < self._next:
             return
         self._next = now + EVERY
-        with self._db.transaction() as cur:
-            told = {
-                r["order_id"]: r for r in rows(cur, "SELECT order_id, eta, low, high FROM etas WHERE fleet_id = %s", (self._town.fleet,))
-            }
+        told = self._told()
         for van in self._vans:
             if not van.on_duty or not van.linked(now):
                 continue
             for stop, plain in self._plain(van, now):
-                r = told.get(stop)
-                if r is not None:
-                    self._said.append(Said(stop=stop, said_at=now, eta=r["eta"], low=r["low"], high=r["high"], plain=plain))
+                if (words := told.get(stop)) is not None:
+                    eta, low, high = words
+                    self._said.append(Said(stop=stop, said_at=now, eta=eta, low=low, high=high, plain=plain))
+
+    def _told(self) -> dict[str, tuple[datetime, datetime, datetime]]:
+        """(expected, from, to) of each stop."""
+        if self._by_plan:
+            return {stop.stop: (from_ms(stop.arrival_utc_ms),) * 3 for van in self._vans for stop in van.left}
+        with self._db.transaction() as cur:
+            found = rows(cur, "SELECT order_id, eta, low, high FROM etas WHERE fleet_id = %s", (self._town.fleet,))
+        return {r["order_id"]: (r["eta"], r["low"], r["high"]) for r in found}
 
     def _plain(self, van: DayVan, now: datetime) -> list[tuple[str, datetime]]:
         at, here = now, van.where(now)

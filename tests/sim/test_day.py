@@ -93,6 +93,18 @@ def test_the_table_and_the_page_tell_the_same(lived: tuple[Script, Result, Datab
     assert day_report.coverage(result.said) is not None
 
 
+def test_what_the_mornings_plan_said_is_held_against_what_happened(plain_database: Database, tmp_path: Path) -> None:
+    """Nobody computes arrivals after it: its error is that of the plan itself."""
+    day = day_world.script(HOMES, vans=2, orders=10, day=MONDAY + timedelta(days=1), seed=4)
+    town = make_town(plain_database, MIDDLE, 2, 10, GreatCircle(), open_pki(tmp_path / "pki").signer())
+    box = Box(plain_database, town, day, "static", engine=Here("pyvrp"), first_search_s=0.2)
+    result = box.run()
+    planned = {stop.stop: stop.arrival_utc_ms for van in box.vans if van.plan is not None for stop in van.plan.stops}
+    assert result.said
+    assert {(one.stop, to_ms(one.eta)) for one in result.said} <= set(planned.items())
+    assert day_report.eta_error_s(result.said) is not None
+
+
 def test_the_hubs_command_hands_pretend_days_to_their_own_program() -> None:
     """The hub never imports the pretend world; what is wrong with the question is said by the one who answers it."""
     command = [sys.executable, "-m", "roundsman_hub", "simulate", "--town", "nowhere.osm.pbf"]

@@ -58,7 +58,7 @@ def test_a_day_with_real_processes_comes_to_what_the_box_comes_to() -> None:
         rests = Trouble(van=2, kind="pause", since=at[30], until=at[40])
         no_shows = frozenset({asks[3].order})
         day = replace(day, asks=(*asks, *late), jams=(), troubles=(silent, rests), no_shows=no_shows)
-        found = repeat(made, day, factor=60, search_s=1.5, times=1, say=lambda _: None, starts_within_s=60)
+        found = repeat(made, day, factor=60, search_s=0.5, times=1, say=lambda _: None, starts_within_s=60)
         (box,) = found.box
         assert found.real.orders == found.real.served == box.orders == box.served
         assert found.real.plans > 0
