@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 from roundsman_agent import __version__, condition, health, sampling, vitals
 from roundsman_agent.basemap import Basemap
 from roundsman_agent.blobs import Blobs
-from roundsman_agent.calm import patience_s
+from roundsman_agent.calm import STOP_S, patience_s
 from roundsman_agent.care import LOOK_S
 from roundsman_agent.clock import Clock
 from roundsman_agent.config import AgentConfig
@@ -251,7 +251,7 @@ class Daemon:
         return not self._changes.watchers and self.config.time_base.factor == 1
 
     def _patience_s(self) -> float:
-        """A fix may wait as long as the live map waits for the van anyway, and less near a stop or a fence (`calm`).
+        """A fix may wait as long as the live map waits for the van anyway, and less near a stop (`calm`).
 
         Who looks at the screen, or waits for the van to stand, waits for each; and where time runs fast, five seconds are minutes.
         """
@@ -269,7 +269,8 @@ class Daemon:
                 self.courier.call()
         at = self.unit.position
         if self.uplink is not None and at is not None and not more_than_position and sampling.tells(self.unit.policy, self._told, at):
-            self.uplink.moved(patience_s(self.unit.pipeline, self.uplink.now_interval_s))
+            # A sleeper's turns are far enough apart; who is awake each second tells the map no more often than a sleeper would.
+            self.uplink.moved(STOP_S if self._patience_s() else patience_s(self.unit.pipeline, self.uplink.now_interval_s))
 
     async def _document(self, kind: str, data: bytes) -> None:
         await self.unit.document(kind, data)

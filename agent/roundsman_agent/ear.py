@@ -124,6 +124,8 @@ class Ear:
         self._pieces: list[Piece] = []
         self.naps = False
         """Whether what comes may be heard later: its reader knows better when it was."""
+        self.attends = True
+        """Whether a nap is followed by hearing the next piece when it comes; else its end is the end of the wait, and wakes but once."""
         self._deaf = False
         self._longest_nap_s = LONGEST_S
         self._empty_s = time.monotonic()
@@ -202,6 +204,8 @@ class Ear:
             self.take()
             if (now_s := self._empty_s) >= until_s:
                 return
+        if pieces and not self.attends and now_s >= self._due_s:
+            return
         for _ in range(MOST_PIECES - len(pieces) if self._hearing else 0):
             if (found := poll(until_s - now_s, 2)) != mine:
                 self._due_s = self._due_s if all(other != fd for other, _ in found) else now_s

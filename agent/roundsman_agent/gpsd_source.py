@@ -170,6 +170,9 @@ class GpsdStream:
         except (msgspec.DecodeError, UnicodeDecodeError):
             self.bad += 1
             return
+        if tpv.mode >= 2 and tpv.lat is not None and tpv.lon is not None and not is_place(tpv.lat, tpv.lon):
+            self.bad += 1
+            return
         if not self._believes(tpv):
             return
         before = self.waiting
@@ -221,10 +224,12 @@ def _merged(first: Tpv, second: Tpv) -> Tpv:
 def _position(tpv: Tpv) -> LatLon | None:
     if tpv.mode < 2 or tpv.lat is None or tpv.lon is None:
         return None
-    try:
-        return LatLon(tpv.lat, tpv.lon)
-    except ValueError:
-        return None
+    return LatLon(tpv.lat, tpv.lon)
+
+
+def is_place(lat_deg: float, lon_deg: float) -> bool:
+    """Whether there is such a place."""
+    return -90.0 <= lat_deg <= 90.0 and -180.0 <= lon_deg <= 180.0
 
 
 @lru_cache(4)

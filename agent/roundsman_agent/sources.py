@@ -29,6 +29,9 @@ SILENT_S: Final = 5.0
 """Receivers speak every second; five without a word are told."""
 REOPEN_S: Final = 20.0
 """A half-open TCP line, a frozen gpsd or a wedged USB adapter never says so: after this silence it is opened again."""
+MUTE_S: Final = 10.0
+"""It speaks, and tells of no instant: its time stands still, or nothing of it can be read (a wrong baud rate). No receiver that works is so
+slow."""
 CONNECT_S: Final = 5.0
 PAUSE_S: Final = 0.15
 """Sentences of one instant come in one burst; a pause of this length ends the instant of a receiver without GGA or RMC."""
@@ -37,6 +40,8 @@ MAX_BACKOFF_S: Final = 15.0
 GARBAGE_EVERY_S: Final = 30.0
 JUMP_MS: Final = 1_000
 """Later than that by so much, it is the receiver's time that has changed."""
+ATTEND_EVERY_S: Final = 50.0
+"""How long after its own time a report comes is learned of one that is heard when it comes; in between two clocks drift by milliseconds."""
 LATE_PART: Final = 8
 """Two clocks drift apart: what is heard late counts an eighth."""
 SEARCHING_EVERY_S: Final = 30.0
@@ -211,10 +216,11 @@ class _Attention:
     def __init__(self, stream: NmeaStream | GpsdStream, url: str, clock: Clock) -> None:
         self._stream, self._url, self._clock = stream, url, clock
         self._now_s = asyncio.get_running_loop().time
-        self._heard_s = self._told_garbage_s = self._told_searching_s = self._now_s()
+        self._heard_s = self._told_s = self._told_garbage_s = self._told_searching_s = self._now_s()
         self._began_ms: tuple[int, int] = (clock.mono_ms(),) * 2
         self._lag_ms: int | None = None
-        self._silent = self._searching = False
+        self._lag_s = float("-inf")
+        self._silent = self._searching = self._mute = False
         self._counted = self._without = 0
         self.fixes = False
         self.lost = False
@@ -234,7 +240,9 @@ class _Attention:
             if not piece.data:
                 return [*items, *self._end("closed")]
             self._take(piece, items)
+        self._hear_nothing_new(bool(pieces), items)
         stream.ear.naps = stream.dated and self._lag_ms is not None
+        stream.ear.attends = self._now_s() - self._lag_s >= ATTEND_EVERY_S
         if stream.bad > self._counted and self._now_s() - self._told_garbage_s >= GARBAGE_EVERY_S:
             items.append(SourceEvent(kind="garbage", mono_ms=self._clock.mono_ms(), text=self._url, count=stream.bad - self._counted))
             self._counted, self._told_garbage_s = stream.bad, self._now_s()
@@ -258,8 +266,15 @@ class _Attention:
         if (last := self._stream.pause()) is not None:
             self._tell([last], items)
 
+    def _hear_nothing_new(self, speaks: bool, items: list[Item]) -> None:
+        """A frozen receiver repeats its last instant, and noise says none: neither is silence, and both are told like it."""
+        if speaks and not self._mute and self._now_s() - self._told_s >= MUTE_S:
+            self._mute = True
+            items.append(_event("silent", self._clock, f"{self._url}: speaks, and tells of no new instant for {MUTE_S:g} s"))
+
     def _tell(self, epochs: list[nmea.Epoch], items: list[Item]) -> None:
         for epoch in epochs:
+            self._told_s, self._mute = self._now_s(), False
             if epoch.position is not None:
                 self.fixes, self._searching = True, False
                 items.append(fix_of(epoch, self._came_ms(epoch.utc_ms), self._url))
@@ -272,6 +287,7 @@ class _Attention:
         if utc_ms is None:
             self._lag_ms = None
         elif since_ms == at_ms:
+            self._lag_s = self._now_s()
             lag_ms, before_ms = at_ms - utc_ms, self._lag_ms
             # A busy unit hears late, never early.
             late = before_ms is not None and before_ms <= lag_ms < before_ms + JUMP_MS

@@ -42,11 +42,10 @@ REPEAT_S: Final = 0.5
 RECONNECT_S: Final = (0.5, 3.0)
 """An outage that heals is over for the van within five seconds; a try without a network costs it next to nothing."""
 NOW_S: Final = (1.0, 14.0)
-"""Shortest and usual time between two live markers far from stops and fences, so also how long the unit may sleep there (`calm`). A marker
+"""Shortest and usual time between two live markers far from stops, so also how long the unit may sleep there (`calm`). A marker
 is about 250 bytes on the wire, and a waking costs what fifty fixes' work does; in that time a van in town moves 140 m, seven pixels on
-a map of the town, whose page says how old each place is. Longer ones save little (fences and stops are seldom further away), would need
-heartbeats of their own to keep the link, and more of the track would go with a power cut. Near a stop or a fence, and wherever the hub asks
-for it (`now_interval_s`), they come more often."""
+a map of the town, whose page says how old each place is. Longer ones would need heartbeats of their own to keep the link, and more of
+the track would go with a power cut. Near a stop, and wherever the hub asks for it (`now_interval_s`), they come more often."""
 NOW_JITTER_S: Final = 0.2
 """A marker leaves in the turn of a fix, and a receiver's second is not this loop's."""
 STEADY_S: Final = 10.0

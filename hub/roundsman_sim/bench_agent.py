@@ -76,7 +76,7 @@ def _wire(one: Rig, say: Say) -> list[Row]:
 def _costs(one: Rig, say: Say, measured_s: float) -> list[Row]:
     """A unit on its round with gpsd: looked at, not looked at (its screen is served), and without a screen.
 
-    The last two over a whole lap each, so that both pass the same fences: near one the unit wakes more often.
+    The last two over a whole lap each, so that both pass the same fences.
     """
     say(f"a unit with {FENCES} fences on its round, its screen watched for {WATCHED_S:g} s, then for {measured_s:g} s not")
     unit = one.start(one.unit_file)

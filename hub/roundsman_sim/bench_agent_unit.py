@@ -48,7 +48,7 @@ LAP_S: Final = 300.0
 """A lap passes the same fences each time, and whoever measures for a lap measures the same as the one after."""
 ROUND_M: Final = SPEED_MPS * LAP_S / math.tau
 ROUND_AT_M: Final = (0.0, -1_500.0)
-"""Where fences are a little denser than in the town: a turn every 11.5 s; on a long way through all of it every 12.3 s, stops and all."""
+"""Among fences, and further than a turn from the next planned stop."""
 STARTS_WITHIN_S: Final = 60.0
 
 

@@ -65,35 +65,14 @@ def bound_for(*east_m: float) -> PipelineState:
 
 def test_without_stops_and_fences_it_is_calm_for_ever() -> None:
     state = driven(PipelineState(duty="on"), [0.0, 10.0])
-    assert calm.stop_s(state) == calm.fence_s(state) == math.inf
+    assert calm.stop_s(state) == math.inf
     assert calm.patience_s(state, 20.0) == 20.0, "the hub's word is the most"
 
 
 def test_before_the_first_fix_and_while_the_receiver_is_in_trouble_it_is_not() -> None:
     for state in (PipelineState(duty="on"), replace(driven(PipelineState(duty="on"), [0.0]), trouble="receiver silent")):
-        assert calm.stop_s(state) == calm.fence_s(state) == 0.0
+        assert calm.stop_s(state) == 0.0
         assert calm.patience_s(state, 20.0) == calm.STOP_S
-
-
-@pytest.mark.parametrize("speed_mps", [10.0, 20.0])
-def test_a_van_is_never_at_a_fence_before_its_calm_is_over(speed_mps: float) -> None:
-    """Driving straight at one from afar: whenever it looks, so many seconds later it is still beyond the fence's line and band."""
-    line_m = 2_000.0
-    state, east_m, looks = on_shift((line_m + 50.0, 50.0)), 0.0, 0
-    state = looked(driven(state, [0.0], speed_mps))
-    while (seconds := calm.fence_s(state)) >= 1.0:
-        assert east_m + speed_mps * seconds <= line_m - fences.EXIT_BAND_M
-        steps = [east_m + speed_mps * second for second in range(1, 1 + math.floor(min(seconds, 20.0)))]
-        state, east_m, looks = looked(driven(state, steps, speed_mps)), steps[-1], looks + 1
-    assert line_m - east_m < 60.0, "it was watched closely long before anything could happen"
-    assert looks >= 5
-
-
-def test_the_disc_moves_along_with_the_van() -> None:
-    """What was clear from the last place is not all that is clear from this one."""
-    state = driven(on_shift((3_000.0, 50.0), (-1_000.0, 50.0)), [0.0])
-    state = driven(state, [10.0 * second for second in range(1, 90)])
-    assert calm.fence_s(looked(state)) > calm.fence_s(state)
 
 
 def test_near_a_planned_stop_it_is_not_calm() -> None:
@@ -123,7 +102,14 @@ def test_a_stop_whose_turn_it_is_not_lets_a_van_pass_in_its_sleep() -> None:
     assert calm.stop_s(state) > 200.0
 
 
-def test_a_fence_is_told_of_within_ten_seconds_and_what_the_hub_asks_for_comes_first() -> None:
-    state = looked(driven(on_shift((60.0, 20.0)), [0.0]))
-    assert calm.fence_s(state) < calm.FENCE_S
-    assert [calm.patience_s(state, longest_s) for longest_s in (14.0, 10.0, 3.0)] == [calm.FENCE_S, 10.0, 3.0]
+def test_a_fence_shortens_no_sleep_and_what_the_hub_asks_for_comes_first() -> None:
+    state = driven(on_shift((60.0, 20.0)), [0.0])
+    assert [calm.patience_s(state, longest_s) for longest_s in (14.0, 10.0, 3.0)] == [14.0, 10.0, 3.0]
+
+
+def test_the_disc_in_which_no_fence_needs_asking_moves_along_with_the_van() -> None:
+    """What was clear from the last place is not all that is clear from this one."""
+    state = driven(on_shift((3_000.0, 50.0), (-1_000.0, 50.0)), [0.0])
+    state = driven(state, [10.0 * second for second in range(1, 90)])
+    after = looked(state)
+    assert fences.clear_m(after.membership, after.sites) > fences.clear_m(state.membership, state.sites)

@@ -253,6 +253,19 @@ def test_a_napping_ear_leaves_the_line_to_the_kernel_and_hears_only_the_last_pie
     assert all(piece.at_s < due_s for piece in pieces[1:-1]), "it slept until the time of the last one"
 
 
+def test_an_ear_that_need_not_attend_wakes_once_at_the_end_of_its_nap() -> None:
+    async def story(ear: Ear, far: socket.socket) -> tuple[list[Piece], float]:
+        ear.naps, ear.attends = True, False
+        loop = asyncio.get_running_loop()
+        loop.call_soon(far.sendall, b"one ")
+        loop.call_soon(far.sendall, b"two")
+        return await ear.read(LONG_S), ear._due_s
+
+    pieces, due_s = listen(DozingLoop, story, NAP_S + BEAT_S + 0.2)
+    assert [(piece.data, piece.heard) for piece in pieces] == [(b"one two", False)]
+    assert pieces[0].at_s >= due_s, "though nothing came then"
+
+
 @pytest.mark.parametrize(("said_bytes", "slept"), [(PIECE_BYTES - 1, [False, False]), (2 * KERNEL_BYTES, [False, True])])
 def test_a_line_that_says_more_than_the_kernel_keeps_is_not_slept_through_again(said_bytes: int, slept: list[bool]) -> None:
     async def story(ear: Ear, far: socket.socket) -> list[tuple[bool, int]]:

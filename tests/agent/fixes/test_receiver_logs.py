@@ -146,7 +146,10 @@ def by_gpsd(reading: Reading, folder: Path) -> list[Epoch]:
     found: list[Epoch] = []
     for pause_s in PAUSES_S[: 1 if reading.name in NEWER_GPSD else None]:
         command = ["gpsfake", "-1", "-q", "-b", "-p", "-c", pause_s, str(log)]
-        said = subprocess.run(command, capture_output=True, timeout=GPSFAKE_S, check=False).stdout
+        try:
+            said = subprocess.run(command, capture_output=True, timeout=GPSFAKE_S, check=False).stdout
+        except subprocess.TimeoutExpired:  # gpsfake itself hangs where its gpsd did not get its port
+            continue
         stream = GpsdStream(ear=None)  # type: ignore[arg-type]  # only its pure part is used
         found = list(stream.take(said))
         assert stream.bad == 0, reading.name

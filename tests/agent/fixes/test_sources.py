@@ -150,6 +150,35 @@ def test_a_receiver_that_hangs_is_told_and_opened_again(epoch_lines: Lines) -> N
     story(tell)
 
 
+@pytest.mark.parametrize("frozen", [True, False], ids=["frozen", "wrong baud rate"])
+def test_a_receiver_that_speaks_and_says_nothing_new_is_told_like_a_silent_one(
+    frozen: bool, epoch_lines: Lines, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its time stands still, or nothing of it can be read: a van that stands would say as much to who does not look at the time."""
+    monkeypatch.setattr(sources, "MUTE_S", 0.3)
+
+    def mute(heard: Heard) -> bool:
+        return any(isinstance(item, SourceEvent) and item.kind == "silent" and "no new instant" in item.text for item in heard.items)
+
+    async def tell() -> None:
+        receiver = Receiver()
+        await receiver.listen()
+        heard = Heard(f"tcp://127.0.0.1:{receiver.port}")
+        await receiver.say(epoch_lines(0))
+        await heard.until(lambda h: len(h.fixes) == 1)
+        async with asyncio.timeout(DEADLINE_S):
+            while not mute(heard):
+                await receiver.say(epoch_lines(0) if frozen else bytes(range(128, 256)))
+                await asyncio.sleep(0.02)
+        assert len(heard.fixes) == 1, "what is said again is no fix"
+        await receiver.say(b"\n" + epoch_lines(1))
+        await heard.until(lambda h: len(h.fixes) == 2)
+        await heard.close()
+        await receiver.stop()
+
+    story(tell)
+
+
 def test_sentences_that_come_in_pieces_among_noise_are_put_together(epoch_lines: Lines) -> None:
     async def tell() -> None:
         receiver = Receiver()
@@ -276,7 +305,7 @@ class Naps:
 
     def __init__(self, *heard: list[Piece]) -> None:
         self._heard = list(heard)
-        self.naps = False
+        self.naps, self.attends = False, True
 
     async def read(self, wait_s: float) -> list[Piece]:
         return self._heard.pop(0)
