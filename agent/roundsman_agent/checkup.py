@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 from roundsman_agent import health, vitals
 from roundsman_agent.care import HOT_C
+from roundsman_agent.config import AgentConfig
 from roundsman_agent.findings import Finding, Patient
 from roundsman_agent.inbox import Inbox
 
@@ -93,9 +94,27 @@ def backlog(patient: Patient) -> Iterator[Finding]:
     yield Finding(subject="backlog", verdict="good", text=f"{waits} entries wait for the hub; they go when the agent runs")
 
 
+def store_in_use(config: AgentConfig) -> bool:
+    """Whether an agent runs on this unit's store: it lets nobody else in."""
+    file = config.store_dir / "log.db"
+    if not file.exists():
+        return False
+    try:
+        with closing(sqlite3.connect(f"file:{file}?mode=ro", uri=True, timeout=0.5)) as db:
+            db.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    except sqlite3.Error as error:
+        return "locked" in str(error)
+    return False
+
+
 def agent(patient: Patient) -> Iterator[Finding]:
     """Whether it runs, and serves its screen."""
     told = patient.running
+    if told is None and patient.in_use:
+        asleep = not patient.config.screen_enabled
+        text = "runs, and serves no screen ([screen] enabled = false)" if asleep else "runs, and its screen does not answer"
+        yield Finding(subject="agent", verdict="good" if asleep else "look", text=f"{text}: journalctl -u roundsman-agent -n 50")
+        return
     if told is None:
         text = "does not run, or its screen is not served: systemctl status roundsman-agent; journalctl -u roundsman-agent -n 50"
         yield Finding(subject="agent", verdict="look", text=text)

@@ -47,7 +47,8 @@ def examine(path: Path) -> list[Finding]:
     folder = found.store_dir
     while not folder.exists():
         folder = folder.parent
-    patient = Patient(config=found, running=running, vitals=vitals.read(folder))
+    in_use = running is not None or checkup.store_in_use(found)
+    patient = Patient(config=found, running=running, in_use=in_use, vitals=vitals.read(folder))
     findings = [Finding(subject="settings", verdict="good", text=f"{path}: vehicle {found.vehicle}")]
     for check in CHECKS:
         findings += check(patient)
@@ -125,6 +126,8 @@ def _broker(patient: Patient) -> Iterator[Finding]:
     link = None if patient.running is None else patient.running["link"]
     if link is not None and link["online"]:
         yield Finding(subject="login", verdict="good", text="the running agent is logged in")
+    elif link is None and patient.in_use:
+        yield Finding(subject="login", verdict="good", text="not tried: an agent runs with this certificate, and would be put off the line")
     elif link is None and reached.verdict == "good":
         yield asyncio.run(_log_in(found.broker, found.vehicle))
 
@@ -178,6 +181,10 @@ def _receiver(patient: Patient) -> Iterator[Finding]:
         state = running["receiver"]["state"]
         good = state == "ok" or state.startswith("resting")
         yield Finding(subject="receiver", verdict="good" if good else "look", text=f"{found.receiver_url}: the running agent says: {state}")
+        return
+    if patient.in_use and not found.receiver_url.startswith("gpsd:"):
+        text = f"{found.receiver_url}: the running agent has this line; journalctl -u roundsman-agent says what it hears"
+        yield Finding(subject="receiver", verdict="good", text=text)
         return
     try:
         yield asyncio.run(_listen(found))

@@ -23,8 +23,10 @@ class Finding:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Patient:
-    """The unit under examination. `running` is the agent's own word, if one runs: what it uses is not to be used beside it."""
+    """The unit under examination. `running` is the agent's own word, if one runs and serves its screen; `in_use`: one runs, whatever it
+    serves. What it uses is not to be used beside it."""
 
     config: AgentConfig
     running: Mapping[str, Any] | None
+    in_use: bool
     vitals: Vitals

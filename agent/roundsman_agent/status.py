@@ -27,6 +27,8 @@ def ask(config: AgentConfig) -> Mapping[str, Any]:
     AgentError
         No agent answers there.
     """
+    if not config.screen_enabled:
+        raise AgentError("this unit serves no screen ([screen] enabled = false), which alone answers: ask `roundsman-agent doctor`")
     host = f"[{config.screen_host}]" if ":" in config.screen_host else config.screen_host
     url = f"http://{host}:{config.screen_port}/api/status"
     try:

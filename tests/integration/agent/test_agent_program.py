@@ -280,6 +280,33 @@ def test_technician_is_told_how_a_unit_is_that_runs_on_gpsd_and_a_broker(begin: 
     assert program.end(signal.SIGTERM) == 0
 
 
+def test_a_unit_without_a_screen_is_examined_beside_its_agent_and_keeps_its_line(begin: Any, follower: Any) -> None:
+    """A second login with the same certificate would end the agent's own; a second reader of a serial line would take half of it away."""
+    program = begin()
+    program.end(signal.SIGTERM)
+    file = program.file
+    file.write_text(file.read_text().replace("[screen]\n", "[screen]\nenabled = false\n"))
+    asked = [sys.executable, "-m", "roundsman_agent"]
+    before = (file.parent / "store" / "session").read_text()
+    alone = subprocess.Popen([*asked, "run", "-c", str(file)], stderr=subprocess.PIPE)
+    try:
+        until(lambda: (file.parent / "store" / "session").read_text() != before, "its session begins")
+        session = (file.parent / "store" / "session").read_text().strip()
+        until(lambda: (session, FACTS) in follower.snapshot().entries, "it is at the hub")
+        doctor = subprocess.run([*asked, "doctor", "-c", str(file)], capture_output=True, text=True, timeout=60, check=False)
+        assert doctor.returncode == 0, doctor.stdout
+        assert "runs, and serves no screen" in doctor.stdout
+        assert "not tried: an agent runs with this certificate" in doctor.stdout
+        assert "the running agent has this line" in doctor.stdout
+        status = subprocess.run([*asked, "status", "-c", str(file)], capture_output=True, text=True, timeout=60, check=False)
+        assert status.returncode == 3
+        assert "roundsman-agent doctor" in status.stderr
+    finally:
+        alone.terminate()
+        _, errors = alone.communicate(timeout=DEADLINE_S)
+    assert b"no link to the hub" not in errors, "it was put off the line"
+
+
 def test_doctor_finds_what_is_wrong(begin: Any, broker: Any, pki: Any, tmp_path: Path) -> None:
     program = begin()
     file = program.file
