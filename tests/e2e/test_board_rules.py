@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 from typing import Any, get_args
 
+import numpy as np
 import pytest
 
 from roundsman_agent.fix import SourceState
@@ -16,6 +17,8 @@ from roundsman_agent.listening import RESTING
 from roundsman_agent.vitals import NOW_BITS
 from roundsman_hub.derive import trace
 from roundsman_hub.dispatch.delivery import State
+from roundsman_hub.planning.evaluate import evaluate
+from roundsman_hub.planning.problem import Plan, Problem
 from roundsman_hub.planning.why import CONSTRAINTS
 
 ROOT = Path(__file__).parents[2]
@@ -96,4 +99,7 @@ def test_board_has_words_for_whatever_planner_and_unit_name() -> None:
     named += [f"unit.{word}" for _, word in NOW_BITS]
     named += [f"cause.{value}" for name, value in vars(trace).items() if name.isupper() and isinstance(value, str)]
     named += [f"plan.{state}" for state in get_args(State)]
+    nowhere = np.zeros((1, 1), dtype=np.int32)
+    nothing = Problem(origin_utc_s=0, tasks=(), vans=(), durations_s=nowhere, distances_m=nowhere)
+    named += [f"part.{part}" for part in evaluate(nothing, Plan(routes={}, unassigned={})).parts_cents]
     assert [name for name in named if name not in words] == []

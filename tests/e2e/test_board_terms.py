@@ -356,7 +356,8 @@ def test_what_if_is_tried_out_and_no_van_is_told(desk: Page, day: BoardHub) -> N
     assert sent is not None
     assert (sent["more_vans"], sent["depot_at"]) == (2, {"lat_deg": 60.2, "lon_deg": 24.9})
     assert [one["order"] for one in sent["windows"]] == [day.orders[1]["order"]]
-    expect(form.get_by_role("table")).to_contain_text("Vans that drive")
+    for row in ("Vans that drive", "Hours of work", "Kilometres"):
+        expect(form.get_by_role("table")).to_contain_text(row)
     word = "save" if found["saves_cents"] > 0 else "cost"
     expect(form.get_by_role("status")).to_contain_text(f"It would {word}")
     picture(desk, "what-if")

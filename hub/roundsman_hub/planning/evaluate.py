@@ -81,7 +81,8 @@ def fair_units(ground: Ground, walks: Mapping[str, Walk]) -> int:
 
 def _parts(ground: Ground, walks: Mapping[str, Walk]) -> dict[str, int]:
     """What the routes' price is made of, in cents."""
-    units = dict.fromkeys(("fixed", "wage", "overtime", "distance", "fuel", "waiting", "idling", "lateness", "promises", "places"), 0)
+    units = dict.fromkeys(("fixed", "wage", "overtime", "distance", "fuel", "waiting", "idling", "lateness", "promises"), 0)
+    units |= {"territory": 0, "re-attempts": 0}
     for vehicle, walk in walks.items():
         van, prices = ground.vans[vehicle], ground.prices[vehicle]
         wage = (walk.back_s - van.start_s) * prices.second
@@ -94,7 +95,9 @@ def _parts(ground: Ground, walks: Mapping[str, Walk]) -> dict[str, int]:
         units["idling"] += walk.stand_s * prices.idling
         units["lateness"] += walk.lateness_s * prices.late
         units["promises"] += walk.promise_late_s * prices.promise
-        units["places"] += walk.extra_cents * UNITS_PER_CENT
+        again = sum(ground.tasks[visit.task].reattempt_cents for visit in walk.visits if visit.task in ground.tasks)
+        units["re-attempts"] += again * UNITS_PER_CENT
+        units["territory"] += (walk.extra_cents - again) * UNITS_PER_CENT
     return {name: round(value / UNITS_PER_CENT) for name, value in units.items()}
 
 

@@ -321,6 +321,11 @@ def _own_engines() -> tuple[EngineProcess, ...]:
     return engines
 
 
+def has_searched_parts() -> bool:
+    """Whether an engine for `search_part` is up; the first one is started by its first search, which takes a second or more of its time."""
+    return any(engine.pid is not None for engine in _own_engines())
+
+
 def search_part(problem: Problem, plan: Plan, budget_s: float, seed: int) -> Decision:
     """One part's search on a machine of a cluster; its engines are kept for the next part."""
     return decide(problem, plan, budget_s, seed, engine=_own_engines())

@@ -174,7 +174,7 @@ class PlannedBreak:
 class Verdict:
     """What the judge says of a plan. A plan with `violations` is not to be used.
 
-    `parts_cents` says what `cost_cents` is made of: fixed, wage, overtime, distance, fuel, waiting, lateness, promises, territory,
+    `parts_cents` says what `cost_cents` is made of: fixed, wage, overtime, distance, fuel, waiting, idling, lateness, promises, territory,
     re-attempts, left out, fair, churn; they are rounded one by one.
     """
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from roundsman_hub.planning.portfolio import search_part
+from roundsman_hub.planning.portfolio import has_searched_parts, search_part
 from roundsman_hub.planning.problem import Plan, Problem
 from roundsman_hub.planning.why import Relaxation, Why, binding, why
 from roundsman_hub.planning.work import TaskId
@@ -41,6 +41,8 @@ def explained(
     on_progress : callable
         Told of each set that was tried.
     """
+    if resolve_s > 0 and not has_searched_parts():
+        search_part(problem, plan, LEAST_S, 0)  # starting an engine is no search: it is not taken from the time that somebody gave for one
     began, tried, asked = time.monotonic(), 0, 0
     questions = 2 + len(binding(problem, task))  # as it is, without anything that gives way, and for each alone
 

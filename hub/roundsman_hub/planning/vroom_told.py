@@ -23,7 +23,7 @@ def together(request: Asked, plan: Plan, verdict: Verdict) -> tuple[Plan, Verdic
             if not (found := evaluate(problem, moved)).violations and found.lateness_s <= verdict.lateness_s:
                 plan, verdict = moved, found
                 continue
-        reason = plan.unassigned.get(given) or plan.unassigned.get(taken) or "vans that have the time are full"
+        reason = plan.unassigned.get(given) or plan.unassigned.get(taken) or "no van is free: other work fills every route"
         routes = {van: tuple(step for step in route if step not in (given, taken)) for van, route in plan.routes.items()}
         plan = Plan(routes=routes, unassigned={**plan.unassigned, given: reason, taken: reason})
         verdict = evaluate(problem, plan)

@@ -10,7 +10,7 @@ from typing import Final
 from roundsman_hub.planning.evaluate import judge
 from roundsman_hub.planning.explain import reason_unassigned
 from roundsman_hub.planning.insertion import insert
-from roundsman_hub.planning.problem import Plan, Problem, Relation
+from roundsman_hub.planning.problem import Plan, PlannedVisit, Problem, Relation
 from roundsman_hub.planning.walk import Ground
 from roundsman_hub.planning.work import Task, TaskId, VehicleId
 
@@ -92,8 +92,7 @@ def why(
         reason = plan.unassigned.get(task_id) or reason_unassigned(ground, plan.routes, task)
         paid = before.cost_cents - sum(ground.tasks[end].left_out_cents for end in ends)
     else:
-        late_min, told_min = late.lateness_s // 60, late.promise_late_s // 60
-        reason = f"planned {late_min} min after its window, {told_min} min after its promise" if late_min or told_min else "planned in time"
+        reason = _standing(late)
         paid = before.cost_cents
     can = binding(problem, task_id)
 
@@ -119,6 +118,14 @@ def why(
         if (one := tried(fewer)) is not None:
             needed, enough = fewer, one
     return Why(task=task_id, reason=reason, relaxations=() if enough is None else (enough,))
+
+
+def _standing(visit: PlannedVisit) -> str:
+    """How a task that is served stands."""
+    late_min, told_min = visit.lateness_s // 60, visit.promise_late_s // 60
+    if not late_min and not told_min:
+        return "planned in time"
+    return f"planned {late_min} min after its window, {told_min} min after its promise"
 
 
 def binding(problem: Problem, task_id: TaskId) -> tuple[str, ...]:

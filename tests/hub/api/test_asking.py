@@ -43,6 +43,7 @@ def test_one_more_van_is_tried_out_and_nobody_is_told(full_day: tuple[Shop, str,
     found = shop.post("/v1/whatif", json={"depot": depot, "more_vans": 1, "seconds": 0}).json()
     assert (len(found["as_it_is"]["unassigned"]), found["if_so"]["unassigned"]) == (1, {})
     assert (found["as_it_is"]["vehicles"], found["if_so"]["vehicles"]) == (1, 2)
+    assert [said[0]["code"] for said in found["as_it_is"]["unassigned_said"].values()] == ["unserved.full"]
     assert found["saves_cents"] == found["as_it_is"]["cost_cents"] - found["if_so"]["cost_cents"] > 0
     assert plans(shop) == before
 
@@ -89,7 +90,9 @@ def test_a_delivery_is_told_with_its_cost(full_day: tuple[Shop, str, list[str]])
     """Alone on its round, it costs the whole round: by either count."""
     shop, depot, orders = full_day
     (planned,) = [order for order in orders if shop.get(f"/v1/orders/{order}").json()["state"] == "planned"]
-    cost = shop.get(f"/v1/orders/{planned}/why").json()["cost"]
+    why = shop.get(f"/v1/orders/{planned}/why").json()
+    assert [one["code"] for one in why["said"]] == ["placed.in_time"], "the page has the words in each language"
+    cost = why["cost"]
     day = shop.post("/v1/whatif", json={"depot": depot, "seconds": 0}).json()["as_it_is"]
     round_cents = day["cost_cents"] - day["parts_cents"]["left out"]
     assert abs(cost["average_cents"] - round_cents) <= 1

@@ -20,7 +20,19 @@ TOWNS: dict[str, tuple[Case, str]] = {
         Case(vans=[A], orders=[near("x", 500), near("y", 600, reattempt_cents=2500), near("z", 700)], expected={}, drop=""),
         "y",
     ),
+    "a territory that its driver does not know": (
+        Case(
+            vans=[A],
+            drivers={"A": {"strange": "north:3000"}},
+            orders=[near("x", 500), near("y", 600, territory="north"), near("z", 700)],
+            expected={},
+            drop="",
+        ),
+        "y",
+    ),
 }
+PARTS = {"an attempt that is likely in vain": ("re-attempts", 2500), "a territory that its driver does not know": ("territory", 3000)}
+"""What is shown of it among the parts of the whole price."""
 
 
 @pytest.mark.parametrize("name", TOWNS)
@@ -42,3 +54,5 @@ def test_each_delivery_is_told_what_it_costs(shop: Shop, name: str) -> None:
         assert abs(one["marginal_cents"] - (whole - without)) <= 1, town.orders[task]
         assert abs(one["average_cents"] - whole / 3) <= 1
     assert max(costs, key=lambda one: costs[one]["marginal_cents"]) == dearest
+    shown = {part: cents for part, cents in found["verdict"]["parts_cents"].items() if part in ("re-attempts", "territory") and cents}
+    assert shown == (dict([PARTS[name]]) if name in PARTS else {})

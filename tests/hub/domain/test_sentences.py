@@ -52,6 +52,7 @@ CALLS: Final[dict[str, tuple[int | None, tuple[str, ...]]]] = {
 SAYING: Final = {
     # functions that give sentences, and constants that are some
     "planning/explain.py": ("reason_unassigned", "_nobody_may", "HELD", "NOT_YET"),
+    "planning/why.py": ("_standing",),
     "planning/candidates.py": ("_refused", "at", "_told", "_broken_rule", "RULES"),
     "planning/evaluate.py": ("_account", "_forbidden"),
     "planning/lookups.py": ("broken_relations", "refusal"),

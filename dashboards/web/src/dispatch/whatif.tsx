@@ -10,6 +10,7 @@ import { api } from "./session";
 
 interface Outlook {
   cost_cents: number;
+  parts_cents: Record<string, number>;
   vehicles: number;
   distance_m: number;
   late_s: number;
@@ -23,6 +24,8 @@ interface Answer {
 }
 
 const SEARCH_S = 1;
+/** What a plan's price is made of, as the hub names it. */
+const PARTS = ["fixed", "wage", "overtime", "distance", "fuel", "waiting", "idling", "lateness", "promises", "territory", "re-attempts", "left out", "fair", "churn"] as const;
 
 /** A button that opens it. */
 export function WhatIf() {
@@ -115,11 +118,13 @@ function Result({ answer }: { answer: Answer }) {
   const both = [answer.as_it_is, answer.if_so];
   const rows: [string, (one: Outlook) => string][] = [
     [t("whatif.cost"), (one) => f.money(one.cost_cents)],
+    ...PARTS.filter((part) => both.some((one) => one.parts_cents[part])).map((part): [string, (one: Outlook) => string] => [`– ${t(`part.${part}`)}`, (one) => f.money(one.parts_cents[part] ?? 0)]),
     [t("whatif.vans"), (one) => f.count(one.vehicles)],
     [t("whatif.distance"), (one) => f.distance(one.distance_m)],
     [t("whatif.late"), (one) => f.span(one.late_s)],
     [t("whatif.left_out"), (one) => f.count(Object.keys(one.unassigned).length)],
   ];
+  const heads = [t("whatif.as_it_is"), t("whatif.if_so")];
   const left = Object.entries(answer.if_so.unassigned);
   const box = useRef<HTMLDivElement>(null);
   useEffect(() => box.current?.scrollIntoView({ block: "nearest" }), [answer]);
@@ -127,9 +132,9 @@ function Result({ answer }: { answer: Answer }) {
     <div role="status" ref={box}>
       <p><b>{saving(answer.saves_cents)}</b></p>
       <div class="scroll" tabIndex={0} role="region" aria-label={t("whatif.result")}>
-        <table>
-          <thead><tr><td></td><th scope="col">{t("whatif.as_it_is")}</th><th scope="col">{t("whatif.if_so")}</th></tr></thead>
-          <tbody>{rows.map(([name, shown]) => <tr key={name}><th scope="row">{name}</th>{both.map((one, at) => <td key={at}>{shown(one)}</td>)}</tr>)}</tbody>
+        <table class="cards">
+          <thead><tr><td></td>{heads.map((head) => <th key={head} scope="col">{head}</th>)}</tr></thead>
+          <tbody>{rows.map(([name, shown]) => <tr key={name}><th scope="row">{name}</th>{both.map((one, at) => <td key={at} data-label={heads[at]}>{shown(one)}</td>)}</tr>)}</tbody>
         </table>
       </div>
       {left.length > 0 && <ul class="plainlist">{left.map(([order, reason]) => {

@@ -26,6 +26,8 @@ ORDERS: Final = {
     "unserved.left": "die Ware ist im Depot, und alle Wagen sind weg",
     "unserved.offline": "jeder Wagen, der es nehmen könnte, ist ohne Verbindung",
     "unserved.nobody": "kein Wagen darf es nehmen",
+    "placed.in_time": "pünktlich geplant",
+    "placed.late": "geplant {late} min nach seinem Fenster, {told} min nach der Zusage",
     "unserved.waits": "wartet, bis {vans} einen Plan ohne es bestätigt",
     "unserved.later": "ist für den {day}; dessen Plan entsteht am Abend davor",
     "unserved.off_map": "die Adresse liegt an keiner Straße der Karte: berichtigen Sie die Stelle, oder nehmen Sie einen passenden Auszug",

@@ -26,6 +26,8 @@ ORDERS: Final = {
     "unserved.left": "goods are at the depot and every van has left",
     "unserved.offline": "every van that could take it is offline",
     "unserved.nobody": "no van may take it",
+    "placed.in_time": "planned in time",
+    "placed.late": "planned {late} min after its window, {told} min after its promise",
     "unserved.waits": "waits until {vans} confirmed a plan without it",
     "unserved.later": "is for {day}, whose plan is made the evening before",
     "unserved.off_map": "its address is on no road of the map: correct its pin, or give the hub a street extract that it is in",

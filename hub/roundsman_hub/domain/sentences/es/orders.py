@@ -26,6 +26,8 @@ ORDERS: Final = {
     "unserved.left": "la mercancía está en el depósito y todas las furgonetas han salido",
     "unserved.offline": "todas las furgonetas que podrían llevarlo están sin conexión",
     "unserved.nobody": "ninguna furgoneta puede llevarlo",
+    "placed.in_time": "planificado a tiempo",
+    "placed.late": "planificado {late} min después de su franja, {told} min después de lo prometido",
     "unserved.waits": "espera a que {vans} confirme un plan sin él",
     "unserved.later": "es para el {day}, cuyo plan se hace la tarde anterior",
     "unserved.off_map": "su dirección no está en ninguna calle del mapa: corrija el punto, o dé al centro un extracto que la contenga",

@@ -26,6 +26,8 @@ ORDERS: Final = {
     "unserved.left": "la marchandise est au dépôt et tous les fourgons sont partis",
     "unserved.offline": "tous les fourgons possibles sont hors ligne",
     "unserved.nobody": "aucun fourgon n'a le droit de la prendre",
+    "placed.in_time": "planifiée à l'heure",
+    "placed.late": "planifiée {late} min après son créneau, {told} min après la promesse",
     "unserved.waits": "attend que {vans} confirme un plan sans elle",
     "unserved.later": "est pour le {day}, dont le plan est fait la veille au soir",
     "unserved.off_map": "son adresse n'est sur aucune rue de la carte : corrigez le point, ou donnez au hub un extrait qui la contient",
