@@ -144,6 +144,7 @@ def test_van_is_changed_on_its_sheet(desk: Page, day: BoardHub) -> None:
     kept(desk, form)
     expect(form).to_have_count(0)
     expect(opener).to_be_focused()
+    expect(desk.get_by_text("Advisory: counted from how the van moves")).to_be_visible()
     after = told(day, path)
     terms = {"type": "cargo bike", "skills": ["cold", "lift"], "reload_depots": [day.depot], "overtime_s": 2_700, "cents_per_hour": 3_150}
     terms |= {"range_m": 80_500, "breaks": after["terms"]["breaks"], "hours": after["terms"]["hours"]}

@@ -24,5 +24,10 @@ export function Hours({ vehicle }: { vehicle: string }) {
   if (!answer) return <p role="status">{t("loading")}</p>;
   if (answer.rule === "none") return <Empty>{t("hours.none")}</Empty>;
   const clocks = [["hours.to_break", answer.to_break_min], ["hours.driving", answer.driving_min], ["hours.duty", answer.duty_min]] as const;
-  return <dl class="facts">{clocks.map(([key, min]) => min !== null && <div key={key}><dt>{t(key)}</dt><dd class={min < SHORT_MIN ? "late" : ""}>{f.span(min * 60)}</dd></div>)}</dl>;
+  return (
+    <>
+      <dl class="facts">{clocks.map(([key, min]) => min !== null && <div key={key}><dt>{t(key)}</dt><dd class={min < SHORT_MIN ? "late" : ""}>{f.span(min * 60)}</dd></div>)}</dl>
+      <p class="quiet">{t("hours.advisory")}</p>
+    </>
+  );
 }

@@ -8,7 +8,7 @@ export default {
   "offShift": "Keine Schicht", "noPosition": "Es wird kein Standort erfasst.", "onBreak": "Pause", "waitPlan": "Warten auf einen Plan",
   "allDone": "Alle Stopps erledigt", "toDepot": "Zurück zum Depot. Neue Stopps erscheinen hier.", "stopsWait": "{0} Stopps",
   "backlog": "{0} Einträge warten auf das Netz; nichts geht verloren.",
-  "driveLeft": "Noch {0} Lenkzeit",
+  "driveLeft": "Noch etwa {0} Lenkzeit",
   "by": "bis {0}", "from": "ab {0}", "late": "{0} min zu spät", "then": "Dann {0} {1}", "promised": "Zugesagt {0}",
   "promiseRisk": "{0}: {1} min zu spät", "windowIs": "Zeitfenster {0}", "inVan": "Im Wagen: {0}",
   "urgent": "EILT", "collect": "ABHOLEN {0}", "deliver": "ZUSTELLEN {0}", "contactFree": "Kontaktlos", "pinned": "Feste Zeit",

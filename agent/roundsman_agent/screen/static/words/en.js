@@ -8,7 +8,7 @@ export default {
   "offShift": "Off shift", "noPosition": "No position is collected.", "onBreak": "Break", "waitPlan": "Waiting for a plan",
   "allDone": "All stops done", "toDepot": "Back to the depot. New stops appear here.", "stopsWait": "{0} stops",
   "backlog": "{0} entries wait for the network; nothing is lost.",
-  "driveLeft": "Drive {0} more",
+  "driveLeft": "About {0} of driving left",
   "by": "by {0}", "from": "from {0}", "late": "{0} min late", "then": "Then {0} {1}", "promised": "Promised {0}",
   "promiseRisk": "{0}: {1} min late", "windowIs": "Window {0}", "inVan": "In the van: {0}",
   "urgent": "URGENT", "collect": "COLLECT {0}", "deliver": "DELIVER {0}", "contactFree": "No contact", "pinned": "Fixed time",

@@ -8,7 +8,7 @@ export default {
   "offShift": "Fuera de turno", "noPosition": "No se registra la posición.", "onBreak": "Pausa", "waitPlan": "Esperando un plan",
   "allDone": "Todas las paradas hechas", "toDepot": "Vuelva al depósito. Las paradas nuevas aparecen aquí.", "stopsWait": "{0} paradas",
   "backlog": "{0} entradas esperan la red; no se pierde nada.",
-  "driveLeft": "Conducir {0} más",
+  "driveLeft": "Quedan unas {0} de conducción",
   "by": "hasta {0}", "from": "desde {0}", "late": "{0} min tarde", "then": "Luego {0} {1}", "promised": "Prometido {0}",
   "promiseRisk": "{0}: {1} min tarde", "windowIs": "Horario {0}", "inVan": "En la furgoneta: {0}",
   "urgent": "URGENTE", "collect": "RECOGER {0}", "deliver": "ENTREGAR {0}", "contactFree": "Sin contacto", "pinned": "Hora fija",

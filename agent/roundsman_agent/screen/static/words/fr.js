@@ -8,7 +8,7 @@ export default {
   "offShift": "Hors service", "noPosition": "Aucune position n'est relevée.", "onBreak": "Pause", "waitPlan": "En attente d'un plan",
   "allDone": "Tous les arrêts sont faits", "toDepot": "Retour au dépôt. Les nouveaux arrêts s'affichent ici.", "stopsWait": "{0} arrêts",
   "backlog": "{0} entrées attendent le réseau ; rien n'est perdu.",
-  "driveLeft": "Conduite : encore {0}",
+  "driveLeft": "Conduite : encore environ {0}",
   "by": "avant {0}", "from": "dès {0}", "late": "{0} min de retard", "then": "Puis {0} {1}", "promised": "Promis {0}",
   "promiseRisk": "{0} : {1} min de retard", "windowIs": "Créneau {0}", "inVan": "Dans le fourgon : {0}",
   "urgent": "URGENT", "collect": "COLLECTER {0}", "deliver": "LIVRER {0}", "contactFree": "Sans contact", "pinned": "Heure fixe",
