@@ -157,10 +157,10 @@ def _power(cuts: int, say: Say) -> list[Row]:
         verdict = power_cuts.simulate_many(cuts, SEED)
     except SimError as error:
         say(f"not simulated: {error}")
-        return [Row("power_cuts", None, ""), Row("power_cut_losses", None, "", 0)]
+        return [Row("power_cuts", None, "", cuts, at_least=True), Row("power_cut_losses", None, "", 0)]
     for example in verdict.examples[:10]:
         say(example)
-    return [Row("power_cuts", verdict.cuts, ""), Row("power_cut_losses", verdict.losses + verdict.not_opened, "", 0)]
+    return [Row("power_cuts", verdict.cuts, "", cuts, at_least=True), Row("power_cut_losses", verdict.losses + verdict.not_opened, "", 0)]
 
 
 def _others(module: str, what: str, say: Say, *arguments: int) -> list[Row]:

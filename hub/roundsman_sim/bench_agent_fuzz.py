@@ -48,7 +48,7 @@ def rows(inputs: int, seed: int) -> list[Row]:
     for failure in (outcome.crashes + outcome.wrong)[:10]:
         print(f"fuzz: {failure}")
     return [
-        Row("fuzz_inputs", outcome.inputs, ""),
+        Row("fuzz_inputs", outcome.inputs, "", inputs, at_least=True),
         Row("fuzz_failures", len(outcome.crashes) + len(outcome.wrong), "", 0),
         Row("fuzz_worst_fix_m", round(outcome.worst_m, 1), "m"),
         Row("fuzz_believed", round(outcome.believed / max(outcome.offered, 1), 3), "of all epochs"),

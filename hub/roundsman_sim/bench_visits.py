@@ -30,6 +30,7 @@ from roundsman_agent.places import PlannedStop
 from roundsman_agent.sources import epochs_of
 from roundsman_agent.times import GnssMs, MonoMs
 from roundsman_core.geo import LatLon, LocalFrame
+from roundsman_sim import bench_visits_peer
 from roundsman_sim.bench_table import Row, table
 from roundsman_sim.visit_drives import FENCE_M, START_UTC_MS, Round, TrueVisit, drive
 from roundsman_wire.messages import Crossing, Fence, Sites, Visit
@@ -71,27 +72,42 @@ class Score:
 
 def rows(seed: int) -> list[Row]:
     """Every row, simulated and recorded apart. Seeds of 1,000 and more: the rules were made on rounds 0 to 39."""
-    simulated = Score()
+    simulated, plain = Score(), Score()
     for number in range(ROUNDS):
-        count_round(simulated, drive(1_000 * seed + number))
-    found = _rows(simulated, "", f"{ROUNDS} simulated rounds, {simulated.true} stops")
+        count_round(simulated, drive(1_000 * seed + number), plain)
+    found = _rows(simulated, "", f"{ROUNDS} simulated rounds, {simulated.true} stops; peer: {bench_visits_peer.IS}", plain)
     recorded = recorded_drive()
     return found + (_rows(recorded, "_recorded", f"1 recorded drive, {recorded.true} stops, 9 lights") if recorded is not None else [])
 
 
-def _rows(score: Score, suffix: str, what: str) -> list[Row]:
-    told = score.found + score.false
+def _rows(score: Score, suffix: str, what: str, plain: Score | None = None) -> list[Row]:
+    told, peer = score.found + score.false, plain or Score()
     over = overclaimed(score.marks)
     claims = [Row(f"confidence_over{suffix}", over, "", 0.02, None, f"levels of {COUNTED} visits or more")] if over is not None else []
     return [
         *claims,
-        Row(f"visit_precision{suffix}", round(score.found / told, 4) if told else None, "", 0.98, None, what, at_least=True),
-        Row(f"visit_recall{suffix}", round(score.found / score.true, 4) if score.true else None, "", 0.98, at_least=True),
-        Row(f"arrival_error_s_p50{suffix}", _quantile(score.arrival_s, 0.5), "s", 10),
-        Row(f"arrival_error_s_p95{suffix}", _quantile(score.arrival_s, 0.95), "s", 30),
-        Row(f"departure_error_s_p50{suffix}", _quantile(score.departure_s, 0.5), "s", 10),
-        Row(f"departure_error_s_p95{suffix}", _quantile(score.departure_s, 0.95), "s", 30),
-        Row(f"false_crossings{suffix}", score.false_crossings, "", 0, None, f"{score.fences_passed} fences beside the way"),
+        Row(
+            f"visit_precision{suffix}",
+            _share(score.found, told),
+            "",
+            0.98,
+            _share(peer.found, peer.found + peer.false),
+            what,
+            at_least=True,
+        ),
+        Row(f"visit_recall{suffix}", _share(score.found, score.true), "", 0.98, _share(peer.found, peer.true), at_least=True),
+        Row(f"arrival_error_s_p50{suffix}", _quantile(score.arrival_s, 0.5), "s", 10, _quantile(peer.arrival_s, 0.5)),
+        Row(f"arrival_error_s_p95{suffix}", _quantile(score.arrival_s, 0.95), "s", 30, _quantile(peer.arrival_s, 0.95)),
+        Row(f"departure_error_s_p50{suffix}", _quantile(score.departure_s, 0.5), "s", 10, _quantile(peer.departure_s, 0.5)),
+        Row(f"departure_error_s_p95{suffix}", _quantile(score.departure_s, 0.95), "s", 30, _quantile(peer.departure_s, 0.95)),
+        Row(
+            f"false_crossings{suffix}",
+            score.false_crossings,
+            "",
+            0,
+            None if plain is None else peer.false_crossings,
+            f"{score.fences_passed} fences beside the way",
+        ),
         Row(f"missed_crossings{suffix}", score.fences_missed, "", None, None, "fences on the way"),
     ]
 
@@ -105,6 +121,10 @@ def overclaimed(marks: Sequence[tuple[float, bool]]) -> float | None:
     return round(max(0.0, *over), 3) if over else None
 
 
+def _share(part: int, whole: int) -> float | None:
+    return round(part / whole, 4) if whole else None
+
+
 def _quantile(errors_s: Sequence[float], share: float) -> float | None:
     return round(sorted(errors_s)[min(int(len(errors_s) * share), len(errors_s) - 1)], 1) if errors_s else None
 
@@ -112,14 +132,18 @@ def _quantile(errors_s: Sequence[float], share: float) -> float | None:
 # ── simulated ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def count_round(score: Score, made: Round) -> None:
-    """Drive one round and hold what was told to what happened."""
+def count_round(score: Score, made: Round, plain: Score | None = None) -> None:
+    """Drive one round and hold what was told to what happened; and what plain rules would have told (`plain`)."""
     way = shapely.LineString([(p.east_m, p.north_m) for p in made.path])
     beside, on_way = fences_of(way, made.frame, random.Random(made.seed))
     out = run_round(made, (*beside, *on_way))
     truth = [(order, visit) for visit in made.visits for order in visit.orders]
     _count(score, truth, told_by(out))
     _count_crossings(score, beside, on_way, out)
+    if plain is not None:
+        halts = [Told(stops=[order], arrived_s=from_s, left_s=to_s) for order, from_s, to_s in bench_visits_peer.halts(made) if order]
+        _count(plain, truth, halts)
+        plain.false_crossings += bench_visits_peer.entries(made, beside)
 
 
 def run_round(made: Round, fences: tuple[Fence, ...] = ()) -> list[Output]:

@@ -16,15 +16,17 @@ from roundsman_sim.visit_drives import drive
 
 def test_two_rounds_are_told_as_they_were() -> None:
     """One in the open, one between high houses; all of them in `make bench-agent`."""
-    score = Score()
+    score, plain = Score(), Score()
     for seed in (1_000, 1_003):
-        bench_visits.count_round(score, drive(seed, stops=8))
+        bench_visits.count_round(score, drive(seed, stops=8), plain)
     assert score.true >= 16
     assert score.found >= score.true - 1
     assert score.false <= 1
     assert sorted(score.arrival_s)[len(score.arrival_s) // 2] <= 10
     assert sorted(score.departure_s)[len(score.departure_s) // 2] <= 10
     assert score.false_crossings == score.fences_missed == 0
+    assert plain.true == score.true
+    assert plain.found >= plain.true / 2, "a peer that finds nothing is none"
 
 
 def test_the_recorded_drives_stops_are_found_and_its_lights_are_none() -> None:
