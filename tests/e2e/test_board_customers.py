@@ -240,6 +240,26 @@ def test_street_is_closed_and_opened_again(
     assert hub.client.get("/v1/closures").json()["items"] == []
 
 
+def test_measured_speeds_are_taken_from_a_file_and_ended(
+    desk: Page, hub: Any, axe: Callable[[Page], list[str]], misfits: Callable[[Page], list[str]]
+) -> None:
+    go(desk, "fences")
+    speeds = desk.get_by_role("region", name="Measured speeds")
+    expect(speeds).to_contain_text("No measured speeds count now")
+    speeds.get_by_label("Hours that they count").fill("2")
+    speeds.locator("input[type=file]").set_input_files({"name": "bad.csv", "mimeType": "text/csv", "buffer": b"from,to,kmh\n"})
+    expect(speeds.get_by_role("alert")).not_to_be_empty()
+    speeds.locator("input[type=file]").set_input_files({"name": "feed.csv", "mimeType": "text/csv", "buffer": b"1,2,18\n2,1,12\n"})
+    line = speeds.locator("li", has_text="2 stretches of street")
+    expect(line).to_contain_text("Mon 2 Mar, 1")
+    expect(line).to_contain_text("there are no streets")  # this hub computes straight lines
+    picture(desk, "speeds")
+    assert not [*misfits(desk), *axe(desk)]
+    line.get_by_role("button", name="End them").click()
+    expect(line).to_have_count(0)
+    assert hub.client.get("/v1/speeds").json()["items"] == []
+
+
 def test_tomorrow_is_planned_approved_released_and_its_loading_list_printed(desk: Page, hub: Any, axe: Callable[[Page], list[str]]) -> None:
     hub.client.put("/v1/calendar", json={"country": "GB"})
     for number, house in enumerate(hub.orders[:6]):

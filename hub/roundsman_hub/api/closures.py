@@ -89,6 +89,10 @@ class SpeedsTaken(BaseModel):
     used: bool = Field(description="whether travel times here follow them; false: they are straight lines, or another's server")
 
 
+class SpeedsList(BaseModel):
+    items: list[SpeedsTaken]
+
+
 @router.get("/closures")
 def get_closures(desk: AtDesk, caller: LiveReader) -> Closures:
     """Closures that have not ended, by their beginning."""
@@ -194,6 +198,23 @@ def import_speeds(
         return SpeedsTaken(speeds=made, lines=len(lines), from_utc=now, until_utc=until, used=isinstance(desk.roads, OsrmRoads))
 
     return once.run(caller, work, status=201)
+
+
+@router.get("/speeds")
+def get_speeds(desk: AtDesk, caller: LiveReader) -> SpeedsList:
+    """Imported speeds that count now, by when they came: of a street, the newest counts."""
+    columns = "import_id AS speeds, lines, from_at AS from_utc, until_at AS until_utc"
+    with desk.db.tenant(caller.fleet) as cur:
+        found = rows(cur, f"SELECT {columns} FROM speed_imports WHERE until_at > %s ORDER BY made_at, import_id", (desk.clock.now(),))
+    return SpeedsList(items=[SpeedsTaken(**r, used=isinstance(desk.roads, OsrmRoads)) for r in found])
+
+
+@router.delete("/speeds/{speeds}", status_code=204)
+def delete_speeds(speeds: str, desk: AtDesk, caller: PlansWriter) -> None:
+    """Let imported speeds end before their time."""
+    with desk.db.tenant(caller.fleet) as cur:
+        if not cur.execute("DELETE FROM speed_imports WHERE import_id = %s", (speeds,)).rowcount:
+            raise not_found("imported speeds", speeds, see="/v1/speeds")
 
 
 def _area(new: NewClosure | NewZone) -> dict[str, Any]:

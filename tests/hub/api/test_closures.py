@@ -45,10 +45,14 @@ def test_measured_speeds_are_taken_line_by_line(shop: Any) -> None:
     taken = shop.post("/v1/speeds:import?hours=2", content="1,2,30\n2,1,0\n", headers={"Content-Type": "text/csv"})
     assert taken.status_code == 201, taken.text
     assert (taken.json()["lines"], taken.json()["used"]) == (2, False), "straight lines have no streets to slow"
+    assert shop.get("/v1/speeds").json()["items"] == [taken.json()]
     for bad in ("from,to,kmh\n1,2,3\n", "1,2,900\n", "\n"):
         refused = shop.post("/v1/speeds:import", content=bad, headers={"Content-Type": "text/csv"})
         assert refused.status_code == 422
         assert refused.json()["next_step"]
+    assert shop.delete(f"/v1/speeds/{taken.json()['speeds']}").status_code == 204, "a wrong file is taken back"
+    assert shop.get("/v1/speeds").json()["items"] == []
+    assert shop.delete(f"/v1/speeds/{taken.json()['speeds']}").json()["next_step"]
 
 
 def test_another_fleet_sees_none_of_it(shop: Any) -> None:

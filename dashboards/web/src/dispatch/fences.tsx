@@ -8,6 +8,7 @@ import { Act, Empty, Section } from "./parts";
 import { f, t, tn, useReader } from "./reader";
 import { api } from "./session";
 import { Sketch } from "./sketch";
+import { ImportedSpeeds } from "./speeds";
 
 export function FencesPage() {
   useReader();
@@ -29,6 +30,7 @@ export function FencesPage() {
         )}
       </Section>
       <ClosedAreas fleet={fleet} again={() => void fleet.loadSites(api)} />
+      <ImportedSpeeds />
       <Section title={editing ? t("fences.editing", { fence: editing.name }) : t("fences.new")}><Sketch key={editing?.fence ?? ""} fleet={fleet} editing={editing} done={() => edit(null)} /></Section>
     </>
   );

@@ -31,6 +31,7 @@ WORDS: Final = {
     "noun.case": "Anliegen",
     "noun.closure": "Sperrung",
     "noun.access zone": "Zufahrtszone",
+    "noun.imported speeds": "gemessene Geschwindigkeiten",
     "noun.device": "Gerät",
     "noun.key": "Schlüssel",
     "noun.offer": "Angebot",

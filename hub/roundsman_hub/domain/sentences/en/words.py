@@ -31,6 +31,7 @@ WORDS: Final = {
     "noun.case": "case",
     "noun.closure": "closure",
     "noun.access zone": "access zone",
+    "noun.imported speeds": "imported speeds",
     "noun.device": "device",
     "noun.key": "key",
     "noun.offer": "offer",

@@ -31,6 +31,7 @@ WORDS: Final = {
     "noun.case": "caso",
     "noun.closure": "cierre",
     "noun.access zone": "zona de acceso",
+    "noun.imported speeds": "velocidades importadas",
     "noun.device": "dispositivo",
     "noun.key": "clave",
     "noun.offer": "oferta",

@@ -31,6 +31,7 @@ WORDS: Final = {
     "noun.case": "dossier",
     "noun.closure": "fermeture",
     "noun.access zone": "zone d'accès",
+    "noun.imported speeds": "vitesses importées",
     "noun.device": "appareil",
     "noun.key": "clé",
     "noun.offer": "offre",
