@@ -29,7 +29,8 @@ const NOTHING = Number.NaN;
 class Feed {
   readonly ports = new Set<Port>();
   private readonly stop = new AbortController();
-  private readonly documents: { [K in Kind]: Map<string, Raw> } = { vehicle: new Map(), plan: new Map(), order: new Map(), event: new Map(), message: new Map(), report: new Map(), alert: new Map(), turn: new Map() };
+  /** Plans first: whether a van is off its way is judged when its place is taken. */
+  private readonly documents: { [K in Kind]: Map<string, Raw> } = { plan: new Map(), vehicle: new Map(), order: new Map(), event: new Map(), message: new Map(), report: new Map(), alert: new Map(), turn: new Map() };
   private readonly rows = new Map<string, number>();
   private moving = new Float64Array(WIDTH * 64);
   private readonly moved = new Set<number>();
