@@ -1,6 +1,6 @@
 # Two commands on a fresh machine, each doing all its own set-up: `make demo` and `make test`.
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-test demo test fuzz test-deep lint bench bench-loop bench-agent bench-plan bench-planner bench-ingest bench-living bench-people soak lock web
+.PHONY: help setup setup-test demo test fuzz test-deep pictures lint bench bench-loop bench-agent bench-plan bench-planner bench-ingest bench-living bench-people soak lock web
 PY := .venv/bin/python
 
 help:  ## what there is
@@ -17,6 +17,9 @@ fuzz: setup-test  ## the property tests once more, with new dice each time (TIME
 
 test-deep: setup-test  ## long faults and long walks
 	@.ci/pytest deep
+
+pictures: setup-test  ## the README's pictures anew, by the walks that show what is on them
+	@$(PY) -m tests.e2e.readme_pictures
 
 lint: setup  ## ruff, mypy --strict, the import rules
 	@.venv/bin/ruff check -q . && .venv/bin/ruff format -q --check .

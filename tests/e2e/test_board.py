@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import os
 import shutil
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
+from tests.e2e.lines import line_to
 from tests.e2e.pictures import picture
 
 from roundsman_core.geo import LatLon
 from roundsman_sim.board_states import VIEWS
-from roundsman_sim.proxy import Proxy
 
 WAITS_MS = 30_000
 expect.set_options(timeout=WAITS_MS)
@@ -82,38 +79,21 @@ def test_picture_of_now_is_taken_for_the_readme(opened: Callable[..., Page], hub
     picture(page, "dispatch")
 
 
-@contextmanager
-def line_to(hub: Any) -> Iterator[tuple[int, Callable[[], object], Callable[[], object]]]:
-    """A line to the hub: its port, and how to cut and to heal it."""
-    loop = asyncio.new_event_loop()
-    thread = threading.Thread(target=loop.run_forever, name="line")
-    thread.start()
-    line = Proxy("127.0.0.1", int(hub.url.rpartition(":")[2]))
-    asyncio.run_coroutine_threadsafe(line.start(), loop).result(10)
-    try:
-        yield line.port, lambda: loop.call_soon_threadsafe(line.cut), lambda: loop.call_soon_threadsafe(line.heal)
-    finally:
-        asyncio.run_coroutine_threadsafe(line.stop(), loop).result(10)
-        loop.call_soon_threadsafe(loop.stop)
-        thread.join(10)
-        loop.close()
-
-
 def test_page_that_lost_the_hub_says_so_and_catches_up(opened: Callable[..., Page], hub: Any) -> None:
     """What happened while the line was cut is on the page once it is back, without loading it again."""
-    with line_to(hub) as (port, cut, heal):
+    with line_to(int(hub.url.rpartition(":")[2])) as line:
         page = opened()
-        page.goto(f"http://127.0.0.1:{port}/#/orders")
+        page.goto(f"http://127.0.0.1:{line.port}/#/orders")
         page.get_by_label("API key").fill(hub.key)
         page.keyboard.press("Enter")
         expect(page.locator(".link")).to_have_text("live", timeout=WAITS_MS)
-        cut()
+        line.cut()
         expect(page.locator(".link")).to_contain_text("no link to the hub", timeout=WAITS_MS)
         at = hub.orders[5]
         window = {"window_start": at["window_start"], "window_end": at["window_end"]}
         made = hub.client.post("/v1/orders", json={"reference": "WHILE-AWAY", "address": at["address"], **window}).json()
         expect(page.get_by_role("link", name="WHILE-AWAY")).to_have_count(0)
-        heal()
+        line.heal()
         expect(page.locator(".link")).to_have_text("live", timeout=WAITS_MS)
         expect(page.get_by_role("link", name="WHILE-AWAY")).to_be_visible(timeout=WAITS_MS)
         hub.client.post(f"/v1/orders/{made['order']}/cancel")

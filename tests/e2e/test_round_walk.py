@@ -21,6 +21,7 @@ from typing import Any
 import httpx
 import pytest
 from playwright.sync_api import Browser, Page, ViewportSize, expect
+from tests.e2e.lines import Line, line_to
 from tests.e2e.pictures import picture
 
 from roundsman_hub.broker import free_port
@@ -31,6 +32,7 @@ DEADLINE_S = 90.0
 DESK: ViewportSize = {"width": 1440, "height": 900}
 GLASS: ViewportSize = {"width": 480, "height": 320}
 NAMES = ("Aho", "Berg", "Cole", "Dahl")
+MORE = ("Egger", "Falk", "Greco", "Hahn", "Ito", "Juhl")
 
 pytestmark = pytest.mark.deep
 
@@ -46,13 +48,15 @@ def until(holds: Callable[[], Any], what: Callable[[], str]) -> Any:
 
 @dataclass(frozen=True, kw_only=True)
 class Fleet:
-    """A hub and two vans on their round. `screens`: each van's own page; `orders`: by the customer's name."""
+    """A hub and two vans on their round. `screens`: each van's own page; `orders`: by the customer's name; `lines`: from each
+    van to the hub's broker."""
 
     hub: httpx.Client
     key: str
     vehicles: list[str]
     screens: list[str]
     orders: dict[str, str]
+    lines: list[Line]
     place: town.Town
     data: Path
     said: Callable[[], str]
@@ -100,7 +104,7 @@ def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
         now, at = datetime.now(UTC), place.place(place.depot.door_m)
         hours = [(now + timedelta(hours=h)).isoformat() for h in (0, 6, 8)]
         depot = post("/v1/depots", name="Quay", lat_deg=at.lat_deg, lon_deg=at.lon_deg)["depot"]
-        one = Fleet(hub=hub, key=key, vehicles=[], screens=[], orders={}, place=place, data=data, said=said)
+        one = Fleet(hub=hub, key=key, vehicles=[], screens=[], orders={}, lines=[], place=place, data=data, said=said)
         for name in ("Alma", "Björn"):
             driver, shift = post("/v1/drivers", name=name)["driver"], {"shift_start": hours[0], "shift_end": hours[2]}
             vehicle = post("/v1/vehicles", name=f"Van of {name}", depot=depot, driver=driver, capacity=9, **shift)["vehicle"]
@@ -108,9 +112,14 @@ def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
             provision = (sys.executable, "-m", "roundsman_hub", "provision", vehicle, "--data", str(data), "--out", str(unit))
             subprocess.run(provision, check=True, capture_output=True, timeout=60)
             toml = (unit / "agent.toml").read_text()
+            broker = re.search(r"\[broker\]\nhost = .*\nport = (\d+)", toml)
+            assert broker is not None
+            line = stack.enter_context(line_to(int(broker[1])))
+            toml = toml.replace(f"port = {broker[1]}", f"port = {line.port}", 1)
             (unit / "agent.toml").write_text(toml.replace("port = 8070", f"port = {port}"))
             program(name, "roundsman_agent", "run", "-c", str(unit / "agent.toml"))
             one.vehicles.append(vehicle)
+            one.lines.append(line)
             one.screens.append(f"http://127.0.0.1:{port}")
 
         def on_duty(screen: str) -> bool:
@@ -211,6 +220,55 @@ def test_what_the_dispatcher_changes_is_on_the_drivers_screen_with_its_reason(
     desk.get_by_role("button", name="Send").click()
     shows(drivers[giver], "The bridge is up again")
     picture(drivers[giver], "walk-round-message")
+
+
+def tap(page: Page, what: str) -> None:
+    page.click(f"#actions [data-act={what}]:not(.busy):not(.new)")
+
+
+def done(fleet: Fleet, name: str) -> bool:
+    return bool(fleet.hub.get(f"/v1/orders/{fleet.orders[name]}").json()["state"] == "delivered")
+
+
+def test_driver_works_a_round_through_a_loss_of_network(desk: Page, glass: Callable[[str], Page], fleet: Fleet) -> None:
+    """The glass goes on with the plan that it has and says so; the board sees a silent van, and in the end what was done meanwhile."""
+    hours = [(datetime.now(UTC) + timedelta(hours=h)).isoformat() for h in (0, 5)]
+    for name, house in zip(MORE, fleet.place.houses[3 :: len(fleet.place.houses) // len(MORE)], strict=False):
+        where = fleet.place.place(house.door_m)
+        body = {"name": name, "kind": "pickup", "address": f"{name}'s door", "lat_deg": where.lat_deg, "lon_deg": where.lon_deg}
+        made = fleet.hub.post("/v1/orders", json=body | {"window_start": hours[0], "window_end": hours[1]})
+        assert made.is_success, made.text
+        fleet.orders[name] = made.json()["order"]
+    until(lambda: set(MORE) <= set(fleet.stops(0) + fleet.stops(1)), fleet.said)
+    van = max((0, 1), key=lambda one: len(fleet.stops(one)))
+    first, second, third, *_ = fleet.stops(van)
+    page = glass(fleet.screens[van])
+    expect(page.locator("#link")).to_have_text("Online")
+    if page.locator("#news").is_visible():
+        page.locator("#news").click()
+    picture(page, "walk-driver-next")
+    tap(page, "arrived")
+    picture(page, "walk-driver-arrived")
+    tap(page, "delivered")
+    until(lambda: done(fleet, first), fleet.said)
+
+    fleet.lines[van].cut()
+    expect(page.locator("#link")).to_contain_text("No network", timeout=DEADLINE_S * 1000)
+    until(lambda: fleet.stops(van)[0] == second, fleet.said)
+    tap(page, "arrived")
+    tap(page, "delivered")
+    until(lambda: fleet.stops(van)[0] == third, fleet.said)
+    picture(page, "walk-driver-alone")
+    expect(desk.locator(".exception", has_text="No word for").filter(has_text=f"Van of {('Alma', 'Björn')[van]}")).to_be_visible(
+        timeout=DEADLINE_S * 1000
+    )
+    assert not done(fleet, second), "nobody knows yet"
+
+    fleet.lines[van].heal()
+    expect(page.locator("#link")).to_have_text("Online", timeout=DEADLINE_S * 1000)
+    until(lambda: done(fleet, second), fleet.said)
+    desk.evaluate("order => location.hash = `#/orders/${order}`", fleet.orders[second])
+    expect(desk.get_by_role("region", name=second)).to_contain_text("done", timeout=DEADLINE_S * 1000)
 
 
 def test_after_a_restore_vans_answer_the_roll_call_and_planning_goes_on_at_once(fleet: Fleet) -> None:

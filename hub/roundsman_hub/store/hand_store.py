@@ -39,7 +39,8 @@ _ALERTS: LiteralString = """
     ORDER BY a.from_at
 """
 _FAILED: LiteralString = """
-    SELECT s.order_id, o.name, s.action FROM order_states s JOIN orders o USING (order_id) JOIN vehicles v ON v.vehicle_id = s.vehicle_id
+    SELECT s.order_id, coalesce(nullif(o.name, ''), nullif(o.reference, ''), o.address) AS name, s.action
+    FROM order_states s JOIN orders o USING (order_id) JOIN vehicles v ON v.vehicle_id = s.vehicle_id
     WHERE o.depot_id = %(depot)s AND s.state = 'failed' AND s.at >= v.shift_start - %(before)s ORDER BY s.at, s.order_id
 """
 
@@ -81,7 +82,7 @@ def read(cur: Cursor, depot_id: str, now: datetime) -> HandOnDepot:
         released={(r["order_id"], r["vehicle_id"]): r["version"] for r in handovers},
         handed={r["order_id"]: r["to_vehicle_id"] for r in handovers if r["to_vehicle_id"]},
         alerts={vehicle: tuple(found) for vehicle, found in alerts.items()},
-        failed=tuple((r["order_id"], r["name"] or r["order_id"], r["action"]) for r in rows(cur, _FAILED, shift)),
+        failed=tuple((r["order_id"], r["name"], r["action"]) for r in rows(cur, _FAILED, shift)),
     )
 
 
