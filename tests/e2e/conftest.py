@@ -261,16 +261,22 @@ def misfits() -> Callable[[Any], list[str]]:
 
 @pytest.fixture
 def opened(browser: Any) -> Iterator[Callable[..., Any]]:
-    """Open a page of a size and look. Whatever it complains of in its console fails the test."""
+    """Open a page of a size and look. Whatever it complains of in its console fails the test; where its line is to be cut, the browser
+    notes what was under way."""
     complaints: list[str] = []
     contexts = []
 
-    def opening(width: int = 1440, height: int = 900, scheme: Any = "light", **more: Any) -> Any:
+    def opening(width: int = 1440, height: int = 900, scheme: Any = "light", *, cut_off: bool = False, **more: Any) -> Any:
         context = browser.new_context(viewport={"width": width, "height": height}, color_scheme=scheme, **more)
         contexts.append(context)
         page = context.new_page()
         page.set_default_timeout(30_000)
-        page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
+        page.on(
+            "console",
+            lambda message: (
+                complaints.append(message.text) if message.type == "error" and not (cut_off and "net::ERR_" in message.text) else None
+            ),
+        )
         page.on("pageerror", lambda error: complaints.append(str(error)))
         return page
 

@@ -82,7 +82,7 @@ def test_picture_of_now_is_taken_for_the_readme(opened: Callable[..., Page], hub
 def test_page_that_lost_the_hub_says_so_and_catches_up(opened: Callable[..., Page], hub: Any) -> None:
     """What happened while the line was cut is on the page once it is back, without loading it again."""
     with line_to(int(hub.url.rpartition(":")[2])) as line:
-        page = opened()
+        page = opened(cut_off=True)
         page.goto(f"http://127.0.0.1:{line.port}/#/orders")
         page.get_by_label("API key").fill(hub.key)
         page.keyboard.press("Enter")
@@ -175,6 +175,25 @@ def test_how_long_a_van_was_silent_is_read_whole_on_a_desk(
     expect(badge).to_contain_text("Sans nouvelles depuis" if language == "fr" else "Sin noticias desde hace")
     picture(page, f"silent-{language}")
     assert not misfits(page)
+
+
+def test_what_the_hub_says_is_in_the_readers_zone_currency_and_units(opened: Callable[..., Page], hub: Any) -> None:
+    """The hub writes times of day in the fleet's zone, amounts without a currency, ways in kilometres: nobody reads them so."""
+    page = opened(1440, 900)
+    enter(page, hub)
+    for language, before, saves, away in (
+        ("en", "before 19:45 (earliest 20:02)", "saves US$119.76", "is 2.5 mi from the nearest road"),
+        ("de", "19:45", "119,76\u00a0$", "2,5 mi"),
+    ):
+        choices = {"language": language, "timeZone": "Asia/Tokyo", "currency": "USD", "miles": True}
+        page.evaluate("choices => localStorage.setItem('roundsman-reader', JSON.stringify(choices))", choices)
+        page.reload()
+        expect(page.locator("#attention")).to_contain_text(before)
+        for reason, said in (("a better order of stops (saves 119.76)", saves), ("Quay is 4.0 km from the nearest road", away)):
+            hub.plan(hub.vehicles[3], hub.orders[29:36], reason=reason)
+            page.evaluate("van => location.hash = `#/vans/${van}`", hub.vehicles[3])
+            expect(page.locator("#sheet .plan")).to_contain_text(said)
+        page.evaluate("location.hash = '#/now'")
 
 
 @pytest.mark.deep

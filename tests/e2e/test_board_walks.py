@@ -79,7 +79,7 @@ def test_urgent_order_and_a_breakdown(desk: Page, day: BoardHub) -> None:
     story = desk.get_by_role("region", name="The whole story")
     expect(story).to_contain_text("Order taken")
     expect(story).to_contain_text("In the plan of")
-    picture(desk, "walk-urgent", size=(1280, 420))
+    picture(desk, "walk-urgent", size=(1280, 560))
 
     broken = busiest(day)
     name, driver = NAMES_OF[day.vehicles.index(broken)]

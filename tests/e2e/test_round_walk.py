@@ -133,7 +133,9 @@ def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
         for name, house in zip(NAMES, place.houses[:: len(place.houses) // len(NAMES)], strict=False):
             where = place.place(house.door_m)
             window = {"window_start": hours[0], "window_end": hours[1]}
-            made = post("/v1/orders", name=name, kind="pickup", lat_deg=where.lat_deg, lon_deg=where.lon_deg, **window)
+            made = post(
+                "/v1/orders", name=name, kind="pickup", address=house.address, lat_deg=where.lat_deg, lon_deg=where.lon_deg, **window
+            )
             one.orders[name] = made["order"]
         until(lambda: sorted(one.stops(0) + one.stops(1)) == sorted(NAMES), said)
         yield one
@@ -235,7 +237,7 @@ def test_driver_works_a_round_through_a_loss_of_network(desk: Page, glass: Calla
     hours = [(datetime.now(UTC) + timedelta(hours=h)).isoformat() for h in (0, 5)]
     for name, house in zip(MORE, fleet.place.houses[3 :: len(fleet.place.houses) // len(MORE)], strict=False):
         where = fleet.place.place(house.door_m)
-        body = {"name": name, "kind": "pickup", "address": f"{name}'s door", "lat_deg": where.lat_deg, "lon_deg": where.lon_deg}
+        body = {"name": name, "kind": "pickup", "address": house.address, "lat_deg": where.lat_deg, "lon_deg": where.lon_deg}
         made = fleet.hub.post("/v1/orders", json=body | {"window_start": hours[0], "window_end": hours[1]})
         assert made.is_success, made.text
         fleet.orders[name] = made.json()["order"]

@@ -205,6 +205,7 @@ def _text(world: World, changes: Sequence[Change], saves: Saves, because: str) -
         lines.append(f"and {len(changes) - SENTENCES} more")
     for order, vehicle in world.loosened.items():
         lines.append(f"{names.get(order) or order}: its position in {vans.get(vehicle, vehicle)} cannot be kept, the van can")
+    lines = lines or ["only times change"]  # a plan may follow the traffic without moving a stop, by less than is worth a line
     money = f"saves {saves.cost_cents / 100:.2f}" if saves.cost_cents > 0 else f"costs {-saves.cost_cents / 100:.2f} more"
     money = money if saves.cost_cents else "costs the same"
     late_min = round(saves.late_s / 60)

@@ -72,6 +72,7 @@ export function VanSheet({ vehicle, brief = false }: { vehicle: string; brief?: 
         <div><dt>{t("van.left")}</dt><dd>{tn("stops", left.length)}</dd></div>
       </dl>
       {unheard && <p class="quiet">{t("van.keys")} <code>roundsman-hub provision {vehicle} --out DIR</code></p>}
+      {!brief && !van.online && fleet.silentMs(van) === null && <p class="quiet">{t("van.provision")} <code>roundsman-hub provision {vehicle} --out DIR</code></p>}
       {plan && (
         <div class="plan">
           <p><b>{t("van.plan", { at: f.clock(plan.issued_at) })}</b> <Badge tone={PLAN_TONES[van.plan_state]}>{t(`plan.${van.plan_state}`)}</Badge>{plan.own_order && <Badge tone="info">{t("plan.own_order")}</Badge>}</p>
