@@ -56,7 +56,7 @@ DEEP = pytest.mark.deep
 
 @pytest.mark.parametrize("size", ["3.5 inch", pytest.param("narrow", marks=DEEP), pytest.param("5 inch", marks=DEEP)])
 def test_promise_that_will_be_missed_is_warned_of_without_network(
-    glass: Any, van: Any, round_of: Any, audit: Any, picture: Any, wait: Any, size: str
+    glass: Any, van: Any, round_of: Any, audit: Any, wait: Any, size: str
 ) -> None:
     """The van's own times tell it, stops ahead: by how much, and whose promise. What is next comes first, and everything has its room."""
     stops = round_of()

@@ -73,6 +73,7 @@ export default {
   "story.known": "{name}: was {van} davon weiß, hat sich geändert",
   "story.retimed": "{name}: {before} → {clock} ({van})",
   "story.more": "und {count} weitere",
+  "story.times_only": "nur Zeiten ändern sich",
   "story.loosened": "{name}: die Stelle in {van} lässt sich nicht halten, der Wagen schon",
   "story.whole": "{changes_said}. Das {money_said}. Grund: {why_said}.",
   "story.whole_less_late": "{changes_said}. Das {money_said}, {minutes} min weniger Verspätung. Grund: {why_said}.",

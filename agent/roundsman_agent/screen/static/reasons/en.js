@@ -73,6 +73,7 @@ export default {
   "story.known": "{name}: what {van} knows of it changed",
   "story.retimed": "{name}: {before} → {clock} ({van})",
   "story.more": "and {count} more",
+  "story.times_only": "only times change",
   "story.loosened": "{name}: its position in {van} cannot be kept, the van can",
   "story.whole": "{changes_said}. It {money_said}. Why: {why_said}.",
   "story.whole_less_late": "{changes_said}. It {money_said}, {minutes} min less lateness. Why: {why_said}.",

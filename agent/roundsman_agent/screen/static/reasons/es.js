@@ -73,6 +73,7 @@ export default {
   "story.known": "{name}: ha cambiado lo que {van} sabe",
   "story.retimed": "{name}: {before} → {clock} ({van})",
   "story.more": "y {count} más",
+  "story.times_only": "solo cambian las horas",
   "story.loosened": "{name}: no puede mantenerse su posición en {van}, la furgoneta sí",
   "story.whole": "{changes_said}. Esto {money_said}. Motivo: {why_said}.",
   "story.whole_less_late": "{changes_said}. Esto {money_said}, {minutes} min menos de retraso. Motivo: {why_said}.",

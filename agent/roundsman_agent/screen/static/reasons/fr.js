@@ -73,6 +73,7 @@ export default {
   "story.known": "{name} : ce que {van} en sait a changé",
   "story.retimed": "{name} : {before} → {clock} ({van})",
   "story.more": "et {count} de plus",
+  "story.times_only": "seules les heures changent",
   "story.loosened": "{name} : sa position dans {van} ne peut être gardée, le fourgon oui",
   "story.whole": "{changes_said}. Cela {money_said}. Raison : {why_said}.",
   "story.whole_less_late": "{changes_said}. Cela {money_said}, {minutes} min de retard en moins. Raison : {why_said}.",
