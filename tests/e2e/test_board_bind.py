@@ -85,3 +85,23 @@ def test_an_order_is_pinned_kept_from_a_van_and_given_back(
 def _vans(hub: Any) -> list[dict[str, Any]]:
     """As the board lists them: by name."""
     return sorted(hub.client.get("/v1/live").json()["vehicles"], key=lambda van: van["name"])
+
+
+@pytest.mark.parametrize("width", [320, 1440])
+def test_how_far_each_plan_came_is_told_with_its_times(
+    opened: Callable[..., Page], hub: Any, misfits: Callable[[Page], list[str]], width: int
+) -> None:
+    """Committed, sent, on the van, in force, seen; and when one was declined, or its time was over."""
+    van = hub.vehicles[0]
+    page = opened(locale="en-IE", width=width, scheme="light")
+    page.goto(f"{hub.url}/#/vans/{van}")
+    page.locator("input[type=password], input").first.fill(hub.key)
+    page.keyboard.press("Enter")
+    table = page.get_by_role("region", name="Plans").get_by_role("table")
+    heads = ["Made", "Sent", "On the van", "In force", "Seen", "State"]
+    expect(table.get_by_role("columnheader")).to_have_text(heads)
+    expect(table.get_by_role("row").nth(1)).to_contain_text(":")
+    if folder := os.environ.get("ROUNDSMAN_PICTURES"):
+        table.scroll_into_view_if_needed()
+        page.screenshot(path=str(Path(folder) / f"plans-{width}.png"))
+    assert not misfits(page)

@@ -31,6 +31,7 @@ interface ToldPlan {
   shown_utc: string | null;
   in_force_utc: string | null;
   declined_utc: string | null;
+  refused_utc: string | null;
   expires_utc: string | null;
 }
 interface Newest {
@@ -160,8 +161,8 @@ function Record({ vehicle }: { vehicle: string }) {
         <>
           <h3>{t("plans.title")}</h3>
           <div class="scroll" tabIndex={0} role="region" aria-label={t("plans.title")}>
-            <table><thead><tr><th scope="col">{t("plan.issued")}</th><th scope="col">{t("plan.step.held")}</th><th scope="col">{t("plan.step.in_force")}</th><th scope="col">{t("plan.step.shown")}</th><th scope="col">{t("order.state")}</th></tr></thead>
-              <tbody>{list.slice(0, 12).map((plan) => <tr key={plan.version}><th scope="row">{f.clock(plan.committed_utc)}</th><td>{f.clock(plan.held_utc)}</td><td>{f.clock(plan.in_force_utc)}</td><td>{f.clock(plan.shown_utc)}</td><td>{t(`plan.${plan.state}` as Key)}{plan.reason && <small lang="en">{plan.reason}</small>}<small><Told text={plan.plan_reason} said={plan.said} /></small></td></tr>)}</tbody>
+            <table><thead><tr><th scope="col">{t("plan.issued")}</th><th scope="col">{t("plan.step.sent")}</th><th scope="col">{t("plan.step.held")}</th><th scope="col">{t("plan.step.in_force")}</th><th scope="col">{t("plan.step.shown")}</th><th scope="col">{t("order.state")}</th></tr></thead>
+              <tbody>{list.slice(0, 12).map((plan) => <tr key={plan.version}><th scope="row">{f.clock(plan.committed_utc)}</th><td>{f.clock(plan.sent_utc)}</td><td>{f.clock(plan.held_utc)}</td><td>{f.clock(plan.in_force_utc)}</td><td>{f.clock(plan.shown_utc)}</td><td>{t(`plan.${plan.state}` as Key)} {endedAt(plan) && f.clock(endedAt(plan))}{plan.reason && <small lang="en">{plan.reason}</small>}<small><Told text={plan.plan_reason} said={plan.said} /></small></td></tr>)}</tbody>
             </table>
           </div>
         </>
@@ -172,6 +173,9 @@ function Record({ vehicle }: { vehicle: string }) {
     </>
   );
 }
+
+/** When a plan came to nothing; nothing, where it did not. */
+const endedAt = ({ state, declined_utc, refused_utc, expires_utc }: ToldPlan): string | null => (state === "declined" ? declined_utc : state === "refused" ? refused_utc : state === "expired" ? expires_utc : null);
 
 function DriverFacts({ driver, skills }: { driver: string | null; skills: string[] }) {
   const { answer } = useAsked<{ name: string; phone: string; terms: { skills: string[] } }>(driver ? `/v1/drivers/${encodeURIComponent(driver)}` : null);
