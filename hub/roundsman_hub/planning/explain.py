@@ -170,6 +170,7 @@ def _only_room_lacks(rows: Sequence[Row], task: Task) -> bool:
 
 
 def _clock(ground: Ground, seconds: int) -> str:
-    """Time of day, rounded to the minute, in the fleet's own time."""
-    at = datetime.fromtimestamp(ground.problem.origin_utc_s + seconds, UTC).astimezone(ZoneInfo(ground.problem.timezone))
-    return at.strftime("%H:%M")
+    """Time of day, rounded to the minute, in the fleet's own time; with its date where that is not the day of the plan."""
+    zone, origin = ZoneInfo(ground.problem.timezone), ground.problem.origin_utc_s
+    at, today = (datetime.fromtimestamp(instant, UTC).astimezone(zone) for instant in (origin + seconds, origin))
+    return at.strftime("%H:%M" if at.date() == today.date() else "%Y-%m-%d %H:%M")

@@ -197,6 +197,8 @@ def test_a_van_that_cannot_be_told_keeps_its_work_and_gets_no_more() -> None:
 def test_a_time_of_day_is_told_in_the_fleets_own_time() -> None:
     problem = town((pickup(windows_s=((0, 600),)),), (at_depot(),), timezone="Europe/Helsinki", origin_utc_s=1_763_800_000 // 3600 * 3600)
     assert repair(problem).unassigned == {"o": "no van can be there before 10:10 (earliest 10:15)"}
+    tomorrow = replace(problem, vans=(at_depot(start_s=86_400, shift_end_s=2 * 86_400),))
+    assert repair(tomorrow).unassigned == {"o": "no van can be there before 10:10 (earliest 2025-11-23 10:15)"}, "another day is named"
 
 
 def test_an_address_without_a_road_is_told_as_such() -> None:
