@@ -202,8 +202,9 @@ async def _listen(found: AgentConfig) -> Finding:
                 if isinstance(item, Fix) and first is None:
                     first = item
                 elif isinstance(item, Fix) and first is not None and item.utc_ms != first.utc_ms:
+                    satellites = f"{item.satellites} satellites" if item.satellites else "satellites not said"
                     accuracy = "" if item.accuracy_m is None else f", {item.accuracy_m:.0f} m"
-                    return Finding(subject="receiver", verdict="good", text=f"{url}: a fix ({item.satellites} satellites{accuracy})")
+                    return Finding(subject="receiver", verdict="good", text=f"{url}: a fix ({satellites}{accuracy})")
                 if isinstance(item, SourceEvent):
                     heard = f"{item.kind} {item.text}".strip()
     except TimeoutError:

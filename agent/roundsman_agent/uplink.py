@@ -113,8 +113,13 @@ class Uplink:
         self.resting = False
         """Nothing more will be logged soon: the last acks are not waited for, but asked for."""
         self.frames_sent = 0
-        self.bytes_sent = 0
+        self._bytes_before = 0
         self.bad_messages = 0
+
+    @property
+    def bytes_sent(self) -> int:
+        """Of messages, on all connections; what TLS and TCP add is not counted."""
+        return self._bytes_before + (0 if self._link is None else self._link.bytes_sent)
 
     def grown(self, facts_last: int, track_last: int) -> None:
         """The outbox has committed this session's lanes through these numbers."""
@@ -163,7 +168,7 @@ class Uplink:
                 goodbye = encode_plain(Presence(online=False))
                 raise
             finally:
-                self.bytes_sent += link.bytes_sent
+                self._bytes_before += link.bytes_sent
                 await link.close(goodbye)
             attempt = 0 if time.monotonic() - began_s > STEADY_S else attempt + 1
             # Jitter, because after an outage all vans come at once.

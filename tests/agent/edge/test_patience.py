@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from roundsman_agent.calm import STOP_S
 from roundsman_agent.config import Broker
 from roundsman_agent.fix import Fix
 from roundsman_agent.sampling import TOLD_EVERY_MS
@@ -90,6 +91,28 @@ def test_the_hub_may_set_how_long_a_van_sleeps_far_from_everything(start: Any, h
         document = hub.seal(Config(version=round(interval_s) + van.daemon.clock.utc_ms(), now_interval_s=interval_s), kind="config")
         asyncio.run_coroutine_threadsafe(van.daemon._document("config", document), van.loop).result(DEADLINE_S)
         assert van.daemon._patience_s() == patience_s
+
+
+def test_a_sleepers_marker_is_told_at_each_of_its_turns_and_a_wakeful_vans_as_seldom(
+    start: Any, wait: Any, line: Line, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However long the turn was: the map is off by no more than was asked for after it. Awake each second, it would be told each second."""
+    van = start(receiver_url=line.url, broker=Broker(host="127.0.0.1", port=9, ca=Path("ca"), cert=Path("cert"), key=Path("key")))
+    within_s: list[float] = []
+    monkeypatch.setattr(van.daemon.uplink, "moved", within_s.append)
+    van.post("/api/duty", {"duty": "on"})
+    line.meet(van, wait)
+    line.say(1)
+    wait(lambda: van.client.get("/api/screen").is_success and within_s, "a sleeper's turn")
+    assert set(within_s) == {STOP_S}
+    with van.client.stream("GET", "/api/events") as events:
+        looking = events.iter_raw()
+        next(looking)
+        wait(lambda: van.daemon._patience_s() == 0.0, "the agent knows that it is watched")
+        within_s.clear()
+        line.say(1)
+        wait(lambda: within_s, "the fix is worked on at once")
+        assert set(within_s) == {NOW_S[1]}
 
 
 def fixes_in(van: Any) -> int:

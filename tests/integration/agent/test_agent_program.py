@@ -257,6 +257,7 @@ def test_technician_is_told_how_a_unit_is_that_runs_on_gpsd_and_a_broker(begin: 
     assert program.client.post("/api/duty", json={"duty": "on"}).is_success
     until(lambda: program.client.get("/api/status").json()["fixes"]["accepted"] > 10, "it hears gpsd")
     until(lambda: program.client.get("/api/status").json()["link"]["online"], "it has its broker")
+    until(lambda: (sent := program.client.get("/api/status").json()["sent"])["frames"] and sent["bytes"], "what it sent is counted at once")
     status = subprocess.run([*asked, "status", "-c", str(program.file)], capture_output=True, text=True, timeout=60, check=False)
     lines = {line[2:12].strip(): line for line in status.stdout.splitlines()}
     assert {"link", "receiver", "fixes", "backlog", "store", "disk", "memory", "board", "clock"} <= set(lines), status.stdout
