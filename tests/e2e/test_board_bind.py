@@ -104,4 +104,9 @@ def test_how_far_each_plan_came_is_told_with_its_times(
     if folder := os.environ.get("ROUNDSMAN_PICTURES"):
         table.scroll_into_view_if_needed()
         page.screenshot(path=str(Path(folder) / f"plans-{width}.png"))
+    region = page.get_by_role("region", name="Plans").bounding_box()
+    whole = table.bounding_box()
+    assert region is not None
+    assert whole is not None
+    assert region["height"] >= whole["height"] > 0, "no row is cut off"
     assert not misfits(page)
