@@ -8,7 +8,7 @@ import math
 import threading
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import fields, replace
 from typing import Annotated, Any, Final
 
 import msgspec
@@ -23,6 +23,7 @@ from roundsman_hub.domain.sentences import told
 from roundsman_hub.planning import vroom_json, vroom_told
 from roundsman_hub.planning.answering import Answer, Progress, answer, standing
 from roundsman_hub.planning.candidates import Candidate, candidates
+from roundsman_hub.planning.explain import NOT_YET
 from roundsman_hub.planning.portable import BadProblem, plan_from_json, problem_from_json, problem_schema
 from roundsman_hub.planning.problem import Plan, Problem
 from roundsman_hub.planning.soundness import sound
@@ -51,6 +52,7 @@ _SCHEMA: Final = problem_schema()
 _WARM: Final = {"type": "object", "description": "a plan to begin with (format roundsman-plan/1: `routes`, `unassigned`)"}
 _BODY: Final = {"schema": {**_SCHEMA, "properties": {**_SCHEMA["properties"], "warm": _WARM}}}
 _PROBLEM: Final[dict[str, Any]] = {"requestBody": {"required": True, "content": {"application/json": _BODY}}}
+Plans = Annotated[bool, Query(description="of a stream: tell each better plan at once, whole")]
 OpenStreets = Annotated[bool, Query(description="ways as if nothing were closed, imported or slow just now: for a plan of another day")]
 
 
@@ -60,18 +62,19 @@ OpenStreets = Annotated[bool, Query(description="ways as if nothing were closed,
     responses={200: {"content": {"application/json": {}, "text/event-stream": {}}, "description": "the plan, and what was wrong"}},
     openapi_extra=_PROBLEM,
 )
-async def post_solve(request: Request, _: FleetReader, seconds: Seconds = 2.0, seed: int = 0) -> Response:
+async def post_solve(request: Request, _: FleetReader, seconds: Seconds = 2.0, seed: int = 0, plans: Plans = False) -> Response:
     """Plan a problem (format `roundsman-problem/1`; `warm`: a plan to begin with).
 
     `costs` says of each delivery what its round would save without it (`marginal_cents`), and its share of the round (`average_cents`).
     Tasks and vans that contradict themselves are named in `problems`, each with its reason, and everything else is planned. With
-    `Accept: text/event-stream` the answer is a stream: `progress` (bound, best, routes), then `plan`. The matrices are the problem's own:
+    `Accept: text/event-stream` the answer is a stream: `progress` (bound, best, routes), then `plan`; with
+    `plans=true` also `better`, each better plan as soon as it is found, to be used as it is. The matrices are the problem's own:
     what your fleet has closed is in them only if you put it there (`/v1/whatif` plans the fleet's day by its roads as they are now).
     """
     problem, warm = await run_in_threadpool(_read, await _body(request))
     _take_place()
     if "text/event-stream" in request.headers.get("accept", ""):
-        events = _started(problem, warm, seconds, seed, language_of(request))
+        events = _started(problem, warm, seconds, seed, language_of(request), plans=plans)
         return StreamingResponse(events, media_type="text/event-stream", headers={"Cache-Control": "no-store"})
     try:
         found = await run_in_threadpool(answer, problem, warm, budget_s=seconds, seed=seed)
@@ -255,7 +258,14 @@ def _told(found: Answer, language: str) -> bytes:
     )
 
 
-def _started(problem: Problem, warm: Plan | None, seconds: float, seed: int, language: str) -> AsyncIterator[bytes]:
+def _so_far(at: Progress, language: str) -> bytes:
+    """A plan that may be used as it is, and be sent as `warm`. Why it leaves something out is told of the last one only."""
+    waits = told(NOT_YET, language)
+    plan = {"format": "roundsman-plan/1", "routes": at.plan.routes, "unassigned": dict.fromkeys(at.plan.unassigned, waits)}
+    return msgspec.json.encode({"plan": plan, "cost_cents": at.best_cents, "by": at.by})
+
+
+def _started(problem: Problem, warm: Plan | None, seconds: float, seed: int, language: str, *, plans: bool) -> AsyncIterator[bytes]:
     """Search at once, and tell of it to whoever listens; a listener who leaves does not end the search before its time."""
     loop = asyncio.get_running_loop()
     heard: asyncio.Queue[Progress | None] = asyncio.Queue()
@@ -273,8 +283,13 @@ def _started(problem: Problem, warm: Plan | None, seconds: float, seed: int, lan
     working = loop.run_in_executor(None, work)
 
     async def events() -> AsyncIterator[bytes]:
+        best: Plan | None = None
         while (at := await heard.get()) is not None:
-            yield b"event: progress\ndata: " + msgspec.json.encode(asdict(at)) + b"\n\n"
+            said = {field.name: getattr(at, field.name) for field in fields(at) if field.name != "plan"}
+            yield b"event: progress\ndata: " + msgspec.json.encode(said) + b"\n\n"
+            if plans and at.plan != best:
+                best = at.plan
+                yield b"event: better\ndata: " + _so_far(at, language) + b"\n\n"
         yield b"event: plan\ndata: " + _told(await working, language) + b"\n\n"
 
     return events()

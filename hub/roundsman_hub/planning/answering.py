@@ -25,7 +25,7 @@ BEATS_EVERY_S: Final = 1.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Progress:
-    """How far a search came. `bound_cents`: no plan is cheaper."""
+    """How far a search came. `bound_cents`: no plan is cheaper. `plan`: the best so far, which may be used as it is."""
 
     elapsed_s: float
     bound_cents: int
@@ -33,6 +33,7 @@ class Progress:
     routes: int
     unassigned: int
     by: str
+    plan: Plan
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,7 +101,7 @@ def answer(
     executor: Executor | None = None,
     on_progress: Callable[[Progress], None] = lambda _: None,
 ) -> Answer:
-    """Plan the part of a problem that makes sense.
+    """Plan the part of a problem that makes sense. Interrupted while it searches (`KeyboardInterrupt`), it answers with the best so far.
 
     Parameters
     ----------
@@ -136,16 +137,25 @@ def answer(
                 routes=sum(1 for route in plan.routes.values() if route),
                 unassigned=len(plan.unassigned) + len(whole.tasks),
                 by=by,
+                plan=plan,
             )
         )
 
+    so_far: list[best.Progress] = []
+
     def better(at: best.Progress) -> None:
+        so_far[:] = [at]
         tell(at.cost_cents, at.plan, at.by)
 
     tell(stands.verdict.cost_cents, start, stands.by)
     if budget_s > 0 and problem.tasks and problem.vans:
         with heart:
-            stands = portfolio.search(problem, start, budget_s, seed, processes=processes, on_progress=better, executor=executor)
+            try:
+                stands = portfolio.search(problem, start, budget_s, seed, processes=processes, on_progress=better, executor=executor)
+            except KeyboardInterrupt:
+                for at in so_far:
+                    verdict = evaluate(problem, at.plan)
+                    stands = replace(stands, plan=at.plan, verdict=verdict, by=at.by, note="interrupted: the best plan so far")
         tell(stands.verdict.cost_cents, stands.plan, stands.by)
     plan = replace(stands.plan, unassigned={**stands.plan.unassigned, **whole.tasks})
     return Answer(

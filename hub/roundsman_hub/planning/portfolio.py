@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
+from itertools import chain
 from typing import Final
 
 from roundsman_hub.planning.best import Best, OnProgress
@@ -202,14 +203,16 @@ class _Pool:
 @contextmanager
 def _pool(processes: int, engines: Sequence[Engine] | None, heard: Callable[[str, Problem, Plan], None] | None = None) -> Iterator[_Pool]:
     with ExitStack() as open_ones:
-        if engines is not None:
-            pool = _Pool([engines])
-        else:
-            pool = _Pool(
-                [[open_ones.enter_context(EngineProcess(name, heard=heard)) for name in ENGINES] for _ in range(max(processes, 1))]
-            )
+        started: list[list[EngineProcess]] = []
+        if engines is None:
+            started = [[open_ones.enter_context(EngineProcess(name, heard=heard)) for name in ENGINES] for _ in range(max(processes, 1))]
+        pool = _Pool(started or [engines or ()])
         try:
             yield pool
+        except BaseException:
+            for engine in chain.from_iterable(started):
+                engine.give_up()  # else its thread would be waited for
+            raise
         finally:
             pool.close()
 

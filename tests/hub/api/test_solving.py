@@ -338,3 +338,19 @@ def test_a_delivery_and_a_pickup_at_one_job_are_one_stop(shop: Shop) -> None:
     warm = van | {"steps": [{"type": "job", "id": at} for at in (2, 3, 1)]}
     jobs[1]["pickup"] = [1]
     assert stops(answered(shop, street(vehicles=[warm], jobs=jobs))["routes"][0]) == [2, 3, 1]
+
+
+def test_better_plans_are_streamed_whole_to_whoever_asks_for_them(shop: Shop) -> None:
+    """Each may be used as it is, whatever becomes of the search: it can be sent back as the plan to begin with."""
+    url = "/v1/solve?seconds=1&plans=true"
+    with shop.clients["viewer"].stream("POST", url, json=problem(), headers={"Accept": "text/event-stream"}) as answer:
+        events = [block.split("\n") for block in answer.read().decode().strip().split("\n\n")]
+    said = [(name.removeprefix("event: "), json.loads(data.removeprefix("data: "))) for name, data in events]
+    better = [body for name, body in said if name == "better"]
+    assert better
+    assert all("plan" not in body for name, body in said if name == "progress")
+    costs = [body["cost_cents"] for body in better]
+    assert costs == sorted(set(costs), reverse=True)
+    assert costs[-1] == said[-1][1]["verdict"]["cost_cents"]
+    again = shop.clients["viewer"].post("/v1/solve?seconds=0", json=problem() | {"warm": better[-1]["plan"]}).json()
+    assert again["verdict"]["cost_cents"] == costs[-1]

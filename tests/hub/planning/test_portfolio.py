@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import signal
+import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -11,6 +13,7 @@ from itertools import combinations, permutations
 from types import ModuleType
 
 import numpy as np
+import psutil
 import pytest
 
 from roundsman_hub.planning import answering, decompose, portfolio
@@ -279,3 +282,22 @@ def test_a_first_plan_keeps_driving_time_rules() -> None:
     assert verdict.violations == ()
     assert plan.unassigned == {}
     assert any(verdict.breaks.values())
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+def test_an_interrupted_search_answers_with_the_best_so_far(processes: int) -> None:
+    """Ctrl-C while engines are at it: at once, and no process of theirs is left."""
+    problem, seen, pressed = town(60, 4, 5), list[answering.Progress](), threading.Event()
+    before = {child.pid for child in psutil.Process().children(recursive=True)}
+
+    def interrupt(at: answering.Progress) -> None:
+        seen.append(at)
+        if len(seen) > 3 and not pressed.is_set():
+            pressed.set()
+            os.kill(os.getpid(), signal.SIGINT)  # as a terminal does: to the process, which hears of it in its main thread
+
+    found = answering.answer(problem, budget_s=600.0, processes=processes, on_progress=interrupt)
+    assert found.note == "interrupted: the best plan so far"
+    assert (found.verdict.violations, found.plan.unassigned) == ((), {})
+    assert found.verdict.cost_cents == min(at.best_cents for at in seen)
+    assert not {child.pid for child in psutil.Process().children(recursive=True)} - before

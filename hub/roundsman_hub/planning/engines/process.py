@@ -54,6 +54,7 @@ class EngineProcess:
         self._memory_mb, self._grace_s = memory_mb, grace_s
         self._process: subprocess.Popen[bytes] | None = None
         self._fresh = True
+        self._given_up = False
         self._lock = threading.Lock()
 
     @property
@@ -81,6 +82,13 @@ class EngineProcess:
             self._end()  # whatever went wrong in there, the next problem meets a clean process
             raise EngineFailed(f"{self.name}: {answer}")
 
+    def give_up(self) -> None:
+        """End the process in the middle of its search, from another thread than the one that waits for it; it is asked nothing any more."""
+        self._given_up = True
+        process = self._process
+        if process is not None:
+            process.kill()
+
     def close(self) -> None:
         """End the process."""
         with self._lock:
@@ -93,6 +101,8 @@ class EngineProcess:
         self.close()
 
     def _started(self) -> subprocess.Popen[bytes]:
+        if self._given_up:
+            raise EngineFailed(f"{self.name}: given up")
         if self._process is None or self._process.poll() is not None:
             self._end()
             command = [sys.executable, "-m", "roundsman_hub.planning.engines.worker", self.name, str(self._memory_mb)]

@@ -64,4 +64,7 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    try:
+        raise SystemExit(main())
+    except KeyboardInterrupt:  # Ctrl-C reaches whoever is at the terminal: who started this has the best plan so far
+        raise SystemExit(130) from None
