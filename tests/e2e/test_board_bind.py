@@ -109,4 +109,7 @@ def test_how_far_each_plan_came_is_told_with_its_times(
     assert region is not None
     assert whole is not None
     assert region["height"] >= whole["height"] > 0, "no row is cut off"
+    below = page.get_by_role("heading", name="Last days").bounding_box()
+    assert below is not None
+    assert region["y"] + region["height"] <= below["y"], "and nothing lies on it"
     assert not misfits(page)
