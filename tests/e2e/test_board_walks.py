@@ -291,6 +291,7 @@ def test_fence_is_drawn_changed_taken_down_and_put_back(desk: Page, day: BoardHu
     sketch = desk.get_by_role("region", name="Change Market square")
     sketch.get_by_label("Name").fill("Old market")
     sketch.get_by_label("Speed limit").fill("20")
+    sketch.get_by_label("Nobody may be there").check()
     sketch.get_by_role("button", name="Counts only at these hours").click()
     sketch.get_by_text("Corners one by one").click()
     sketch.get_by_role("button", name="Corner 4: Remove").click()  # by keys as by pointer
@@ -300,8 +301,10 @@ def test_fence_is_drawn_changed_taken_down_and_put_back(desk: Page, day: BoardHu
     fence = desk.locator("li.choice", has_text="Old market")
     expect(fence).to_contain_text("3 corners")
     expect(fence).to_contain_text("at most 20 km/h")
+    expect(fence).to_contain_text("Nobody may be there")
     expect(fence).to_contain_text("07:00 – 19:00")
     [changed] = day.client.get("/v1/fences").json()["items"]
+    assert (made["no_entry"], changed["no_entry"]) == (False, True)
     assert changed["rings_deg"][0][0] != made["rings_deg"][0][0]
     assert changed["rings_deg"][0][1:] == made["rings_deg"][0][1:3]
 
