@@ -30,6 +30,7 @@ def day(plain_database: Database, tmp_path_factory: pytest.TempPathFactory) -> I
         yield hub
 
 
+@pytest.mark.timeout(420)  # forty states, each looked at by axe: half a minute, and more than one where a machine is crowded
 @pytest.mark.parametrize(("width", "height", "scheme"), LOOKS)
 def test_sheets_and_dialogs_keep_the_rules(
     opened: Callable[..., Page],
