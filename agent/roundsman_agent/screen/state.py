@@ -312,12 +312,13 @@ def _last_action(view: View) -> dict[str, Any] | None:
     last = view.board.last_action()
     if last is None:
         return None
-    name = next((stop.name for stop in (view.plan.stops if view.plan else ()) if stop.stop == last.stop), "")
+    stop = next((stop for stop in (view.plan.stops if view.plan else ()) if stop.stop == last.stop), None)
     action, outcome = (last.call, last.event) if isinstance(last, DepotCall) else (last.action, last.outcome)
     return {
         "action": action,
         "stop": last.stop,
-        "name": name,
+        "name": "" if stop is None else stop.name,
+        "kind": None if stop is None else stop.kind,
         "outcome": outcome,
         "undo_until_utc_ms": (last.utc_ms or 0) + 1000 * UNDO_S,
     }

@@ -156,6 +156,30 @@ def test_mistaken_arrival_is_taken_back(glass: Any, van: Any, round_of: Any) -> 
     assert [a["outcome"] for a in van.log("action")] == ["arrived", "undo"]
 
 
+COLLECTED = {"en": ("Collected", "Not collected"), "de": ("Abgeholt", "Nicht abgeholt"),
+             "es": ("Recogido", "No recogido"), "fr": ("Collecté", "Non collecté")}  # fmt: skip
+
+
+def test_way_back_from_a_collection_calls_it_one(glass: Any, van: Any, round_of: Any, audit: Any) -> None:
+    """In the driver's language, and when a plan that comes within the minute no longer has the stop."""
+    stops = round_of(kind="pickup", items=())
+    pages = {language: glass(language=language) for language in COLLECTED}
+    for outcome, more in (("failed", {"reason": "closed"}), ("delivered", {})):
+        assert van.post("/api/actions", {"stop": "o_0", "outcome": outcome, **more}).is_success
+        for language, page in pages.items():
+            done, not_done = COLLECTED[language]
+            expect(page.locator("[data-act=undo] small")).to_contain_text(f"{done if outcome == 'delivered' else not_done} · ")
+            assert audit(page) == []
+            picture(page, f"collected-{outcome}-{language}")
+        if outcome == "failed":
+            pages["en"].click("[data-act=undo]:not(.busy)")
+            van.has("it was taken back", lambda state: state["last_action"] is None)
+    van.hub.give_plan(*stops[1:])
+    van.has("the stop is in no plan any more", lambda state: state["plan"]["version"] == van.hub.version)
+    expect(pages["en"].locator("[data-act=undo] small")).to_contain_text("Collected · ")
+    assert van.screen()["last_action"]["kind"] is None
+
+
 def test_van_is_loaded_by_scanner_and_by_hand(glass: Any, van: Any, wait: Any, scan: Any, round_of: Any, audit: Any) -> None:
     stops = round_of(duty="off")
     van.hub.give_plan(*stops, depot_lat_e6=van.hub.place.lat_e6, depot_lon_e6=van.hub.place.lon_e6)

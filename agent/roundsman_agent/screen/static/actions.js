@@ -38,15 +38,19 @@ export const duty = (value) => tap("/api/duty", { duty: value });
 export const undo = () => tap(`/api/actions/${state.last_action.action}/undo`, {});
 
 const DONE_WORDS = { arrived: "arrived", delivered: "delivered", partial: "partial", refused: "refused", damaged: "damaged", failed: "failed", loaded: "callLoaded", charged: "callCharged" };
-export const outcomeWord = (outcome) => say(DONE_WORDS[outcome] ?? "delivered");
+// At a customer who gives goods to the driver, what was done has other words.
+const PICKUP_WORDS = { delivered: "collected", failed: "notCollected" };
+export const outcomeWord = (outcome, kind) => say((kind === "pickup" && PICKUP_WORDS[outcome]) || (DONE_WORDS[outcome] ?? "delivered"));
+const kinds = {}; // of stops that stood here: a plan that comes within the minute has dropped what is done
 
 function undoable() {
   const last = state.last_action;
   const left = last ? Math.ceil((last.undo_until_utc_ms - state.now_utc_ms) / 1000) : 0;
-  return left > 0 && state.duty !== "off" ? { word: say("undo"), note: `${outcomeWord(last.outcome)} · ${left} s`, arrived: last.outcome === "arrived" } : null;
+  return left > 0 && state.duty !== "off" ? { word: say("undo"), note: `${outcomeWord(last.outcome, last.kind ?? kinds[last.stop])} · ${left} s`, arrived: last.outcome === "arrived" } : null;
 }
 
 export function paintActions(stop, mapped) {
+  if (stop) kinds[stop.stop] = stop.kind;
   const last = undoable();
   const undoButton = last ? ["undo", "", last.word, last.note] : null;
   const buttons = [];

@@ -3,7 +3,7 @@ export default {
   "expired": "PLAN ABGELAUFEN: ZENTRALE ANRUFEN", "planAge": "Plan {0}", "planExpired": "ALTER Plan {0}", "of": "{0} von {1}", "days": "{0} Tage",
   "mail": "✉ {0}", "map": "Karte", "card": "Stopp", "drive": "Führen", "call": "Anrufen", "more": "Menü", "actions": "Was jetzt zu tun ist",
   "arrived": "Ange­kommen", "delivered": "Zugestellt", "collected": "Abgeholt", "problem": "Problem …", "undo": "Zurück­nehmen",
-  "partial": "Nur ein Teil", "refused": "Abgelehnt", "damaged": "Beschädigt", "failed": "Nicht zugestellt",
+  "partial": "Nur ein Teil", "refused": "Abgelehnt", "damaged": "Beschädigt", "failed": "Nicht zugestellt", "notCollected": "Nicht abgeholt",
   "start": "Schicht beginnen", "carryOn": "Pause beenden", "pause": "Pause", "end": "Schicht beenden", "endNow": "Schicht jetzt beenden", "back": "Zurück", "later": "Später",
   "offShift": "Keine Schicht", "noPosition": "Es wird kein Standort erfasst.", "onBreak": "Pause", "waitPlan": "Warten auf einen Plan",
   "allDone": "Alle Stopps erledigt", "toDepot": "Zurück zum Depot. Neue Stopps erscheinen hier.", "stopsWait": "{0} Stopps",

@@ -3,7 +3,7 @@ export default {
   "expired": "PLAN EXPIRED: CALL DISPATCH", "planAge": "plan {0}", "planExpired": "OLD plan {0}", "of": "{0} of {1}", "days": "{0} days",
   "mail": "✉ {0}", "map": "Map", "card": "Stop", "drive": "Drive", "call": "Call", "more": "Menu", "actions": "What to do now",
   "arrived": "Arrived", "delivered": "Delivered", "collected": "Collected", "problem": "Problem…", "undo": "Undo",
-  "partial": "Only a part", "refused": "Refused", "damaged": "Damaged", "failed": "Not delivered",
+  "partial": "Only a part", "refused": "Refused", "damaged": "Damaged", "failed": "Not delivered", "notCollected": "Not collected",
   "start": "Start shift", "carryOn": "End break", "pause": "Break", "end": "End shift", "endNow": "End shift now", "back": "Back", "later": "Later",
   "offShift": "Off shift", "noPosition": "No position is collected.", "onBreak": "Break", "waitPlan": "Waiting for a plan",
   "allDone": "All stops done", "toDepot": "Back to the depot. New stops appear here.", "stopsWait": "{0} stops",

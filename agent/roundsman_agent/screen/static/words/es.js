@@ -3,7 +3,7 @@ export default {
   "expired": "PLAN CADUCADO: LLAME A LA CENTRAL", "planAge": "plan {0}", "planExpired": "Plan VIEJO {0}", "of": "{0} de {1}", "days": "{0} días",
   "mail": "✉ {0}", "map": "Mapa", "card": "Parada", "drive": "Guiar", "call": "Llamar", "more": "Menú", "actions": "Qué hacer ahora",
   "arrived": "He llegado", "delivered": "Entregado", "collected": "Recogido", "problem": "Problema…", "undo": "Deshacer",
-  "partial": "Solo una parte", "refused": "Rechazado", "damaged": "Dañado", "failed": "No entregado",
+  "partial": "Solo una parte", "refused": "Rechazado", "damaged": "Dañado", "failed": "No entregado", "notCollected": "No recogido",
   "start": "Empezar turno", "carryOn": "Terminar pausa", "pause": "Pausa", "end": "Terminar turno", "endNow": "Terminar turno ahora", "back": "Volver", "later": "Después",
   "offShift": "Fuera de turno", "noPosition": "No se registra la posición.", "onBreak": "Pausa", "waitPlan": "Esperando un plan",
   "allDone": "Todas las paradas hechas", "toDepot": "Vuelva al depósito. Las paradas nuevas aparecen aquí.", "stopsWait": "{0} paradas",

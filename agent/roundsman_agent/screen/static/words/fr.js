@@ -3,7 +3,7 @@ export default {
   "expired": "PLAN PÉRIMÉ : APPELEZ LE CENTRE", "planAge": "plan {0}", "planExpired": "VIEUX plan {0}", "of": "{0} sur {1}", "days": "{0} jours",
   "mail": "✉ {0}", "map": "Carte", "card": "Arrêt", "drive": "Guider", "call": "Appeler", "more": "Menu", "actions": "À faire maintenant",
   "arrived": "Arrivé", "delivered": "Livré", "collected": "Collecté", "problem": "Problème…", "undo": "Annuler",
-  "partial": "Une partie seulement", "refused": "Refusé", "damaged": "Abîmé", "failed": "Non livré",
+  "partial": "Une partie seulement", "refused": "Refusé", "damaged": "Abîmé", "failed": "Non livré", "notCollected": "Non collecté",
   "start": "Prendre le service", "carryOn": "Finir la pause", "pause": "Pause", "end": "Fin de service", "endNow": "Finir le service", "back": "Retour", "later": "Plus tard",
   "offShift": "Hors service", "noPosition": "Aucune position n'est relevée.", "onBreak": "Pause", "waitPlan": "En attente d'un plan",
   "allDone": "Tous les arrêts sont faits", "toDepot": "Retour au dépôt. Les nouveaux arrêts s'affichent ici.", "stopsWait": "{0} arrêts",
