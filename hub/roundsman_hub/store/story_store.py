@@ -25,6 +25,12 @@ STORY: Final[LiteralString] = """
         UNION ALL
         SELECT v.left_at, 3, v.visit, 'visit.left', v.vehicle_id, '{}'
         FROM order_visits v WHERE v.order_id = ANY(%(orders)s) AND v.left_at IS NOT NULL
+        UNION ALL   -- at no stop of its plan, but near this one's door; by time, for there is an index of that
+        SELECT v.arrived_at, 3, v.visit, 'visit.nearby', v.vehicle_id,
+               jsonb_build_object('lat_deg', v.lat_e6 / 1e6, 'lon_deg', v.lon_e6 / 1e6, 'left_at', v.left_at)
+        FROM orders o JOIN visits v ON v.fleet_id = o.fleet_id AND v.order_id IS NULL AND v.meant_order_id = o.order_id
+             AND v.arrived_at BETWEEN o.window_start - interval '1 day' AND o.window_end + interval '1 day'
+        WHERE o.order_id = ANY(%(orders)s)
         UNION ALL
         SELECT a.at, 4, a.seq, 'driver.' || a.outcome, a.vehicle_id,
                jsonb_build_object('reason', a.reason, 'driver', a.driver_id, 'action', a.action, 'undoes', a.undoes)

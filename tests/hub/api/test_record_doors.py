@@ -196,6 +196,9 @@ def test_a_stop_at_a_neighbours_says_whose_it_may_have_been(past: Past) -> None:
     (found,) = past.get("/v1/stops-outside-plan", longer_s=900)["items"]
     assert (found["order"], found["meant_order"]) == (None, order)
     assert [visit["meant_order"] for visit in past.get("/v1/visits", order=order)["items"]] == [None]
+    told = [line for line in past.get(f"/v1/orders/{order}/story")["items"] if line["kind"].startswith("visit.")]
+    assert [line["kind"] for line in told] == ["visit.nearby", "visit.arrived", "visit.left"]
+    assert (told[0]["vehicle"], datetime.fromisoformat(told[0]["body"]["left_at"])) == (past.van, past.at(1200))
 
 
 def test_the_nearest_van_is_the_one_that_drives_least(past: Past) -> None:

@@ -19,7 +19,7 @@ interface Said {
 }
 type Stated = Record<string, unknown> | null;
 
-const TONES: readonly (readonly [RegExp, Tone])[] = [[/failed|declined|alert|cancel|refused|damaged/, "bad"], [/corrected|dropped/, "warn"], [/delivered/, "good"], [/visit|arrived/, "info"]];
+const TONES: readonly (readonly [RegExp, Tone])[] = [[/failed|declined|alert|cancel|refused|damaged/, "bad"], [/corrected|dropped|nearby/, "warn"], [/delivered/, "good"], [/visit|arrived/, "info"]];
 
 /** The word of the first key that there is; a newer hub's thing is called as the hub calls it. */
 const wordOf = (name: string, ...keys: string[]): string => {
@@ -50,6 +50,7 @@ function detailsOf(kind: string, body: Item["body"]): string {
     case "order.changed": return Object.entries(body).filter(([name]) => !HIDDEN.has(name)).map(([name, value]) => fieldOf(name, value)).join(", ");
     case "order.redirected": return String(body["address"] ?? "");
     case "order.window_chosen": return span(body["window_start"], body["window_end"]);
+    case "visit.nearby": return t("story.until", { at: clockOf(body["left_at"]) });
     case "case.moved": return wordOf(String(body["event"]), `case.did.${String(body["event"])}`);
     case "corrected.order": case "corrected.visit": case "corrected.alert": return `${statedOf(kind, body["was"] as Stated)} → ${statedOf(kind, body["now"] as Stated)}`;
     default: return "";

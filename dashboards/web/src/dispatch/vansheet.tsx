@@ -6,6 +6,7 @@ import type { PlanState, Vehicle } from "./documents";
 import { lateMs, orderName, useFleet } from "./fleet";
 import { Health } from "./health";
 import { Hours } from "./hours";
+import { Outside } from "./outside";
 import { Act, Badge, Empty, Straight, type Tone, Trouble } from "./parts";
 import { f, type Key, t, tn } from "./reader";
 import { to } from "./route";
@@ -99,7 +100,7 @@ export function VanSheet({ vehicle, brief = false }: { vehicle: string; brief?: 
       </div>
       <h3>{t("talk.title")}</h3>
       <Talk vehicle={vehicle} />
-      {!brief && <Record key={turn} vehicle={vehicle} />}
+      {!brief && <Record key={turn} vehicle={vehicle} since={van.shift_start} />}
     </div>
   );
 }
@@ -143,7 +144,7 @@ function Delivery({ vehicle, version, state }: { vehicle: string; version: numbe
   );
 }
 
-function Record({ vehicle }: { vehicle: string }) {
+function Record({ vehicle, since }: { vehicle: string; since: number }) {
   const door = `/v1/vehicles/${encodeURIComponent(vehicle)}`;
   const told = useAsked<VehicleTold>(door);
   const plans = useAsked<ToldPlan[] | { items: ToldPlan[] }>(`${door}/plans`);
@@ -157,6 +158,7 @@ function Record({ vehicle }: { vehicle: string }) {
       <Hours vehicle={vehicle} />
       <h3>{t("health.title")}</h3>
       <Health vehicle={vehicle} again={turn} />
+      <Outside vehicle={vehicle} since={since} again={turn} />
       {list.length > 0 && (
         <>
           <h3>{t("plans.title")}</h3>

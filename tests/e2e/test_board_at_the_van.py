@@ -1,0 +1,81 @@
+"""A van's sheet on the board: where it stood outside its plan and whose door that may have been; what came back with it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Page, expect
+from tests.e2e.pictures import picture
+
+WORDS = Path(__file__).parents[2] / "dashboards" / "web" / "src" / "dispatch" / "words"
+LOOKS = [("en", 1440, "dark"), ("de", 320, "light"), ("fr", 320, "dark"), ("es", 1440, "light")]
+expect.set_options(timeout=30_000)
+
+
+def words(language: str) -> dict[str, str]:
+    return dict(json.loads((WORDS / f"{language}.json").read_text(encoding="utf-8")))
+
+
+def at(opened: Callable[..., Page], hub: Any, where: str, width: int, language: str = "en", scheme: str = "light") -> Page:
+    page = opened(width, 900, scheme, locale="en-GB", timezone_id="Europe/London")
+    page.goto(hub.url)
+    page.evaluate("language => localStorage.setItem('roundsman-reader', JSON.stringify({language}))", language)
+    page.goto(f"{hub.url}/#/{where}")
+    page.reload()
+    page.locator("input").first.fill(hub.key)
+    page.keyboard.press("Enter")
+    return page
+
+
+@pytest.fixture(scope="module")
+def wrong_door(hub: Any) -> dict[str, Any]:
+    """A van stood three minutes beside an order's door, two minutes at a light, and half an hour nowhere in particular."""
+    order, van = hub.orders[11], hub.vehicles[1]
+    lat_e6, lon_e6 = round(order["lat_deg"] * 1e6) + 900, round(order["lon_deg"] * 1e6)
+    with hub.db.transaction() as cur:
+        cur.execute("INSERT INTO log.sessions (vehicle_id, session) VALUES (%s, '00000000000000aa') RETURNING session_no", (van,))
+        session_no = cur.fetchall()[0]["session_no"]
+        for visit, (ago_min, lasts_min, meant) in enumerate([(95, 3, order["order"]), (80, 2, None), (70, 30, None)], 1):
+            came = hub.clock.now() - timedelta(minutes=ago_min)
+            cur.execute(
+                "INSERT INTO visits (session_no, visit, vehicle_id, fleet_id, arrived_at, left_at, lat_e6, lon_e6, confidence,"
+                " meant_order_id) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, 0.9, %s)",
+                (session_no, visit, van, hub.fleet, came, came + timedelta(minutes=lasts_min), lat_e6, lon_e6, meant),
+            )
+    found: dict[str, Any] = order
+    return found
+
+
+@pytest.mark.parametrize(("language", "width", "scheme"), LOOKS)
+def test_a_stop_at_the_wrong_door_is_seen_on_the_vans_sheet_and_in_the_orders_story(
+    opened: Callable[..., Page],
+    hub: Any,
+    misfits: Callable[[Page], list[str]],
+    axe: Callable[[Page], list[str]],
+    wrong_door: dict[str, Any],
+    language: str,
+    width: int,
+    scheme: str,
+) -> None:
+    """With the way from one to the other; what is short and at nobody's door is not told."""
+    say = words(language)
+    page = at(opened, hub, f"vans/{hub.vehicles[1]}", width, language, scheme)
+    stood = page.get_by_role("list", name=say["outside.title"]).get_by_role("listitem")
+    expect(stood).to_have_count(2)
+    expect(stood.nth(0)).to_contain_text(say["outside.meant"])
+    expect(stood.nth(1)).to_contain_text(say["outside.nobodys"])
+    stood.nth(0).scroll_into_view_if_needed()
+    picture(page, f"outside-{language}-{{width}}", whole=False)
+    assert not [*misfits(page), *axe(page)]
+    stood.nth(0).get_by_role("link", name=wrong_door["reference"]).click()
+    line = page.locator(".story li", has_text=say["story.visit.nearby"])
+    expect(line).to_have_class("warn")
+    expect(line).to_contain_text("Van 2")
+    line.scroll_into_view_if_needed()
+    picture(page, f"nearby-{language}-{{width}}", whole=False)
+    assert not [*misfits(page), *axe(page)]
