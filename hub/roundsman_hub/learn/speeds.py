@@ -6,6 +6,7 @@ segment beyond that (`segments`). A segment that nobody drove has its kind's fac
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,11 +17,17 @@ import numpy as np
 from roundsman_hub.learn.shrink import ratios
 
 Segment = tuple[int, int]
+_Passages = dict[Segment, tuple[float, float]]
 LEAST_RATIO, MOST_RATIO = 0.4, 8.0
 """No street is learned to be 2.5 times as fast as its kind, nor 8 times as slow: that is a receiver, a stop, or a wrong match."""
 LEAST_SHARE: Final = 0.3
 """Of a leg's seconds, at least so much was driving along the street and not the turn."""
 ALL_HOURS: Final = ""
+HUBER_K: Final = 1.345
+"""Robust standard deviations from its band's median beyond which a drive counts as if it were there (Huber 1964: 95 % as sure as the mean
+where nothing is odd)."""
+MAD_SIGMA: Final = 1.4826
+"""Standard deviations in a median absolute deviation, of a normal distribution."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,7 +102,7 @@ def learn_speeds(drives: Sequence[Drive]) -> SpeedTable:
     for kind in sorted({drive.kind for drive in drives}):
         own = [drive for drive in drives if drive.kind == kind]
         names, dates = (sorted({getattr(drive, of) for drive in own}) for of in ("band", "day"))
-        passages = [_passages(drive) for drive in own]
+        passages = _typical(own, [_passages(drive) for drive in own])
         index = {segment: at for at, segment in enumerate(sorted({segment for of_one in passages for segment in of_one}))}
         if not index:
             continue
@@ -167,9 +174,9 @@ def median_error(drives: Iterable[Drive], table: SpeedTable) -> float:
     return float(np.median([abs(predicted_s(drive, table) - drive.took_s) / drive.took_s for drive in drives]))
 
 
-def _passages(drive: Drive) -> dict[Segment, tuple[float, float]]:
+def _passages(drive: Drive) -> _Passages:
     """Of a drive, for each segment: the network's seconds for it, and its share of the true ones."""
-    out: dict[Segment, tuple[float, float]] = {}
+    out: _Passages = {}
     for leg in drive.legs:
         expected = sum(leg.expected_s)
         if expected <= 0:
@@ -182,6 +189,25 @@ def _passages(drive: Drive) -> dict[Segment, tuple[float, float]]:
                 before = out.get(segment, (0.0, 0.0))
                 out[segment] = (before[0] + expected_s, before[1] + leg.took_s * max(share, LEAST_SHARE) * expected_s / expected)
     return out
+
+
+def _typical(drives: Sequence[Drive], passages: Sequence[_Passages]) -> list[_Passages]:
+    """The same passages, with the drives that are odd in their band drawn to its edge (Huber's winsorizing, in logarithms).
+
+    A van that stood in a jam for an hour would otherwise make the whole network slow for weeks: a sum is the word of its longest parts.
+    What is slow now is `learn_now`'s to say. All passages of a drive are scaled alike, so what tells its streets apart stays.
+    """
+    sums = [(sum(told[0] for told in of_one.values()), sum(told[1] for told in of_one.values())) for of_one in passages]
+    words = np.array([math.log(took / expected) if took > 0 and expected > 0 else math.nan for expected, took in sums])
+    drawn = words.copy()
+    for band in {drive.band for drive in drives}:
+        there = np.array([drive.band == band for drive in drives]) & ~np.isnan(words)
+        if there.any():
+            middle = float(np.median(words[there]))
+            width = HUBER_K * MAD_SIGMA * float(np.median(np.abs(words[there] - middle)))
+            drawn[there] = np.clip(words[there], middle - width, middle + width)
+    scale = np.exp(np.nan_to_num(drawn - words)).tolist()
+    return [{segment: (told[0], told[1] * by) for segment, told in of_one.items()} for of_one, by in zip(passages, scale, strict=True)]
 
 
 def _network_kmh(drives: Sequence[Drive]) -> dict[Segment, float]:

@@ -55,6 +55,18 @@ def test_hidden_speeds_are_found_and_halve_the_error_of_one_pace(drives: list[Dr
     assert np.corrcoef(hidden, found)[0, 1] > 0.6  # a drive's time is shared out along its way, so neighbours blur
 
 
+def test_vans_that_stood_in_a_jam_do_not_make_the_network_slow(drives: list[Drive]) -> None:
+    stuck = [
+        replace(one, legs=tuple(replace(leg, took_s=12 * leg.took_s) for leg in one.legs)) if n % 12 == 0 else one
+        for n, one in enumerate(drives)
+    ]
+    usual, jammed = learn_speeds(drives), learn_speeds(stuck)
+    for band in ("morning", "midday"):
+        assert jammed.factor("van", band) == pytest.approx(usual.factor("van", band), rel=0.08)
+    others = [one for n, one in enumerate(drives) if n % 12]
+    assert median_error(others, jammed) < 1.3 * median_error(others, usual)
+
+
 def test_a_table_that_is_worse_than_the_one_in_force_is_told_so(drives: list[Drive]) -> None:
     good = learn_speeds(drives)
     rng = random.Random(2)
