@@ -177,10 +177,15 @@ def unload(cur: Cursor, fleet_id: str, order_id: str, *, actor: str, clock: Cloc
     return _seen(cur, fleet_id, order_id, "unloaded", lambda life: life.on_board, actor, clock)
 
 
+def aboard(cur: Cursor, vehicle_id: str) -> list[tuple[str, int]]:
+    """What came back with a van and is still in it: orders, each with its number of parcels."""
+    return [(one["order_id"], one["parcels"]) for one in store.aboard(cur, vehicle_id)]
+
+
 def unload_all(cur: Cursor, fleet_id: str, vehicle_id: str, *, actor: str, clock: Clock) -> list[str]:
     """Everything that came back with a van was taken out of it; gives the orders."""
     done = []
-    for order_id in store.aboard(cur, vehicle_id):
+    for order_id, _ in aboard(cur, vehicle_id):
         unload(cur, fleet_id, order_id, actor=actor, clock=clock)
         done.append(order_id)
     return done
@@ -292,4 +297,4 @@ def _name(cur: Cursor, order_id: str) -> str:
     return order_id if found is None else found["reference"] or found["name"] or order_id
 
 
-__all__ = ["NotAllowed", "Place", "Standing", "State", "call_off", "decide", "hand_back", "standing", "unload", "unload_all"]
+__all__ = ["NotAllowed", "Place", "Standing", "State", "aboard", "call_off", "decide", "hand_back", "standing", "unload", "unload_all"]

@@ -79,3 +79,34 @@ def test_a_stop_at_the_wrong_door_is_seen_on_the_vans_sheet_and_in_the_orders_st
     line.scroll_into_view_if_needed()
     picture(page, f"nearby-{language}-{{width}}", whole=False)
     assert not [*misfits(page), *axe(page)]
+
+
+def test_what_came_back_is_taken_out_once_it_was_asked(
+    opened: Callable[..., Page], hub: Any, misfits: Callable[[Page], list[str]], axe: Callable[[Page], list[str]]
+) -> None:
+    """In four languages: how many parcels, of whom, and that it is for good; nothing is done until it is answered, and no button is left."""
+    van, order = hub.vehicles[0], hub.orders[2]
+    door = f"/v1/vehicles/{van}/came-back"
+    assert hub.client.get(door).json() == {"vehicle": van, "orders": [order["order"]], "parcels": 1}
+    for language, width, scheme in LOOKS:
+        say = words(language)
+        page = at(opened, hub, f"vans/{van}", width, language, scheme)
+        parcels = say["loading_list.parcels.one"].replace("{n}", "1")
+        ask = page.get_by_role("button", name=say["unload.ask"].replace("{parcels}", parcels))
+        ask.focus()
+        page.keyboard.press("Enter")
+        box = page.get_by_role("dialog", name=say["unload.title"].replace("{van}", "Van 1"))
+        expect(box).to_contain_text(say["unload.effect"].replace("{parcels}", parcels))
+        expect(box).to_contain_text(say["unload.for_good"])
+        expect(box.get_by_role("link", name=order["reference"])).to_be_visible()
+        picture(page, f"unload-{language}-{{width}}", whole=False)
+        assert not [*misfits(page), *axe(page)]
+        page.keyboard.press("Escape")
+        expect(box).to_have_count(0)
+    assert hub.client.get(door).json()["parcels"] == 1, "who only looks takes nothing out"
+    ask.click()
+    box.get_by_role("button", name=say["unload.do"]).click()
+    expect(box).to_have_count(0)
+    expect(ask).to_have_count(0)
+    assert hub.client.get(door).json() == {"vehicle": van, "orders": [], "parcels": 0}
+    assert hub.client.get(f"/v1/orders/{order['order']}/life").json()["on_board_of"] is None

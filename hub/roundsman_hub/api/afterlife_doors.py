@@ -81,6 +81,14 @@ class Unloaded(BaseModel):
     orders: list[str]
 
 
+class CameBack(BaseModel):
+    """What `POST …/unloaded` would take out of a van: goods of attempts that ended without a delivery."""
+
+    vehicle: str
+    orders: list[str]
+    parcels: int
+
+
 def life_out(found: afterlife.Standing) -> LifeShown:
     """A life as it goes over HTTP."""
     return LifeShown(
@@ -156,6 +164,15 @@ def post_handed_back(order: str, desk: AtDesk, once: OnlyOnce, caller: OrdersWri
             raise _refusal(order, error) from None
 
     return once.run(caller, work)
+
+
+@router.get("/vehicles/{vehicle}/came-back")
+def get_came_back(vehicle: str, desk: AtDesk, caller: OrdersReader) -> CameBack:
+    """What came back with a van and is still in it."""
+    with desk.db.tenant(caller.fleet) as cur:
+        known_vehicle(cur, vehicle)
+        found = afterlife.aboard(cur, vehicle)
+    return CameBack(vehicle=vehicle, orders=[order for order, _ in found], parcels=sum(parcels for _, parcels in found))
 
 
 @router.post("/vehicles/{vehicle}/unloaded", response_model=Unloaded)

@@ -43,7 +43,7 @@ _DRIVEN_BY: LiteralString = """
     WHERE t.order_id = %s AND n.duty <> 'off'
       AND t.version = (SELECT max(r.version) FROM plan_receipts r WHERE r.vehicle_id = t.vehicle_id AND r.state = 'in_force') LIMIT 1
 """
-_ABOARD: LiteralString = "SELECT order_id FROM goods_aboard WHERE vehicle_id = %s ORDER BY order_id"
+_ABOARD: LiteralString = "SELECT order_id, parcels FROM goods_aboard WHERE vehicle_id = %s ORDER BY order_id"
 
 
 def family(cur: Cursor, order_id: str) -> list[Row]:
@@ -67,9 +67,9 @@ def driven_by(cur: Cursor, order_id: str) -> str | None:
     return None if found is None else str(found["vehicle_id"])
 
 
-def aboard(cur: Cursor, vehicle_id: str) -> list[str]:
-    """Ended attempts whose goods are still in a van."""
-    return [r["order_id"] for r in rows(cur, _ABOARD, (vehicle_id,))]
+def aboard(cur: Cursor, vehicle_id: str) -> list[Row]:
+    """Ended attempts whose goods are still in a van: rows of order_id, parcels."""
+    return rows(cur, _ABOARD, (vehicle_id,))
 
 
 def add_turn(

@@ -84,9 +84,12 @@ def test_parcels_stay_on_board_until_somebody_takes_them_out(shop: Any, failed: 
     assert van_of(shop, depot, vehicle).carried == 3
     assert choose(shop, order, "depot")["state"] == "to_depot"
     assert van_of(shop, depot, vehicle).carried == 3
+    assert shop.get(f"/v1/vehicles/{vehicle}/came-back").json() == {"vehicle": vehicle, "orders": [order], "parcels": 3}
     assert shop.post(f"/v1/vehicles/{vehicle}/unloaded").json()["orders"] == [order]
     assert (life(shop, order)["state"], life(shop, order)["on_board_of"]) == ("at_depot", None)
     assert van_of(shop, depot, vehicle).carried == 0
+    assert shop.get(f"/v1/vehicles/{vehicle}/came-back").json() == {"vehicle": vehicle, "orders": [], "parcels": 0}
+    assert shop.get("/v1/vehicles/v_none/came-back").status_code == 404
 
 
 def test_the_same_van_tries_again_today_with_the_goods_that_it_has(shop: Any, failed: tuple[str, str, str]) -> None:

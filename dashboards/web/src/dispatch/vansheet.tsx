@@ -14,6 +14,7 @@ import { type Sentence, Told } from "./sentences";
 import { api, useAsked } from "./session";
 import { Talk } from "./talk";
 import { ChangeTerms } from "./termsform";
+import { Unload } from "./unload";
 
 interface VehicleTold {
   vehicle: string;
@@ -96,6 +97,7 @@ export function VanSheet({ vehicle, brief = false }: { vehicle: string; brief?: 
         {brief && <a class="button" href={to("vans", vehicle)}>{t("act.open_van")}</a>}
         <Act act={() => api.post(`/v1/depots/${encodeURIComponent(van.depot)}/replan`)} done={t("act.replan.done")}>{t("act.replan")}</Act>
         <Hand vehicle={vehicle} />
+        <Unload vehicle={vehicle} name={van.name} />
         {!brief && <><ChangeTerms owner="vehicle" path={door} label={t("terms.change")} title={van.name} after={() => setTurn(turn + 1)} /><ChangeTerms owner="unit" path={`${door}/unit-settings`} label={t("terms.unit")} title={van.name} /></>}
       </div>
       <h3>{t("talk.title")}</h3>
