@@ -10,6 +10,7 @@ from typing import Final, Literal
 
 from roundsman_core import calls, reorder
 from roundsman_wire.messages import (
+    RELOAD,
     Action,
     AnyEntry,
     DepotCall,
@@ -126,6 +127,22 @@ class Board:
             loaded=frozenset(task for call, _ in made for task in call.tasks),
             just_made={call.stop for call, taps_before in made if taps_before > newest_done},
         )
+
+    def left_behind(self, plan: Plan, stop: PlanStop) -> bool:
+        """Whether the van knows that a delivery's goods are not on board: the call that loads them is still to be made, or the newest
+        scans took all of them out, and not at their own door. Who scans nothing may have loaded everything: what was never scanned says
+        nothing."""
+        if any(self.loaded(item.parcel) for item in stop.items):
+            return False
+        if stop.items and all(item.parcel in self.scans for item in stop.items) and self.phase(stop.stop) != "arrived":
+            return True
+        made = (call for call, _ in self.calls.values() if call.call not in self.undone)
+        if set(stop.tasks) <= {task for call in made for task in call.tasks}:
+            return False
+        stops = self.driven(plan)
+        to_make = {one.stop for one in self.remaining(stops)}
+        loads = (at for at, one in enumerate(stops) if one.stop in to_make and calls.is_call(one) and one.stop.startswith(RELOAD))
+        return any(stop in calls.load_at(stops, at) for at in loads)
 
     def in_progress(self, stops: Iterable[PlanStop]) -> frozenset[str]:
         """Stops of a plan that the driver is at: no plan may take them away."""

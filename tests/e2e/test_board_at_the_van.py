@@ -84,7 +84,7 @@ def test_a_stop_at_the_wrong_door_is_seen_on_the_vans_sheet_and_in_the_orders_st
 def test_what_came_back_is_taken_out_once_it_was_asked(
     opened: Callable[..., Page], hub: Any, misfits: Callable[[Page], list[str]], axe: Callable[[Page], list[str]]
 ) -> None:
-    """In four languages: how many parcels, of whom, and that it is for good; nothing is done until it is answered, and no button is left."""
+    """In four languages: how many parcels, of whom, and that it is for good. Who closes it does nothing; who answers leaves no button."""
     van, order = hub.vehicles[0], hub.orders[2]
     door = f"/v1/vehicles/{van}/came-back"
     assert hub.client.get(door).json() == {"vehicle": van, "orders": [order["order"]], "parcels": 1}

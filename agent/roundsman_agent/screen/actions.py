@@ -170,7 +170,9 @@ class Taps:
     def _check_expired(self, stop: PlanStop, *, begun: bool) -> None:
         """Work of an expired plan is not begun: the hub has given it to another van by now. What is on board, or begun, is ended."""
         until = self._unit.inbox.plan_valid_until_utc_ms
-        if begun or stop.kind == "delivery" or until is None or self._unit.clock.utc_ms() <= until:
+        plan = self._unit.plan
+        on_board = stop.kind == "delivery" and plan is not None and not self._unit.board.left_behind(plan, stop)
+        if begun or on_board or until is None or self._unit.clock.utc_ms() <= until:
             return
         raise Refused(
             409, "The plan has expired", "Call the dispatcher: another van may have this stop. Parcels on board can be delivered."
