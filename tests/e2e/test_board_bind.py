@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, expect
 
+LANGUAGES = Path(__file__).parents[2] / "dashboards" / "web" / "src" / "dispatch" / "words"
 expect.set_options(timeout=30_000)
 WORDS = {
     "en-IE": ("Keep or forbid a van", "Stays with", "Never with", "Keep it so", "Leave it to the planner"),
@@ -77,7 +79,19 @@ def test_an_order_is_pinned_kept_from_a_van_and_given_back(
     press(keep)
     assert hub.client.get(door).json() == {"vehicle": None, "position": None, "forbid": [van]}
 
-    dialog()
+    box = dialog()
+    words = json.loads((LANGUAGES / f"{locale[:2]}.json").read_text(encoding="utf-8"))
+    told = box.locator(".released")
+    expect(told).to_contain_text(words["bind.release_means"])
+    best = next(one for one in hub.client.get("/v1/candidates", params={"order": order["order"]}).json() if one["feasible"])
+    key = "bind.release_stays" if best["vehicle"] == order["vehicle"] else "bind.release_best"
+    expect(told.get_by_role("status")).to_contain_text(words[key].partition("{")[0])
+    expect(told.get_by_role("status")).to_contain_text(next(v["name"] for v in _vans(hub) if v["vehicle"] == best["vehicle"]))
+    if folder := os.environ.get("ROUNDSMAN_PICTURES"):
+        told.scroll_into_view_if_needed()
+        page.screenshot(path=str(Path(folder) / f"released-{locale}-{width}.png"))
+    assert not [*misfits(page), *axe(page)]
+    assert hub.client.get(door).json()["forbid"] == [van], "nothing was done yet"
     press(release)
     assert hub.client.get(door).json() == {"vehicle": None, "position": None, "forbid": []}
 

@@ -4,7 +4,7 @@ import { useEffect, useState } from "preact/hooks";
 import { told } from "../shared/api";
 import type { Order } from "./documents";
 import { fleet, orderName } from "./fleet";
-import { type Effect, effectText } from "./moves";
+import { candidates, type Effect, effectText, type Move, preview } from "./moves";
 import { Act, Dialog, Field, Trouble } from "./parts";
 import { f, t } from "./reader";
 import { api, useAsked } from "./session";
@@ -77,10 +77,45 @@ function Binding({ order, door, was, close }: { order: Order; door: string; was:
       </fieldset>
       <Trouble>{error}</Trouble>
       <p class={`effect ${found?.tone ?? ""}`} role="status">{found?.text ?? (changed && says && !error ? t("effect.asking") : "")}</p>
+      {bound && <Released order={order} />}
       <div class="actions">
         {changed && says && (wish.vehicle === null || effect?.feasible) && effect && <Act act={keep} done={t("bind.kept")} tone="primary" after={close}>{t("bind.keep")}</Act>}
         {bound && <Act act={() => api.remove(door)} done={t("bind.released")} after={close}>{t("bind.release")}</Act>}
       </div>
     </>
   );
+}
+
+/** What giving the order back to the planner comes to, before it is done: where it would cost least if nothing had been decided, and what a move there
+ * would mean, or what stands against it (its goods may be on board). */
+function Released({ order }: { order: Order }) {
+  const [best, setBest] = useState<{ move: Move; effect: Effect } | null | undefined>();
+  const [error, setError] = useState("");
+  useEffect(() => {
+    const asked = new AbortController();
+    const look = async (): Promise<void> => {
+      const found = (await candidates(order.order)).find((one) => one.feasible);
+      const move = found && { order: order.order, vehicle: found.vehicle, position: found.position };
+      const effect = move && (move.vehicle === order.vehicle ? found : await preview(move, asked.signal));
+      if (!asked.signal.aborted) setBest(move && effect ? { move, effect } : null);
+    };
+    look().catch((failure: unknown) => asked.signal.aborted || setError(told(failure)));
+    return () => asked.abort();
+  }, [order.order, order.vehicle]);
+  return (
+    <div class="released">
+      <p class="quiet">{t("bind.release_means")}</p>
+      <p class="quiet" role="status">{error ? "" : cheapest(order, best)}</p>
+      <Trouble>{error}</Trouble>
+    </div>
+  );
+}
+
+/** `best`: undefined while it is asked for, null where no van can have it. */
+function cheapest(order: Order, best: { move: Move; effect: Effect } | null | undefined): string {
+  if (!best) return t(best === null ? "bind.release_nobody" : "effect.asking");
+  const { vehicle, position } = best.move;
+  if (vehicle === order.vehicle) return t("bind.release_stays", { van: nameOf(vehicle) });
+  const where = position === null ? nameOf(vehicle) : t("effect.where", { van: nameOf(vehicle), n: f.count(position) });
+  return t("bind.release_best", { where, effect: effectText(best.effect).text });
 }
