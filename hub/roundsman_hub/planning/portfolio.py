@@ -24,9 +24,11 @@ from typing import Final
 from roundsman_hub.planning.best import Best, OnProgress
 from roundsman_hub.planning.construct import construct
 from roundsman_hub.planning.decompose import Part, merged, parts
+from roundsman_hub.planning.effort import patient_us
 from roundsman_hub.planning.engines import Engine, budget, needed
 from roundsman_hub.planning.engines.process import FEATURES, EngineProcess
 from roundsman_hub.planning.evaluate import judge
+from roundsman_hub.planning.explain import NOT_YET
 from roundsman_hub.planning.insertion import insert, repair
 from roundsman_hub.planning.problem import Plan, Problem, is_task
 from roundsman_hub.planning.solve import Decision, decide
@@ -58,6 +60,8 @@ PARTED_SHARE: Final = 0.55
 then. (The town of 1,000, one seed: PyVRP alone 5,544 after 10 CPU s, 5,538 after 30; with parts from 10 on 5,462 after 25.)"""
 FEW: Final = 40
 """Up to here every new task is inserted by regret, which is dearer to compute and better."""
+LETTING_IN: Final = 0.6
+"""Most of the time that is left which a round of insertion may take before the engines begin."""
 ANSWERS_S: Final = 10
 """How long a cluster's scheduler may take to answer."""
 FIRST: Final = 0.15
@@ -119,6 +123,7 @@ def search(
     until = began + budget_s
     with ExitStack() as open_ones:
         pool = open_ones.enter_context(_pool(processes, engines, None if on_progress is None else board.hear))
+        _let_in(board, until)
         if bare:
             found = pool.run(problem, start, FIRST * budget_s, seed, only="vroom")
             board.offer(found.plan, found.verdict, found.by, found.note)
@@ -134,6 +139,16 @@ def search(
         else:
             _whole(pool, board, until, seed)
     return board.settled()
+
+
+def _let_in(board: Best, until: float) -> None:
+    """What no effort was left for, put in with more of it, round after round; what waits still is the engines'."""
+    problem = board.ground.problem
+    round_s = patient_us(len(problem.tasks)) / 1_000_000
+    while NOT_YET in board.best.plan.unassigned.values() and round_s <= LETTING_IN * (until - budget.seconds()):
+        plan = insert(problem, board.best.plan)
+        if not board.offer(plan, judge(board.ground, plan), board.best.by, board.best.note):
+            return
 
 
 def _bare(problem: Problem) -> bool:

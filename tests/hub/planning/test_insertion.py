@@ -10,12 +10,14 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings, strategies as st
 
-from roundsman_hub.bench_planner_changes import CHANGES, FLEETS, full_town
+from roundsman_hub.bench_planner_changes import CHANGES, FLEETS, full_town, with_breaks
 from roundsman_hub.planning import effort
-from roundsman_hub.planning.effort import END_US, Effort
+from roundsman_hub.planning.best import Progress
+from roundsman_hub.planning.effort import END_US, PATIENT_US, Effort
 from roundsman_hub.planning.evaluate import evaluate
 from roundsman_hub.planning.explain import NOT_YET
 from roundsman_hub.planning.insertion import insert, repair, rescue
+from roundsman_hub.planning.portfolio import search
 from roundsman_hub.planning.problem import Plan, Problem, Task, Van
 from roundsman_hub.planning.solve import decide
 
@@ -110,6 +112,39 @@ def test_mending_300_tasks_never_takes_more_than_its_effort(monkeypatch: pytest.
         plan = repair(problem)
         assert evaluate(problem, plan).violations == ()
         assert efforts.pop().spent_us <= 1.2 * END_US, change.__name__  # one try is never broken off
+
+
+@pytest.mark.parametrize(("bands", "fleet"), [(1, "shipments+hours"), (3, "trips+breaks")])
+def test_a_first_plan_of_300_tasks_never_takes_more_than_its_effort(monkeypatch: pytest.MonkeyPatch, bands: int, fleet: str) -> None:
+    """Some two seconds, counted and not timed; all but a few have a place by then."""
+    efforts: list[Effort] = []
+
+    def counted(tasks: int) -> Effort:
+        efforts.append(usual(tasks))
+        return efforts[-1]
+
+    usual = Effort.patient
+    monkeypatch.setattr(Effort, "patient", counted)
+    problem = full_town.__wrapped__(bands, fleet)
+    served = {step for route in problem.current.values() for step in route}
+    left = {task.task: NOT_YET for task in problem.tasks if task.task not in served}
+    assert evaluate(problem, Plan(routes=problem.current, unassigned=left)).violations == ()
+    assert len(left) < 30
+    assert 0 < max(made.spent_us for made in efforts) <= 1.1 * PATIENT_US  # one try is never broken off
+
+
+def test_a_search_begins_with_what_the_first_plan_left_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Round after round of insertion, before any engine; each stands at once."""
+    problem = replace(full_town(1), current={}, churn_cents=0)
+    problem = replace(problem, tasks=problem.tasks[:40], vans=with_breaks(problem).vans)
+    monkeypatch.setattr(effort, "PATIENT_US", 20_000)
+    nothing = Plan(routes={}, unassigned=dict.fromkeys((task.task for task in problem.tasks), NOT_YET))
+    seen: list[Progress] = []
+    found = search(problem, nothing, 60.0, engines=(), on_progress=seen.append, seed=1)
+    assert len(seen) > 2
+    assert [at.unassigned for at in seen] == sorted((at.unassigned for at in seen), reverse=True)
+    assert [evaluate(problem, at.plan).violations for at in seen] == [()] * len(seen)
+    assert not found.plan.unassigned
 
 
 def test_only_what_has_an_unusual_price_is_mended_in_haste() -> None:
