@@ -2,8 +2,9 @@
 
 No search looks at 5,000 stops at once with profit; nearly all that can be gained lies within a few neighbouring routes. So the routes are
 dealt into neighbourhoods, each of which is a whole problem of its own (its vans, its work, the travel times between its places) that
-any engine understands. What comes back is taken if the judge finds it cheaper and allowed. The next round draws its borders
-elsewhere. (Rules that cross a border, between tasks of two parts, are looked at once the parts are together again.)
+any engine understands. What comes back is taken if the judge finds it cheaper and allowed; then the borders are mended (see
+`borders`). The next round draws them elsewhere. (Rules that cross a border, between tasks of two parts, are looked at once the parts are
+together again.)
 """
 
 from __future__ import annotations

@@ -149,13 +149,13 @@ def rescue(problem: Problem, plan: Plan) -> Plan:
     rows = {van.vehicle: Row(ground, van, plan.routes.get(van.vehicle, ())) for van in problem.vans}
     for _ in range(RESCUE_ROUNDS):
         late = [(visit.lateness_s, vehicle, visit.task) for vehicle, row in rows.items() for visit in row.visits if visit.lateness_s]
-        moved = [task for _, vehicle, task in sorted(late, reverse=True) if _moved_to_better(ground, rows, vehicle, task)]
+        moved = [task for _, vehicle, task in sorted(late, reverse=True) if moved_to_better(ground, rows, vehicle, task)]
         if not moved:
             break
     return Plan(routes={vehicle: tuple(row.route) for vehicle, row in rows.items()}, unassigned=plan.unassigned)
 
 
-def _moved_to_better(ground: Ground, rows: dict[VehicleId, Row], vehicle: VehicleId, task_id: TaskId) -> bool:
+def moved_to_better(ground: Ground, rows: dict[VehicleId, Row], vehicle: VehicleId, task_id: TaskId) -> bool:
     """Take one task out (both ends, of a shipment) and put it where it costs least; false if that is no gain. `rows` are replaced."""
     row, job = rows[vehicle], job_of(ground, ground.tasks[task_id])
     names = {task.task for task in job}

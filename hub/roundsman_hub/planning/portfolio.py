@@ -22,6 +22,7 @@ from itertools import chain
 from typing import Final
 
 from roundsman_hub.planning.best import Best, OnProgress
+from roundsman_hub.planning.borders import Borders
 from roundsman_hub.planning.construct import construct
 from roundsman_hub.planning.decompose import Part, merged, parts
 from roundsman_hub.planning.effort import patient_us
@@ -288,8 +289,8 @@ def _whole(pool: _Pool, board: Best, until: float, seed: int) -> None:
 
 
 def _in_parts(pool: _Pool, board: Best, until: float, seed: int, executor: Executor | None) -> None:
-    """Round after round: deal the routes into neighbourhoods, search them, put them together."""
-    number = 0
+    """Round after round: deal the routes into neighbourhoods, search them, put them together, mend the borders between them."""
+    number, borders = 0, Borders(board.ground)
     while (left_s := until - budget.seconds()) > PART_S[0] / 2:
         dealt = parts(board.ground, board.best.plan, seed + number)
         if not dealt:
@@ -311,6 +312,9 @@ def _in_parts(pool: _Pool, board: Best, until: float, seed: int, executor: Execu
                     asked = [pool.submit(part.problem, part.plan, seconds, seed + number) for part in some]
                 wait(asked)
             _take(board, [(part, answer.result()) for part, answer in zip(some, asked, strict=True)])
+        plan = borders.mended(board.best.plan, dealt)
+        if plan != board.best.plan:
+            board.offer(plan, judge(board.ground, plan), "borders", "moved over borders")
         number += 1
 
 

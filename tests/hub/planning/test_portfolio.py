@@ -203,7 +203,8 @@ def test_what_a_part_has_come_to_stands_before_its_search_ends(monkeypatch: pyte
     found = search(problem, None, 3.0, 1, on_progress=seen.append)
     assert engine.parts
     assert all(len(part.tasks) < len(problem.tasks) for part in engine.parts)
-    assert [at.by for at in seen[1:]] == ["telling"] * (len(seen) - 1) != []
+    assert seen[1].by == "telling"
+    assert {at.by for at in seen[1:]} <= {"telling", "borders"}
     for at in seen:
         verdict = evaluate(problem, at.plan)
         assert (verdict.cost_cents, verdict.violations) == (at.cost_cents, ())
