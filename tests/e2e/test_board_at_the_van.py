@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from playwright.sync_api import Page, expect
+from tests.e2e.entering import entered
 from tests.e2e.pictures import picture
 
 WORDS = Path(__file__).parents[2] / "dashboards" / "web" / "src" / "dispatch" / "words"
@@ -19,17 +20,6 @@ expect.set_options(timeout=30_000)
 
 def words(language: str) -> dict[str, str]:
     return dict(json.loads((WORDS / f"{language}.json").read_text(encoding="utf-8")))
-
-
-def at(opened: Callable[..., Page], hub: Any, where: str, width: int, language: str = "en", scheme: str = "light") -> Page:
-    page = opened(width, 900, scheme, locale="en-GB", timezone_id="Europe/London")
-    page.goto(hub.url)
-    page.evaluate("language => localStorage.setItem('roundsman-reader', JSON.stringify({language}))", language)
-    page.goto(f"{hub.url}/#/{where}")
-    page.reload()
-    page.locator("input").first.fill(hub.key)
-    page.keyboard.press("Enter")
-    return page
 
 
 @pytest.fixture(scope="module")
@@ -64,7 +54,7 @@ def test_a_stop_at_the_wrong_door_is_seen_on_the_vans_sheet_and_in_the_orders_st
 ) -> None:
     """With the way from one to the other; what is short and at nobody's door is not told."""
     say = words(language)
-    page = at(opened, hub, f"vans/{hub.vehicles[1]}", width, language, scheme)
+    page = entered(opened, hub, f"vans/{hub.vehicles[1]}", width, language, scheme)
     stood = page.get_by_role("list", name=say["outside.title"]).get_by_role("listitem")
     expect(stood).to_have_count(2)
     expect(stood.nth(0)).to_contain_text(say["outside.meant"])
@@ -90,7 +80,7 @@ def test_what_came_back_is_taken_out_once_it_was_asked(
     assert hub.client.get(door).json() == {"vehicle": van, "orders": [order["order"]], "parcels": 1}
     for language, width, scheme in LOOKS:
         say = words(language)
-        page = at(opened, hub, f"vans/{van}", width, language, scheme)
+        page = entered(opened, hub, f"vans/{van}", width, language, scheme)
         parcels = say["loading_list.parcels.one"].replace("{n}", "1")
         ask = page.get_by_role("button", name=say["unload.ask"].replace("{parcels}", parcels))
         ask.focus()

@@ -10,6 +10,7 @@ from typing import Any, get_args
 
 import pytest
 from playwright.sync_api import Page, expect
+from tests.e2e.entering import entered
 from tests.e2e.pictures import picture
 
 from roundsman_hub.domain.afterlife import Choice, State
@@ -18,22 +19,11 @@ WORDS = Path(__file__).parents[2] / "dashboards" / "web" / "src" / "dispatch" / 
 expect.set_options(timeout=30_000)
 
 
-def at_order(opened: Callable[..., Page], hub: Any, order: str, width: int, language: str = "en") -> Page:
-    page = opened(width, 900, locale="en-GB", timezone_id="Europe/London")
-    page.goto(hub.url)
-    page.evaluate("language => localStorage.setItem('roundsman-reader', JSON.stringify({language}))", language)
-    page.goto(f"{hub.url}/#/orders/{order}")
-    page.reload()
-    page.locator("input").first.fill(hub.key)
-    page.keyboard.press("Enter")
-    return page
-
-
 def test_another_day_is_chosen_and_the_goods_come_out_of_the_van(
     opened: Callable[..., Page], hub: Any, misfits: Callable[[Page], list[str]], axe: Callable[[Page], list[str]]
 ) -> None:
     order = hub.orders[2]["order"]
-    page = at_order(opened, hub, order, 1440)
+    page = entered(opened, hub, f"orders/{order}", 1440)
     life = page.get_by_role("region", name="After the failed stop")
     expect(life).to_contain_text("on board, nobody has decided")
     expect(life).to_contain_text("tried 1 of at most 3 times")
@@ -61,7 +51,7 @@ def test_a_neighbour_is_found_by_address_on_a_telephone(
     order, door = hub.orders[11], hub.orders[20]
     hub.resolve(hub.vehicles[1], order, "failed", ago=timedelta(minutes=2), reason="nobody at home")
     words = json.loads((WORDS / "de.json").read_text(encoding="utf-8"))
-    page = at_order(opened, hub, order["order"], 320, "de")
+    page = entered(opened, hub, f"orders/{order['order']}", 320, "de")
     life = page.get_by_role("region", name=words["life.title"])
     life.get_by_label(words["life.what"]).select_option(label=words["life.do.neighbour"])
     life.get_by_role("button", name=words["life.decide"]).click()

@@ -11,6 +11,7 @@ from typing import Any, get_args
 
 import pytest
 from playwright.sync_api import Page, expect
+from tests.e2e.entering import entered
 from tests.e2e.pictures import picture
 
 from roundsman_hub.derive import alerts, trace
@@ -85,13 +86,7 @@ def test_story_says_what_a_late_log_corrected_in_the_readers_words(
     language: str,
 ) -> None:  # fmt: skip
     words = json.loads((ROOT / "dashboards" / "web" / "src" / "dispatch" / "words" / f"{language}.json").read_text(encoding="utf-8"))
-    page = opened(WIDTHS[language], 900, locale="en-GB", timezone_id="Europe/London")
-    page.goto(hub.url)
-    page.evaluate("language => localStorage.setItem('roundsman-reader', JSON.stringify({language}))", language)
-    page.goto(f"{hub.url}/#/orders/{corrected['order']}")
-    page.reload()
-    page.locator("input").first.fill(hub.key)
-    page.keyboard.press("Enter")
+    page = entered(opened, hub, f"orders/{corrected['order']}", WIDTHS[language], language)
     story = page.locator(".story")
     line = story.locator("li", has_text=words["story.corrected.order"])
     expect(line).to_contain_text(f"{words['state.failed']} 09:40 → {words['state.delivered']} 09:12")

@@ -11,8 +11,8 @@ from typing import Any
 import httpx
 import pytest
 from tests.hub.api.conftest import Shop
+from tests.hub.api.forms import send
 from tests.hub.api.mailbox import Mailbox
-from tests.hub.api.test_customer_choices import send
 
 from roundsman_hub.api import keys
 from roundsman_hub.eta.worker import EtaWorker

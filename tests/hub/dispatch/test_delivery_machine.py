@@ -9,7 +9,6 @@ import shutil
 import tempfile
 from collections.abc import Mapping
 from copy import deepcopy
-from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -18,17 +17,15 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import settings, strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from tests.hub.dispatch.memories import TASKS, VANS, Hub, Log, stop
 
 from roundsman_agent.inbox import Inbox
-from roundsman_hub.clock import from_ms
 from roundsman_hub.dispatch.delivery import delivery
 from roundsman_hub.dispatch.issue import next_version
-from roundsman_hub.replan.holds import VAN_CLOCK, IssuedTasks, blocked, may_hold, permitted
+from roundsman_hub.replan.holds import VAN_CLOCK, permitted
 from roundsman_wire.envelopes import seal
-from roundsman_wire.messages import BasedOn, Command, EnvelopeHeader, Plan, PlanStop
+from roundsman_wire.messages import BasedOn, Command, EnvelopeHeader, Plan
 
-VANS = ("a", "b", "c")
-TASKS = ("1", "2", "3", "4", "5")
 KEY = Ed25519PrivateKey.generate()
 PUBLIC = KEY.public_key().public_bytes(serialization.Encoding.Raw, serialization.PublicFormat.Raw)
 TEN = datetime(2026, 3, 2, 10, tzinfo=UTC)
@@ -38,49 +35,6 @@ NOTHING: dict[str, str | None] = dict.fromkeys(TASKS)
 pick = st.integers(0, 1_000)
 VALID_MS = 3_600_000
 SLACK_MS = round(VAN_CLOCK.total_seconds() * 1000)
-
-
-def stop(task: str) -> PlanStop:
-    return PlanStop(
-        stop=task, tasks=(task,), kind="pickup", lat_e6=0, lon_e6=0, fence_radius_m=60, leg_s=60, leg_m=500, service_s=60, arrival_utc_ms=0
-    )  # fmt: skip
-
-
-@dataclass
-class Hub:
-    """What its database holds: a backup is a copy of it."""
-
-    plans: dict[str, dict[int, tuple[str, ...]]] = field(default_factory=lambda: {van: {} for van in VANS})
-    in_force: dict[str, int] = field(default_factory=dict)
-    told: dict[str, set[int]] = field(default_factory=lambda: {van: set() for van in VANS})
-    done: set[str] = field(default_factory=set)
-    valid_until_ms: dict[tuple[str, int], int] = field(default_factory=dict)
-
-    def lapsed(self, van: str, version: int, now_ms: int) -> bool:
-        """Whether the van blocks that plan's stops by now."""
-        return blocked(from_ms(self.valid_until_ms[van, version]), from_ms(now_ms))
-
-    def holders(self, now_ms: int) -> dict[str, frozenset[str]]:
-        """As `replan.load` reads it: a van with a plan that is not here may hold anything, until a newer one is in force."""
-        issued = [
-            IssuedTasks(vehicle_id=van, version=version, tasks=held)
-            for van, plans in self.plans.items()
-            for version, held in plans.items()
-            if not self.lapsed(van, version, now_ms)
-        ]
-        for van in VANS:
-            strange = max((version for version in self.told[van] if version not in self.plans[van]), default=0)
-            if strange and strange >= self.in_force.get(van, 0):
-                issued.append(IssuedTasks(vehicle_id=van, version=strange, tasks=TASKS))
-        return may_hold(issued, self.in_force)
-
-
-@dataclass
-class Log:
-    """The van's own log, which survives with its disk: (version, in force), and what was done."""
-
-    receipts: list[int] = field(default_factory=list)
-    done: list[str] = field(default_factory=list)
 
 
 class PlansOnTheirWay(RuleBasedStateMachine):
