@@ -87,8 +87,9 @@ def test_the_hub_may_set_how_long_a_van_sleeps_far_from_everything(start: Any, h
     # Whoever asks wakes it: what waits on the line is worked on.
     wait(lambda: van.client.get("/api/screen").is_success and van.daemon.unit.pipeline.accepted == line.said, "the fixes were worked on")
     assert van.daemon._patience_s() == NOW_S[1]
-    for interval_s, patience_s in ((7.0, 7.0), (2.0, 2.0), (600.0, NOW_S[1])):
-        document = hub.seal(Config(version=round(interval_s) + van.daemon.clock.utc_ms(), now_interval_s=interval_s), kind="config")
+    first_version = van.daemon.clock.utc_ms()
+    for later, (interval_s, patience_s) in enumerate(((7.0, 7.0), (2.0, 2.0), (600.0, NOW_S[1]))):
+        document = hub.seal(Config(version=first_version + later, now_interval_s=interval_s), kind="config")
         asyncio.run_coroutine_threadsafe(van.daemon._document("config", document), van.loop).result(DEADLINE_S)
         assert van.daemon._patience_s() == patience_s
 
