@@ -326,6 +326,8 @@ def test_what_was_said_in_english_is_read_back(data: Any, code: str) -> None:
             params[name] = f"body.{data.draw(st.from_regex(r'[a-z_]{1,9}([.][0-9])?', fullmatch=True))}"
         elif name in sentences.TERMS:
             params[name] = data.draw(st.sampled_from(sentences.TERMS[name]))
+        elif name == "position":
+            params[name] = str(data.draw(st.integers(1, 99)))
         else:
             params[name] = "no road reaches this address" if name.endswith("_said") else data.draw(word)
     text = sentences.EN[code].format(**params)
@@ -360,6 +362,21 @@ def test_a_story_is_told_whole_in_the_readers_language() -> None:
     )
     assert sentences.told(text, "en") == text
     assert sentences.plain(text)[0]["params"]["why_said"][0] == {"code": "plan.is_out", "params": {"name": "Van 1", "out": "broken down"}}
+
+
+@pytest.mark.parametrize("only", [
+    "Kit: new for Van 2 as stop 5 (10:54)", "Kit: new for Van 2 as stop 5", "Kit: taken from Van 1 (Van 1 is out: broken down)",
+    "Kit: from Van 1 to Van 2, stop 5 (10:54)", "Kit: from Van 1 to Van 2, stop 5", "Kit: Van 2 stop 3 → 5 (10:54)",
+    "Kit: Van 2 stop 3 → 5", "Kit: what Van 2 knows of it changed", "Kit: 10:50 → 10:54 (Van 2)", "only times change",
+    "Kit: its position in Van 2 cannot be kept, the van can",
+])  # fmt: skip
+@pytest.mark.parametrize("price", ["It costs 4.71 more.", "It saves 4.71.", "It costs the same, 5 min more lateness."])
+def test_a_plan_that_changes_one_thing_is_told_with_its_price_and_reason(only: str, price: str) -> None:
+    """The change ends in no word of its own where it ends in a number: the price after it is not part of that."""
+    (whole,) = sentences.plain(f"{only}. {price} Why: delivery P-1 ordered.")
+    assert whole["code"].startswith("story.whole")
+    assert whole["params"]["changes_said"] == sentences.plain(only)
+    assert whole["params"]["changes_said"][0]["code"].startswith("story.")
 
 
 def test_a_call_on_the_way_is_told_in_the_readers_language_wherever_its_name_stands() -> None:

@@ -128,6 +128,7 @@ NARROW: Final = {
     # a field's address in a request, and one complaint of it: whatever has a colon in it is not a field
     "field": r"(?:body|query|path|header|cookie)(?:\.[\w -]+)*",
     "column": r"[a-z_]+",
+    "position": r"\d+",  # in a round; else a change that ends in one would take in the price and the reason told after it
     "complaint_said": r"(?:(?!; ).)+?",
 }
 
