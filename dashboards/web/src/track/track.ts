@@ -9,6 +9,7 @@ let map: Promise<Move> | null = null;
 let line: EventSource | null = null;
 let listensFor = "";
 let due = 0;
+let leaving = false;
 
 const root = document.documentElement;
 const path = location.pathname.replace(/\/$/, "");
@@ -68,7 +69,8 @@ async function refresh(): Promise<void> {
       const stage = document.getElementById("live")?.dataset["stage"];
       show(await answer.text());
       const now = document.getElementById("live")?.dataset["stage"];
-      if (stage !== now && !document.querySelector("details[open]")) location.reload(); // other choices are open now
+      // Other choices are open now. Not while a link was tapped: loading anew would take the reader back from where they are going.
+      if (stage !== now && !leaving && !document.querySelector("details[open]")) location.reload();
     }
   } catch {
     // Offline: what is shown stays, with the time it is from.
@@ -100,6 +102,8 @@ function listen(): void {
   }
 }
 
+addEventListener("beforeunload", () => (leaving = true));
+addEventListener("pageshow", () => (leaving = false));
 for (const field of document.querySelectorAll<HTMLInputElement>("input[name=tz]")) field.value = zone;
 if (zone !== root.dataset["zone"] && !query.has("tz")) {
   query.set("tz", zone);
