@@ -35,8 +35,8 @@ LEAST_FACTOR: Final = 0.2
 class StopTime:
     """What the timeline needs of a stop.
 
-    `leg_s`: drive from the stop before. `service_s`: the whole stop, of which `parking_s` pass before service starts: parking, and the walk
-    to the door. Service starts inside the window; None: any time.
+    `leg_s`: drive from the stop before, until the van stands. `service_s`: the whole stop, of which `parking_s` pass before service starts:
+    the walk to the door. Service starts inside the window; None: any time.
     """
 
     leg_s: int
@@ -256,7 +256,10 @@ class Legs:
 
     def _guess(self, start: PlanStop | None, stop: PlanStop) -> int:
         place = self._depot() if start is None else LatLon.from_e6(start.lat_e6, start.lon_e6)
-        return stop.leg_s if place is None else _estimate_s(place, LatLon.from_e6(stop.lat_e6, stop.lon_e6))
+        if place is None:
+            return stop.leg_s
+        drive_s = _estimate_s(place, LatLon.from_e6(stop.lat_e6, stop.lon_e6))
+        return drive_s + stop.search_s if drive_s else 0
 
 
 def _estimate_s(a: LatLon, b: LatLon) -> int:
@@ -294,7 +297,8 @@ def expected(
     legs = legs or Legs(plan)
     first = stops[0]
     if place is not None:
-        leg_s = first_leg_s(place, LatLon.from_e6(first.lat_e6, first.lon_e6), leg_s=legs.own_s(first), leg_m=first.leg_m)
+        to = LatLon.from_e6(first.lat_e6, first.lon_e6)
+        leg_s = first_leg_s(place, to, leg_s=legs.own_s(first), leg_m=first.leg_m, search_s=first.search_s)
     else:
         names = {stop.stop for stop in stops}
         planned = next(stop for stop in plan.stops if stop.stop in names)
@@ -309,10 +313,11 @@ def expected(
     )
 
 
-def first_leg_s(position: LatLon, stop: LatLon, *, leg_s: int, leg_m: int) -> int:
+def first_leg_s(position: LatLon, stop: LatLon, *, leg_s: int, leg_m: int, search_s: int = 0) -> int:
     """Seconds of driving left to the next stop, without a road network at hand.
 
-    The rest of the way is the great circle times `DETOUR`, driven at the pace that the plan gives this leg.
+    The rest of the way is the great circle times `DETOUR`, driven at the pace that the plan gives this leg. A search that lasts already is
+    expected to last as long as one that begins (it has no memory): it is left as a whole until the van stands.
 
     Parameters
     ----------
@@ -320,8 +325,10 @@ def first_leg_s(position: LatLon, stop: LatLon, *, leg_s: int, leg_m: int) -> in
         Where the van is, and where it drives to.
     leg_s, leg_m : int
         The plan's own figures for the leg that the van is on.
+    search_s : int
+        How much of that is the search for a place to park.
     """
     pace_mps = PACE_MPS
-    if leg_m >= SHORT_LEG_M and leg_s > 0:
-        pace_mps = min(max(leg_m / leg_s, SLOWEST_PACE_MPS), FASTEST_PACE_MPS)
-    return round(distance_m(position, stop) * DETOUR / pace_mps)
+    if leg_m >= SHORT_LEG_M and leg_s > search_s:
+        pace_mps = min(max(leg_m / (leg_s - search_s), SLOWEST_PACE_MPS), FASTEST_PACE_MPS)
+    return round(distance_m(position, stop) * DETOUR / pace_mps) + search_s

@@ -34,8 +34,10 @@ class Parcel(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 class PlanStop(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One stop of a plan, in driving order. Arrival = when the van stands; service starts at max(arrival + parking, window's start).
 
-    `service_s`: what the stop takes from arrival to departure where nothing is waited for; `parking_s` of it are parking and walking.
-    `leg_s`, `leg_m`: drive from the stop before (or the van's place) to this one. `window_*`: service must start inside.
+    `service_s`: what the stop takes from arrival to departure where nothing is waited for; `parking_s` of it pass before service
+    starts: the walk to the door.
+    `leg_s`, `leg_m`: drive from the stop before (or the van's place) to this one; the last `search_s` of it are the search for a place to
+    park. `window_*`: service must start inside.
     `promise_*`: what the customer was told. `fence_rings_e6`: the stop's own area, where a circle would be wrong (rings of
     [lat_e6, lon_e6]). `proof`: what must be shown to have delivered; `code_sha256` is the hash of `STOP:CODE`, so that the unit can
     check a code offline. `pinned`: its place in the order may not be changed in the van.
@@ -68,6 +70,7 @@ class PlanStop(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     contact_free: bool = False
     pinned: bool = False
     parking_s: int = 0
+    search_s: int = 0
 
 
 class Reorder(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -187,7 +187,7 @@ class Setting:
             text=True,
             check=False,
         )
-        for line in (told.stdout or told.stderr).strip().splitlines()[-4:]:
+        for line in (told.stdout or told.stderr).strip().splitlines()[-7:]:
             say(line)
         self._serve_learned(Clock(evening))
         self._live(days[teach:], search_s, say)

@@ -26,6 +26,8 @@ Road = Callable[[LatLon, LatLon], tuple[tuple[LatLon, ...], float, float]]
 FIX_EVERY_S: Final = 20
 HEALTH_EVERY: Final = timedelta(minutes=5)
 """As a real unit: what a long service and a rest are told apart from silence by."""
+NEAR_M: Final = 310
+"""From a stop's point: there a real unit says that it comes near (its fence, and 250 m)."""
 NO_SHOW_SHARE: Final = 0.5
 """Of the service: the bell, a minute's patience, a card."""
 
@@ -65,6 +67,8 @@ class DayVan:
         self._leg: Leg | None = None
         self._serving: tuple[str, datetime, bool] | None = None
         self._visit = 0
+        self._near_at: datetime | None = None
+        self._approached: str | None = None
         self._acts = 0
         self._next_fix = day.start
         self._next_health = day.start
@@ -169,7 +173,7 @@ class DayVan:
         if self._serving is not None:
             candidates.append(self._serving[1])
         elif self._leg is not None:
-            candidates.append(self._leg.since + timedelta(seconds=self._leg.takes_s))
+            candidates.append(self._near_at or self._leg.since + timedelta(seconds=self._leg.takes_s))
         elif not self.on_duty and self.left_at is None:
             if self._next() is not None:
                 candidates.append(self._day.start)
@@ -190,6 +194,8 @@ class DayVan:
             self._finish(at)
         elif self._serving is not None:  # broken down at a door: noticed when it wants to drive on
             self._broken[0] = Trouble(van=self.number, kind="breakdown", since=self._serving[1], until=self._broken[0].until)
+        elif self._near_at is not None:
+            self._come_near(at)
         elif self._leg is not None:
             self._arrive(at)
         elif not self.on_duty:
@@ -207,7 +213,21 @@ class DayVan:
         geometry, roads_s, metres = self._road(self.at, to)
         takes_s = max(1.0, drive_s(self._day, self.number, self.at, to, roads_s, at))
         since = at if self.held_until is None else max(at, self.held_until)
-        self._leg = Leg(geometry=geometry, since=since, takes_s=takes_s, metres=metres, stop=stop.stop if stop else None)
+        self._drive(Leg(geometry=geometry, since=since, takes_s=takes_s, metres=metres, stop=stop.stop if stop else None))
+
+    def _drive(self, leg: Leg) -> None:
+        self._leg, self._near_at = leg, None
+        if leg.stop is not None and leg.stop != self._approached:
+            self._near_at = leg.since + timedelta(seconds=leg.near_share(NEAR_M) * leg.takes_s)
+
+    def _come_near(self, at: datetime) -> None:
+        assert self._leg is not None
+        assert self._leg.stop is not None
+        where = self.where(at)
+        self._near_at, self._approached = None, self._leg.stop
+        self._visit += 1
+        visit = Visit(mono_ms=0, visit=self._visit, phase="approaching", stop=self._leg.stop, lat_e6=where.lat_e6, lon_e6=where.lon_e6)
+        self.log.tell(visit, at)
 
     def _turn_off(self, at: datetime) -> None:
         """Another stop is next: leave the road where the van is."""
@@ -215,6 +235,7 @@ class DayVan:
         assert leg is not None
         share = leg.share(at)
         self.at, self.driven_m, self._leg = leg.place(share), self.driven_m + share * leg.metres, None
+        self._near_at = self._approached = None
         self._set_out(at)
 
     def _arrive(self, at: datetime) -> None:
@@ -225,14 +246,17 @@ class DayVan:
             self.home_at = at
             return
         ask = self.asks[leg.stop]
-        parking_s, service_s = stop_s(self._day, self.number, ask)
-        stands_at = at + timedelta(seconds=parking_s)
+        search_s, walk_s, service_s = stop_s(self._day, self.number, ask)
+        if not leg.searching:
+            self._drive(leg.search(at, search_s))
+            return
+        serves_at = at + timedelta(seconds=walk_s)
+        self._approached = None
         failed = leg.stop in self._day.no_shows
-        begins = max(stands_at, ask.opens)
+        begins = max(serves_at, ask.opens)
         ends = begins + timedelta(seconds=service_s * (NO_SHOW_SHARE if failed else 1.0))
-        self._visit += 1
         self.log.tell(self._stood("arrived", leg.stop), at)
-        self.log.tell(self._action(leg.stop, "arrived"), stands_at)
+        self.log.tell(self._action(leg.stop, "arrived"), serves_at)
         self._serving = (leg.stop, ends, failed)
         self.served[leg.stop], self.arrived[leg.stop] = (begins, ends, failed), at
 
@@ -262,7 +286,8 @@ class DayVan:
     def _stand_until(self, leg: Leg, at: datetime, until: datetime) -> None:
         """On the road, where it is: the rest of the leg begins then."""
         share = leg.share(at)
-        self.at, self.driven_m, self._leg = leg.place(share), self.driven_m + share * leg.metres, leg.rest(share, until)
+        self.at, self.driven_m = leg.place(share), self.driven_m + share * leg.metres
+        self._drive(leg.rest(share, until))
 
     def _action(self, stop: str, outcome: str, reason: str | None = None) -> Action:
         self._acts += 1

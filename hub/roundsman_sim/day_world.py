@@ -1,8 +1,9 @@
 """A pretend day: what is ordered, what goes wrong, and how long things really take. From a seed; nobody at the hub sees it. Pure.
 
 What planners believe (the roads' times, the orders' planned service) and what is true differ by what every fleet knows: rush hours, a day's
-own traffic, jams in one quarter for an hour or two, a driver's pace, looking for a place to park, doors that take longer than others. The
-first, fourth, fifth and sixth are the same on all days of a town, so they can be learned; the others are that day's luck.
+own traffic, jams in one quarter for an hour or two, a driver's pace, looking for a place to park and the walk from there, doors that take
+longer than others. The first and those from the fourth on are the same on all days of a town, so they can be learned; the others are that
+day's luck.
 """
 
 from __future__ import annotations
@@ -32,6 +33,8 @@ PARKING_S: Final = (25.0, 110.0)
 """A van looks for a place, and its driver walks to the door: nobody plans it, everybody does it."""
 BANDS: Final = ((0, 1.05), (7.5, 1.45), (9.5, 1.18), (11.5, 1.25), (13.5, 1.15), (15.5, 1.5), (18.5, 1.1))
 """(hour, times the roads' own duration): a European town's usual working day."""
+SEARCH_SHARE: Final = (0.2, 0.7)
+"""Of that, before the van stands."""
 ZONE: Final = ZoneInfo("Europe/Helsinki")
 WITH_THINGS: Final = (("breakdown", 1, (35, 70)), ("no_network", 2, (15, 45)))
 """(kind, vans, minutes) of each day."""
@@ -238,13 +241,15 @@ def _jammed(day: Script, a: LatLon, b: LatLon, at: datetime) -> float:
     return factor
 
 
-def stop_s(day: Script, van: int, ask: Ask) -> tuple[float, float]:
-    """(parking and walking, service) that a stop really takes. A door is slow or quick on all days; the rest is luck."""
+def stop_s(day: Script, van: int, ask: Ask) -> tuple[float, float, float]:
+    """(looking for a place, walking to the door, service) that a stop really takes. A door is slow or quick on all days; the rest is
+    luck."""
     door = _draw(0, "door", ask.home, ask.home)
     parking_s = door.uniform(*PARKING_S)
+    search_s = parking_s * _draw(0, "street", ask.home, ask.home).uniform(*SEARCH_SHARE)
     habit = math.exp(door.gauss(0.0, 0.2))
     luck = math.exp(_draw(day.seed, ask.order, ask.home, ask.home).gauss(0.0, 0.2))
-    return parking_s, max(30.0, (120 + 35 * ask.parcels) * habit * luck * day.hands[van])
+    return search_s, parking_s - search_s, max(30.0, (120 + 35 * ask.parcels) * habit * luck * day.hands[van])
 
 
 def _draw(seed: int, what: str, a: LatLon, b: LatLon) -> random.Random:

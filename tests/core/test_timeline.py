@@ -93,6 +93,13 @@ def test_the_way_that_is_left_is_driven_at_the_plans_own_pace() -> None:
     assert first_leg_s(stop, stop, leg_s=600, leg_m=3000) == 0
 
 
+def test_the_search_for_a_place_is_left_until_the_van_stands() -> None:
+    """Its seconds are in the leg, and say nothing of the pace of the drive."""
+    van, stop = LatLon(60.17, 24.93), LatLon(60.18, 24.95)
+    assert first_leg_s(van, stop, leg_s=660, leg_m=3000, search_s=60) == first_leg_s(van, stop, leg_s=600, leg_m=3000) + 60
+    assert first_leg_s(stop, stop, leg_s=660, leg_m=3000, search_s=60) == 60
+
+
 def test_service_starts_after_parking_and_a_wait_for_the_window_parks_meanwhile() -> None:
     """A van that stands at the window's last minute is late by what it takes to park and walk."""
     stop = StopTime(leg_s=0, service_s=240, parking_s=60, window_start_utc_ms=NINE, window_end_utc_ms=NINE + 5 * MINUTE)

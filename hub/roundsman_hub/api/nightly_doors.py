@@ -22,6 +22,19 @@ from roundsman_hub.store.rows import Row, journal
 router = APIRouter(prefix="/v1", tags=["order book"], responses=documented(401, 403, 404, 422, 503))
 
 
+class PartOfStop(BaseModel):
+    """One part of a stop that could be told apart from service; errors are mean seconds, on stops of later days that told it."""
+
+    part: findings.Part = Field(
+        description="`search`: looking for a place to park, from when the van came near, beyond the drive; `walking`: from the standstill "
+        "to the start of service; `back`: from the last word at the door until the van leaves"
+    )
+    usual_s: float = Field(description="with one parcel, at a usual address")
+    told: int = Field(description="stops of later days that told it")
+    error_s: float = Field(description="of the new table")
+    alike_s: float = Field(description="were it the usual at every address, with every driver, at every hour")
+
+
 class Found(BaseModel):
     """One thing that a night came to: figures, where there are some, and the sentence in English."""
 
@@ -40,6 +53,7 @@ class Found(BaseModel):
     error: float | None = Field(None, description="on what was held out; speeds: median share of a drive's time; service: seconds a stop")
     error_in_force: float | None = Field(None, description="of the table that was in force, on the same")
     adopted: bool | None = Field(None, description="null: too little to learn from, or to judge by")
+    parts: list[PartOfStop] = Field([], description="of service times: what else a stop takes; what is not named is within service")
 
 
 class Night(BaseModel):

@@ -238,6 +238,7 @@ class EtaWorker:
         elif vehicle["lat_e6"] is not None and van.arrived_utc_ms is None:
             leg_s, by_leg = self._leg(vehicle, LatLon.from_e6(vehicle["lat_e6"], vehicle["lon_e6"]), first)
             self._legs_s[vehicle["vehicle_id"]] = leg_s
+            leg_s += first.search_s
         times = etas(
             van.stops,
             now_utc_ms=now_utc_ms,
@@ -265,7 +266,7 @@ class EtaWorker:
         else:
             if (seconds := int(found.durations_s[0, 0])) >= 0:
                 return seconds, found.network
-        return first_leg_s(position, to, leg_s=stop.leg_s, leg_m=stop.leg_m), GreatCircle.name
+        return first_leg_s(position, to, leg_s=stop.leg_s - stop.search_s, leg_m=stop.leg_m), GreatCircle.name
 
     def _worth_telling(self, van: _Left, times: list[Eta]) -> bool:
         version, told = self._told.get(van.vehicle["vehicle_id"], (-1, []))

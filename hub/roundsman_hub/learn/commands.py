@@ -3,32 +3,30 @@
 from __future__ import annotations
 
 import argparse
-import logging
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final
 from zoneinfo import ZoneInfo
 
-from roundsman_core.geo import LatLon
 from roundsman_hub import HubError
 from roundsman_hub.clock import Clock
 from roundsman_hub.learn.drives import drives_of, moving
 from roundsman_hub.learn.keep import NotEnough, judged_service, judged_speeds
-from roundsman_hub.learn.service import Stop
 from roundsman_hub.learn.speeds import Drive
+from roundsman_hub.learn.stops import stops_of
+from roundsman_hub.learn.ways import Ways
 from roundsman_hub.replan.terms import kind_of_words
-from roundsman_hub.roads.extract import dataset
-from roundsman_hub.roads.network import RoadNetwork, RoadsError
-from roundsman_hub.roads.osrm import PROCESS_TABLE, OsrmRoads
-from roundsman_hub.roads.osrm_process import OsrmProcess
+from roundsman_hub.roads import RoadsError
 from roundsman_hub.settings import Settings, load
 from roundsman_hub.store import road_store, track_store
 from roundsman_hub.store.db import Database
 
-log = logging.getLogger(__name__)
 DAYS: Final = 60
 """Of days to learn from: long enough for every band of the week, short enough that last winter is forgotten."""
+
+NEAR_BEFORE: Final = timedelta(hours=1)
+"""Before the first arrival: its van came near earlier."""
 
 
 def main(arguments: Sequence[str], data_dir: Path) -> int:
@@ -49,7 +47,7 @@ def main(arguments: Sequence[str], data_dir: Path) -> int:
         if options.what != "service":
             outcomes += _speeds(settings, db, since, until, dry=options.dry_run)
         if options.what != "speeds":
-            outcomes += _service(db, since, until, dry=options.dry_run)
+            outcomes += _service(settings, db, since, until, dry=options.dry_run)
     if not outcomes:
         return 1
     return 0 if any(outcomes) else 2
@@ -77,41 +75,34 @@ def _speeds(settings: Settings, db: Database, since: datetime, until: datetime, 
     return [numbers.better]
 
 
-def _service(db: Database, since: datetime, until: datetime, *, dry: bool) -> list[bool]:
+def _service(settings: Settings, db: Database, since: datetime, until: datetime, *, dry: bool) -> list[bool]:
     out = []
     with db.transaction() as cur:
         fleets = road_store.fleets(cur)
-    for fleet, timezone in fleets:
-        with db.transaction() as cur:
-            rows = road_store.served_stops(cur, fleet, since, until)
-            in_force = road_store.service(cur, fleet)
-        stops = [
-            Stop(
-                position=LatLon.from_e6(row["lat_e6"], row["lon_e6"]),
-                parcels=int(row["parcels"]),
-                driver=row["driver"],
-                local_hour=row["arrived_at"].astimezone(ZoneInfo(timezone)).hour,
-                day=row["arrived_at"].astimezone(ZoneInfo(timezone)).date().isoformat(),
-                stood_s=(row["left_at"] - row["arrived_at"]).total_seconds(),
-                waited_s=max(0.0, (min(row["window_start"], row["left_at"]) - row["arrived_at"]).total_seconds()),
-                parking_s=None if row["served_at"] is None else (row["served_at"] - row["arrived_at"]).total_seconds(),
-            )
-            for row in rows
-        ]
-        try:
-            table, numbers = judged_service(stops, in_force, [float(row["service_s"]) for row in rows])
-        except NotEnough as error:
-            print(f"service of {fleet}: nothing was learned: {error}")
-            continue
-        how = "parking and service in one" if table.joint else "parking and service apart"
-        print(f"service of {fleet}: {how}: {numbers.text}")
-        if numbers.better and not dry:
+        speeds = road_store.speeds(cur)
+    with Ways(settings.osm, settings.osrm_url, settings.cache_dir) as ways:
+        for fleet, timezone in fleets:
             with db.transaction() as cur:
-                version = road_store.publish_service(cur, fleet, table, numbers, until)
-            print(f"service of {fleet}: table {version} is in force")
-        elif not numbers.better:
-            print(f"service of {fleet}: not published: what is in force is as good")
-        out.append(numbers.better)
+                rows = road_store.served_stops(cur, fleet, since, until)
+                came_near = road_store.approaches(cur, fleet, since - NEAR_BEFORE, until)
+                in_force = road_store.service(cur, fleet)
+            stops = stops_of(rows, came_near, ZoneInfo(timezone), ways, speeds)
+            try:
+                table, numbers = judged_service(stops, in_force, [float(row["service_s"]) for row in rows])
+            except NotEnough as error:
+                print(f"service of {fleet}: nothing was learned: {error}")
+                continue
+            how = "walking and service in one" if table.joint else "walking and service apart"
+            print(f"service of {fleet}: {how}: {numbers.text}")
+            for part in numbers.parts:
+                print(f"service of {fleet}: part {part.text}")
+            if numbers.better and not dry:
+                with db.transaction() as cur:
+                    version = road_store.publish_service(cur, fleet, table, numbers, until)
+                print(f"service of {fleet}: table {version} is in force")
+            elif not numbers.better:
+                print(f"service of {fleet}: not published: what is in force is as good")
+            out.append(numbers.better)
     return out
 
 
@@ -123,23 +114,18 @@ def collect_drives(db: Database, osm: Path, cache_dir: Path, since: datetime, un
     HubError
         There is no OSRM to match with.
     """
-    networks: dict[str, RoadNetwork] = {}
     out: list[Drive] = []
     try:
         with db.transaction() as cur:
             vehicles = road_store.moving(cur, since)
-        for vehicle in vehicles:
-            kind = kind_of_words(vehicle["terms"].get("profile", ""), vehicle["terms"].get("type", ""))
-            if kind not in networks:
-                process = OsrmProcess(dataset(osm, cache_dir, log.info, kind), mapped=True)
-                networks[kind] = OsrmRoads(process.url, process=process, table_size=PROCESS_TABLE)
-            with db.transaction() as cur:
-                stands = road_store.stands(cur, vehicle["vehicle_id"], since, until)
-                for trace in moving(track_store.points(cur, vehicle["vehicle_id"], since, until), stands):
-                    out += drives_of(trace, networks[kind], kind, vehicle["timezone"])
+        with Ways(osm, None, cache_dir) as ways:
+            for vehicle in vehicles:
+                kind = kind_of_words(vehicle["terms"].get("profile", ""), vehicle["terms"].get("type", ""))
+                streets = ways.streets(kind)
+                with db.transaction() as cur:
+                    stands = road_store.stands(cur, vehicle["vehicle_id"], since, until)
+                    for trace in moving(track_store.points(cur, vehicle["vehicle_id"], since, until), stands):
+                        out += drives_of(trace, streets, kind, vehicle["timezone"])
     except RoadsError as error:
         raise HubError(f"learn: {error}") from None
-    finally:
-        for roads in networks.values():
-            roads.close()
     return out

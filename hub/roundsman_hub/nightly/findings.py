@@ -10,6 +10,19 @@ from dataclasses import dataclass, replace
 from typing import Final, Literal
 
 What = Literal["draft", "kept", "no_roster", "no_orders", "released", "still_out", "speeds", "service", "other"]
+Part = Literal["search", "walking", "back"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PartFound:
+    """One part of a stop that was told apart: how long it usually lasts, and how far the table is off about it, and would be if it were the
+    usual everywhere; on stops of later days that told it."""
+
+    part: Part
+    usual_s: float
+    told: int
+    error_s: float
+    alike_s: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,6 +45,8 @@ class Finding:
         On what was held out, of the new table and of the one in force. Speeds: median share of a drive's time; service: mean seconds.
     adopted : bool, optional
         Whether the new table is in force; None: there was too little to learn from or to judge by.
+    parts : tuple of PartFound
+        Of service times: what could be told apart of a stop.
     """
 
     what: What
@@ -45,6 +60,7 @@ class Finding:
     error: float | None = None
     error_in_force: float | None = None
     adopted: bool | None = None
+    parts: tuple[PartFound, ...] = ()
 
 
 _PLANS: Final[tuple[tuple[What, re.Pattern[str]], ...]] = (
@@ -59,7 +75,11 @@ _NUMBERS: Final = re.compile(
     r"learned from (?P<learned_from>\d+), judged on (?P<held_out>\d+) of (?P<days_held_out>\d+) later days: "
     r"error (?P<error>\S+), in force (?P<error_in_force>\S+) \(.*"
 )
-_TABLE: Final = re.compile(r"(?P<what>speeds|service)(?: of \S+)?: (?:parking and service (?:in one|apart): )?(?P<rest>.*)")
+_TABLE: Final = re.compile(r"(?P<what>speeds|service)(?: of \S+)?: (?:(?:parking|walking) and service (?:in one|apart): )?(?P<rest>.*)")
+_PART: Final = re.compile(
+    r"part (?P<part>search|walking|back): (?P<usual_s>\d+) s, off by (?P<error_s>\S+) s, were all alike by (?P<alike_s>\S+); "
+    r"(?P<told>\d+) told it"
+)
 _IN_FORCE: Final = re.compile(r"table \S+ is in force")
 _NOT_BETTER: Final = "not published: what is in force is as good"
 _NOTHING: Final = "nothing was learned: "
@@ -100,6 +120,8 @@ def of_learning(says: str) -> list[Finding]:
                 adopted=False,
             )
             out.append(judged)
+        elif (part := _PART.fullmatch(rest)) is not None and out and out[-1].what == what:
+            out[-1] = replace(out[-1], text=f"{out[-1].text}\n{line}", parts=(*out[-1].parts, _part(part)))
         elif _IN_FORCE.fullmatch(rest) is not None and out and out[-1].what == what:
             out[-1] = _with(out[-1], line, adopted=True)
         elif rest == _NOT_BETTER and out and out[-1].what == what:
@@ -109,6 +131,17 @@ def of_learning(says: str) -> list[Finding]:
         else:
             out.append(Finding(what="other", text=line))
     return out
+
+
+def _part(told: re.Match[str]) -> PartFound:
+    part: Part = "search" if told["part"] == "search" else "walking" if told["part"] == "walking" else "back"
+    return PartFound(
+        part=part,
+        usual_s=float(told["usual_s"]),
+        told=int(told["told"]),
+        error_s=float(told["error_s"]),
+        alike_s=float(told["alike_s"]),
+    )
 
 
 def _with(before: Finding, line: str, *, adopted: bool) -> Finding:

@@ -28,6 +28,7 @@ from roundsman_hub.replan.terms import (
     other_places,
     paced_types,
     ruled,
+    search_s,
     stop_times,
     terms_of,
 )
@@ -60,6 +61,31 @@ def place_of(world: World) -> dict[str, int]:
     """Each order's number among `places`. Orders behind one door are at one place: the second needs no parking."""
     first: dict[LatLon, int] = {}
     return {name: first.setdefault(order.position, at) for at, (name, order) in enumerate(world.orders.items(), start=1)}
+
+
+def _searched_s(world: World, place: Mapping[str, int]) -> dict[int, int]:
+    """Seconds of looking for a place to park, by number of place. Where a van stands, nothing is looked for."""
+    standing = {place[task] for van in world.vans.values() for task in van.in_progress if task in place}
+    found = {place[name]: search_s(order, world) for name, order in world.orders.items()}
+    return {at: seconds for at, seconds in found.items() if seconds and at not in standing}
+
+
+def with_search(durations_s: Table, searched: Mapping[int, int]) -> Table:
+    """Ways that end with looking for a place to park.
+
+    Parameters
+    ----------
+    durations_s : int32 array, shape (..., n, n)
+        Of the drives alone; -1 where there is no way.
+    searched : mapping of int to int
+        Seconds, by number of place. Who is there already does not look.
+    """
+    out = durations_s.copy()
+    for place, seconds in searched.items():
+        column = out[..., place]
+        column[column >= 0] += seconds
+        out[..., place, place] = durations_s[..., place, place]
+    return out
 
 
 def at_work(van: VanFacts, now: datetime) -> bool:
@@ -234,6 +260,9 @@ def build(
     tasks = []
     dims, paced = measured(world), paced_types(world)
     place = place_of(world)
+    if searched := _searched_s(world, place):
+        durations_s = with_search(durations_s, searched)
+        roads = {kind: replace(road, durations_s=with_search(road.durations_s, searched)) for kind, road in roads.items()}
     for order in world.orders.values():
         held = holders.get(order.order_id, frozenset())
         if order.cancelled and order.order_id not in standing:

@@ -22,7 +22,7 @@ from roundsman_hub.replan.holds import may_hold, permitted
 from roundsman_hub.replan.hour_paces import hour_paces_pct
 from roundsman_hub.replan.reasons import Kind
 from roundsman_hub.replan.revision import URGENT_PRIORITY
-from roundsman_hub.replan.terms import call_s, stop_times
+from roundsman_hub.replan.terms import call_s, search_s, stop_times
 from roundsman_hub.replan.world import Draft, OrderFacts, Reason, VanFacts, World
 from roundsman_wire.messages import Break, PlanStop
 
@@ -264,6 +264,7 @@ def _stop(world: World, van: VanFacts, visit: PlannedVisit, problem: Problem) ->
         leg_m=visit.leg_m,
         service_s=stop_s,
         parking_s=parking_s,
+        search_s=0 if order.order_id in van.in_progress else min(search_s(order, world), visit.leg_s),
         arrival_utc_ms=1000 * (problem.origin_utc_s + visit.arrival_s),
         window_start_utc_ms=to_ms(opens),
         window_end_utc_ms=to_ms(closes),
@@ -317,7 +318,7 @@ def _told(stop: PlanStop) -> tuple[object, ...]:
 def _another(before: PlanStop, after: PlanStop) -> bool:
     """Whether a driver is told something else of a stop. What was learned of it changes with the hour: that alone is told anew only where
     its time is not true any more."""
-    off_s = max(abs(after.service_s - before.service_s), abs(after.parking_s - before.parking_s))
+    off_s = max(abs(getattr(after, part) - getattr(before, part)) for part in ("service_s", "parking_s", "search_s"))
     return _told(before) != _told(after) or off_s >= max(TRUE_S, TRUE_SHARE * before.service_s)
 
 

@@ -78,19 +78,31 @@ def _others(world: World) -> list[str]:
 
 
 def stop_times(order: OrderFacts, world: World, van: VanFacts | None = None) -> tuple[int, int]:
-    """(seconds of parking and walking, of service), with a van or any: as learned there, where the order asks for nothing of its own; else
-    the order's, and what floors and parcels add in this fleet."""
+    """(seconds from the standstill to the start of service, from there until the van leaves), with a van or any: as learned there, where
+    the order asks for nothing of its own; else the order's, and what floors and parcels add in this fleet."""
     rules, needs = world.planning, order.needs
     told_s = None if van is None else needs.service_by_type.get(van.terms.type)
     if told_s is not None:
         return needs.parking_s, told_s
     if world.service is not None and _learned(order, world):
-        hour = max(order.window_start, world.now).astimezone(ZoneInfo(world.timezone)).hour
-        times = world.service.times(order.position, order.parcels, None, hour)
+        times = world.service.times(order.position, order.parcels, None, _hour(order, world))
         paced_s = round(times.total_s * (1.0 if van is None else _pace(van, world)))
-        parking_s = min(round(times.parking_s), paced_s)
+        parking_s = min(round(times.walking_s), paced_s)
         return parking_s, paced_s - parking_s
     return needs.parking_s, order.service_s + needs.floor * rules.floor_s + max(0, order.parcels - 1) * rules.parcel_s
+
+
+def search_s(order: OrderFacts, world: World) -> int:
+    """Seconds of looking for a place to park, at the end of every way to it; 0 where nothing was learned of that, or the order says itself
+    what parking takes. With a usual driver: the ways are all vans'."""
+    part = None if world.service is None else world.service.parts.get("search")
+    if part is None or order.needs.parking_s:
+        return 0
+    return round(part.seconds(order.position, order.parcels, None, _hour(order, world)))
+
+
+def _hour(order: OrderFacts, world: World) -> int:
+    return max(order.window_start, world.now).astimezone(ZoneInfo(world.timezone)).hour
 
 
 def _learned(order: OrderFacts, world: World) -> bool:
@@ -225,7 +237,10 @@ def _again_cents(van: VanFacts, world: World) -> int | None:
     if distance_m(van.position, home) > HOME_M:
         return None
     last = van.newest.stops[-1] if van.newest.stops else None
-    back_s = 0 if last is None else first_leg_s(LatLon.from_e6(last.lat_e6, last.lon_e6), home, leg_s=last.leg_s, leg_m=last.leg_m)
+    back_s = 0
+    if last is not None:
+        at = LatLon.from_e6(last.lat_e6, last.lon_e6)
+        back_s = first_leg_s(at, home, leg_s=last.leg_s - last.search_s, leg_m=last.leg_m)
     waited_s = max(0.0, (world.now - van.last_done_at).total_seconds() - back_s)
     return round(van.terms.cents_per_hour * waited_s / 3600)
 

@@ -10,12 +10,15 @@ from typing import Any, Final, Literal, LiteralString
 from psycopg.types.json import Jsonb
 
 from roundsman_core.geo import LatLon
+from roundsman_hub.derive.fold import ENDED
 from roundsman_hub.learn.keep import Numbers, service_from_bytes, service_to_bytes, speeds_from_bytes, speeds_to_bytes
 from roundsman_hub.learn.service import ServiceTable
 from roundsman_hub.learn.speeds import SpeedTable
 from roundsman_hub.roads.restrictions import AccessZone, Closure, Imported, ZoneHours
 from roundsman_hub.store.db import Cursor
 from roundsman_hub.store.rows import Row, new_id, row
+from roundsman_wire.frames import parse_entry
+from roundsman_wire.messages import Visit
 
 KEPT_VERSIONS: Final = 5
 """Older tables are let go: the newest is in force, and a few are there to go back to."""
@@ -216,27 +219,45 @@ def moving(cur: Cursor, since: datetime) -> list[dict[str, Any]]:
 def served_stops(cur: Cursor, fleet: str, since: datetime, until: datetime) -> Sequence[dict[str, Any]]:
     """Visits at orders' places that ended: where, how many parcels, who, when, how long, and what was planned.
 
-    `served_at`: the first tap ("arrived", not taken back) or scan at the door while the van stood there; NULL: there is none.
+    `served_at`: the first tap ("arrived", not taken back) or scan at the door while the van stood there; `ended_at`: the last tap that
+    ended an order there (not taken back); NULL: there is none. `stood_lat_e6`, `stood_lon_e6`: where the van stood.
     """
     return list(
         cur.execute(
             "WITH stood AS (SELECT v.session_no, v.visit, min(o.lat_e6) AS lat_e6, min(o.lon_e6) AS lon_e6, sum(o.parcels) AS parcels, "
-            "max(coalesce(s.driver_id, c.driver_id, v.vehicle_id)) AS driver, v.vehicle_id, v.arrived_at, "
+            "max(coalesce(s.driver_id, c.driver_id, v.vehicle_id)) AS driver, v.vehicle_id, c.terms, v.arrived_at, "
+            "v.lat_e6 AS stood_lat_e6, v.lon_e6 AS stood_lon_e6, "
             "min(o.window_start) AS window_start, v.left_at, sum(o.service_s) AS service_s, array_agg(o.order_id) AS orders "
             "FROM order_visits v JOIN orders o USING (order_id) JOIN order_states s USING (order_id) "
             "JOIN vehicles c ON c.vehicle_id = v.vehicle_id "
-            "WHERE v.fleet_id = %s AND v.arrived_at >= %s AND v.arrived_at < %s AND v.left_at > v.arrived_at AND o.lat_e6 IS NOT NULL "
-            "AND s.state IN ('delivered', 'failed') GROUP BY v.session_no, v.visit, v.vehicle_id, v.arrived_at, v.left_at) "
-            "SELECT stood.*, least("
-            "(SELECT min(a.at) FROM actions a WHERE a.order_id = ANY(stood.orders) AND a.vehicle_id = stood.vehicle_id "
-            "AND a.outcome = 'arrived' AND a.at BETWEEN stood.arrived_at AND stood.left_at "
-            "AND NOT EXISTS (SELECT 1 FROM actions u WHERE u.order_id = a.order_id AND u.undoes = a.action)), "
+            "WHERE v.fleet_id = %(fleet)s AND v.arrived_at >= %(since)s AND v.arrived_at < %(until)s AND v.left_at > v.arrived_at "
+            "AND o.lat_e6 IS NOT NULL AND s.state IN ('delivered', 'failed') "
+            "GROUP BY v.session_no, v.visit, v.vehicle_id, c.terms, v.arrived_at, v.left_at, v.lat_e6, v.lon_e6), "
+            "said AS (SELECT stood.session_no, stood.visit, min(a.at) FILTER (WHERE a.outcome = 'arrived') AS arrived, "
+            "max(a.at) FILTER (WHERE a.outcome = ANY(%(ended)s)) AS ended_at FROM stood JOIN actions a "
+            "ON a.order_id = ANY(stood.orders) AND a.vehicle_id = stood.vehicle_id AND a.at BETWEEN stood.arrived_at AND stood.left_at "
+            "WHERE NOT EXISTS (SELECT 1 FROM actions u WHERE u.order_id = a.order_id AND u.undoes = a.action) GROUP BY 1, 2) "
+            "SELECT stood.*, said.ended_at, least(said.arrived, "
             "(SELECT min(n.at) FROM scans n WHERE n.order_id = ANY(stood.orders) AND n.vehicle_id = stood.vehicle_id "
             "AND n.event = 'unloaded' AND n.at BETWEEN stood.arrived_at AND stood.left_at)) AS served_at "
-            "FROM stood ORDER BY arrived_at",
-            (fleet, since, until),
+            "FROM stood LEFT JOIN said USING (session_no, visit) ORDER BY arrived_at",
+            {"fleet": fleet, "since": since, "until": until, "ended": sorted(ENDED)},
         )
     )
+
+
+def approaches(cur: Cursor, fleet: str, since: datetime, until: datetime) -> dict[tuple[int, int], tuple[datetime, LatLon]]:
+    """By session and visit: when and where a van came near its next stop, as it said so then. Of logs that are still kept."""
+    out = {}
+    for told in cur.execute(
+        "SELECT e.session_no, e.time, e.body FROM log.entries e JOIN vehicles v USING (vehicle_id) WHERE v.fleet_id = %s "
+        "AND e.kind = 'visit' AND e.time >= %s AND e.time < %s AND e.body LIKE %s ORDER BY e.session_no, e.seq",
+        (fleet, since, until, '%"approaching"%'),
+    ):
+        entry = parse_entry(told["body"].encode())
+        if isinstance(entry, Visit) and entry.phase == "approaching":
+            out[int(told["session_no"]), entry.visit] = told["time"], LatLon.from_e6(entry.lat_e6, entry.lon_e6)
+    return out
 
 
 def stands(cur: Cursor, vehicle: str, since: datetime, until: datetime) -> list[tuple[datetime, datetime]]:

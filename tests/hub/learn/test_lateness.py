@@ -16,6 +16,7 @@ from roundsman_hub.planning.fleet import Van
 from roundsman_hub.planning.insertion import repair
 from roundsman_hub.planning.problem import Problem, Profile
 from roundsman_hub.planning.work import Task
+from roundsman_hub.replan.build import with_search
 from roundsman_hub.roads import GreatCircle
 
 PLANNED_S = 180
@@ -35,19 +36,24 @@ class Day:
     number: int
     places: list[LatLon]
     windows: list[tuple[int, int]]
-    parking_s: list[float]
+    search_s: list[float]
+    walk_s: list[float]
     service_s: list[float]
 
 
-def town(rng: random.Random) -> list[tuple[LatLon, float, float]]:
-    """Addresses in blocks, with seconds of parking and of service; every third block has towers, where a stop lasts three times as long,
-    and in the other half of them nobody finds a place to park."""
+Address = tuple[LatLon, float, float, float]
+
+
+def town(rng: random.Random) -> list[Address]:
+    """Addresses in blocks, with seconds of looking for a place, of walking and of service; every third block has towers, where a stop lasts
+    three times as long, every second street is far from where one can park, and in the north nobody finds a place."""
     out = []
     for _ in range(400):
         lat, lon = rng.randrange(0, 400), rng.randrange(0, 600)
         out.append(
             (
                 LatLon(50 + lat * 1e-4, 8 + lon * 1e-4),
+                90.0 if lat >= 200 else 0.0,
                 120.0 if lon // 60 % 2 else 20.0,
                 320.0 if (lat // 40 + lon // 60) % 3 == 0 else 100.0,
             )
@@ -55,15 +61,16 @@ def town(rng: random.Random) -> list[tuple[LatLon, float, float]]:
     return out
 
 
-def day(number: int, addresses: list[tuple[LatLon, float, float]], rng: random.Random) -> Day:
+def day(number: int, addresses: list[Address], rng: random.Random) -> Day:
     chosen = rng.sample(addresses, ORDERS)
     starts = [rng.randrange(0, 10) * 1_800 for _ in chosen]
     return Day(
         number=number,
-        places=[at for at, _, _ in chosen],
+        places=[at for at, _, _, _ in chosen],
         windows=[(start, start + 2_700) for start in starts],
-        parking_s=[parking * rng.lognormvariate(-0.02, 0.2) for _, parking, _ in chosen],
-        service_s=[usual * rng.lognormvariate(-0.02, 0.2) for _, _, usual in chosen],
+        search_s=[search * rng.lognormvariate(-0.02, 0.2) for _, search, _, _ in chosen],
+        walk_s=[walk * rng.lognormvariate(-0.02, 0.2) for _, _, walk, _ in chosen],
+        service_s=[usual * rng.lognormvariate(-0.02, 0.2) for _, _, _, usual in chosen],
     )
 
 
@@ -77,16 +84,17 @@ def planned(today: Day, speeds: SpeedTable, service: ServiceTable | None) -> dic
     factors = [speeds.factor("van", band) for band in STARTS_S]
     bands = np.stack([np.rint(found.durations_s * factor).astype(np.int32) for factor in factors])
     tasks = []
+    searched: dict[int, int] = {}
     for n, place in enumerate(today.places):
         opens, closes = today.windows[n]
-        parking_s, service_s = 0, PLANNED_S
+        walk_s, service_s = 0, PLANNED_S
         if service is not None:
             times = service.times(place, 1, None, 6 + opens // 3_600)
-            parking_s, service_s = round(times.parking_s), round(times.service_s)
-        window = (opens - parking_s, closes - parking_s)  # as `replan.terms` tells it
-        tasks.append(
-            Task(task=str(n), place=n + 1, kind="delivery", load=(1,), service_s=service_s, parking_s=parking_s, windows_s=(window,))
-        )
+            walk_s, service_s = round(times.walking_s), round(times.service_s)
+            searched[n + 1] = round(times.search_s)
+        window = (opens - walk_s, closes - walk_s)  # as `replan.terms` tells it
+        tasks.append(Task(task=str(n), place=n + 1, kind="delivery", load=(1,), service_s=service_s, parking_s=walk_s, windows_s=(window,)))
+    bands = with_search(bands, searched)
     vans = tuple(
         Van(vehicle=f"v{n}", start_place=0, end_place=0, start_s=0, shift_end_s=SHIFT_S, capacity=(99,), at_depot=True, profile="van")
         for n in range(VANS)
@@ -116,8 +124,9 @@ def driven(today: Day, routes: dict[str, tuple[str, ...]]) -> tuple[float, int, 
                 )
                 drives.append(Drive(kind="van", day=f"2026-03-{today.number:02}", band=band, legs=(leg,)))
             opens, closes = today.windows[b - 1]
-            stands, parking_s = clock + took_s, today.parking_s[b - 1]
-            begins = max(stands + parking_s, opens)
+            search_s, walk_s = today.search_s[b - 1], today.walk_s[b - 1]
+            stands = clock + took_s + search_s
+            begins = max(stands + walk_s, opens)
             late_s += max(0.0, begins - closes)
             in_time += begins <= closes
             clock = begins + today.service_s[b - 1]
@@ -130,7 +139,8 @@ def driven(today: Day, routes: dict[str, tuple[str, ...]]) -> tuple[float, int, 
                     day=date,
                     stood_s=clock - stands,
                     waited_s=max(0.0, opens - stands),
-                    parking_s=parking_s,
+                    searched_s=search_s,
+                    walked_s=walk_s,
                 )
             )
     return late_s, in_time, drives, stops
@@ -151,7 +161,7 @@ def test_plans_of_days_not_seen_are_late_less() -> None:
     service, of_service = judged_service(stops, None, [float(PLANNED_S)] * len(stops))
     assert of_speeds.better
     assert of_service.better
-    assert not service.joint
+    assert set(service.parts) == {"search", "walking"}
     late = {"said": 0.0, "learned": 0.0}
     in_time = {"said": 0, "learned": 0}
     for unseen in days[DAYS:]:

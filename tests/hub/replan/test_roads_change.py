@@ -9,14 +9,19 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
+from hypothesis import given, strategies as st
+from hypothesis.extra import numpy as hnp
 from psycopg.types.json import Jsonb
 
 from roundsman_core.geo import LatLon
 from roundsman_hub.clock import Clock
+from roundsman_hub.eta.worker import EtaWorker
 from roundsman_hub.learn.keep import Numbers
-from roundsman_hub.learn.service import Lasting, ServiceTable
+from roundsman_hub.learn.lasting import Lasting
+from roundsman_hub.learn.service import ServiceTable
 from roundsman_hub.planning.walk import Ground
-from roundsman_hub.replan.build import build, places
+from roundsman_hub.replan.build import Table, build, places, with_search
 from roundsman_hub.replan.planner import Planner
 from roundsman_hub.replan.revision import bump
 from roundsman_hub.replan.telling import OFF_ADDRESS, OFF_DEPOT
@@ -156,14 +161,14 @@ def test_a_learned_stop_lasts_as_long_as_it_did_unless_its_order_says_otherwise(
     assert told == {usual: 333, own: 120}
 
 
-def test_service_starts_inside_the_window_after_parking_and_the_van_knows(yard: Yard) -> None:
-    """Parking learned apart: the van has to stand there so much before the window closes, and two behind one door park once."""
+def test_service_starts_inside_the_window_after_the_walk_and_the_van_knows(yard: Yard) -> None:
+    """Walking learned apart: the van has to stand there so much before the window closes, and to two behind one door one walks once."""
     van = yard.van()
     orders = [yard.order(500, 0), yard.order(500, 0)]
     with yard.db.transaction() as cur:
         cur.execute("UPDATE orders SET service_s = 180")
         numbers = Numbers(train=100, held_out=50, days_held_out=3, error=40.0, error_in_force=90.0)
-        table = ServiceTable(service=Lasting(base_s=200.0), parking=Lasting(base_s=90.0))
+        table = ServiceTable(service=Lasting(base_s=200.0), parts={"walking": Lasting(base_s=90.0)})
         road_store.publish_service(cur, yard.fleet, table, numbers, yard.clock.now())
     yard.plan()
     told = yard.newest(van).stops
@@ -176,6 +181,34 @@ def test_service_starts_inside_the_window_after_parking_and_the_van_knows(yard: 
     facts = world.orders[told[0].stop]
     opens, closes = (int(at.timestamp()) - problem.origin_utc_s for at in (facts.window_start, facts.window_end))
     assert all(task.windows_s == ((opens - 90, closes - 90),) for task in problem.tasks)
+
+
+def test_looking_for_a_place_is_the_end_of_every_way_and_in_what_customers_are_told(yard: Yard) -> None:
+    """Learned apart, it is in the leg: the van's arrival is when it stands. Two behind one door look once."""
+    van = yard.van()
+    for _ in range(2):
+        yard.order(500, 0)
+    yard.plan()
+    before = yard.newest(van).stops
+    with yard.db.transaction() as cur:
+        numbers = Numbers(train=100, held_out=50, days_held_out=3, error=40.0, error_in_force=90.0)
+        table = ServiceTable(service=Lasting(base_s=120.0), parts={"search": Lasting(base_s=70.0)})
+        road_store.publish_service(cur, yard.fleet, table, numbers, yard.clock.now())
+    yard.bump()
+    yard.plan()
+    first, second = yard.newest(van).stops
+    assert [(first.search_s, first.leg_s), (second.search_s, second.leg_s)] == [(70, before[0].leg_s + 70), (0, 0)]
+    assert (first.service_s, first.parking_s) == (before[0].service_s, before[0].parking_s)
+    assert first.arrival_utc_ms - before[0].arrival_utc_ms == pytest.approx(70_000, abs=1_000)  # plans count from a whole second
+    worker = EtaWorker(yard.db, GreatCircle(), yard.clock)
+    yard.duty(van, "on")
+    for east_m, left_s in ((0, first.leg_s), (500, 70)):  # there, and no place to be had yet
+        yard.at(van, east_m, 0)
+        worker.tell([van])
+        with yard.db.transaction() as cur:
+            told = cur.execute("SELECT eta - computed_at AS ahead FROM etas WHERE order_id = %s", (first.stop,)).fetchone()
+        assert told is not None
+        assert told["ahead"].total_seconds() == left_s
 
 
 def test_a_slow_driver_is_planned_with_their_own_pace(yard: Yard) -> None:
@@ -197,3 +230,19 @@ def test_a_slow_driver_is_planned_with_their_own_pace(yard: Yard) -> None:
     assert (task.service_with(vans[slow].type), task.service_with(vans[usual].type)) == (300, 200)
     ground = Ground(problem)
     assert all(ground.refusal(van, task) is None for van in problem.vans)  # it is still a van, and vans may come here
+
+
+@given(
+    table=hnp.arrays(np.int32, hnp.array_shapes(min_dims=2, max_dims=2, min_side=2, max_side=6).map(lambda n: (n[0], n[0]))),
+    found=st.dictionaries(st.integers(0, 5), st.integers(0, 900)),
+)
+def test_a_search_makes_no_way_where_there_is_none_and_no_shorter_one(table: Table, found: dict[int, int]) -> None:
+    drives = np.where(table < 0, -1, table % 100_000).astype(np.int32)
+    searched = {place: seconds for place, seconds in found.items() if place < len(drives)}
+    ways = with_search(drives, searched)
+    for place in range(len(drives)):
+        there = np.delete(drives[:, place], place)
+        expected = np.where(there < 0, -1, there + searched.get(place, 0))
+        assert np.delete(ways[:, place], place).tolist() == expected.tolist()
+        assert ways[place, place] == drives[place, place]
+    assert with_search(np.stack([drives, drives]), searched)[1].tolist() == ways.tolist()

@@ -6,6 +6,13 @@ import { Act, Badge, Empty, Field, Section, type Tone, Trouble } from "./parts";
 import { f, t, tn, useReader } from "./reader";
 import { api, useAsked, useTurn } from "./session";
 
+interface Part {
+  part: "search" | "walking" | "back";
+  usual_s: number;
+  told: number;
+  error_s: number;
+  alike_s: number;
+}
 interface Found {
   what: "draft" | "kept" | "no_roster" | "no_orders" | "released" | "still_out" | "speeds" | "service" | "other";
   text: string;
@@ -18,6 +25,7 @@ interface Found {
   error: number | null;
   error_in_force: number | null;
   adopted: boolean | null;
+  parts: Part[];
 }
 interface Night {
   day: string;
@@ -98,6 +106,15 @@ function Nights({ nights, label }: { nights: readonly Night[]; label: string }) 
 /** An error as a person reads it: of speeds a share, of service times seconds. */
 const off = (found: Found, error: number): string => (found.what === "speeds" ? f.percent(error) : f.span(error));
 
+/** What a stop takes beside service, as far as it could be told apart. */
+function Parts({ parts }: { parts: readonly Part[] }) {
+  return (
+    <ul class="plainlist">
+      {parts.map((one) => <li key={one.part}><small>{t(`nights.part.${one.part}`)}: {t("nights.part_judged", { usual: f.span(one.usual_s), error: f.span(one.error_s), alike: f.span(one.alike_s), told: tn("stops", one.told) })}</small></li>)}
+    </ul>
+  );
+}
+
 function Told({ found }: { found: Found }) {
   switch (found.what) {
     case "draft": return <>{t("nights.draft", { orders: tn("tomorrow.orders", found.stops!), vans: tn("nights.vans", found.vans!), left: f.count(found.without_van!) })}</>;
@@ -107,7 +124,7 @@ function Told({ found }: { found: Found }) {
       const what = <b>{t(`nights.${found.what}`)}</b>;
       if (found.error === null) return <>{what}: {t("nights.too_little")}</>;
       const numbers = t("nights.judged", { error: off(found, found.error), before: off(found, found.error_in_force!), from: f.count(found.learned_from!), held: f.count(found.held_out!), days: f.count(found.days_held_out!) });
-      return <>{what} <Badge tone={found.adopted ? "good" : "plain"}>{t(found.adopted ? "nights.adopted" : "nights.not_adopted")}</Badge> <small>{numbers}</small></>;
+      return <>{what} <Badge tone={found.adopted ? "good" : "plain"}>{t(found.adopted ? "nights.adopted" : "nights.not_adopted")}</Badge> <small>{numbers}</small>{found.parts.length > 0 && <Parts parts={found.parts} />}</>;
     }
     case "other": return <span lang="en">{found.text}</span>;
   }
