@@ -17,6 +17,7 @@ from roundsman_hub.api.proof_models import Said
 from roundsman_hub.api.saying import Saying
 from roundsman_hub.replan import preview
 from roundsman_hub.replan.revision import bump
+from roundsman_hub.replan.story import gist
 from roundsman_hub.store import hand_store, proposal_store
 from roundsman_hub.store.db import Cursor
 from roundsman_hub.store.rows import Row, notify
@@ -192,7 +193,7 @@ def post_undo(depot: str, once: OnlyOnce, desk: AtDesk, caller: PlansWriter) -> 
         for order, vehicle in _given(last):
             _forbid(cur, desk, caller, order, vehicle)
         note(cur, desk, caller.fleet, caller.key_id, "plan.undone", depot, {"proposal": last["proposal_id"]})
-        text = f"a dispatcher took back: {last['diff']['text']}"[:300]
+        text = f"a dispatcher took back: {gist(last['diff']['text'])}"
         bump(cur, depot, text, HAND_PRIORITY, clock=desk.clock, kind="undone", subject=last["proposal_id"])
         return Undone(depot=depot, proposal=last["proposal_id"], text=last["diff"]["text"])
 

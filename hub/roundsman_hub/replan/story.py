@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final, Literal
 from zoneinfo import ZoneInfo
 
+from roundsman_hub.domain import sentences
 from roundsman_hub.planning.diff import stays_in_order
 from roundsman_hub.planning.problem import Problem, Verdict, is_task
 from roundsman_hub.replan.world import World
@@ -17,6 +19,7 @@ RETIMED_S: Final = 300
 """Five minutes: a customer who was told a time notices less hardly."""
 SENTENCES: Final = 8
 """More than these nobody reads; the list has them all."""
+MORE: Final = re.compile(r"and (\d+) more")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -211,3 +214,13 @@ def _text(world: World, changes: Sequence[Change], saves: Saves, because: str) -
     late_min = round(saves.late_s / 60)
     late = f", {abs(late_min)} min {'less' if late_min > 0 else 'more'} lateness" if late_min else ""
     return "; ".join(lines) + f". It {money}{late}. Why: {because or 'looked at again'}."
+
+
+def gist(text: str) -> str:
+    """What a plan changed in a few words, of its whole text: the first change and how many more, without price and reason.
+
+    It is part of the reason of the next plan, which drivers read at a glance.
+    """
+    (first, *others) = sentences.read(text)[0].params.get("changes_said", text).split(sentences.BETWEEN)
+    more = sum(int(found[1]) if (found := MORE.fullmatch(other)) else 1 for other in others)
+    return f"{first}{sentences.BETWEEN}and {more} more" if more else first

@@ -12,7 +12,7 @@ charger, holds sentences itself. What is not known (a person's own words, anothe
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from typing import Any, Final
@@ -153,10 +153,21 @@ _BY_WEIGHT: Final = tuple(
     for code in sorted((code for code in EN if code.partition(".")[0] not in TERMS), key=lambda code: -_words(EN[code]))
 )
 """Codes with their longest piece of fixed words: the one that leaves least to its gaps comes first."""
+_HOLDERS: Final = tuple((code, fixed) for code, fixed in _BY_WEIGHT if _NESTED + "}" in EN[code])
+"""Those that hold sentences. Where these are known, the holder was said: what it holds may have more words than it has itself."""
 
 
 def _match(text: str) -> Said | None:
-    for code, fixed in _BY_WEIGHT:
+    holders = (said for said in _fitting(text, _HOLDERS) if _holds_what_is_known(said))
+    return next(holders, None) or next(_fitting(text, _BY_WEIGHT), None)
+
+
+def _fitting(text: str, codes: Iterable[tuple[str, str]]) -> Iterator[Said]:
+    for code, fixed in codes:
         if fixed in text and (found := _pattern(code).fullmatch(text)) is not None:
-            return Said(code, found.groupdict())
-    return None
+            yield Said(code, found.groupdict())
+
+
+def _holds_what_is_known(said: Said) -> bool:
+    held = (read(value) for name, value in said.params.items() if name.endswith(_NESTED))
+    return all(one.code != AS_SAID for sentences in held for one in sentences)
