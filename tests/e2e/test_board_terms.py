@@ -317,6 +317,7 @@ def test_order_is_changed_on_its_page_and_says_what_it_asks_for(desk: Page, day:
     asked, wanted = asked_in(form, day, "order")
     assert asked == wanted
     form.get_by_label("Window until").fill("2026-03-02T21:30")
+    form.get_by_label("Promised until").fill("2026-03-02T21:00")
     form.get_by_label("Skills that vehicle or driver need").fill("cold")
     form.get_by_label("Goods already on board of").select_option(day.vehicles[1])
     form.get_by_label("Time at the door by kind of vehicle").fill("bike: 3")
@@ -324,7 +325,7 @@ def test_order_is_changed_on_its_page_and_says_what_it_asks_for(desk: Page, day:
     before = told(day, path)
     kept(desk, form)
     after = told(day, path)
-    assert after["window_end"] == "2026-03-02T21:30:00Z"
+    assert (after["window_end"], after["promise_end"]) == ("2026-03-02T21:30:00Z", "2026-03-02T21:00:00Z")
     needs = {"skills": ["cold"], "on_board": day.vehicles[1], "service_by_type": {"bike": 180}, "deadline": "2026-03-02T22:00:00Z"}
     assert after["needs"] == before["needs"] | needs
     facts = desk.locator(".sheet", has=desk.get_by_role("heading", name="What it asks for"))

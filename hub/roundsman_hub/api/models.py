@@ -239,6 +239,10 @@ class OrderChange(Change):
     instructions: Text | None = None
     window_start: AwareDatetime | None = None
     window_end: AwareDatetime | None = None
+    promise_start: AwareDatetime | None = Field(
+        default=None, description="what the customer was told; it stays as it is where only the window changes"
+    )
+    promise_end: AwareDatetime | None = None
     service_s: int | None = Field(default=None, ge=0, le=28_800)
     parcels: int | None = Field(default=None, gt=0, le=1_000_000)
     priority: int | None = Field(default=None, ge=0, le=9)

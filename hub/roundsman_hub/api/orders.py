@@ -30,6 +30,7 @@ from roundsman_hub.store.rows import Row, journal
 router = APIRouter(prefix="/v1", tags=["orders"], responses=documented(401, 403, 404, 422, 503))
 CANCEL_PRIORITY = 8
 """A cancelled stop may be the one being driven to: planned at once."""
+PROMISE = frozenset({"promise_start", "promise_end"})
 
 
 def order_out(r: Row, base_url: str) -> m.Order:
@@ -137,11 +138,14 @@ def patch_order(order: str, change: m.OrderChange, request: Request, desk: AtDes
             raise Problem(422, "window-backwards", "window_end is before window_start", next_step="send both ends of the window")
         if changes.keys() & {"window_start", "window_end"}:
             refuse_outside(after["window_start"], after["window_end"], shifts_of(cur, desk, before["depot_id"]))
+        if changes.keys() & PROMISE:
+            _is_promise(after["promise_start"], after["promise_end"])
         store.change(cur, caller.fleet, order, changes)
         told = change.model_dump(mode="json", exclude_unset=True)
         secret = {name: "changed" for name in told if name in ("phone", "delivery_code")}  # the journal is for ever
         _note(cur, desk, caller, "order.changed", order, {**told, **secret})
-        what = f"{before['kind']} {before['reference'] or before['name'] or order} changed"
+        name = before["reference"] or before["name"] or order
+        what = f"{before['kind']} {name}: another promise" if changes.keys() <= PROMISE else f"{before['kind']} {name} changed"
         revision.bump(cur, before["depot_id"], what, after["priority"], clock=desk.clock, kind="changed", subject=order)
         return _shown(cur, order, request)
 
@@ -215,6 +219,14 @@ def get_geocode_queue(desk: AtDesk, caller: OrdersReader) -> m.GeocodeQueue:
             for r in found
         ]
     )
+
+
+def _is_promise(start: datetime | None, end: datetime | None) -> None:
+    """Refuse half a promise, and one that ends before it begins, as on creation."""
+    if start is None or end is None:
+        raise Problem(422, "promise-incomplete", "promise_start and promise_end come together", next_step="send both ends of the promise")
+    if end < start:
+        raise Problem(422, "promise-backwards", "promise_end is before promise_start", next_step="send both ends of the promise")
 
 
 def _shown(cur: Cursor, order: str, request: Request) -> m.Order:

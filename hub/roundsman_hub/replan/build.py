@@ -127,7 +127,7 @@ def fetched(world: World, van: VanFacts) -> frozenset[str]:
 
 
 def anew(world: World, problem: Problem) -> Problem:
-    """The problem without the places of work that was moved since it was planned (another window, another address): those are sought
+    """The problem without the places of work that was moved since it was planned (another window, promise or address): those are sought
     anew, because where it stands now was chosen for what was true then."""
 
     def moved(van: VanFacts) -> frozenset[str]:
@@ -145,7 +145,11 @@ def _moved(order: OrderFacts | None, stop: PlanStop) -> bool:
         return False
     windows = {(to_ms(opens), to_ms(closes)) for opens, closes in ((order.window_start, order.window_end), *order.needs.more_windows)}
     told = (stop.window_start_utc_ms, stop.window_end_utc_ms)
-    return (order.position.lat_e6, order.position.lon_e6) != (stop.lat_e6, stop.lon_e6) or told not in windows
+    if (order.position.lat_e6, order.position.lon_e6) != (stop.lat_e6, stop.lon_e6) or told not in windows:
+        return True
+    if order.promise_start is None or order.promise_end is None or stop.promise_end_utc_ms is None:
+        return False
+    return (to_ms(order.promise_start), to_ms(order.promise_end)) != (stop.promise_start_utc_ms, stop.promise_end_utc_ms)
 
 
 def on_board(world: World) -> dict[str, str]:

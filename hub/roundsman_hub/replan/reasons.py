@@ -47,7 +47,7 @@ _ROWS: Final[tuple[tuple[Kind, str, float, int, bool, str], ...]] = (
     ("ordered", "", 0, USUAL_CENTS, True, "a new order, or one that is placed on the map now"),
     ("urgent", "priority 8", URGENT_PRIORITY, USUAL_CENTS, True, "an urgent order: planned at once"),
     ("cancelled", "", 0, USUAL_CENTS, False, "an order was cancelled"),
-    ("changed", "", 0, USUAL_CENTS, False, "an order's window, place or handling changed"),
+    ("changed", "", 0, USUAL_CENTS, False, "an order's window, promise, place or handling changed"),
     ("promise", "300 s late, and again each 300 s", 300, EAGER_CENTS, True, "a stop is expected after its window or promise"),
     ("dwell", "900 s", 900, EAGER_CENTS, True, "a van stands long outside its plan, on duty"),
     ("failed", "", 0, EAGER_CENTS, True, "a stop failed: its parcels stay on board"),

@@ -112,6 +112,13 @@ class Shop:
         assert found is not None
         return int(found["revision"])
 
+    def reasons(self, depot: str) -> list[tuple[str, str, str]]:
+        """Why the depot is planned anew: kind, words, and what it is about; the newest last."""
+        with self.db.transaction() as cur:
+            found = cur.execute("SELECT reasons FROM planning WHERE depot_id = %s", (depot,)).fetchone()
+        assert found is not None
+        return [(one["kind"], one["reason"], one["subject"]) for one in found["reasons"]]
+
     def in_force(self, vehicle: str, orders: list[str], *, duty: str = "on") -> None:
         """A plan of these stops that came into force on the van, whose driver is at work and stands in the middle of the town."""
         version, now = self.clock.utc_ms(), self.clock.now()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -206,6 +206,49 @@ def test_change_of_a_window_must_fit_a_shift(shop: Any) -> None:
     both = {"window_start": shop.at(days=3), "window_end": shop.at(days=4)}
     problem(shop.patch(f"/v1/orders/{order}", json=both), 422, "outside-every-shift")
     problem(shop.patch(f"/v1/orders/{order}", json={}), 422, "invalid-request")
+
+
+at = datetime.fromisoformat
+
+
+def test_a_promise_is_changed_with_the_checks_that_it_was_made_with(shop: Any) -> None:
+    """Half of one is completed by what stands; the order's story has it; the planner is told; a window that moves leaves it alone."""
+    depot = shop.depot()
+    shop.van(depot)
+    made = shop.order(reference="P-1")
+    path = f"/v1/orders/{made['order']}"
+    end = shop.at(hours=1, minutes=30)
+    moved = shop.patch(path, json={"promise_end": end}).json()
+    assert (moved["promise_start"], at(moved["promise_end"])) == (made["promise_start"], at(end))
+    assert moved["window_end"] == made["window_end"]
+    (line,) = [item for item in shop.get(f"{path}/story").json()["items"] if item["kind"] == "order.changed"]
+    assert at(line["body"]["promise_end"]) == at(end)
+    assert shop.reasons(depot)[-1] == ("changed", "delivery P-1: another promise", made["order"])
+
+    later = shop.patch(path, json={"window_end": shop.at(hours=5)}).json()
+    assert later["promise_end"] == moved["promise_end"]
+    assert shop.reasons(depot)[-1][1] == "delivery P-1 changed"
+
+    backwards = problem(shop.patch(path, json={"promise_end": shop.at(hours=-9)}), 422, "promise-backwards")
+    assert (backwards["detail"], backwards["next_step"]) == ("promise_end is before promise_start", "send both ends of the promise")
+    german = shop.patch(path, json={"promise_end": shop.at(hours=-9)}, headers={"Accept-Language": "de"}).json()
+    assert (german["detail"], german["next_step"]) == ("promise_end liegt vor promise_start", "senden Sie beide Enden der Zusage")
+    assert "body.promise_end" in problem(shop.patch(path, json={"promise_end": "soon"}), 422, "invalid-request")["detail"]
+    assert shop.get(path).json()["promise_end"] == moved["promise_end"], "what was refused changed nothing"
+    shop.post(f"{path}/cancel")
+    problem(shop.patch(path, json={"promise_end": end}), 409, "order-closed")
+
+
+def test_half_a_promise_of_an_order_without_one_is_refused(shop: Any) -> None:
+    """Orders from before there were promises have none."""
+    shop.van(shop.depot())
+    order = shop.order()["order"]
+    with shop.db.transaction() as cur:
+        cur.execute("UPDATE orders SET promise_start = NULL, promise_end = NULL WHERE order_id = %s", (order,))
+    refused = problem(shop.patch(f"/v1/orders/{order}", json={"promise_end": shop.at(hours=1)}), 422, "promise-incomplete")
+    assert refused["detail"] == "promise_start and promise_end come together"
+    whole = {"promise_start": shop.at(hours=0), "promise_end": shop.at(hours=1)}
+    assert at(shop.patch(f"/v1/orders/{order}", json=whole).json()["promise_end"]) == at(whole["promise_end"])
 
 
 def test_address_is_looked_for_among_the_fleets_own_and_by_the_geocoder(make_shop: Callable[[], Any]) -> None:

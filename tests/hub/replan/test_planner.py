@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import msgspec
@@ -308,6 +309,25 @@ def test_work_whose_window_was_moved_is_sought_a_place_anew(yard: Yard) -> None:
             (now.replace(hour=now.hour + 4), now.replace(hour=now.hour + 6), first),
         )
     yard.bump("moved")
+    yard.plan()
+    assert set(yard.route(van)) == {near, middle, far}
+    assert yard.route(van)[-1] == first
+
+
+def test_work_whose_promise_was_changed_is_sought_a_place_anew(yard: Yard) -> None:
+    """The window stays as wide as it was; what the customer is told now is hours later."""
+    van = yard.van()
+    near, middle, far = (yard.order(m, 0, name=name) for m, name in ((500, "Near"), (1500, "Middle"), (3000, "Far")))
+    with yard.db.transaction() as cur:
+        cur.execute("UPDATE orders SET promise_start = window_start, promise_end = window_end")
+    yard.plan()
+    yard.receipt(van)
+    first = yard.route(van)[0]
+    now = yard.clock.now()
+    with yard.db.transaction() as cur:
+        promise = (now + timedelta(hours=4), now + timedelta(hours=6))
+        cur.execute("UPDATE orders SET promise_start = %s, promise_end = %s WHERE order_id = %s", (*promise, first))
+    yard.bump("another promise")
     yard.plan()
     assert set(yard.route(van)) == {near, middle, far}
     assert yard.route(van)[-1] == first

@@ -32,6 +32,7 @@ export default {
   "plan.return_approved": "eine Rückgabe wurde genehmigt",
   "plan.return_withdrawn": "eine Rückgabe wurde zurückgezogen",
   "plan.other_wish": "{name}: andere Hinweise",
+  "plan.other_promise": "{kind} {name}: andere Zusage",
   "plan.other_address": "{name}: andere Adresse",
   "plan.other_time": "{name} hat eine andere Zeit gewählt",
   "plan.choice": "{name}: gewählt wurde {choice}",

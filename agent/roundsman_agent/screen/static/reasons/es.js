@@ -32,6 +32,7 @@ export default {
   "plan.return_approved": "se aprobó una devolución",
   "plan.return_withdrawn": "se retiró una devolución",
   "plan.other_wish": "{name}: otras instrucciones",
+  "plan.other_promise": "{kind} {name}: otra promesa",
   "plan.other_address": "{name}: otra dirección",
   "plan.other_time": "{name} eligió otra hora",
   "plan.choice": "{name}: se eligió {choice}",

@@ -32,6 +32,7 @@ export default {
   "plan.return_approved": "un retour a été approuvé",
   "plan.return_withdrawn": "un retour a été retiré",
   "plan.other_wish": "{name} : autres instructions",
+  "plan.other_promise": "{kind} {name} : autre promesse",
   "plan.other_address": "{name} : autre adresse",
   "plan.other_time": "{name} a choisi une autre heure",
   "plan.choice": "{name} : choix « {choice} »",

@@ -45,6 +45,7 @@ STEPS: Final = {
     "next.pin": "setzen Sie die Stelle, an der ein Wagen halten kann",
     "next.new_order": "geben Sie eine neue Bestellung auf",
     "next.window_both": "senden Sie beide Enden des Fensters",
+    "next.promise_both": "senden Sie beide Enden der Zusage",
     "next.split": "teilen Sie die Datei, jeder Teil mit seiner Kopfzeile",
     "next.csv_header": "beginnen Sie die Datei mit: {header}",
     "next.utf8": "speichern Sie die Datei als „CSV UTF-8“ und senden Sie sie noch einmal",

@@ -37,6 +37,7 @@ PLANS: Final = {
     "plan.return_approved": "a return was approved",
     "plan.return_withdrawn": "a return was withdrawn",
     "plan.other_wish": "{name}: other instructions",
+    "plan.other_promise": "{kind} {name}: another promise",
     "plan.other_address": "{name}: another address",
     "plan.other_time": "{name} chose another time",
     "plan.choice": "{name}: {choice} chosen",

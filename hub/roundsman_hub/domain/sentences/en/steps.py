@@ -45,6 +45,7 @@ STEPS: Final = {
     "next.pin": "pin the place where a van can stop",
     "next.new_order": "make a new order",
     "next.window_both": "send both ends of the window",
+    "next.promise_both": "send both ends of the promise",
     "next.split": "split the file, each part with its header",
     "next.csv_header": "begin the file as: {header}",
     "next.utf8": "save the file as “CSV UTF-8” and send it again",

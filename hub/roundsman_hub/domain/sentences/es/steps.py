@@ -45,6 +45,7 @@ STEPS: Final = {
     "next.pin": "marque el punto donde puede parar una furgoneta",
     "next.new_order": "haga un pedido nuevo",
     "next.window_both": "envíe los dos extremos de la franja",
+    "next.promise_both": "envíe los dos extremos de la promesa",
     "next.split": "divida el archivo, cada parte con su cabecera",
     "next.csv_header": "empiece el archivo con: {header}",
     "next.utf8": "guarde el archivo como «CSV UTF-8» y envíelo de nuevo",

@@ -45,6 +45,7 @@ STEPS: Final = {
     "next.pin": "pointez l'endroit où un fourgon peut s'arrêter",
     "next.new_order": "faites une nouvelle commande",
     "next.window_both": "envoyez les deux bouts du créneau",
+    "next.promise_both": "envoyez les deux bouts de la promesse",
     "next.split": "divisez le fichier, chaque partie avec son en-tête",
     "next.csv_header": "commencez le fichier par : {header}",
     "next.utf8": "enregistrez le fichier en « CSV UTF-8 » et renvoyez-le",
