@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import math
 import threading
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import fields, replace
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, NamedTuple
 
 import msgspec
 from fastapi import APIRouter, Query, Request, Response
@@ -20,7 +19,7 @@ from roundsman_core.geo import LatLon
 from roundsman_hub.api.desk import AtDesk, FleetReader
 from roundsman_hub.api.problems import Problem as Refusal, documented, language_of, not_found
 from roundsman_hub.domain.sentences import told
-from roundsman_hub.planning import vroom_json, vroom_told
+from roundsman_hub.planning import vroom_check, vroom_json, vroom_plan, vroom_told
 from roundsman_hub.planning.answering import Answer, Progress, answer, standing
 from roundsman_hub.planning.candidates import Candidate, candidates
 from roundsman_hub.planning.explain import NOT_YET
@@ -38,15 +37,17 @@ MAX_TASKS: Final = 10_000
 LONGEST_S: Final = 60.0
 AT_ONCE: Final = 2
 """Searches beside the fleet's own planning: more would only slow each other down."""
+VROOM_INTERNAL: Final = 1
 VROOM_INPUT: Final = 2
 VROOM_ROUTING: Final = 3
 VROOM_TOO_LARGE: Final = 4
-VROOM_STATUS: Final[Mapping[int, int]] = {VROOM_INPUT: 400, VROOM_ROUTING: 500, VROOM_TOO_LARGE: 413}
+VROOM_STATUS: Final[Mapping[int, int]] = {VROOM_INTERNAL: 500, VROOM_INPUT: 400, VROOM_ROUTING: 500, VROOM_TOO_LARGE: 413}
 """As VROOM and vroom-express have them."""
 USUAL_EFFORT: Final = 3
 USUAL_S: Final = 2.0
 _places = threading.BoundedSemaphore(AT_ONCE)
 Seconds = Annotated[float, Query(ge=0, le=LONGEST_S, allow_inf_nan=False, description="real seconds of search; 0: insertion alone")]
+Seed = Annotated[int, Query(ge=0, le=2**31 - 1, description="of the searches' dice")]
 
 _SCHEMA: Final = problem_schema()
 _WARM: Final = {"type": "object", "description": "a plan to begin with (format roundsman-plan/1: `routes`, `unassigned`)"}
@@ -62,7 +63,7 @@ OpenStreets = Annotated[bool, Query(description="ways as if nothing were closed,
     responses={200: {"content": {"application/json": {}, "text/event-stream": {}}, "description": "the plan, and what was wrong"}},
     openapi_extra=_PROBLEM,
 )
-async def post_solve(request: Request, _: FleetReader, seconds: Seconds = 2.0, seed: int = 0, plans: Plans = False) -> Response:
+async def post_solve(request: Request, _: FleetReader, seconds: Seconds = 2.0, seed: Seed = 0, plans: Plans = False) -> Response:
     """Plan a problem (format `roundsman-problem/1`; `warm`: a plan to begin with).
 
     `costs` says of each delivery what its round would save without it (`marginal_cents`), and its share of the round (`average_cents`).
@@ -116,23 +117,70 @@ async def post_vroom(request: Request, desk: AtDesk, caller: FleetReader, open_s
     Ways between places that are coordinates are those of your fleet now, for the kind of vehicle that `profile` names: what it has
     closed, imported or met in the last minutes counts, and `roads` says by which network they were told. Matrices are taken as they are.
     `options.l`: seconds of search; or `options.x`, 0 to 5: 0.25 s, and each step twice as long (3, if neither is said); `options.g`: the
-    ways as `geometry`. Vehicles' `steps` are the routes to begin with. Keys that are not known are named in `ignored`; those that
-    would forbid plans are refused. Errors have VROOM's codes: 2 (400) what was sent, 3 (500) no ways to be had, 4 (413) too large.
+    ways as `geometry`. Vehicles' `steps` are the routes to begin with; with `options.c` they are the routes, of which VROOM itself tells
+    the times and what they break. Keys that are not known are named in `ignored`; those that would forbid plans are refused. Errors have
+    VROOM's codes: 1 (500) no answer, 2 (400) what was sent, 3 (500) no ways to be had, 4 (413) too large.
     """
     asked_of: set[str] = set()
     roads = desk.roads if open_streets else desk.roads.of_fleet(caller.fleet)
+    matrix = _matrix_of(roads, asked_of)
     try:
-        body = json.loads(await _body(request))
-        asked = await run_in_threadpool(vroom_json.asked, body, _matrix_of(roads, asked_of))
-        seconds, geometry = _options(body.get("options") or {})
+        read = await run_in_threadpool(_understood, await _body(request), matrix)
+        if isinstance(read.asked, vroom_plan.Given):
+            found = await _timed(read.asked, read.seconds)
+        else:
+            found = await _planned(read.asked, read.seconds, language_of(request))
+        if read.geometry:
+            await run_in_threadpool(_draw, found, read.kinds, roads)
     except Refusal as refusal:
+        if refusal.status != VROOM_STATUS[VROOM_TOO_LARGE]:
+            raise
         return _vroom_error(VROOM_TOO_LARGE, refusal.detail)
     except RoadsError as error:
         return _vroom_error(VROOM_ROUTING, str(error))
-    except (vroom_json.VroomError, ValueError, TypeError, AttributeError, RecursionError) as error:
-        return _vroom_error(VROOM_INPUT, str(error))
-    if len(asked.problem.tasks) > MAX_TASKS:
-        return _vroom_error(VROOM_TOO_LARGE, f"Too many jobs ({len(asked.problem.tasks)}) in query, maximum is set to {MAX_TASKS}")
+    except vroom_check.CheckFailed as error:
+        return _vroom_error(VROOM_INTERNAL, str(error))
+    except (vroom_json.VroomError, vroom_check.CheckRefused) as error:
+        return _vroom_error(VROOM_TOO_LARGE if isinstance(error, vroom_json.TooLarge) else VROOM_INPUT, str(error))
+    return JSONResponse(found | ({"roads": sorted(asked_of)} if asked_of else {}))
+
+
+class _Understood(NamedTuple):
+    """A body of VROOM's: what to plan or to time, the seconds for it, whether ways are drawn, and by vehicle on which kind of road."""
+
+    asked: vroom_json.Asked | vroom_plan.Given
+    seconds: float
+    geometry: bool
+    kinds: Mapping[Any, str]
+
+
+def _understood(data: bytes, matrix: vroom_json.Matrix) -> _Understood:
+    """Read a body.
+
+    Raises
+    ------
+    VroomError
+        Whatever is wrong with it.
+    """
+    try:
+        body = msgspec.json.decode(data)
+        if not isinstance(body, dict):
+            raise vroom_json.VroomError("Invalid input: not an object.")
+        options = body.get("options") or {}
+        seconds = _seconds(options)
+        asked = vroom_plan.given(body, matrix) if options.get("c") else vroom_json.asked(body, matrix)
+        kinds = {vehicle["id"]: str(vehicle.get("profile", CAR)) for vehicle in body["vehicles"]}
+    except vroom_json.VroomError:
+        raise
+    except msgspec.DecodeError as error:
+        raise vroom_json.VroomError(f"Invalid JSON: {error}") from error
+    except (ValueError, TypeError, AttributeError, KeyError, OverflowError, RecursionError) as error:
+        raise vroom_json.VroomError(str(error)) from error
+    return _Understood(asked, seconds, bool(options.get("g")), kinds)
+
+
+async def _planned(asked: vroom_json.Asked, seconds: float, language: str) -> dict[str, Any]:
+    """A search's answer, in VROOM's words."""
     _take_place()
     began = time.monotonic()
     try:
@@ -140,35 +188,38 @@ async def post_vroom(request: Request, desk: AtDesk, caller: FleetReader, open_s
     finally:
         _places.release()
     spent_ms = round(1000 * (time.monotonic() - began))
-    language = language_of(request)
     plan, verdict = vroom_told.together(asked, found.plan, found.verdict)
     plan = replace(plan, unassigned={task: told(reason, language) for task, reason in plan.unassigned.items()})
     wrong = {van: told(reason, language) for van, reason in found.wrong_vans.items()}
-    body_out = vroom_told.told(asked, plan, verdict, wrong_vans=wrong, computing_ms=spent_ms)
-    if geometry:
-        try:
-            await run_in_threadpool(_draw, body_out, body, roads)
-        except RoadsError as error:
-            return _vroom_error(VROOM_ROUTING, str(error))
-    return JSONResponse(body_out | ({"roads": sorted(asked_of)} if asked_of else {}))
+    return vroom_told.told(asked, plan, verdict, wrong_vans=wrong, computing_ms=spent_ms)
+
+
+async def _timed(given: vroom_plan.Given, seconds: float) -> dict[str, Any]:
+    """VROOM's own answer of what its plan mode is asked."""
+    _take_place()
+    try:
+        found = await run_in_threadpool(vroom_check.checked, given.body, seconds)
+    finally:
+        _places.release()
+    found = vroom_plan.without_indices(found) if given.indexed else found
+    return found | ({"ignored": list(given.ignored)} if given.ignored else {})
 
 
 def _vroom_error(code: int, words: str) -> JSONResponse:
     return JSONResponse({"code": code, "error": words}, VROOM_STATUS[code])
 
 
-def _options(options: Mapping[str, Any]) -> tuple[float, bool]:
-    """(seconds of search, are ways to be drawn)."""
+def _seconds(options: Mapping[str, Any]) -> float:
+    """How long to search."""
     effort = min(5, max(0, int(options.get("x", USUAL_EFFORT))))
     seconds = float(options.get("l", USUAL_S * 2 ** (effort - USUAL_EFFORT)))
     if not math.isfinite(seconds):
         raise vroom_json.VroomError("Invalid input: options.l is no number of seconds.")
-    return min(LONGEST_S, max(0.0, seconds)), bool(options.get("g"))
+    return min(LONGEST_S, max(0.0, seconds))
 
 
-def _draw(body_out: Mapping[str, Any], body: Mapping[str, Any], roads: RoadNetwork) -> None:
+def _draw(body_out: Mapping[str, Any], kinds: Mapping[Any, str], roads: RoadNetwork) -> None:
     """The ways of the routes, as polylines of five digits, where all of their places are coordinates."""
-    kinds = {vehicle["id"]: str(vehicle.get("profile", CAR)) for vehicle in body["vehicles"]}
     for route in body_out["routes"]:
         at = [step["location"] for step in route["steps"] if "location" in step]
         if len(at) >= 2:

@@ -261,9 +261,10 @@ class _Builder:
             to, stays = (place[node], stay[node]) if node >= 0 else (self.end, 0)
             leg_s, pause_s = seconds[at][to], 0
             if due and (clock >= due[0].earliest_s or clock + leg_s + stays > due[0].latest_s):
-                if clock > due[0].latest_s:
+                begins_s = due[0].begins_s(clock)
+                if begins_s is None:
                     fine = False
-                pause_s = max(clock, due[0].earliest_s) - clock + due[0].duration_s
+                pause_s = (0 if begins_s is None else begins_s - clock) + due[0].duration_s
                 if hours and due[0].duration_s >= REST_S[hours.rule]:
                     to_break_s = DRIVE_S[hours.rule]
                 del due[0]

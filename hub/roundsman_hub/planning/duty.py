@@ -107,8 +107,8 @@ def pauses(
     yield label
     if due and label.breaks < len(van.breaks):
         now = van.breaks[label.breaks]
-        if label.clock_s <= now.latest_s:
-            start_s = max(label.clock_s, now.earliest_s)
+        start_s = now.begins_s(label.clock_s)
+        if start_s is not None:
             waited = label._replace(clock_s=start_s, units=label.units + (start_s - label.clock_s) * waiting_units)
             paused = _scheduled(van.hours, waited, now, after, where)
             yield from pauses(van, paused, after, where, waiting_units, rest=rest, every=every)

@@ -38,6 +38,22 @@ class Break:
     earliest_s: int
     latest_s: int
     reason: str = "break"
+    gaps_s: tuple[tuple[int, int], ...] = ()
+    """(last moment before, first after), ascending, inside the window: between them it may not begin. So a break has several windows."""
+
+    @property
+    def windows_s(self) -> tuple[tuple[int, int], ...]:
+        """When it may begin, both ends included."""
+        opens = (self.earliest_s, *(until for _, until in self.gaps_s))
+        closes = (*(since for since, _ in self.gaps_s), self.latest_s)
+        return tuple(zip(opens, closes, strict=True))
+
+    def begins_s(self, clock_s: int) -> int | None:
+        """When it can begin at the soonest, for a driver who could pause from `clock_s` on; None: not any more."""
+        if clock_s > self.latest_s:
+            return None
+        start_s = max(clock_s, self.earliest_s)
+        return next((until for since, until in self.gaps_s if since < start_s < until), start_s)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -243,7 +243,7 @@ def _stops(problem: Problem, kind: str) -> dict[Step, Stop]:
             task=task,
             place=task.place,
             service_s=task.service_with(kind),
-            parking_s=task.parking_s,
+            parking_s=task.parking_with(kind),
             windows_s=task.windows_s,
             earliest_s=max(task.release_s, opens) if task.kind == "pickup" else opens,
             deadline_s=task.deadline_s,

@@ -47,7 +47,7 @@ def problem_from_json(text: bytes | str) -> Problem:
         problem = msgspec.convert(found, type=Problem, dec_hook=_table)
     except msgspec.ValidationError as error:
         raise BadProblem(str(error)) from error
-    _check(problem)
+    check(problem)
     return problem
 
 
@@ -150,8 +150,14 @@ def _square(found: Any) -> None:
                 raise ValueError(f"a matrix of {len(found)} rows whose row {number} has {len(row)} numbers is not places × places")
 
 
-def _check(problem: Problem) -> None:
-    """What the types cannot say: sizes that agree, names that are there once."""
+def check(problem: Problem) -> None:
+    """What the types cannot say: sizes that agree, names that are there once.
+
+    Raises
+    ------
+    BadProblem
+        With what does not agree.
+    """
     n = len(problem.durations_s)
     if n > MAX_PLACES:
         raise BadProblem(f"{n} places are more than {MAX_PLACES}")
@@ -161,6 +167,8 @@ def _check(problem: Problem) -> None:
         bands = len(profile.band_starts_s)
         if profile.durations_s.shape != (bands, n, n) or profile.distances_m.shape != (n, n):
             raise BadProblem(f"profile {name!r}: durations_s is bands × n × n, distances_m n × n, with {bands} bands and n = {n}")
+        if any(abs(at) > LATEST_S for at in profile.band_starts_s):
+            raise BadProblem(f"profile {name!r}: band_starts_s goes to {max(profile.band_starts_s, key=abs)}; at most {LATEST_S:,} s")
         if not bands or list(profile.band_starts_s) != sorted(set(profile.band_starts_s)):
             raise BadProblem(f"profile {name!r}: band_starts_s is not ascending")
     dims = {len(van.capacity) for van in problem.vans} | {len(task.load) for task in problem.tasks}
@@ -189,7 +197,13 @@ def _check(problem: Problem) -> None:
     for van in problem.vans:
         if van.profile and van.profile not in problem.profiles:
             raise BadProblem(f"van {van.vehicle}: there is no profile {van.profile!r}")
-    for what, names in (("task", [task.task for task in problem.tasks]), ("van", [van.vehicle for van in problem.vans])):
+    things = {
+        "task": [task.task for task in problem.tasks],
+        "van": [van.vehicle for van in problem.vans],
+        "depot": [depot.depot for depot in problem.depots],
+        "charger": [charger.charger for charger in problem.chargers],
+    }
+    for what, names in things.items():
         for name, times in Counter(names).items():
             if times > 1:
                 raise BadProblem(f"{what} {name} is there {times} times")

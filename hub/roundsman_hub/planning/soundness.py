@@ -9,7 +9,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from roundsman_hub.planning.fleet import Hours, Van
+from roundsman_hub.planning.fleet import Break, Hours, Van
 from roundsman_hub.planning.problem import Problem, is_task
 from roundsman_hub.planning.work import Task, TaskId, VehicleId
 
@@ -34,7 +34,7 @@ VAN_NUMBERS: Final[Numbers] = {
     "overtime_s": (0, LONG_S),
     "max_tasks": (0, MUCH),
     "max_distance_m": (0, MUCH),
-    **dict.fromkeys(("fixed_cents", "cents_per_hour", "overtime_cents_per_hour", "waiting_cents_per_hour"), (0, MUCH)),
+    **dict.fromkeys(("fixed_cents", "again_cents", "cents_per_hour", "overtime_cents_per_hour", "waiting_cents_per_hour"), (0, MUCH)),
     **dict.fromkeys(("cents_per_km", "fuel_cents_per_km_per_1000", "idling_cents_per_hour"), (0, MUCH)),
 }
 
@@ -65,9 +65,13 @@ def sound(problem: Problem) -> Sound:
     problem = _within_a_day(_closed(problem))
     bad_vans = {van.vehicle: why for van in problem.vans if (why := next(_wrong_van(problem, van, n), None))}
     bad_tasks = {task.task: why for task in problem.tasks if (why := next(_wrong_task(problem, task, n), None))}
+    ends_of: dict[str, list[Task]] = {}
+    for task in problem.tasks:
+        if task.shipment:
+            ends_of.setdefault(task.shipment, []).append(task)
     for task in problem.tasks:  # half a shipment is none
         if task.shipment and task.on_board is None:
-            ends = [other for other in problem.tasks if other.shipment == task.shipment]
+            ends = ends_of[task.shipment]
             if {end.kind for end in ends} != {"pickup", "delivery"} or len(ends) != 2:
                 bad_tasks.setdefault(task.task, f"shipment {task.shipment} is not one pickup and one delivery")
             for end in ends:
@@ -118,7 +122,7 @@ def _within_a_day(problem: Problem) -> Problem:
             overtime_s=min(van.overtime_s, LONG_S),
             max_tasks=None if van.max_tasks is None else min(van.max_tasks, MUCH),
             max_distance_m=None if van.max_distance_m is None else min(van.max_distance_m, MUCH),
-            breaks=tuple(replace(one, earliest_s=clock(one.earliest_s), latest_s=clock(one.latest_s)) for one in van.breaks),
+            breaks=tuple(_break(one, clock) for one in van.breaks),
             hours=None if van.hours is None else _hours(van.hours, clock),
             energy=None
             if van.energy is None
@@ -126,7 +130,16 @@ def _within_a_day(problem: Problem) -> Problem:
         )
         for van in problem.vans
     )
-    return replace(problem, tasks=tuple(tasks), vans=tuple(vans))
+    depots = (
+        replace(depot, windows_s=tuple((clock(opens), clock(closes)) for opens, closes in depot.windows_s)) for depot in problem.depots
+    )
+    max_wait_s = None if problem.max_wait_s is None else min(problem.max_wait_s, LONG_S)
+    return replace(problem, tasks=tuple(tasks), vans=tuple(vans), depots=tuple(depots), max_wait_s=max_wait_s)
+
+
+def _break(pause: Break, clock: Callable[[int], int]) -> Break:
+    gaps = tuple((clock(since), clock(until)) for since, until in pause.gaps_s)
+    return replace(pause, earliest_s=clock(pause.earliest_s), latest_s=clock(pause.latest_s), gaps_s=gaps)
 
 
 def _hours(hours: Hours, clock: Callable[[int], int]) -> Hours:
@@ -160,6 +173,9 @@ def _wrong_task(problem: Problem, task: Task, n: int) -> Iterator[str]:
     for kind, seconds in task.service_by_type:
         if not 0 <= seconds <= LONG_S:
             yield f"its service by {kind} is {seconds}"
+    for kind, seconds in task.parking_by_type:
+        if not 0 <= seconds <= LONG_S:
+            yield f"its parking by {kind} is {seconds}"
     if task.max_ride_s is not None and task.max_ride_s < 0:
         yield f"its max_ride_s is {task.max_ride_s}"
     if task.vehicle_types is not None and not task.vehicle_types:
@@ -201,8 +217,11 @@ def _wrong_van(problem: Problem, van: Van, n: int) -> Iterator[str]:
     if van.shift_end_s > LONG_S or van.shift_end_s - van.start_s > LONG_S:
         yield "its shift is longer than 100 days"
     for pause in van.breaks:
-        if pause.latest_s < pause.earliest_s or not 0 <= pause.duration_s <= LONG_S:
+        instants = [pause.earliest_s, *(at for gap in pause.gaps_s for at in gap), pause.latest_s]
+        if instants != sorted(instants) or not 0 <= pause.duration_s <= LONG_S:
             yield f"its break from {pause.earliest_s} to {pause.latest_s} of {pause.duration_s} s is none"
+    if van.begun is not None and not 0 <= van.begun.left_s <= LONG_S:
+        yield f"its {van.begun.step} that is begun takes {van.begun.left_s} s more"
     if van.energy is not None and (van.energy.range_m < 0 or van.energy.full_m <= 0):
         yield "its range is less than nothing"
     if problem.profiles and van.profile and van.profile not in problem.profiles:

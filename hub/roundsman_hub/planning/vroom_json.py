@@ -1,4 +1,4 @@
-"""VROOM's JSON as a problem, so that its clients can be pointed here (API of VROOM 1.14); answers: `vroom_told`.
+"""VROOM's JSON as a problem, so that its clients can come here (API of VROOM 1.15). Answers: `vroom_told`; its plan mode: `vroom_plan`.
 
 Its objective is travel: waiting and service cost nothing. So each kind of vehicle gets a profile whose "metres" are what a leg costs.
 """
@@ -6,8 +6,10 @@ Its objective is travel: waiting and service cost nothing. So each kind of vehic
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Any, Final
 
 import numpy as np
@@ -28,28 +30,32 @@ NOWHERE: Final = -1
 """Where a vehicle without a start begins, until the other places are known."""
 KNOWN: Final = {
     "problem": {"jobs", "shipments", "vehicles", "matrices", "matrix", "options"},
-    "options": {"l", "x", "g"},
+    "options": {"l", "x", "g", "c"},
     "job": {"id", "description", "location", "location_index", "setup", "service", "delivery", "pickup", "amount", "skills", "priority"}
-    | {"time_windows", "service_per_type"},
+    | {"time_windows", "setup_per_type", "service_per_type"},
     "shipment": {"amount", "skills", "priority", "pickup", "delivery"},
-    "end": {"id", "description", "location", "location_index", "setup", "service", "time_windows", "service_per_type"},
+    "end": {"id", "description", "location", "location_index", "setup", "service", "time_windows", "setup_per_type", "service_per_type"},
     "vehicle": {"id", "description", "profile", "start", "start_index", "end", "end_index", "capacity", "costs", "skills", "time_window"}
     | {"breaks", "speed_factor", "max_tasks", "type", "max_travel_time", "max_distance", "steps"},
     "break": {"id", "description", "time_windows", "service"},
     "step": {"type", "id"},
 }
-FORBIDS: Final = {
-    "options": {"c"},
-    "break": {"max_load"},
-    "job": {"setup_per_type"},
-    "end": {"setup_per_type"},
-    "step": {"service_at", "service_after", "service_before"},
-}
-"""What would forbid or change plans: not known here, so refused, never ignored."""
+FORBIDS: Final = {"break": {"max_load"}}
+"""What would forbid or change plans: not known here, so refused, never ignored. (Of given routes VROOM tells it.)"""
+FORCED: Final = {"service_at", "service_after", "service_before"}
+"""When a step of a given route is served. They say nothing of the routes that a search begins with: VROOM ignores them there, too."""
+
+
+MOST: Final = {"tasks": 10_000, "vehicles": 2_000, "places without a matrix": 3_000, "matrix cells of all profiles": 64_000_000}
+"""What is planned at once. Each profile, speed factor and price of driving is a matrix of its own, of 16 bytes a cell at first."""
 
 
 class VroomError(ValueError):
     """VROOM's code 2: the input is not right, or asks for what is not known here."""
+
+
+class TooLarge(VroomError):
+    """VROOM's code 4, as vroom-express has it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,8 +75,17 @@ class Asked:
     zero_s: int
 
 
-def asked(body: Any, matrix: Matrix) -> Asked:
+def asked(body: Any, matrix: Matrix, *, given: bool = False) -> Asked:
     """Read a request.
+
+    Parameters
+    ----------
+    body : Any
+        Its JSON.
+    matrix : Matrix
+        Where it has places and no matrices.
+    given : bool
+        The routes are given, and only their times are asked for: everything is known that VROOM knows.
 
     Raises
     ------
@@ -78,18 +93,20 @@ def asked(body: Any, matrix: Matrix) -> Asked:
         With the field that is wrong.
     """
     try:
-        return _Reader(body, matrix).read()
+        return Reader(body, matrix, given=given).read()
     except (KeyError, TypeError, ValueError, IndexError, AttributeError, OverflowError) as error:
         if isinstance(error, VroomError):
             raise
         raise VroomError(f"Invalid input: {type(error).__name__}: {error}") from error
 
 
-class _Reader:
-    def __init__(self, body: Any, matrix: Matrix) -> None:
+class Reader:
+    """See `asked`. `places`: the index of each place, where the request has no matrices."""
+
+    def __init__(self, body: Any, matrix: Matrix, *, given: bool = False) -> None:
         if not isinstance(body, dict):
             raise VroomError("Invalid input: not an object.")
-        self.body, self.matrix = body, matrix
+        self.body, self.matrix, self.given = body, matrix, given
         self.ignored: list[str] = []
         self.places: dict[tuple[float, float], int] = {}
         self.adrift = any("start" not in v and "start_index" not in v for v in body.get("vehicles") or () if isinstance(v, dict))
@@ -99,46 +116,52 @@ class _Reader:
         body = self.body
         self._known(body, "problem", "")
         options = body.get("options") or {}
-        self._known({key: value for key, value in options.items() if value or key != "c"}, "options", "options")
+        self._known(options, "options", "options")
         jobs, shipments, vehicles = (body.get(name) or [] for name in ("jobs", "shipments", "vehicles"))
         if not vehicles:
             raise VroomError("Invalid vehicles: no vehicle.")
         if not jobs and not shipments:
             raise VroomError("Invalid input: no jobs and no shipments.")
-        zero = self._zero(jobs, shipments, vehicles)
-        dims = max(len(v.get("capacity") or ()) for v in vehicles)
-        dims = max([dims, *(len(j.get(k) or ()) for j in jobs for k in ("delivery", "pickup", "amount"))])
-        dims = max([1, dims, *(len(s.get("amount") or ()) for s in shipments)])
+        _within("tasks", len(jobs) + 2 * len(shipments))
+        _within("vehicles", len(vehicles))
+        dims, zero = _surveyed(jobs, shipments, vehicles)
         tasks: list[Task] = []
         shown: dict[str, dict[str, Any]] = {}
         exchanges: dict[str, str] = {}
         for at, job in enumerate(jobs):
-            self._known(job, "job", f"jobs[{at}]")
-            drops, takes = job.get("delivery") or job.get("amount") or [], job.get("pickup") or []
-            both = any(drops) and any(takes)
-            kind = "pickup" if any(takes) and not both else "delivery"
-            name = f"job {job['id']}"
-            tasks.append(self._task(name, job, job, kind, drops if both else takes or drops, dims, zero))
-            shown[name] = self._shown(job, "job")
-            if both:  # to the planner two tasks, of which the second takes no time and follows the first
-                taken = self._task(f"{name} taken", job, job, "pickup", takes, dims, zero)
-                tasks.append(replace(taken, service_s=0, service_by_type=(), parking_s=0, windows_s=()))
-                exchanges[name] = taken.task
+            with _named("job", at, job):
+                self._known(job, "job", f"jobs[{at}]")
+                drops, takes = job.get("delivery") or job.get("amount") or [], job.get("pickup") or []
+                both = any(drops) and any(takes)
+                kind = "pickup" if any(takes) and not both else "delivery"
+                name = f"job {job['id']}"
+                tasks.append(self._task(name, job, job, kind, drops if both else takes or drops, dims, zero))
+                shown[name] = self._shown(job, "job")
+                if both:  # to the planner two tasks, of which the second takes no time and follows the first
+                    taken = self._task(f"{name} taken", job, job, "pickup", takes, dims, zero)
+                    tasks.append(replace(taken, service_s=0, service_by_type=(), parking_s=0, parking_by_type=(), windows_s=()))
+                    exchanges[name] = taken.task
         for at, shipment in enumerate(shipments):
-            self._known(shipment, "shipment", f"shipments[{at}]")
-            for kind in ("pickup", "delivery"):
-                end = shipment[kind]
-                self._known(end, "end", f"shipments[{at}].{kind}")
-                name = f"{kind} {end['id']}"
-                task = self._task(name, end, shipment, kind, shipment.get("amount") or [], dims, zero)
-                tasks.append(replace(task, shipment=f"shipment {at}"))
-                shown[name] = self._shown(end, kind)
-        vans = tuple(self._van(at, vehicle, dims, zero) for at, vehicle in enumerate(vehicles))
-        if exchanges and any(van.max_tasks is not None for van in vans):
+            with _named("shipment", at, shipment):
+                self._known(shipment, "shipment", f"shipments[{at}]")
+                for kind in ("pickup", "delivery"):
+                    end = shipment[kind]
+                    self._known(end, "end", f"shipments[{at}].{kind}")
+                    name = f"{kind} {end['id']}"
+                    task = self._task(name, end, shipment, kind, shipment.get("amount") or [], dims, zero)
+                    tasks.append(replace(task, shipment=f"shipment {at}"))
+                    shown[name] = self._shown(end, kind)
+        vans_ = []
+        for at, vehicle in enumerate(vehicles):
+            with _named("vehicle", at, vehicle):
+                vans_.append(self._van(at, vehicle, dims, zero))
+        vans = tuple(vans_)
+        if exchanges and not self.given and any(van.max_tasks is not None for van in vans):
             raise VroomError("Invalid input: max_tasks is not supported beside jobs with a delivery and a pickup.")
         for what, names in (("job", [task.task for task in tasks]), ("vehicle", [van.vehicle for van in vans])):
             if twice := next((name for name, count in Counter(names).items() if count > 1), None):
                 raise VroomError(f"Invalid {what}: duplicate {twice}.")
+        self._within_memory(vehicles)
         profiles, metres = self._profiles(vehicles)
         first = next(iter(profiles.values()))
         vans = tuple(replace(van, start_place=len(first.distances_m) - 1) if van.start_place == NOWHERE else van for van in vans)
@@ -164,35 +187,30 @@ class _Reader:
 
     def _known(self, found: Mapping[str, Any], what: str, where: str) -> None:
         for key in found:
-            if key in FORBIDS.get(what, ()):
+            if key in FORBIDS.get(what, ()) and not self.given:
                 raise VroomError(f"Invalid input: {where}.{key} is not supported.")
-            if key not in KNOWN[what]:
+            if key not in KNOWN[what] and not (self.given and key in (*FORBIDS.get(what, ()), *FORCED)):
                 self.ignored.append(f"{where}.{key}".lstrip("."))
 
     def _warm(self, vehicles: Any, tasks: Collection[str], exchanges: Mapping[str, str]) -> Plan | None:
         """Vehicles' `steps` as a plan to begin with: starts, ends and breaks fall where they fall."""
         routes: dict[str, tuple[str, ...]] = {}
+        seen: set[str] = set()
         for at, v in enumerate(vehicles):
             route: list[str] = []
             for number, step in enumerate(v.get("steps") or ()):
-                self._known(step, "step", f"vehicles[{at}].steps[{number}]")
-                if step["type"] in ("start", "end", "break"):
-                    continue
-                name = f"{step['type']} {step['id']}"
-                if name not in tasks or any(name in other for other in (*routes.values(), route)):
+                with _named("vehicle", at, v):
+                    self._known(step, "step", f"vehicles[{at}].steps[{number}]")
+                    if step["type"] in ("start", "end", "break"):
+                        continue
+                    name = f"{step['type']} {step['id']}"
+                if name not in tasks or name in seen:
                     raise VroomError(f"Invalid steps of vehicle {v['id']}: {name} is not there, or twice.")
+                seen.add(name)
                 route += [name, exchanges[name]] if name in exchanges else [name]
             if route:
                 routes[f"vehicle {v['id']}"] = tuple(route)
         return Plan(routes=routes, unassigned={}) if routes else None
-
-    @staticmethod
-    def _zero(jobs: Any, shipments: Any, vehicles: Any) -> int:
-        """Instants may be counted from anywhere, often 1970: ours begin with the earliest."""
-        windows = [w for j in jobs for w in j.get("time_windows") or ()]
-        windows += [w for s in shipments for kind in ("pickup", "delivery") for w in s[kind].get("time_windows") or ()]
-        windows += [v["time_window"] for v in vehicles if v.get("time_window")]
-        return min((int(opens) for opens, _ in windows), default=0)
 
     def _task(self, name: str, end: Any, whole: Any, kind: Any, load: Sequence[int], dims: int, zero: int) -> Task:
         windows = sorted((int(a) - zero, int(b) - zero) for a, b in end.get("time_windows") or ())
@@ -203,7 +221,8 @@ class _Reader:
             load=tuple(int(n) for n in load) + (0,) * (dims - len(load)),
             service_s=int(end.get("service", 0)),
             parking_s=int(end.get("setup", 0)),
-            service_by_type=tuple((str(kind), int(seconds)) for kind, seconds in (end.get("service_per_type") or {}).items()),
+            service_by_type=_by_type(end.get("service_per_type")),
+            parking_by_type=_by_type(end.get("setup_per_type")),
             windows_s=tuple(windows),
             skills=frozenset(str(skill) for skill in whole.get("skills") or ()),
             left_out_cents=LEFT_OUT * (1 + int(whole.get("priority", 0))),
@@ -215,13 +234,8 @@ class _Reader:
         breaks = []
         for number, pause in enumerate(v.get("breaks") or ()):
             self._known(pause, "break", f"vehicles[{at}].breaks[{number}]")
-            windows = pause.get("time_windows") or [[opens, closes]]
-            if len(windows) > 1:
-                raise VroomError(f"Invalid break {pause['id']} of vehicle {v['id']}: more than one time window is not supported.")
-            a, b = windows[0]
-            breaks.append(
-                Break(duration_s=int(pause.get("service", 0)), earliest_s=int(a) - zero, latest_s=int(b) - zero, reason=str(pause["id"]))
-            )
+            windows = [(int(a) - zero, int(b) - zero) for a, b in pause.get("time_windows") or [[opens, closes]]]
+            breaks.append(_break(windows, int(pause.get("service", 0)), str(pause["id"])))
         starts, ends = ({key, f"{key}_index"} & v.keys() for key in ("start", "end"))
         if not starts and not ends:
             raise VroomError(f"Invalid vehicle {v['id']}: neither a start nor an end.")
@@ -234,12 +248,12 @@ class _Reader:
             shift_end_s=int(closes) - zero,
             capacity=tuple(int(n) for n in capacity) + (0,) * (dims - len(capacity)),
             at_depot=True,
-            type=str(v.get("type", "van")),
+            type=str(v.get("type", "")),
             profile=self._profile_of(v),
             skills=frozenset(str(skill) for skill in v.get("skills") or ()),
             breaks=tuple(sorted(breaks, key=lambda pause: pause.earliest_s)),
-            max_tasks=v.get("max_tasks"),
-            max_distance_m=self._longest(v),
+            max_tasks=None if v.get("max_tasks") is None else int(v["max_tasks"]),
+            max_distance_m=None if self.given else self._longest(v),
             fixed_cents=int((v.get("costs") or {}).get("fixed", 0)),
             cents_per_hour=0,
             cents_per_km=1_000,
@@ -273,7 +287,15 @@ class _Reader:
         if key not in found:
             raise VroomError(f"Invalid {who}: {key} is missing.")
         lon, lat = map(float, found[key])
+        if not (-180 <= lon <= 180 and -90 <= lat <= 90):
+            raise VroomError(f"Invalid {who}: {key} [{lon}, {lat}] is not [longitude, latitude].")
         return self.places.setdefault((lon, lat), len(self.places))
+
+    def _within_memory(self, vehicles: Any) -> None:
+        if self.tables is None:
+            _within("places without a matrix", len(self.places))
+        places = [len(found["durations"]) for found in self.tables.values()] if self.tables is not None else [len(self.places)]
+        _within("matrix cells of all profiles", len({self._profile_of(v) for v in vehicles}) * max(places, default=0) ** 2)
 
     def _profiles(self, vehicles: Any) -> tuple[dict[str, Profile], dict[str, Table]]:
         profiles: dict[str, Profile] = {}
@@ -282,15 +304,18 @@ class _Reader:
             name = self._profile_of(v)
             if name in profiles:
                 continue
-            kind, costs = str(v.get("profile", "car")), v.get("costs") or {}
-            durations, distances, own = self._tables(kind)
+            kind = str(v.get("profile", "car"))
+            durations, distances, own = self.tables_of(kind)
             factor = float(v.get("speed_factor", 1))
             if not 0 < factor <= 5:
                 raise VroomError(f"Invalid vehicle {v['id']}: speed_factor {factor}.")
-            seconds = np.where(durations < 0, -1, np.rint(durations / factor)).astype(np.int32)
-            cost = own if own is not None else seconds * (costs.get("per_hour", 3600) / 3600) + distances * (costs.get("per_km", 0) / 1000)
+            slowed = np.rint(durations / factor)
+            seconds = np.where((slowed < 0) | (slowed >= FAR), NO_WAY, slowed).astype(np.int32)
+            cost = seconds * (_price(v, "per_hour", 3600) / 3600) + distances * (_price(v, "per_km", 0) / 1000) if own is None else own
+            if (cost >= FAR).any():
+                raise VroomError(f"Invalid vehicle {v['id']}: with these costs a leg costs more than can be counted.")
             profiles[name] = Profile(
-                durations_s=seconds[None], distances_m=np.where(durations < 0, -1, np.rint(cost)).astype(np.int32), band_starts_s=(0,)
+                durations_s=seconds[None], distances_m=np.where(seconds < 0, NO_WAY, np.rint(cost)).astype(np.int32), band_starts_s=(0,)
             )
             metres[name] = distances
         if self.adrift:
@@ -301,7 +326,8 @@ class _Reader:
             }
         return profiles, metres
 
-    def _tables(self, kind: str) -> tuple[Table, Table, Table | None]:
+    def tables_of(self, kind: str) -> tuple[Table, Table, Table | None]:
+        """Seconds and metres of a profile, and what its legs cost if that is said by itself."""
         if self.tables is None:
             durations, distances = self.matrix(list(self.places), kind)
             return durations, distances, None
@@ -323,9 +349,79 @@ class _Reader:
         return {"type": kind, **{key: end[key] for key in ("id", "description", "location", "location_index") if key in end}}
 
 
+@contextmanager
+def _named(kind: str, at: int, found: Any) -> Iterator[None]:
+    """Whatever is of a wrong type there is told with its name."""
+    who = f"{kind} {found['id']}" if isinstance(found, dict) and "id" in found else f"{kind}s[{at}]"
+    try:
+        yield
+    except VroomError:
+        raise
+    except KeyError as error:
+        raise VroomError(f"Invalid {who}: {error.args[0]} is missing.") from error
+    except (TypeError, ValueError, IndexError, AttributeError, OverflowError) as error:
+        raise VroomError(f"Invalid {who}: {error}.") from error
+
+
+def _surveyed(jobs: Any, shipments: Any, vehicles: Any) -> tuple[int, int]:
+    """How many dimensions loads have, and from when on times are counted here (see `_zero`)."""
+    dims, windows, shifts = 1, list[int](), list[int]()
+    for kind, all_of in (("job", jobs), ("shipment", shipments), ("vehicle", vehicles)):
+        for at, one in enumerate(all_of):
+            with _named(kind, at, one):
+                amounts = ("amount",) if kind == "shipment" else ("capacity", "amount", "delivery", "pickup")
+                dims = max([dims, *(len(one.get(key) or ()) for key in amounts)])
+                ends = [one["pickup"], one["delivery"]] if kind == "shipment" else [one]
+                windows += [int(opens) for end in ends for opens, _ in end.get("time_windows") or ()]
+                if kind == "vehicle" and one.get("time_window"):
+                    opens, _ = one["time_window"]
+                    shifts.append(int(opens))
+    return dims, _zero(shifts if len(shifts) == len(vehicles) else windows + shifts)
+
+
+def _zero(opens: list[int]) -> int:
+    """Instants may be counted from anywhere, often 1970: ours begin with the earliest that is anywhere near most of them.
+
+    A window from 0 on among instants of this year only means "at any time".
+    """
+    middle = sorted(opens)[len(opens) // 2] if opens else 0
+    return min((at for at in opens if middle - at <= SHIFT_S), default=0)
+
+
+def _within(what: str, count: int) -> None:
+    if count > MOST[what]:
+        raise TooLarge(f"Too many {what} ({count}) in query, maximum is set to {MOST[what]}")
+
+
+def _price(v: Any, key: str, usual: float) -> float:
+    """What an hour or a kilometre costs."""
+    price = float((v.get("costs") or {}).get(key, usual))
+    if not 0 <= price <= FAR:
+        raise VroomError(f"Invalid vehicle {v['id']}: costs {key} {price}.")
+    return price
+
+
+def _by_type(found: Any) -> tuple[tuple[str, int], ...]:
+    return tuple((str(kind), int(seconds)) for kind, seconds in (found or {}).items())
+
+
+def _break(windows: Sequence[tuple[int, int]], duration_s: int, reason: str) -> Break:
+    """A break that begins in one of these windows: those that touch are one."""
+    spans: list[tuple[int, int]] = []
+    for opens, closes in sorted(windows):
+        if spans and spans[-1][0] <= opens <= min(closes, spans[-1][1] + 1):
+            spans[-1] = spans[-1][0], max(spans[-1][1], closes)
+        else:
+            spans.append((opens, closes))
+    gaps = tuple((before[1], after[0]) for before, after in pairwise(spans))
+    return Break(duration_s=duration_s, earliest_s=spans[0][0], latest_s=spans[-1][1], reason=reason, gaps_s=gaps)
+
+
 def _table(rows: Any) -> Table:
     """A matrix as it was sent; what is missing in it (null, a cell or a whole row), negative or absurd is no way."""
     n = len(rows)
+    if not n:
+        raise VroomError("Invalid matrix: empty.")
     if any(row is not None and len(row) != n for row in rows):
         raise VroomError("Invalid matrix: not square.")
     found = np.array([[NO_WAY if cell is None else cell for cell in row] if row is not None else [NO_WAY] * n for row in rows], dtype=float)

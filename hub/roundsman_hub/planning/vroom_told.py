@@ -1,4 +1,4 @@
-"""A plan as VROOM's JSON (API of VROOM 1.14): its words for routes, steps and what is left out."""
+"""A plan as VROOM's JSON (API of VROOM 1.15): its words for routes, steps and what is left out."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ def _route(request: Asked, van: Van, tasks: Sequence[Task], verdict: Verdict) ->
         if task.task not in request.shown:  # the second half of an exchange
             steps[-1]["load"], place = list(load), task.place
             continue
-        setup = task.parking_s if task.place != place else 0
+        setup = task.parking_with(van.type) if task.place != place else 0
         info = dict(request.shown[task.task])
         kind = info.pop("type")
         step(kind, clock, **info, setup=setup, service=visit.service_s - setup, waiting_time=visit.start_s - clock)

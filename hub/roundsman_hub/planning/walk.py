@@ -10,7 +10,7 @@ from typing import NamedTuple
 from roundsman_hub.planning import duty
 from roundsman_hub.planning.cargo import Cargo, load_up
 from roundsman_hub.planning.effort import LABEL_US, ROUTE_US, STEP_US, Effort
-from roundsman_hub.planning.fleet import Van
+from roundsman_hub.planning.fleet import Break, Van
 from roundsman_hub.planning.lookups import Lookups, Stop, begin
 from roundsman_hub.planning.problem import CHARGE, PlannedBreak, PlannedVisit, Problem, Step
 from roundsman_hub.planning.work import Loads, TaskId, VehicleId
@@ -188,7 +188,7 @@ def _best_pauses(
             early = either or way_s > standing.to_break_s
             if standing.breaks < len(van.breaks):
                 due = van.breaks[standing.breaks]
-                early = early or standing.clock_s + way_s > due.latest_s
+                early = early or _sooner_here(due, standing.clock_s, way_s)
                 either = either or standing.clock_s < due.earliest_s
             if either or early:
                 paused = [
@@ -215,6 +215,12 @@ def _best_pauses(
     if not homeward:
         seen.append(tuple(labels))
     return min(ended, key=price), tuple(seen), looked
+
+
+def _sooner_here(due: Break, clock_s: int, way_s: int) -> bool:
+    """Whether a break before the leg ends it sooner than one after it: it would be too late then, or fall in a gap between two windows."""
+    here_s, there_s = due.begins_s(clock_s), due.begins_s(clock_s + way_s)
+    return here_s is not None and (there_s is None or here_s + way_s < there_s)
 
 
 def _until(label: duty.Label, ready_s: int, units_per_s: int) -> duty.Label:

@@ -29,6 +29,8 @@ class Task:
     """On top of the service, unless the stop before was at the same place: looking for a space, walking to the door."""
     service_by_type: tuple[tuple[str, int], ...] = ()
     """(vehicle type, seconds) where a kind of vehicle serves faster or slower than `service_s`."""
+    parking_by_type: tuple[tuple[str, int], ...] = ()
+    """Likewise, where a kind of vehicle parks sooner or later than in `parking_s`."""
     windows_s: tuple[tuple[int, int], ...] = ()
     deadline_s: int | None = None
     """Service may never start later, whatever the price: a shop's closing time."""
@@ -59,6 +61,17 @@ class Task:
     def service_with(self, vehicle_type: str) -> int:
         """Seconds of service, parking not included, by a kind of vehicle."""
         return dict(self.service_by_type).get(vehicle_type, self.service_s)
+
+    def parking_with(self, vehicle_type: str) -> int:
+        """Seconds of parking, where it has to be done, by a kind of vehicle."""
+        return dict(self.parking_by_type).get(vehicle_type, self.parking_s)
+
+    def stay_with(self, vehicle_type: str | None) -> int:
+        """Seconds of parking and service by a kind of vehicle; None: by the quickest."""
+        if vehicle_type is not None:
+            return self.parking_with(vehicle_type) + self.service_with(vehicle_type)
+        kinds = {kind for kind, _ in (*self.parking_by_type, *self.service_by_type)}
+        return min([self.parking_s + self.service_s, *(self.stay_with(kind) for kind in kinds)])
 
 
 def over(peak: Loads, load: Loads, limit: Loads) -> bool:

@@ -34,6 +34,12 @@ def problem(**fields: Any) -> dict[str, Any]:
     return whole | fields
 
 
+def profile(second_band_s: int) -> dict[str, Any]:
+    """Travel times in two bands."""
+    rows = [[0] * 4] * 4
+    return {"durations_s": [rows, rows], "distances_m": rows, "band_starts_s": [0, second_band_s]}
+
+
 def solved(shop: Shop, body: dict[str, Any], seconds: float = 0) -> dict[str, Any]:
     answer = shop.post(f"/v1/solve?seconds={seconds}", json=body)
     assert answer.status_code == 200, answer.text
@@ -69,6 +75,12 @@ def test_a_search_tells_of_its_progress_while_it_goes_on(shop: Shop) -> None:
         ({"distances_m": [[0, 1], [1, 0]]}, "n × n"),
         ({"tasks": [{"task": "t"}]}, "place"),
         ({"colour": "red"}, "colour"),
+        ({"depots": [{"depot": "d", "place": 0}] * 2}, "depot d is there 2 times"),
+        ({"chargers": [{"charger": "c", "place": 0, "charge_s": 60}] * 2}, "charger c is there 2 times"),
+        ({"tasks": problem()["tasks"] * 2}, "task t1 is there 2 times"),
+        ({"vans": problem()["vans"] * 2}, "van v1 is there 2 times"),
+        ({"profiles": {"p": profile(10**30)}}, "band_starts_s goes to"),
+        ({"profiles": {"p": profile(0)}}, "band_starts_s is not ascending"),
         ({"durations_s": [[0, 2**40], [1, 0]]}, "matrix"),
     ],
 )
@@ -82,6 +94,7 @@ def test_what_is_no_problem_at_all_is_refused_with_the_field_that_is_wrong(shop:
 
 def test_limits_hold(shop: Shop) -> None:
     assert shop.post("/v1/solve?seconds=1000", json=problem()).status_code == 422
+    assert [shop.post(f"/v1/solve?seed={seed}", json=problem()).status_code for seed in (-1, 2**31, 10**30)] == [422] * 3
     assert shop.post("/v1/solve", content=b"[" * 5_000_000).status_code == 422
     assert shop.clients["shop"].post("/v1/solve", json=problem()).status_code == 403
     assert shop.post("/v1/solve", content=b" " * 41_000_000).status_code == 413
@@ -272,10 +285,12 @@ def test_steps_are_the_routes_to_begin_with(shop: Shop) -> None:
     ]
     (route,) = answered(shop, street(vehicles=two))["routes"]
     assert (route["vehicle"], stops(route)) == (2, [2, 1, 3]), "without a search nothing moves"
-    for steps, words in (([{"type": "job", "id": 9}], "job 9"), ([{"type": "job", "id": 1, "service_at": 5}], "service_at")):
-        refused = shop.post("/vroom", json=street(vehicles=[two[0] | {"steps": steps}]))
-        assert (refused.status_code, refused.json()["code"]) == (400, 2)
-        assert words in refused.json()["error"]
+    refused = shop.post("/vroom", json=street(vehicles=[two[0] | {"steps": [{"type": "job", "id": 9}]}]))
+    assert (refused.status_code, refused.json()["code"]) == (400, 2)
+    assert "job 9" in refused.json()["error"]
+    timed = shop.post("/vroom", json=street(vehicles=[two[0] | {"steps": [{"type": "job", "id": 2, "service_at": 5000}]}])).json()
+    assert timed["ignored"] == ["vehicles[0].steps[0].service_at"], "VROOM does not look at it, unless the routes are given"
+    assert timed["routes"][0]["steps"][-1]["arrival"] == 600
 
 
 def test_service_by_type_of_vehicle_decides_who_serves(shop: Shop) -> None:
@@ -289,7 +304,7 @@ def test_service_by_type_of_vehicle_decides_who_serves(shop: Shop) -> None:
 
 
 def test_options_of_vroom(shop: Shop) -> None:
-    """`g`: the ways; `x`: how long to look, where `l` does not say; `c`, which would change what is asked, is refused; `t` is told."""
+    """`g`: the ways; `x`: how long to look, where `l` does not say; `c`: the times of given routes, so it needs some; `t` is told."""
     body = {
         "vehicles": [{"id": 1, "start": [10.0, 50.0], "end": [10.0, 50.0]}],
         "jobs": [{"id": 1, "location": [10.01, 50.0]}],
@@ -301,6 +316,7 @@ def test_options_of_vroom(shop: Shop) -> None:
     assert any(round(at.lon_deg, 3) == 10.01 for at in places)
     refused = shop.post("/vroom", json=street(options={"c": True}))
     assert (refused.status_code, refused.json()["code"]) == (400, 2)
+    assert "no vehicle has steps" in refused.json()["error"]
     assert shop.post("/vroom", json=street(options={"c": False, "t": 4, "l": 0})).json()["ignored"] == ["options.t"]
 
 

@@ -183,7 +183,9 @@ def _begun(rng: random.Random, route: list[str]) -> Begun | None:
 def _rich_van(rng: random.Random, name: str) -> Van:
     end_s = rng.choice([4000, 12_000, 40_000])
     first = rng.randrange(0, 6000)
-    breaks = [Break(duration_s=rng.choice([600, 1800, 2700]), earliest_s=first, latest_s=first + rng.choice([600, 3000]))]
+    gaps = rng.choice([(), (), ((first + 100, first + 500),), ((first + 50, first + 150), (first + 200, first + 590))])
+    lasts = rng.choice([600, 3000])
+    breaks = [Break(duration_s=rng.choice([600, 1800, 2700]), earliest_s=first, latest_s=first + lasts, gaps_s=gaps)]
     if rng.random() < 0.3:
         breaks.append(Break(duration_s=900, earliest_s=first + 4000, latest_s=first + 9000, reason="tea"))
     rule: Literal["eu_561", "us_395"] = rng.choice(["eu_561", "us_395"])
@@ -230,6 +232,7 @@ def _rich_tasks(rng: random.Random, at: int, vans: list[str]) -> list[Task]:
         service_s=rng.choice([0, 120, 1900]),
         parking_s=rng.choice([0, 60]),
         service_by_type=rng.choice([(), (("bike", 30),)]),
+        parking_by_type=rng.choice([(), (("bike", 5),), (("van", 200),)]),
         windows_s=windows,
         deadline_s=rng.choice([None, None, opens + 2500]),
         promise_s=rng.choice([None, None, (opens, opens + 900)]),

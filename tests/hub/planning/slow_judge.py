@@ -148,7 +148,10 @@ def pauses(van: Van, at: At) -> list[At]:
     out = []
     if at.breaks < len(van.breaks) and at.clock <= van.breaks[at.breaks].latest_s:
         due = van.breaks[at.breaks]
-        done = max(at.clock, due.earliest_s) + due.duration_s
+        start = max(at.clock, due.earliest_s)
+        while any(since < start < until for since, until in due.gaps_s):
+            start += 1
+        done = start + due.duration_s
         after = rest(van, replace(at, breaks=at.breaks + 1), done, due.duration_s)
         out.append(replace(after, paused=at.paused + due.duration_s, paused_here=at.paused_here + due.duration_s))
     if van.hours and at.to_break < DRIVE[van.hours.rule]:
@@ -254,7 +257,9 @@ def serve(problem: Problem, van: Van, route: list[str], at: At) -> At:
     else:
         windows = task.windows_s
         came_from = van.start_place if at.index == 0 else place_of(problem, route[at.index - 1])
-        service = dict(task.service_by_type).get(van.type, task.service_s) + (task.parking_s if came_from != task.place else 0)
+        service = dict(task.service_by_type).get(van.type, task.service_s) + (
+            dict(task.parking_by_type).get(van.type, task.parking_s) if came_from != task.place else 0
+        )
         if task.kind == "pickup":
             start = max(start, task.release_s)
         if task.promise_s:

@@ -139,7 +139,7 @@ class Translation:
 
     def _service(self, kind: str) -> list[int]:
         """Seconds at each node."""
-        return [0] * (2 * len(self.vans)) + [task.service_with(kind) + task.parking_s for task in self.tasks]
+        return [0] * (2 * len(self.vans)) + [task.stay_with(kind) for task in self.tasks]
 
     def _matrix(self, like: Van, per_m: int, per_s: int, no_way: int) -> list[list[int]]:
         """Over the nodes: metres and seconds (driving and the service before it) at these prices. Straight home: what the judge says."""
@@ -231,13 +231,13 @@ class Translation:
         """Scheduled breaks, and those that driving-time rules ask for."""
         routing, solver = self.routing, self.routing.solver()
         ready_s = self.ready[at][1]
-        intervals = [
-            solver.FixedDurationIntervalVar(
-                max(pause.earliest_s, ready_s) - self.zero_s, pause.latest_s - self.zero_s, pause.duration_s, False, f"break {at} {number}"
-            )
-            for number, pause in enumerate(van.breaks)
-            if pause.latest_s >= ready_s
-        ]
+        intervals = []
+        for number, pause in enumerate(van.breaks):
+            if pause.latest_s >= ready_s:
+                start = solver.IntVar(max(pause.earliest_s, ready_s) - self.zero_s, pause.latest_s - self.zero_s, f"break {at} {number}")
+                for since, until in pause.gaps_s:
+                    start.RemoveInterval(since + 1 - self.zero_s, until - 1 - self.zero_s)
+                intervals.append(solver.FixedDurationIntervalVar(start, pause.duration_s, f"break {at} {number}"))
         if van.hours is not None:
             rest_s, drive_s = REST_S[van.hours.rule], DRIVE_S[van.hours.rule]
             end_s = max(self.ground.home_s[van.vehicle], ready_s)
@@ -280,8 +280,7 @@ class Translation:
                 solver.Add(time.CumulVar(pickup) <= time.CumulVar(delivery))
                 longest_s = self.ground.tasks[second].max_ride_s
                 if longest_s is not None:
-                    task = self.ground.tasks[first]
-                    stay_s = min([task.service_s, *(seconds for _, seconds in task.service_by_type)]) + task.parking_s
+                    stay_s = self.ground.tasks[first].stay_with(None)
                     solver.Add(time.CumulVar(delivery) - time.CumulVar(pickup) <= longest_s + stay_s)
 
     def _loads(self) -> None:

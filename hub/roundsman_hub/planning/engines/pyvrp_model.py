@@ -189,8 +189,8 @@ class Translation:
         metres = _matrix(profile.distances_m, places, closed)
         seconds = _matrix(mean_s(profile, van.start_s, van.shift_end_s), places, closed)
         for at, client in enumerate(self.clients):
-            if client.task is not None and client.task.service_by_type:
-                longer = self._service_s(client.task, van.type) - self._service_s(client.task)
+            if client.task is not None and (client.task.service_by_type or client.task.parking_by_type):
+                longer = client.task.stay_with(van.type) - client.task.stay_with(None)
                 seconds[self.base + at, :] += longer
         self._steady(metres)
         for table in (metres, seconds):
@@ -220,13 +220,6 @@ class Translation:
                 more[np.ix_(at[before], at[after])] = 0
         metres += more
 
-    @staticmethod
-    def _service_s(task: Task, kind: str | None = None) -> int:
-        """Seconds at the door with a kind of vehicle; None: with the quickest."""
-        if kind is not None:
-            return task.service_with(kind) + task.parking_s
-        return min([task.service_s, *(seconds for _, seconds in task.service_by_type)]) + task.parking_s
-
     def _loads(self, load: Loads, count: int) -> list[int]:
         return [*load, count] if self.counted else list(load)
 
@@ -248,7 +241,7 @@ class Translation:
             location,
             self._loads(task.load if brings else nothing, 1),
             self._loads(nothing if brings else task.load, 0),
-            service_duration=self._service_s(task),
+            service_duration=task.stay_with(None),
             release_time=max(task.release_s, 0) if self.ground.from_depot(task) else 0,
             prize=max(task.left_out_cents - task.reattempt_cents, 0) * UNITS_PER_CENT // self.unit,
             required=group is None and aboard,
@@ -265,10 +258,10 @@ class Translation:
             location + 1,
             pickup_tw_early=opens,
             pickup_tw_late=closes,
-            pickup_service_duration=self._service_s(pickup),
+            pickup_service_duration=pickup.stay_with(None),
             delivery_tw_early=late_opens,
             delivery_tw_late=late_closes,
-            delivery_service_duration=self._service_s(delivery),
+            delivery_service_duration=delivery.stay_with(None),
             amount=self._loads(pickup.load, 0),
             prize=max(cents, 0) * UNITS_PER_CENT // self.unit,
             required=False,

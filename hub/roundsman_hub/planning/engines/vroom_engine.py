@@ -158,6 +158,7 @@ class Translation:
     def _service(self, task: Task) -> dict[str, Any]:
         return {
             "default_setup": task.parking_s,
+            "setup_per_type": dict(task.parking_by_type),
             "default_service": task.service_s,
             "service_per_type": dict(task.service_by_type),
         }
@@ -200,7 +201,11 @@ class Translation:
         if van.max_distance_m is not None:
             limits["max_distance"] = max(van.max_distance_m - self.ready.driven_m[number], 0)
         pauses = [
-            vroom.Break(at, time_windows=[self._window(max(pause.earliest_s, start_s), pause.latest_s)], service=pause.duration_s)
+            vroom.Break(
+                at,
+                time_windows=[self._window(max(opens, start_s), closes) for opens, closes in pause.windows_s if closes >= start_s],
+                service=pause.duration_s,
+            )
             for at, pause in enumerate(van.breaks)
             if pause.latest_s >= start_s
         ]

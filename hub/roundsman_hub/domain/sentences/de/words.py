@@ -63,4 +63,6 @@ WORDS: Final = {
     "event.not_collected": "nicht abgeholt",
     "thing.task": "Aufgabe",
     "thing.van": "Wagen",
+    "thing.depot": "Depot",
+    "thing.charger": "Ladesäule",
 }

@@ -63,4 +63,6 @@ WORDS: Final = {
     "event.not_collected": "not_collected",
     "thing.task": "task",
     "thing.van": "van",
+    "thing.depot": "depot",
+    "thing.charger": "charger",
 }

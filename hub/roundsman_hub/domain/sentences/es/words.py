@@ -63,4 +63,6 @@ WORDS: Final = {
     "event.not_collected": "no recogido",
     "thing.task": "tarea",
     "thing.van": "vehículo",
+    "thing.depot": "depósito",
+    "thing.charger": "cargador",
 }

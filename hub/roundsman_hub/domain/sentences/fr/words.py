@@ -63,4 +63,6 @@ WORDS: Final = {
     "event.not_collected": "non enlevé",
     "thing.task": "tâche",
     "thing.van": "véhicule",
+    "thing.depot": "dépôt",
+    "thing.charger": "borne",
 }
