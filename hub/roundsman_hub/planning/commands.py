@@ -1,9 +1,11 @@
-"""`roundsman-hub solve`, `plot` and `explain`: planning from files, without a hub."""
+"""`roundsman-hub solve`, `plot` and `explain`: planning from files, without a hub. Reasons and refusals are in the reader's language."""
 
 from __future__ import annotations
 
 import argparse
 import json
+import math
+import os
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
@@ -15,15 +17,22 @@ from typing import Any, Final
 import msgspec
 
 from roundsman_hub import HubError
+from roundsman_hub.domain.sentences import LANGUAGES, told
+from roundsman_hub.domain.words import preferred
+from roundsman_hub.planning import spoken
 from roundsman_hub.planning.answering import Progress, answer
 from roundsman_hub.planning.evaluate import evaluate
 from roundsman_hub.planning.instances import BadInstance, parse
 from roundsman_hub.planning.picture import layout, page
-from roundsman_hub.planning.portable import BadProblem, plan_from_json, plan_to_json, problem_from_json
+from roundsman_hub.planning.portable import BadProblem, check, plan_from_json, plan_to_json, problem_from_json
 from roundsman_hub.planning.portfolio import cluster
 from roundsman_hub.planning.problem import Plan, Problem, Verdict
 from roundsman_hub.planning.reasoning import Asking, explained
 from roundsman_hub.planning.soundness import sound
+
+MOST_PROCESSES: Final = 256
+LOCALE: Final = ("LC_ALL", "LC_MESSAGES", "LANG")
+"""Where a shell says its language, in the order in which POSIX has them count."""
 
 
 class CannotRead(HubError):
@@ -37,19 +46,21 @@ def run_solve(arguments: Sequence[str], _: Path) -> int:
         description="Plan a problem (JSON), or a Solomon, Gehring & Homberger, Li & Lim or VRPLIB instance.",
     )
     parser.add_argument("file", type=Path)
-    parser.add_argument("--seconds", type=float, default=10.0, help="real seconds of search; 0: insertion alone")
+    parser.add_argument("--seconds", type=_seconds, default=10.0, help="real seconds of search; 0: insertion alone")
     parser.add_argument("--objective", choices=("distance", "fewest"), default="distance", help="of an instance: fewest vans first")
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--seed", type=_count, default=0)
     parser.add_argument("--json", action="store_true", help="one line: cost, vehicles, routes, unassigned")
     parser.add_argument("--costs", action="store_true", help="what each delivery costs: marginally, and on average")
     parser.add_argument("--out", type=Path, help="write the plan there, with when everything happens")
     parser.add_argument("--warm", type=Path, metavar="PLAN", help="begin with this plan")
-    parser.add_argument("--processes", type=int, default=1, help="engines that search at the same time")
+    parser.add_argument("--processes", type=_processes, default=1, help="engines that search at the same time")
     parser.add_argument("--cluster", metavar="ADDRESS", help="search in parts on a Dask cluster: its scheduler, as tcp://10.0.0.5:8786")
     parser.add_argument("--progress", action="store_true", help="tell how far the search is, even where nobody looks at a terminal")
+    _speaks(parser)
     options = parser.parse_args(arguments)
-    problem = _problem(options.file, options.objective)
-    warm = None if options.warm is None else _plan(options.warm)
+    language = _language(options.language)
+    problem = _problem(options.file, options.objective, language)
+    warm = None if options.warm is None else _plan(options.warm, language)
     with ExitStack() as machines:
         try:
             executor = machines.enter_context(cluster(options.cluster)) if options.cluster else None
@@ -66,32 +77,33 @@ def run_solve(arguments: Sequence[str], _: Path) -> int:
         )
     if options.out is not None:
         options.out.write_bytes(_with_places(plan_to_json(found.plan, found.verdict), problem))
-    wrong = {f"task {task}": reason for task, reason in found.wrong_tasks.items()}
-    wrong |= {f"van {van}": reason for van, reason in found.wrong_vans.items()}
+    wrong = {("task", task): reason for task, reason in found.wrong_tasks.items()}
+    wrong |= {("van", van): reason for van, reason in found.wrong_vans.items()}
     if options.json:
+        said = options.language or "en"
         body = {
             "cost": cost(problem, found.verdict),
             "cost_cents": found.verdict.cost_cents,
             "bound_cents": found.bound_cents,
             "vehicles": found.vehicles,
             "routes": {van: list(route) for van, route in found.plan.routes.items() if route},
-            "unassigned": found.plan.unassigned,
+            "unassigned": {task: told(reason, said) for task, reason in found.plan.unassigned.items()},
             "late_s": found.verdict.lateness_s,
             "by": found.by,
-            "wrong": wrong,
+            "wrong": {f"{thing} {name}": told(reason, said) for (thing, name), reason in wrong.items()},
         }
         print(json.dumps(body | ({"costs": {task: asdict(one) for task, one in found.costs().items()}} if options.costs else {})))
     else:
-        print(f"cost {cost(problem, found.verdict):,.2f} with {found.vehicles} vans ({found.by}; {found.note})")
+        print(f"{told(spoken.summed_up(cost(problem, found.verdict), found.vehicles), language)} ({found.by}; {found.note})")
         for van, route in found.plan.routes.items():
             if route:
                 print(f"{van}: {' '.join(route)}")
         for task, one in found.costs().items() if options.costs else ():
-            print(f"{task}: costs {one.marginal_cents / 100:,.2f} more than without it, its share is {one.average_cents / 100:,.2f}")
+            print(told(spoken.share(task, one.marginal_cents, one.average_cents), language))
         for task, reason in found.plan.unassigned.items():
-            print(f"left out: {task}: {reason}")
-        for name, reason in wrong.items():
-            print(f"wrong: {name}: {reason}", file=sys.stderr)
+            print(told(spoken.left_out(task, reason), language))
+        for (thing, name), reason in wrong.items():
+            print(told(spoken.wrong(thing, name, reason), language), file=sys.stderr)
     return 2 if wrong else 0
 
 
@@ -141,20 +153,22 @@ def run_explain(arguments: Sequence[str], _: Path) -> int:
     parser.add_argument("--task", action="append", help="only these (may be repeated)")
     parser.add_argument(
         "--resolve",
-        type=float,
+        type=_seconds,
         default=0.0,
         metavar="SECONDS",
         help="of search for each task: prices by planning all anew, while they last",
     )
     parser.add_argument("--progress", action="store_true", help="tell what was tried, even where nobody looks at a terminal")
     parser.add_argument("--json", action="store_true")
+    _speaks(parser)
     options = parser.parse_args(arguments)
-    whole = sound(_problem(options.problem, "distance"))
-    plan = _plan(options.plan)
+    language = _language(options.language)
+    whole = sound(_problem(options.problem, "distance", language))
+    plan = _plan(options.plan, language)
     plan = Plan(routes=plan.routes, unassigned={task: why_ for task, why_ in plan.unassigned.items() if task not in whole.tasks})
     verdict = evaluate(whole.problem, plan)
     if verdict.violations:
-        raise CannotRead(f"{options.plan} is no plan for {options.problem}: {verdict.violations[0]}")
+        raise CannotRead(told(spoken.no_plan_for(options.plan, options.problem, verdict.violations[0]), language))
     late = [visit.task for route in verdict.routes.values() for visit in route if visit.lateness_s or visit.promise_late_s]
     asked = options.task or [*plan.unassigned, *late]
     known = {task.task for task in whole.problem.tasks}
@@ -164,22 +178,21 @@ def run_explain(arguments: Sequence[str], _: Path) -> int:
         if task in whole.tasks:
             answers.append({"task": task, "reason": whole.tasks[task], "relaxations": []})
         elif task not in known:
-            raise CannotRead(f"no task {task!r} in {options.problem}")
+            raise CannotRead(told(spoken.no_task(task, options.problem), language))
         else:
             tell = partial(_tell_asking, task) if options.progress or sys.stderr.isatty() else lambda _: None
             found_ = explained(whole.problem, plan, task, resolve_s=options.resolve, on_progress=tell)
             answers.append(msgspec.to_builtins(found_))
     if options.json:
-        print(json.dumps(answers))
+        print(json.dumps([found | {"reason": told(found["reason"], options.language or "en")} for found in answers]))
         return 0
     for found in answers:
-        print(f"{found['task']}: {found['reason']}")
+        print(f"{found['task']}: {told(found['reason'], language)}")
         for one in found["relaxations"]:
-            what = " and ".join(one["constraints"]) or "nothing, only another plan"
-            how = "" if one["searched"] or not options.resolve else " (by mending: no time was left to plan anew)"
-            print(f"  without {what}: {one['vehicle']} serves it, for {one['price_cents'] / 100:,.2f} more{how}")
+            how = "" if one["searched"] or not options.resolve else f" ({told(spoken.HURRIED, language)})"
+            print(f"  {told(spoken.without(one['constraints'], one['vehicle'], one['price_cents']), language)}{how}")
         if not found["relaxations"]:
-            print("  nothing that could give way would let it in")
+            print(f"  {told(spoken.NOT_EVEN_SO, language)}")
     return 0
 
 
@@ -198,19 +211,55 @@ def _tell_asking(task: str, at: Asking) -> None:
     print(f"{at.elapsed_s:6.1f} s  {task} without {what}: {came}", file=sys.stderr, flush=True)
 
 
-def _problem(path: Path, objective: Any) -> Problem:
+def _seconds(said: str) -> float:
+    """Seconds of search."""
+    seconds = float(said)
+    if not 0 <= seconds < math.inf:
+        raise argparse.ArgumentTypeError("from 0 on, and not for ever")
+    return seconds
+
+
+def _count(said: str) -> int:
+    number = int(said)
+    if not 0 <= number < 1 << 31:
+        raise argparse.ArgumentTypeError("from 0 on, below 2³¹")
+    return number
+
+
+def _processes(said: str) -> int:
+    number = int(said)
+    if not 1 <= number <= MOST_PROCESSES:
+        raise argparse.ArgumentTypeError(f"from 1 to {MOST_PROCESSES}")
+    return number
+
+
+def _speaks(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--language", choices=sorted(LANGUAGES), help="of reasons and refusals; else the locale's (with --json: English)")
+
+
+def _language(asked: str | None) -> str:
+    """The language that was asked for, or the locale's: what the environment says of messages."""
+    locale = next((said for name in LOCALE if (said := os.environ.get(name))), "")
+    return asked or preferred(locale)
+
+
+def _problem(path: Path, objective: Any, language: str = "en") -> Problem:
     text = _text(path)
     try:
-        return problem_from_json(text) if text.lstrip().startswith("{") else parse(text, objective)
+        if text.lstrip().startswith("{"):
+            return problem_from_json(text)
+        problem = parse(text, objective)
+        check(problem)
+        return problem
     except (BadProblem, BadInstance) as error:
-        raise CannotRead(f"{path}: {error}") from None
+        raise CannotRead(f"{path}: {told(str(error), language)}") from None
 
 
-def _plan(path: Path) -> Plan:
+def _plan(path: Path, language: str = "en") -> Plan:
     try:
         return plan_from_json(_text(path))
     except BadProblem as error:
-        raise CannotRead(f"{path}: {error}") from None
+        raise CannotRead(f"{path}: {told(str(error), language)}") from None
 
 
 def _json(path: Path) -> dict[str, Any]:

@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from roundsman_hub.planning.problem import Problem, Task, Van
+from roundsman_hub.planning.soundness import FAR_M
 
 SCALE: Final = 100
 """Metres and seconds in one unit of an instance."""
@@ -65,7 +66,9 @@ def parse(text: str, objective: Objective = "distance") -> Problem:
             return _solomon(lines, objective)
         if lines and len(lines[0].split()) == 3 and len(lines) > 1 and len(lines[1].split()) == 9:
             return _li_lim(lines, objective)
-    except (ValueError, IndexError, KeyError) as error:
+    except KeyError as error:
+        raise BadInstance(f"this looked like an instance, but: it lacks {error.args[0]}") from error
+    except (ValueError, IndexError, OverflowError) as error:
         raise BadInstance(f"this looked like an instance, but: {error}") from error
     raise BadInstance("neither a Solomon, Gehring & Homberger, Li & Lim nor VRPLIB file")
 
@@ -73,12 +76,20 @@ def parse(text: str, objective: Objective = "distance") -> Problem:
 def plane(points: Sequence[tuple[float, float]], scale: int = SCALE) -> Table:
     """Straight distances between points, in whole units of 1 / `scale`."""
     xy = np.array(points, dtype=float)
-    table: Table = np.floor(scale * np.hypot(*(xy[:, None] - xy[None]).transpose(2, 0, 1)) + 1e-9).astype(np.int32)
-    return table
+    with np.errstate(over="ignore", invalid="ignore"):
+        return _whole_numbers(np.floor(scale * np.hypot(*(xy[:, None] - xy[None]).transpose(2, 0, 1)) + 1e-9))
+
+
+def _whole_numbers(exact: npt.NDArray[np.float64]) -> Table:
+    """What is no number, or more than can be counted, is no way."""
+    counted = np.isfinite(exact) & (exact < FAR_M)
+    return np.where(counted, exact, -1).astype(np.int32)
 
 
 def _solomon(lines: Sequence[str], objective: Objective) -> Problem:
-    start = next(at for at, line in enumerate(lines) if line.upper().startswith("NUMBER"))
+    start = next((at for at, line in enumerate(lines) if line.upper().startswith("NUMBER")), len(lines))
+    if start + 1 >= len(lines):
+        raise KeyError("NUMBER")
     vans, capacity = (int(float(word)) for word in lines[start + 1].split()[:2])
     rows = [[float(word) for word in line.split()] for line in lines[start + 2 :] if re.match(r"^\d", line)]
     if not rows or any(len(row) != 7 for row in rows):
@@ -128,9 +139,9 @@ def _li_lim(lines: Sequence[str], objective: Objective) -> Problem:
 
 def _whole(flat: Table, n: int, lower: bool, diagonal: bool) -> Table:
     """A matrix from one half of it, row by row."""
+    if len(flat) != (all_ := n * (n + 1 if diagonal else n - 1) // 2):
+        raise BadInstance(f"{len(flat)} of {all_} edge weights")
     at = np.tril_indices(n, 0 if diagonal else -1) if lower else np.triu_indices(n, 0 if diagonal else 1)
-    if len(flat) != len(at[0]):
-        raise BadInstance(f"{len(flat)} of {len(at[0])} edge weights")
     half = np.zeros((n, n), np.int32)
     half[at] = flat
     return np.maximum(half, half.T)
@@ -162,13 +173,14 @@ def _vrplib(lines: Sequence[str], objective: Objective) -> Problem:
         xy = np.array([row[1:3] for row in sections["NODE_COORD_SECTION"]])
         exact = np.hypot(*(xy[:, None] - xy[None]).transpose(2, 0, 1))
         # CVRPLIB's CVRP rounds each leg to the nearest whole unit; its VRPTW instances do not.
-        table = (ROUNDED[kind](exact) if scale == 1 else np.floor(scale * exact + 1e-9)).astype(np.int32)
+        table = _whole_numbers(ROUNDED[kind](exact) if scale == 1 else np.floor(scale * exact + 1e-9))
     elif kind == "EXPLICIT" and head.get("EDGE_WEIGHT_FORMAT") in (FULL, *HALVES):
         scale = 1
-        flat = np.array([value for row in sections["EDGE_WEIGHT_SECTION"] for value in row]).astype(np.int32)
+        flat = _whole_numbers(np.array([value for row in sections["EDGE_WEIGHT_SECTION"] for value in row]))
         table = flat.reshape(n, n) if head["EDGE_WEIGHT_FORMAT"] == FULL else _whole(flat, n, *HALVES[head["EDGE_WEIGHT_FORMAT"]])
     else:
-        raise BadInstance(f"EDGE_WEIGHT_TYPE {kind} {head.get('EDGE_WEIGHT_FORMAT', '')} is not read here")
+        how = " ".join(filter(None, (kind, head.get("EDGE_WEIGHT_FORMAT"))))
+        raise BadInstance(f"EDGE_WEIGHT_TYPE {how} is not read here")
     demand = {int(row[0]): round(row[1]) for row in sections["DEMAND_SECTION"]}
     depot = int(sections["DEPOT_SECTION"][0][0])
     if depot != 1:
@@ -212,6 +224,6 @@ def _problem(
             cents_per_hour=0,
             cents_per_km=1_000,
         )
-        for number in range(1, vans + 1)
+        for number in range(1, min(vans, max(len(tasks), 1)) + 1)  # more would only stand there
     )
     return Problem(origin_utc_s=0, tasks=tasks, vans=fleet, durations_s=table, distances_m=table, distance_scale=scale)

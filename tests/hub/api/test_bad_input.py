@@ -86,6 +86,7 @@ BAD: dict[str, Bad] = {
     "load that no van takes": Bad(change=task(load=[11]), words="larger than every van (11 > 10)", told=False),
     "negative service": Bad(change=task(service_s=-60), words="its service_s is -60"),
     "service of an age": Bad(change=task(service_s=10**15), words=f"its service_s is {10**15}"),
+    "parking of less than no time": Bad(change=task(parking_by_type=[["bike", -5]]), words="its parking by bike is -5"),
     "release after the end of time": Bad(change=task(release_s=10**18), words=f"its release_s is {10**18}"),
     "price below nothing": Bad(change=task(left_out_cents=-1), words="its left_out_cents is -1"),
     "ride of less than no time": Bad(change=task(max_ride_s=-5), words="its max_ride_s is -5"),
@@ -100,6 +101,15 @@ BAD: dict[str, Bad] = {
     "break that ends before it begins": Bad(
         change=second_van(breaks=[{"duration_s": 60, "earliest_s": 100, "latest_s": 0}]), words="its break from 100 to 0", who="van v2"
     ),
+    "break whose windows are in disorder": Bad(
+        change=second_van(breaks=[{"duration_s": 60, "earliest_s": 0, "latest_s": 900, "gaps_s": [[500, 100]]}]),
+        words="its break from 0 to 900 of 60 s is none",
+        who="van v2",
+    ),
+    "load that takes less than no time": Bad(
+        change=second_van(begun={"step": "@d", "left_s": -600}), words="its @d that is begun takes -600 s more", who="van v2"
+    ),
+    "van that is paid for setting out again": Bad(change=second_van(again_cents=-1), words="its again_cents is -1", who="van v2"),
     "van smaller than nothing": Bad(change=second_van(capacity=[-1]), words="is less than nothing", who="van v2"),
     "van that starts nowhere": Bad(change=second_van(start_place=99), words="its start_place 99 is not one of the 4", who="van v2"),
     "van that is paid for driving": Bad(change=second_van(cents_per_km=-40), words="its cents_per_km is -40", who="van v2"),
@@ -116,6 +126,8 @@ HARMLESS: dict[str, Callable[[Body], object]] = {
     "priceless": task(left_out_cents=10**30),
     "van without a bottom": second_van(capacity=[10**18]),
     "battery of a star": second_van(energy={"range_m": 10**18, "full_m": 10**18}),
+    "wait without an end": lambda body: body.update(max_wait_s=10**30),
+    "depot that is always open": lambda body: body.update(depots=[{"depot": "d", "place": 0, "windows_s": [[-(10**30), 10**30]]}]),
     "hole that another way goes around": lambda body: body["durations_s"][0].__setitem__(2, None),
 }
 
@@ -305,12 +317,21 @@ OF_VROOM: dict[str, tuple[Callable[[Body], object], str, str]] = {
     "place that is none": (job(location_index=77), "job", "its place 77 is not one of the 4 places"),
     "negative load": (job(delivery=[-3]), "job", "its load (-3,) is less than nothing"),
     "load of a mountain": (job(delivery=[10**18]), "job", "larger than every van"),
+    "priority below nothing": (job(priority=-5), "job", "its left_out_cents is -400000000"),
+    "vehicle that is paid for being used": (second_vehicle(costs={"fixed": -5}), "vehicle", "its fixed_cents is -5"),
+    "setup of less than no time": (job(setup_per_type={"bike": -5}), "job", "its parking by bike is -5"),
     "negative service": (job(service=-60), "job", "its service_s is -60"),
     "service of an age": (job(service=10**15), "job", f"its service_s is {10**15}"),
+    "service of infinity": (job(service=1e300), "job", "its service_s is 1000000"),
     "skill of nobody": (job(skills=[7]), "job", "no van has the skill 7"),
     "shift that ends before it begins": (second_vehicle(time_window=[900, 100]), "vehicle", "its shift ends (100) before it begins (900)"),
     "vehicle smaller than nothing": (second_vehicle(capacity=[-1]), "vehicle", "is less than nothing"),
     "vehicle that starts nowhere": (second_vehicle(start_index=99), "vehicle", "its start_place 99 is not one of the 4 places"),
+    "break of which one window is none": (
+        second_vehicle(breaks=[{"id": 1, "service": 60, "time_windows": [[0, 100], [300, 200]]}]),
+        "vehicle",
+        "its break from 0 to 200 of 60 s is none",
+    ),
     "break that ends before it begins": (
         second_vehicle(breaks=[{"id": 1, "service": 60, "time_windows": [[100, 0]]}]),
         "vehicle",
@@ -355,6 +376,168 @@ def test_a_client_of_vroom_without_a_vehicle_that_can_drive(shop: Shop) -> None:
     found = shop.post("/vroom", json=body).json()
     assert [(one["id"], one["reason"]) for one in found["unassigned"]] == [(at, "no van has a shift") for at in (1, 2, 3)]
     assert "its shift ends" in found["wrong_vehicles"]["vehicle 1"]
+
+
+@pytest.mark.parametrize("instant", [0, -(10**15)])
+def test_a_window_from_the_beginning_of_time_moves_no_other(shop: Shop, instant: int) -> None:
+    """Among instants of this year one job says "at any time" by a window from 1970, or from before all time."""
+    body, year = vroom_body(), 1_700_000_000
+    for one in body["jobs"]:
+        one["time_windows"] = [[year, year + 7200]]
+    body["jobs"][1]["time_windows"] = [[instant, 2**33]]
+    for window in ([year, year + 28_800], None):
+        body["vehicles"][0]["time_window"] = window
+        found = shop.post("/vroom", json=body).json()
+        assert (found["unassigned"], "wrong_vehicles" in found) == ([], False), window
+        assert min(step["arrival"] for step in found["routes"][0]["steps"]) == year
+
+
+WRONG: dict[str, tuple[Callable[[Body], object], str]] = {
+    # of a wrong type, or more than can be read: the change, and whose name is told
+    "job without an id": (lambda body: body["jobs"][1].pop("id"), "jobs[1]: id is missing"),
+    "job that is none": (lambda body: body["jobs"].__setitem__(1, "x"), "jobs[1]"),
+    "service in words": (job(service="long"), "job 2"),
+    "window of one end": (job(time_windows=[[5]]), "job 2"),
+    "windows that are none": (job(time_windows=7), "job 2"),
+    "load that is no list": (job(delivery=3), "job 2"),
+    "service by nobody": (job(service_per_type=[1]), "job 2"),
+    "most tasks in words": (second_vehicle(max_tasks="many"), "vehicle 2"),
+    "costs that are none": (second_vehicle(costs=5), "vehicle 2"),
+    "an hour that is paid back": (second_vehicle(costs={"per_hour": -1}), "vehicle 2: costs per_hour"),
+    "an hour without a price": (second_vehicle(costs={"per_hour": 1e200}), "vehicle 2: costs per_hour"),
+    "a kilometre beyond counting": (second_vehicle(costs={"per_km": 1e9}), "vehicle 2: with these costs"),
+    "standing still": (second_vehicle(speed_factor=0), "vehicle 2: speed_factor"),
+    "breaks that are none": (second_vehicle(breaks=[{"service": 5}]), "vehicle 2: id is missing"),
+    "steps that are none": (second_vehicle(steps=[{"id": 1}]), "vehicle 2: type is missing"),
+    "profile of nobody": (second_vehicle(profile="rocket"), "rocket"),
+    "matrix of nothing": (lambda body: body["matrices"].update(car={"durations": []}), "matrix: empty"),
+    "matrix in words": (lambda body: body["matrices"].update(car={"durations": [["x"]]}), "Invalid"),
+    "options that are none": (lambda body: body.update(options=7), "int"),
+    "seconds in words": (lambda body: body.update(options={"l": "soon"}), "soon"),
+    "jobs that are none": (lambda body: body.update(jobs=7), "int"),
+}
+
+
+@pytest.mark.parametrize("given", [False, True], ids=["to plan", "to time"])
+@pytest.mark.parametrize("name", WRONG)
+def test_a_client_of_vroom_that_sends_what_is_none_of_it_is_told_where(shop: Shop, name: str, given: bool) -> None:
+    body = vroom_body()
+    if given:
+        body["options"]["c"] = True
+    change, words = WRONG[name]
+    change(body)
+    body["vehicles"][0]["steps"] = [{"type": "job", "id": 1}]
+    answer = shop.post("/vroom", json=body)
+    assert (answer.status_code, answer.json()["code"]) == (400, 2), answer.text
+    assert words in answer.json()["error"]
+
+
+@pytest.mark.parametrize(("place", "words"), [([10.0, 95.0], "job 2"), ([10.0], "job 2"), (["x", 50.0], "job 2"), ([None, 1], "job 2")])
+def test_a_place_that_is_none_is_told_with_its_job(shop: Shop, place: list[Any], words: str) -> None:
+    jobs = [{"id": 1, "location": [10.01, 50.0]}, {"id": 2, "location": place}]
+    answer = shop.post("/vroom", json={"vehicles": [{"id": 1, "start": [10.0, 50.0]}], "jobs": jobs, "options": {"l": 0}})
+    assert (answer.status_code, answer.json()["code"]) == (400, 2), answer.text
+    assert words in answer.json()["error"]
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        (
+            {"jobs": [{"id": at, "location": [10 + at / 1e5, 50.0]} for at in range(3001)], "vehicles": [{"id": 1, "start": [10, 50]}]},
+            "3001",
+        ),
+        ({"vehicles": [{"id": at, "start_index": 0} for at in range(2001)]}, "vehicles (2001)"),
+        ({"vehicles": [{"id": at, "start_index": 0, "speed_factor": 1 + at / 1e6} for at in range(1000)]}, "cells of all profiles"),
+    ],
+    ids=["places", "vehicles", "profiles"],
+)
+def test_what_would_not_fit_in_memory_is_refused_before_it_is_tried(shop: Shop, body: Body, words: str) -> None:
+    whole: Body = {"jobs": [{"id": 1, "location_index": 1}], "options": {"l": 0}} | body
+    if "location" not in whole["jobs"][0]:
+        whole["matrices"] = {"car": {"durations": [[0] * 300] * 300}}
+    answer = shop.post("/vroom", json=whole)
+    assert (answer.status_code, answer.json()["code"]) == (413, 4), answer.text
+    assert words in answer.json()["error"]
+
+
+BODIES: dict[str, bytes] = {
+    "nothing": b"",
+    "cut off": json.dumps(problem()).encode()[:-200],
+    "no text": b"\xff\xfe\x00{",
+    "null": b"null",
+    "a word": b'"problem"',
+    "a list": b"[]",
+    "no number": b'{"format": "roundsman-problem/1", "jobs": NaN}',
+    "beyond numbers": b'{"vehicles": [{"id": 1e999, "start_index": 0}], "jobs": [{"id": 1, "location_index": 0}], "matrix": [[0]]}',
+    "half a sign": b'{"vehicles": [{"id": 1, "start_index": 0, "description": "\\ud800"}], "jobs": [{"id": 1, "location_index": 0}]}',
+    "a well without a bottom": b'{"a":' * 100_000,
+}
+
+
+@pytest.mark.parametrize("name", BODIES)
+@pytest.mark.parametrize(("door", "status"), [("/v1/solve", 422), ("/v1/solve/candidates?task=t1", 422), ("/vroom", 400)])
+def test_what_is_no_request_at_all_is_refused_with_words(shop: Shop, door: str, status: int, name: str) -> None:
+    answer = shop.post(door, content=BODIES[name])
+    assert answer.status_code == status, answer.text
+    assert answer.json().get("detail") or answer.json()["error"]
+
+
+@pytest.mark.parametrize("name", [name for name in BODIES if name != "no text"])
+def test_a_file_that_is_no_problem_is_refused_with_words(name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "problem.json"
+    file.write_bytes(BODIES[name])
+    assert main(["solve", str(file), "--seconds", "0"]) == 1
+    assert str(file) in capsys.readouterr().err
+
+
+CUSTOMERS = "VEHICLE\nNUMBER CAPACITY\n{vans} {room}\nCUSTOMER\n0 0 0 0 0 200 0\n1 {x} 0 {load} 0 100 5\n{second} 20 0 4 0 100 5\n"
+INSTANCES: dict[str, tuple[dict[str, object], int, str]] = {
+    # of a Solomon file: what is wrong, the exit code (2: the rest is planned), and the words
+    "a van for every atom": ({"vans": 10**15}, 0, "with 1 vans"),
+    "a million kilometres": ({"x": 10**9}, 2, "wrong: task 1: no road reaches this address"),
+    "beyond numbers": ({"x": "1e999"}, 2, "wrong: task 1: no road reaches this address"),
+    "no number": ({"x": "nan"}, 2, "wrong: task 1: no road reaches this address"),
+    "load of infinity": ({"load": "inf"}, 1, "this looked like an instance, but"),
+    "room of infinity": ({"room": "inf"}, 1, "this looked like an instance, but"),
+    "no vans": ({"vans": 0}, 1, "0 vans of capacity"),
+    "room below nothing": ({"room": -1}, 1, "vans of capacity -1"),
+    "a customer twice": ({"second": 1}, 1, "task 1 is there 2 times"),
+    "a load below nothing": ({"load": -4}, 2, "wrong: task 1: its load (-4,) is less than nothing"),
+}
+
+
+@pytest.mark.parametrize("name", INSTANCES)
+def test_an_instance_that_cannot_be_is_told(name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    change, code, words = INSTANCES[name]
+    file = tmp_path / "instance.txt"
+    file.write_text(CUSTOMERS.format(**({"vans": 2, "room": 10, "x": 10, "load": 4, "second": 2} | change)))
+    assert main(["solve", str(file), "--seconds", "0", "--language", "en"]) == code
+    said = capsys.readouterr()
+    assert words in said.out + said.err
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("VEHICLE\n", "VEHICLE\nNUMBER\n", "1 2 3\n1 2 3 4 5 6 7 8 9\nx\n", "DIMENSION: x", "DIMENSION: 5\nCAPACITY: 1\nEOF"),
+        f"DIMENSION: {10**9}\nCAPACITY: 1\nEDGE_WEIGHT_TYPE: EXPLICIT\nEDGE_WEIGHT_FORMAT: LOWER_ROW\nEDGE_WEIGHT_SECTION\n1 2\n",
+    ],
+)
+def test_a_file_that_only_looks_like_an_instance_is_refused_with_words(
+    text: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "instance.txt"
+    file.write_text(text)
+    assert main(["solve", str(file), "--seconds", "0"]) == 1
+    assert "this looked like an instance, but" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("words", [["--seconds", "nan"], ["--seconds", "inf"], ["--seconds", "-1"], ["--processes", "0"], ["--seed", "-1"]])
+def test_options_that_cannot_be_are_refused(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["solve", "problem.json", *words])
+    assert words[0] in capsys.readouterr().err
 
 
 def test_a_client_of_vroom_reads_the_reason_in_its_language(shop: Shop) -> None:

@@ -48,11 +48,15 @@ CALLS: Final[dict[str, tuple[int | None, tuple[str, ...]]]] = {
     "CannotKeep": (0, ()),
     "ValueError": (0, ()),
     "BadProblem": (0, ()),
+    "BadInstance": (0, ()),
 }
 SAYING: Final = {
     # functions that give sentences, and constants that are some
     "planning/explain.py": ("reason_unassigned", "_nobody_may", "HELD", "NOT_YET"),
     "planning/why.py": ("_standing",),
+    "planning/spoken.py": (
+        *("summed_up", "share", "left_out", "wrong", "without", "no_plan_for", "no_task", "NAMES", "NOTHING", "NOT_EVEN_SO", "HURRIED"),
+    ),
     "planning/candidates.py": ("_refused", "at", "_told", "_broken_rule", "RULES"),
     "planning/evaluate.py": ("_account", "_forbidden"),
     "planning/lookups.py": ("broken_relations", "refusal"),

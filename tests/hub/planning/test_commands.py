@@ -13,6 +13,8 @@ import pytest
 from roundsman_hub.__main__ import main
 from roundsman_hub.planning.instances import parse
 from roundsman_hub.planning.portable import plan_from_json, problem_to_json
+from roundsman_hub.planning.spoken import NAMES
+from roundsman_hub.planning.why import CONSTRAINTS
 
 DATA = Path(__file__).parents[4] / "shared" / "data" / "vrp"
 SMALL = """SMALL
@@ -197,3 +199,112 @@ def test_a_file_that_is_none_of_the_forms_is_refused_in_one_sentence(text: str, 
     file.write_text(text)
     assert main(["solve", str(file)]) == 1
     assert "odd.txt" in capsys.readouterr().err
+
+
+# ── in the reader's language ─────────────────────────────────────────────────────────────────────────────────────────
+
+LEFT_OUT = {
+    "en": "left out: t2: no van has the skill crane",
+    "de": "bleibt weg: t2: kein Wagen hat die Fähigkeit crane",
+    "es": "queda fuera: t2: ninguna furgoneta tiene la capacidad crane",
+    "fr": "laissée de côté : t2 : aucun fourgon n'a la compétence crane",
+}
+
+
+def with_a_crane(tmp_path: Path) -> tuple[Path, Path]:
+    """A problem of which one task needs what nobody has and another is none, and where its plan goes."""
+    body = json.loads(problem_to_json(parse(SMALL)))
+    for task in body["tasks"]:
+        task["task"] = f"t{task['task']}"
+    body["tasks"][1]["skills"] = ["crane"]
+    body["tasks"][2]["load"] = [-4]
+    file = tmp_path / "problem.json"
+    file.write_text(json.dumps(body))
+    return file, tmp_path / "plan.json"
+
+
+def speaks(monkeypatch: pytest.MonkeyPatch, **locale: str) -> None:
+    for name in ("LC_ALL", "LC_MESSAGES", "LANG"):
+        monkeypatch.delenv(name, raising=False)
+    for name, said in locale.items():
+        monkeypatch.setenv(name, said)
+
+
+@pytest.mark.parametrize("language", LEFT_OUT)
+def test_reasons_are_told_in_the_language_that_was_asked_for(
+    language: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    speaks(monkeypatch, LANG="it_IT.UTF-8")
+    file, plan = with_a_crane(tmp_path)
+    assert main(["solve", str(file), "--seconds", "0", "--out", str(plan), "--language", language]) == 2
+    said = capsys.readouterr()
+    assert LEFT_OUT[language] in said.out.splitlines()
+    assert ("wrong: task t3: its load (-4,) is less than nothing" in said.err) == (language == "en")
+    assert main(["explain", str(file), "--plan", str(plan), "--task", "t2", "--language", language]) == 0
+    first, second, *_ = capsys.readouterr().out.splitlines()
+    assert first == f"t2: {LEFT_OUT[language].split('t2', 1)[1].lstrip(' :')}"
+    without = {"en": "  without skills that it needs: ", "de": "  ohne Fähigkeiten, die er braucht: "}
+    without |= {"es": "  sin capacidades que exige: ", "fr": "  sans compétences requises : "}
+    assert second.startswith(without[language]), second
+
+
+@pytest.mark.parametrize(
+    ("locale", "words"),
+    [
+        ({"LANG": "de_DE.UTF-8"}, "bleibt weg: t2"),
+        ({"LANG": "de_DE.UTF-8", "LC_MESSAGES": "fr_FR"}, "laissée de côté : t2"),
+        ({"LANG": "de_DE.UTF-8", "LC_MESSAGES": "fr_FR", "LC_ALL": "C.UTF-8"}, "left out: t2"),
+        ({"LANG": "de_AT", "LC_ALL": ""}, "bleibt weg: t2"),
+        ({}, "left out: t2"),
+        ({"LANG": "xx_YY"}, "left out: t2"),
+    ],
+)
+def test_else_they_are_told_in_the_locale_s(
+    locale: dict[str, str], words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    speaks(monkeypatch, **locale)
+    file, _ = with_a_crane(tmp_path)
+    main(["solve", str(file), "--seconds", "0"])
+    assert words in capsys.readouterr().out
+
+
+def test_what_programs_read_is_english_unless_they_ask(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    speaks(monkeypatch, LANG="de_DE.UTF-8")
+    file, plan = with_a_crane(tmp_path)
+    for asked, reason, wrong in (
+        ([], "no van has the skill crane", "its load (-4,) is less than nothing"),
+        (["--language", "de"], "kein Wagen hat die Fähigkeit crane", "seine Last (-4,) ist weniger als nichts"),
+    ):
+        main(["solve", str(file), "--seconds", "0", "--json", "--out", str(plan), *asked])
+        said = json.loads(capsys.readouterr().out)
+        assert (said["unassigned"]["t2"], said["wrong"]) == (reason, {"task t3": wrong})
+        main(["explain", str(file), "--plan", str(plan), "--json", "--task", "t2", *asked])
+        assert json.loads(capsys.readouterr().out)[0]["reason"] == reason
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("{", "das ist kein JSON"),
+        ('{"format": "roundsman-problem/1", "colour": 1}', "unbekanntes Feld"),
+        (
+            "NAME : x\nDIMENSION : 2\nCAPACITY : 1\nEDGE_WEIGHT_TYPE : GEO\n",
+            "das sah nach einer Instanz aus, aber: EDGE_WEIGHT_TYPE GEO wird",
+        ),
+        ("hello", "weder eine Datei von Solomon"),
+    ],
+)
+def test_a_file_that_cannot_be_read_is_refused_in_that_language(
+    text: str, words: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "file.txt"
+    file.write_text(text)
+    assert main(["solve", str(file), "--language", "de"]) == 1
+    assert words in capsys.readouterr().err
+
+
+def test_every_constraint_that_could_give_way_has_a_name_for_people() -> None:
+    assert NAMES.keys() == CONSTRAINTS.keys()
+    assert len(set(NAMES.values())) == len(NAMES)

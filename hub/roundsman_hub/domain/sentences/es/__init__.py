@@ -8,6 +8,7 @@ from roundsman_hub.domain.sentences.es.plans import PLANS
 from roundsman_hub.domain.sentences.es.problems import PROBLEMS
 from roundsman_hub.domain.sentences.es.refusals import REFUSALS
 from roundsman_hub.domain.sentences.es.steps import STEPS
+from roundsman_hub.domain.sentences.es.terminal import TERMINAL
 from roundsman_hub.domain.sentences.es.words import WORDS
 
-ES: Final = {**PLANS, **ORDERS, **REFUSALS, **STEPS, **FIELDS, **PROBLEMS, **WORDS}
+ES: Final = {**PLANS, **ORDERS, **REFUSALS, **STEPS, **FIELDS, **PROBLEMS, **TERMINAL, **WORDS}
