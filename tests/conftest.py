@@ -6,28 +6,33 @@ import itertools
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 from playwright.sync_api import Browser, sync_playwright
 
+from roundsman_hub.broker import free_port
 from roundsman_hub.store import embedded
 from roundsman_hub.store.db import Database
 from roundsman_hub.store.migrate import migrate
 
-settings.register_profile("landing", derandomize=True)  # the same cases each time: whether a change may land is not for dice
-settings.register_profile("fuzz", print_blob=True)
+# No case is judged by how long it took, nor is drawing it: that is said of the machine, and of what else it does.
+UNHURRIED: dict[str, Any] = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow]}
+settings.register_profile("landing", derandomize=True, **UNHURRIED)  # the same cases each time: whether a change may land is not for dice
+settings.register_profile("fuzz", print_blob=True, **UNHURRIED)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "landing"))
 
-TEMPLATE = "roundsman_template"
+WORKER = os.environ.get("PYTEST_XDIST_WORKER", "alone")
+TEMPLATE = f"roundsman_template_{WORKER}"
+"""A server that is given (`DATABASE_URL_TIMESCALE`) is shared by all of a run's workers: each has databases of its own names."""
 CANNOT_BE_MADE = 3
 """What `.ci/timescaledb-root` ends with where TimescaleDB's half is rightly skipped."""
 QUICK = {"fsync": "off", "full_page_writes": "off", "shared_buffers": "32MB", "max_connections": "60"}
@@ -120,9 +125,7 @@ def _in_root(root: Path) -> tuple[Server, Callable[[], None]]:
     subprocess.run(
         [*inside, "initdb", "-D", f"{folder}/data", "-U", "roundsman", "--auth=trust", "-E", "UTF8", "-N"], capture_output=True, check=True
     )
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     options = QUICK | {"listen_addresses": "127.0.0.1", "port": str(port), "unix_socket_directories": "", "timezone": "UTC"}
     options |= {"shared_preload_libraries": "timescaledb", "timescaledb.telemetry_level": "off", "max_worker_processes": "16"}
     process = subprocess.Popen(
@@ -170,8 +173,9 @@ def make_database(_made: dict[str, Server | Missing]) -> Callable[[str], str]:
         server = _made[kind]
         if isinstance(server, Missing):
             (pytest.fail if server.owed else pytest.skip)(server.reason)
-        name = f"test_{next(numbers)}"
+        name = f"test_{WORKER}_{next(numbers)}"
         with psycopg.connect(server.dsn("postgres"), autocommit=True) as connection:
+            connection.execute(f"DROP DATABASE IF EXISTS {name}")  # of a run before this one, on a server that is given
             # TimescaleDB's launcher may sit in the template for a moment: the server is asked again, which is why this is a loop.
             deadline = time.monotonic() + 30
             while True:
