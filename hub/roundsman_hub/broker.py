@@ -32,7 +32,7 @@ CHOSEN_FROM: Final = 10_240
 CHOSEN_BELOW: Final = 32_768
 
 HUB_USER = "hub"
-STARTS_WITHIN_S = 10.0
+STARTS_WITHIN_S = 30.0
 STOPS_WITHIN_S = 2.0
 PASSWORD_ROUNDS = 101
 """Mosquitto's own default. The password is 256 random bits, so stretching it would add nothing."""

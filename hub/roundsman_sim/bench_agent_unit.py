@@ -25,11 +25,12 @@ from roundsman_core import lanes
 from roundsman_core.geo import LatLon, LocalFrame
 from roundsman_core.pacing import Pace
 from roundsman_hub import broker
+from roundsman_hub.broker import free_port
 from roundsman_hub.pki import Pki, open_pki
 from roundsman_hub.provision import Unit, provision
 from roundsman_hub.settings import BrokerLogin, Endpoint
 from roundsman_sim import SimError
-from roundsman_sim.feed import free_port, gpsd_program
+from roundsman_sim.feed import gpsd_program
 from roundsman_sim.receiver import Receiver, Truth
 from roundsman_wire import envelopes
 from roundsman_wire.channels import BY_NAME, parse_topic, topic

@@ -30,9 +30,9 @@ from paho.mqtt.enums import CallbackAPIVersion
 from roundsman_agent import config
 from roundsman_agent.outbox import Outbox
 from roundsman_agent.uplink import Uplink
+from roundsman_hub.broker import free_port
 from roundsman_sim import SimError
 from roundsman_sim.bench_agent_unit import VEHICLE, Rig, until
-from roundsman_sim.feed import free_port
 from roundsman_wire.channels import topic
 from roundsman_wire.frames import quantise
 from roundsman_wire.messages import TRACK, FixRow, Presence

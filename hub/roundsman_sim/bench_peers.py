@@ -26,10 +26,10 @@ from paho.mqtt.enums import CallbackAPIVersion
 
 from roundsman_core.geo import LatLon
 from roundsman_hub import broker
+from roundsman_hub.broker import free_port
 from roundsman_hub.pki import open_pki
 from roundsman_hub.provision import Unit, provision
 from roundsman_hub.settings import Endpoint
-from roundsman_sim.feed import free_port
 from roundsman_sim.proxy import Proxy
 from roundsman_sim.receiver import Receiver, Truth
 from roundsman_sim.world import World

@@ -14,6 +14,7 @@ from typing import Final
 
 import psutil
 
+from roundsman_hub.broker import free_port
 from roundsman_hub.store.db import Database, Notice, notify
 from roundsman_sim.bench_people_fleet import Fleet
 
@@ -124,9 +125,7 @@ def _change_all(db: Database, made: Fleet) -> None:
 def run(db: Database, made: Fleet, folder: Path, many: int, rounds: int) -> Found:
     """Open so many pages at a process of its own, and ring at all of them, some rounds."""
     _many_files()
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port: int = free.getsockname()[1]
+    port = free_port()
     served = subprocess.Popen(
         [sys.executable, "-m", "roundsman_sim.bench_people_live", db.dsn, str(port), str(folder)], stderr=subprocess.DEVNULL
     )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import socket
 import threading
 import time
 from collections.abc import Iterator
@@ -19,6 +18,7 @@ from roundsman_core.geo import LatLon
 from roundsman_core.timebase import TimeBase
 from roundsman_hub.api import keys
 from roundsman_hub.api.app import create_app
+from roundsman_hub.broker import free_port
 from roundsman_hub.clock import Clock
 from roundsman_hub.eta.worker import EtaWorker
 from roundsman_hub.geocode import AddressBook
@@ -122,9 +122,7 @@ def board_hub(db: Database, folder: Path, *, vans: int = 4, orders: int = 28) ->
     place = town.build(seed=1)
     town_file.write(place, folder / "town.osm.pbf")
     clock = Clock(TimeBase(origin_real_ms=round(time.time() * 1000), origin_utc_ms=MONDAY_10_UTC_MS, factor=1.0))
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port: int = free.getsockname()[1]
+    port = free_port()
     settings = Settings(
         data_dir=folder,
         database_url=db.dsn,
@@ -148,7 +146,9 @@ def board_hub(db: Database, folder: Path, *, vans: int = 4, orders: int = 28) ->
         thread.start()
     try:
         _until(lambda: server.started)
-        with httpx.Client(base_url=f"http://127.0.0.1:{port}", headers={"Authorization": f"Bearer {key}"}, timeout=30) as client:
+        with httpx.Client(
+            base_url=f"http://127.0.0.1:{port}", headers={"Authorization": f"Bearer {key}"}, timeout=60, trust_env=False
+        ) as client:
             yield _day(BoardHub(
                 url=f"http://127.0.0.1:{port}", key=key, fleet=fleet, depot=_depot(client, place), db=db, clock=clock, client=client,
                 place=place, vehicles=[], orders=[],

@@ -10,7 +10,6 @@ import asyncio
 import contextlib
 import math
 import random
-import socket
 import threading
 import time
 from collections.abc import AsyncIterator, Iterator
@@ -25,6 +24,7 @@ from starlette.responses import StreamingResponse
 
 from roundsman_core.geo import LatLon
 from roundsman_hub.api import pages
+from roundsman_hub.broker import free_port
 from roundsman_hub.live import documents
 from roundsman_hub.live.view import sse
 from roundsman_sim import SimError, town, town_file
@@ -185,9 +185,7 @@ def staged(folder: Path, vans: int, *, every_s: float) -> Iterator[str]:
     async def stream() -> StreamingResponse:
         return StreamingResponse(_told(stage, every_s), media_type="text/event-stream")
 
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port: int = free.getsockname()[1]
+    port = free_port()
     server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=port, log_level="warning", timeout_graceful_shutdown=1, ws="none"))
     thread = threading.Thread(target=server.run, name="stage")
     thread.start()

@@ -7,13 +7,13 @@ import contextlib
 import fcntl
 import os
 import shutil
-import socket
 import termios
 import tty
 from collections import deque
 from pathlib import Path
 from typing import Final, Protocol
 
+from roundsman_hub.broker import free_port
 from roundsman_sim import SimError
 
 SERIAL_KEEPS: Final = 400_000
@@ -30,13 +30,6 @@ class Feed(Protocol):
     async def start(self) -> None: ...
     def send(self, data: bytes) -> None: ...
     async def stop(self) -> None: ...
-
-
-def free_port() -> int:
-    """A TCP port of the loopback that is free now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 class TcpFeed:

@@ -16,6 +16,7 @@ import httpx
 
 from roundsman_core.geo import LatLon
 from roundsman_core.timebase import TimeBase
+from roundsman_hub.broker import free_port
 from roundsman_hub.pki import open_pki
 from roundsman_hub.provision import Unit, provision
 from roundsman_hub.roads import RoadNetwork, open_roads
@@ -25,7 +26,7 @@ from roundsman_sim import SimError, tablets, town, town_file
 from roundsman_sim.clock import WorldClock
 from roundsman_sim.desk import Desk
 from roundsman_sim.driver import Driver, Temper
-from roundsman_sim.feed import Feed, GpsdFeed, SerialFeed, TcpFeed, free_port, gpsd_program
+from roundsman_sim.feed import Feed, GpsdFeed, SerialFeed, TcpFeed, gpsd_program
 from roundsman_sim.motion import Body
 from roundsman_sim.orders import FAR_M, near
 from roundsman_sim.programs import Program

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 from typing import Final
 
-from roundsman_sim.feed import free_port
+from roundsman_hub.broker import free_port
 
 CHUNK_BYTES: Final = 16_384
 

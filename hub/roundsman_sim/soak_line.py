@@ -10,8 +10,8 @@ import contextlib
 import random
 from typing import Final
 
+from roundsman_hub.broker import free_port
 from roundsman_hub.ingest.packets import Malformed, publish, split
-from roundsman_sim.feed import free_port
 
 READ_BYTES: Final = 65_536
 SHARE: Final = 0.3

@@ -21,13 +21,13 @@ import httpx
 import psycopg
 
 from roundsman_hub import broker as hub_broker
+from roundsman_hub.broker import free_port
 from roundsman_hub.pki import open_pki
 from roundsman_hub.provision import Unit, provision
 from roundsman_hub.settings import Endpoint
 from roundsman_hub.supervise import BrokerKeeper
 from roundsman_hub.tether import tethered
 from roundsman_sim import SimError
-from roundsman_sim.feed import free_port
 from roundsman_sim.programs import Program
 from roundsman_sim.proxy import Proxy
 from roundsman_sim.soak_line import HubLine

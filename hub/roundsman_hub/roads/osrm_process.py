@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import atexit
-import socket
 import subprocess
 import tempfile
 import threading
@@ -14,6 +13,7 @@ from typing import Final
 
 import httpx
 
+from roundsman_hub.broker import free_port
 from roundsman_hub.roads.extract import Progress, dataset, osrm_folder
 from roundsman_hub.roads.network import RoadsError
 from roundsman_hub.tether import tethered
@@ -40,7 +40,7 @@ class OsrmProcess:
 
     def __init__(self, base: Path, *, threads: int = 2, mapped: bool = False) -> None:
         self._base, self._threads, self._mapped = base, threads, mapped
-        self._port = _free_port()
+        self._port = free_port()
         self._process: subprocess.Popen[bytes] | None = None
         self._words = tempfile.TemporaryFile()  # noqa: SIM115  # lives as long as the process; closed in close()
         self._lock = threading.Lock()
@@ -124,13 +124,6 @@ def start_osrm(osm: Path, cache_dir: Path, progress: Progress = print) -> OsrmPr
     process = OsrmProcess(dataset(osm, cache_dir, progress))
     progress(f"roads: osrm-routed answers on {process.url}")
     return process
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def _answers(url: str) -> bool:

@@ -7,7 +7,6 @@ import contextlib
 import os
 import pty
 import shutil
-import socket
 import subprocess
 import tempfile
 import tty
@@ -20,6 +19,7 @@ from roundsman_agent import gpsd_source
 from roundsman_agent.clock import Clock
 from roundsman_agent.fix import Fix
 from roundsman_agent.sources import open_source
+from roundsman_hub.broker import free_port
 
 Lines = Callable[..., bytes]
 DEADLINE_S = 60.0
@@ -43,9 +43,7 @@ class Pair:
             os.chmod(device, 0o666)
         for master in self.masters:
             os.set_blocking(master, False)
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = probe.getsockname()[1]
+        self.port = free_port()
         self._folder = tempfile.TemporaryDirectory(prefix="roundsman-gpsd-")
         command = [GPSD, "-N", "-b", "-n", "-S", str(self.port), "-F", str(Path(self._folder.name) / "control"), *devices]
         self._process = subprocess.Popen(command, stderr=subprocess.DEVNULL)

@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 
 from roundsman_core.geo import LatLon, distance_m
+from roundsman_hub.broker import free_port
 from roundsman_hub.geocode import AddressBook
 from roundsman_hub.roads import GreatCircle, OsrmRoads, RoadNetwork, RoadsError, open_roads
 from roundsman_hub.roads.extract import dataset, osrm_folder
@@ -145,10 +146,7 @@ def test_an_owner_that_fails_leaves_no_server_behind(village: Path, cache: Path)
 
 
 def test_a_server_that_is_away_is_stood_in_for_and_says_so(at_crossing: Crossing) -> None:
-    with socket.socket() as closed:
-        closed.bind(("127.0.0.1", 0))
-        port = closed.getsockname()[1]
-    roads = OsrmRoads(f"http://127.0.0.1:{port}")
+    roads = OsrmRoads(f"http://127.0.0.1:{free_port()}")
     places = [at_crossing(1, 1), at_crossing(2, 2)]
     assert roads.matrix(places).network == "great_circle"
     assert roads.route(places).network == "great_circle"
