@@ -263,7 +263,8 @@ def _delay(desk: Desk, world: World, problem: Problem, order: str) -> Delay | No
         vehicle = holder["vehicle_id"]
         first = row(
             cur,
-            "SELECT p.plan FROM plan_tasks t JOIN plans p USING (vehicle_id, version) WHERE t.order_id = %s ORDER BY p.issued_at LIMIT 1",
+            "SELECT p.plan FROM plan_tasks t JOIN plans p USING (vehicle_id, version) WHERE t.order_id = %s"
+            " ORDER BY p.issued_at, p.version LIMIT 1",
             (order,),
         )
         done = rows(

@@ -26,7 +26,8 @@ _VEHICLES: LiteralString = """
     SELECT h.vehicle_id, h.locked, h.out_reason FROM vehicle_hands h JOIN vehicles v USING (vehicle_id) WHERE v.depot_id = %s
 """
 _HANDOVERS: LiteralString = """
-    SELECT h.* FROM handovers h JOIN orders o USING (order_id) WHERE o.depot_id = %s AND o.window_end > %s ORDER BY h.at
+    SELECT h.* FROM handovers h JOIN orders o USING (order_id) WHERE o.depot_id = %s AND o.window_end > %s
+    ORDER BY h.at, h.order_id, h.version
 """
 _WRECKS: LiteralString = """
     SELECT DISTINCT r.vehicle_id FROM reports r JOIN vehicles v USING (vehicle_id)
@@ -36,7 +37,7 @@ _WRECKS: LiteralString = """
 _ALERTS: LiteralString = """
     SELECT a.vehicle_id, a.kind, a.alert FROM alerts a JOIN vehicles v USING (vehicle_id)
     WHERE v.depot_id = %(depot)s AND a.kind IN ('long_dwell', 'silent') AND a.to_at IS NULL AND a.from_at >= v.shift_start - %(before)s
-    ORDER BY a.from_at
+    ORDER BY a.from_at, a.alert
 """
 _FAILED: LiteralString = """
     SELECT s.order_id, coalesce(nullif(o.name, ''), nullif(o.reference, ''), o.address) AS name, s.action

@@ -12,6 +12,8 @@ from roundsman_hub.store.db import Cursor
 from roundsman_hub.store.rows import Row, row, rows
 
 EVENTS_SHOWN = 80
+STEPS = ["held", "accepted", "declined", "refused", "in_force", "shown"]
+"""The order in which a van tells them; those of one batch came at one instant."""
 
 
 def vehicles(cur: Cursor) -> list[Row]:
@@ -22,7 +24,7 @@ def vehicles(cur: Cursor) -> list[Row]:
         SELECT v.vehicle_id, v.name, v.depot_id, v.capacity, v.shift_start, v.shift_end, d.name AS driver_name, d.phone AS driver_phone,
                coalesce(n.online, false) AS online, coalesce(n.duty, 'off') AS duty, n.time, n.lat_e6, n.lon_e6, n.speed_cm_s,
                n.heading_cdeg, n.next_stop, coalesce(n.backlog, 0) AS backlog, n.seen_real_at, p.version AS plan_version,
-               ARRAY(SELECT r.state FROM plan_receipts r WHERE r.vehicle_id = v.vehicle_id AND r.version = p.version) AS receipts
+               ARRAY(SELECT r.state FROM plan_receipts r WHERE r.vehicle_id = v.vehicle_id AND r.version = p.version ORDER BY 1) AS receipts
         FROM vehicles v LEFT JOIN drivers d USING (driver_id) LEFT JOIN vehicle_now n USING (vehicle_id)
         LEFT JOIN LATERAL (SELECT max(version) AS version FROM plans WHERE plans.vehicle_id = v.vehicle_id) p ON true
         WHERE v.retired_at IS NULL ORDER BY v.name, v.vehicle_id
@@ -63,12 +65,12 @@ def plan(cur: Cursor, vehicle_id: str, version: int | None = None) -> Row | None
         """
         SELECT p.vehicle_id, p.version, p.hash, p.issued_at, p.issued_real_at, p.published_at, p.valid_until, p.reason, p.changes, p.plan,
                (SELECT coalesce(jsonb_agg(jsonb_build_object('state', r.state, 'at', r.at, 'reason', r.reason)
-                                          ORDER BY r.received_real_at), '[]')
+                                          ORDER BY r.received_real_at, r.at, array_position(%(steps)s::text[], r.state)), '[]')
                 FROM plan_receipts r WHERE r.vehicle_id = p.vehicle_id AND r.version = p.version) AS receipts
         FROM plans p WHERE p.vehicle_id = %(vehicle)s AND (%(version)s::bigint IS NULL OR p.version = %(version)s)
         ORDER BY p.version DESC LIMIT 1
         """,
-        {"vehicle": vehicle_id, "version": version},
+        {"vehicle": vehicle_id, "version": version, "steps": STEPS},
     )
 
 
@@ -118,7 +120,7 @@ def events(cur: Cursor, at: datetime) -> list[Row]:
                     v.name, o.reference, o.name
              FROM order_states s JOIN orders o USING (order_id) LEFT JOIN vehicles v ON v.vehicle_id = s.vehicle_id
              WHERE s.at >= %(at)s ORDER BY s.at DESC LIMIT %(limit)s)
-        ) AS happened ORDER BY at DESC, id DESC LIMIT %(limit)s
+        ) AS happened ORDER BY at DESC, left(id, 1) DESC, length(id) DESC, id DESC LIMIT %(limit)s
         """,
         {"at": at, "limit": EVENTS_SHOWN},
     )

@@ -53,6 +53,6 @@ def said(cur: Cursor, orders: list[str], until: datetime) -> list[Row]:
     return rows(
         cur,
         "SELECT order_id, vehicle_id, said_at, eta, low, high, basis FROM eta_said"
-        " WHERE order_id = ANY(%s) AND said_at < %s ORDER BY said_at",
+        " WHERE order_id = ANY(%s) AND said_at < %s ORDER BY said_at, order_id",
         (orders, until),
     )

@@ -39,7 +39,8 @@ def _said(r: Row) -> Said:
 
 def refused(cur: Cursor, depot: str, since: datetime) -> tuple[Said, ...]:
     """What dispatchers rejected or took back since."""
-    return tuple(_said(r) for r in rows(cur, _SAID + "state = 'rejected' AND decided_at >= %s ORDER BY decided_at", (depot, since)))
+    found = rows(cur, _SAID + "state = 'rejected' AND decided_at >= %s ORDER BY decided_at, proposal_id", (depot, since))
+    return tuple(_said(r) for r in found)
 
 
 def named(cur: Cursor, depot: str, proposals: Sequence[str]) -> dict[str, Said]:

@@ -240,7 +240,7 @@ def served_stops(cur: Cursor, fleet: str, since: datetime, until: datetime) -> S
             "SELECT stood.*, said.ended_at, least(said.arrived, "
             "(SELECT min(n.at) FROM scans n WHERE n.order_id = ANY(stood.orders) AND n.vehicle_id = stood.vehicle_id "
             "AND n.event = 'unloaded' AND n.at BETWEEN stood.arrived_at AND stood.left_at)) AS served_at "
-            "FROM stood LEFT JOIN said USING (session_no, visit) ORDER BY arrived_at",
+            "FROM stood LEFT JOIN said USING (session_no, visit) ORDER BY arrived_at, session_no, visit",
             {"fleet": fleet, "since": since, "until": until, "ended": sorted(ENDED)},
         )
     )
