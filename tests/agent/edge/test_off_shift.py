@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import socket
 import struct
 import threading
@@ -18,6 +19,9 @@ from roundsman_wire.messages import Command, Duty, Note
 LAT_MIN, LON_MIN = "10.24680", "56.13579"
 PLACES_E6 = (60_170_780, 24_935_597)
 """The same in whole millionths: as the log keeps it."""
+DEGREES = rb"(?<!\d)(?:60(?:\.170|170\d{3})|24(?:\.935|935\d{3}))"
+"""The same in degrees or in digits, to a tenth of a kilometre, at the beginning of a number: within one, four such digits are also in many
+an instant's milliseconds, in sessions and in ports."""
 
 
 class Receiver:
@@ -88,11 +92,21 @@ def stall() -> Iterator[Callable[[Any], threading.Event]]:
 
 def traces(folder: Path, said: str) -> list[str]:
     """Where the receiver's place can be found, in any form in which this agent writes one."""
-    forms = [LAT_MIN.encode(), LON_MIN.encode(), b"60.170", b"24.935", b"6017", b"2493"]
-    forms += [struct.pack(order + "i", place) for place in PLACES_E6 for order in "<>"]
-    files = [path for path in folder.rglob("*") if path.is_file()]
-    found = [f"{path.name}: {form!r}" for path in files for form in forms if form in path.read_bytes()]
-    return found + [f"log: {form!r}" for form in forms if form in said.encode()]
+    forms = [DEGREES, *(re.escape(minutes.encode()) for minutes in (LAT_MIN, LON_MIN))]
+    forms += [re.escape(struct.pack(order + "i", place)) for place in PLACES_E6 for order in "<>"]
+    texts = {path.name: path.read_bytes() for path in folder.rglob("*") if path.is_file()} | {"log": said.encode()}
+    return [f"{name}: {form!r}" for name, text in texts.items() for form in forms if re.search(form, text)]
+
+
+def test_a_place_is_found_in_every_form_and_nothing_else_is_taken_for_one(tmp_path: Path) -> None:
+    """A machine whose clock, ports or sessions happen to have the place's digits in them has told of no place."""
+    for number, text in enumerate(
+        (b'"lat_e6":60170780', b"at 60.1708", b"[24.93560]", b"GPRMC,6010.24680", struct.pack("<i", PLACES_E6[1]))
+    ):
+        (tmp_path / f"told{number}").write_bytes(text)
+    (tmp_path / "store").mkdir()
+    (tmp_path / "store" / "log.db").write_bytes(b'{"utc_ms":1796017024935,"mono_ms":60170} a60179f 127.0.0.1:42493')
+    assert sorted(found.split(":")[0] for found in traces(tmp_path, "no place")) == [f"told{number}" for number in range(5)]
 
 
 def test_off_shift_nothing_is_heard_kept_told_or_logged(

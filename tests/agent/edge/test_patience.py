@@ -59,7 +59,11 @@ class Line:
 
 
 @pytest.fixture
-def line() -> Iterator[Line]:
+def line(monkeypatch: pytest.MonkeyPatch) -> Iterator[Line]:
+    """It says no more than a test lets it: an agent that took the silence between for a fault would be awake, however slow the machine."""
+    monkeypatch.setattr("roundsman_agent.pipeline.GAP_MS", 600_000)
+    for limit in ("SILENT_S", "MUTE_S", "REOPEN_S"):
+        monkeypatch.setattr(f"roundsman_agent.sources.{limit}", 600.0)
     receiver = Line()
     yield receiver
     receiver.close()

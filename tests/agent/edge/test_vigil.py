@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import queue
 import socket
 import threading
 import time
@@ -21,25 +22,39 @@ LIMIT_S = 6.0
 
 
 class Systemd:
-    """What systemd hears on its socket."""
+    """What systemd hears on its socket: always, for the kernel keeps ten words at most, and one that finds no room is lost."""
 
     def __init__(self, path: Path) -> None:
+        self._path, self._words = str(path), queue.SimpleQueue[str]()
         self._door = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-        self._door.bind(str(path))
-        self._door.settimeout(0.05)
+        self._door.bind(self._path)
+        self._listening = threading.Thread(target=self._listen)
+        self._listening.start()
+
+    def _listen(self) -> None:
+        while (word := self._door.recv(4096).decode()) != "END":
+            self._words.put(word)
+
+    def _say(self, word: str) -> None:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as own:
+            own.sendto(word.encode(), self._path)
 
     def hear(self, seconds: float) -> list[str]:
         ends, said = time.monotonic() + seconds, []
-        while time.monotonic() < ends:
-            with contextlib.suppress(TimeoutError):
-                said.append(self._door.recv(4096).decode())
+        while (left_s := ends - time.monotonic()) > 0:
+            with contextlib.suppress(queue.Empty):
+                said.append(self._words.get(timeout=left_s))
         return said
 
     def drained(self) -> None:
-        while self.hear(0.01):
+        """What was said until now is not heard any more."""
+        self._say("NOW")
+        while self._words.get(timeout=60) != "NOW":
             pass
 
     def close(self) -> None:
+        self._say("END")
+        self._listening.join()
         self._door.close()
 
 

@@ -7,6 +7,7 @@ import contextlib
 import json
 import os
 import pty
+import random
 import shutil
 import signal
 import socket
@@ -25,9 +26,10 @@ from roundsman_agent.fix import Fix, SourceEvent
 from roundsman_agent.gpsd_source import GpsdStream
 from roundsman_agent.nmea import Epoch
 from roundsman_agent.sources import open_source
+from roundsman_hub.broker import free_port
 
 Lines = Callable[..., bytes]
-DEADLINE_S = 30.0
+DEADLINE_S = 60.0
 BEGAN_UTC_MS = 1_780_300_800_000
 """Of `epoch_lines`."""
 GPSD = shutil.which("gpsd", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
@@ -47,9 +49,7 @@ class Unit:
         tty.setraw(self.slave)
         self.device = os.ttyname(self.slave)
         os.chmod(self.device, 0o666)
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = probe.getsockname()[1]
+        self.port = free_port()
         self._control = tempfile.TemporaryDirectory(prefix="roundsman-gpsd-")
         self.second = 0
         self.process: subprocess.Popen[bytes] | None = None
@@ -67,7 +67,7 @@ class Unit:
     def end(self, how: int) -> None:
         if self.process is not None:
             self.process.send_signal(how)
-            self.process.wait(10)
+            self.process.wait(60)
             self.process = None
 
     def signal(self, which: int) -> None:
@@ -123,6 +123,13 @@ class Heard:
                 with contextlib.suppress(BlockingIOError):
                     if os.write(self.unit.master, data) == len(data) and self.unit.second not in self.said[-1:]:
                         self.said.append(self.unit.second)
+
+    async def make(self, noise: bytes) -> None:
+        """On the line, all of it: as soon as whoever reads it made room."""
+        while noise:
+            with contextlib.suppress(BlockingIOError):
+                noise = noise[os.write(self.unit.master, noise) :]
+            await asyncio.sleep(0.01)
 
     async def until(self, enough: Callable[[Heard], bool]) -> None:
         async with asyncio.timeout(DEADLINE_S):
@@ -227,7 +234,7 @@ def test_noise_on_the_line_is_stepped_over(unit: Unit, epoch_lines: Lines) -> No
         heard = Heard(unit, epoch_lines)
         await heard.until(lambda h: len(h.fixes) >= 5)
         mark = len(heard.items)
-        os.write(unit.master, os.urandom(500) + b"\r\n$GPRMC,0800,A,broken*00\r\n")
+        await heard.make(random.Random(1).randbytes(500) + b"\r\n$GPRMC,0800,A,broken*00\r\n")
         await heard.until(lambda h: len(h.since(mark)) >= 5)
         assert all(f.position.lat_e6 == 60_166_667 for f in heard.since(mark))
         await heard.close()

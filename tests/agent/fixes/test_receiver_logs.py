@@ -38,7 +38,7 @@ SAME_M = 0.5
 CYCLE_MS = 1_000
 """garmin48 says a place in GLL one second after the same place in GGA: an instant may be named by either."""
 GPSFAKE_S = 90
-PAUSES_S = ("0.01", "0.05", "0.1")
+PAUSES_S = ("0.01", "0.05", "0.1", "0.3")
 """Between two pieces that gpsfake plays: gpsd reads them when the machine has time for it, and pieces that run together are noise to it."""
 NEWER_GPSD = {"oncore-m12.log", "quectel-l76k-binary.log", "trimble-res720.log", "u-blox-m8t-time.log"}
 """Their `.chk` was made by a newer gpsd than Debian 12's 3.22, which has no fix of them."""
@@ -192,6 +192,7 @@ def gpsfake() -> None:
         pytest.skip("gpsfake is not installed (Debian: apt-get install gpsd-clients)")
 
 
+@pytest.mark.timeout(SAMPLE * len(PAUSES_S) * GPSFAKE_S)
 @pytest.mark.usefixtures("gpsfake")
 def test_a_few_binary_logs_through_a_real_gpsd(readings: list[Reading], tmp_path: Path, fixes_of: FixesOf, drive: Drive) -> None:
     small = [reading for reading in needs_gpsd(readings) if len(reading.raw) < 12_000 and reading.name not in NEWER_GPSD]

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import os
 import pty
+import random
 import time
 import tty
 from collections.abc import AsyncIterator, Callable
@@ -22,7 +23,7 @@ from roundsman_agent.gpsd_source import GpsdStream
 from roundsman_agent.sources import SourceError, open_source
 
 Lines = Callable[..., bytes]
-DEADLINE_S = 20.0
+DEADLINE_S = 60.0
 
 
 class Heard:
@@ -109,8 +110,9 @@ def story(tell: Callable[[], object]) -> None:
 
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A receiver that is silent for long is told of as one, and opened again only where a test wants it: what is said meanwhile is lost."""
     monkeypatch.setattr(sources, "SILENT_S", 0.4)
-    monkeypatch.setattr(sources, "REOPEN_S", 1.0)
+    monkeypatch.setattr(sources, "REOPEN_S", DEADLINE_S)
     monkeypatch.setattr(sources, "FIRST_BACKOFF_S", 0.05)
     monkeypatch.setattr(sources, "GARBAGE_EVERY_S", 0.0)
 
@@ -135,7 +137,9 @@ def test_a_network_receiver_that_is_restarted_is_found_again(epoch_lines: Lines)
     story(tell)
 
 
-def test_a_receiver_that_hangs_is_told_and_opened_again(epoch_lines: Lines) -> None:
+def test_a_receiver_that_hangs_is_told_and_opened_again(epoch_lines: Lines, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sources, "REOPEN_S", 1.0)
+
     async def tell() -> None:
         receiver = Receiver()
         await receiver.listen()
@@ -184,7 +188,7 @@ def test_sentences_that_come_in_pieces_among_noise_are_put_together(epoch_lines:
         receiver = Receiver()
         await receiver.listen()
         heard = Heard(f"tcp://127.0.0.1:{receiver.port}")
-        noise = os.urandom(3_000).replace(b"$", b"").replace(b"\n", b"")
+        noise = random.Random(1).randbytes(3_000).replace(b"$", b"").replace(b"\n", b"")
         data = epoch_lines(0)
         for piece in (noise, b"\n", data[:17], data[17:60], data[60:], b"$GPRMC,0800", b"\n", epoch_lines(1)):
             await receiver.say(piece)
@@ -277,7 +281,7 @@ def test_a_recordings_rate_is_kept(epoch_lines: Lines, tmp_path: Path) -> None:
         began_s = loop.time()
         count = len([item async for item in open_source(f"file://{recording}?rate=50", Clock()) if isinstance(item, Fix)])
         assert count == 11
-        assert loop.time() - began_s >= 0.2
+        assert loop.time() - began_s >= 0.19, "ten waits of a fiftieth; a timer of asyncio may be early by its resolution"
 
     story(tell)
 

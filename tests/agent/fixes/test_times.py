@@ -30,6 +30,7 @@ MIXED_UP = {
 SOUND = "fix = Fix(mono_ms=clock.mono_ms(), utc_ms=GnssMs(5), position=at)\nbest_utc_ms(clock.mono_ms(), clock.utc_ms(), None, 0)\n"
 
 
+@pytest.mark.timeout(600)  # mypy reads everything anew
 def test_mypy_refuses_to_mix_the_three_kinds_of_time(tmp_path: Path) -> None:
     head = (
         "from roundsman_agent.clock import Clock\nfrom roundsman_agent.fix import Fix\n"
