@@ -108,13 +108,13 @@ def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hub]:
         key = (data / "admin.key").read_text().strip()
         door = f"http://{about['gateway']['host']}:{about['gateway']['port']}"
         with (
-            httpx.Client(base_url=about["api_url"], headers={"Authorization": f"Bearer {key}"}, trust_env=False, timeout=10) as api,
-            httpx.Client(base_url=door, trust_env=False, timeout=10) as client,
+            httpx.Client(base_url=about["api_url"], headers={"Authorization": f"Bearer {key}"}, trust_env=False, timeout=60) as api,
+            httpx.Client(base_url=door, trust_env=False, timeout=60) as client,
         ):
             yield Hub(data=data, api=api, door=client)
     finally:
         process.terminate()
-        process.wait(20)
+        process.wait(90)
 
 
 def as_traccar_client(said: dict[str, str]) -> dict[str, Any]:

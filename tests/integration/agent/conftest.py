@@ -29,7 +29,7 @@ from roundsman_wire import channels, frames
 from roundsman_wire.messages import FACTS, Ack, FixRow, Note, Now, Presence
 
 VEHICLE = "v_0123456789ab"
-DEADLINE_S = 30.0
+DEADLINE_S = 90.0
 
 
 @pytest.fixture(autouse=True)
@@ -100,9 +100,12 @@ class Follower:
         self._client.username_pw_set(login.username, login.password)
         self._client.reconnect_delay_set(1, 1)
         self._client.on_connect = lambda client, *_: client.subscribe("rm/1/+/+/up/#", qos=1)
+        hears = threading.Event()
+        self._client.on_subscribe = lambda *_: hears.set()
         self._client.on_message = self._on_message
         self._client.connect(login.host, login.port)
         self._client.loop_start()
+        assert hears.wait(DEADLINE_S), "what a van says before that is lost"
 
     def close(self) -> None:
         self._client.disconnect()

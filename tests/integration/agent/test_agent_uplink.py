@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from roundsman_agent import link, uplink
 from roundsman_core.pacing import ACK_FRAMES, Pace
 from roundsman_sim.proxy import Proxy
 from roundsman_wire.frames import Gone
@@ -29,7 +30,9 @@ def everything_is_there(van: Any, follower: Any) -> bool:
     return bool(van.backlog == 0 and book.twice == 0)
 
 
-def test_log_reaches_the_hub_once_and_is_released(make_van: Any, follower: Any, wait: Any) -> None:
+def test_log_reaches_the_hub_once_and_is_released(make_van: Any, follower: Any, wait: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(uplink, "ACK_TIMEOUT_S", 600.0)  # however slow this hub is, nothing is sent again for it
+
     async def story() -> None:
         async with make_van() as van:
             van.log(facts=150, fixes=3000)
@@ -50,7 +53,8 @@ def test_van_keeps_its_log_when_the_broker_dies(make_van: Any, broker: Any, foll
             await wait(lambda: not van.link[-1][0], "the van notices")
             sent = van.uplink.frames_sent
             van.log(facts=5, fixes=500)
-            await asyncio.sleep(0.5)
+            tried = len(van.link)
+            await wait(lambda: len(van.link) >= tried + 2, "the van tries in vain, and again")
             assert van.uplink.frames_sent == sent, "nothing is published without a connection"
             broker.start()
             await wait(lambda: everything_is_there(van, follower), "the rest is at the hub")
@@ -76,18 +80,24 @@ def test_half_open_link_is_noticed_and_replaced(make_van: Any, broker: Any, foll
 
 
 @pytest.mark.filterwarnings("ignore::ResourceWarning")  # paho leaves the socket of a failed handshake to the collector
-def test_network_that_swallows_everything_does_not_hold_up_the_end(make_van: Any, broker: Any, wait: Any) -> None:
+def test_network_that_swallows_everything_does_not_hold_up_the_end(
+    make_van: Any, broker: Any, wait: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(link, "CONNECT_TIMEOUT_S", 600.0)  # who waited for the attempt would never end
+
+    def attempted() -> bool:
+        return any(thread.name == "dial" for thread in threading.enumerate())
+
     async def story() -> None:
         proxy = Proxy("127.0.0.1", broker.broker.vans.port)
         await proxy.start()
         proxy.freeze()
         async with make_van(port=proxy.port, keepalive_s=30) as van:
             van.log(facts=1)
-            await asyncio.sleep(0.3)  # the TLS handshake has begun and will not be answered
-            began_s = time.monotonic()
-        assert time.monotonic() - began_s < 5
+            await wait(lambda: proxy._writers and attempted(), "the TLS handshake has begun, and will not be answered")
+        assert attempted(), "nobody waited for its end"
         await proxy.stop()
-        await wait(lambda: not any(thread.name == "dial" for thread in threading.enumerate()), "the attempt is over")
+        await wait(lambda: not attempted(), "the attempt is over")
         gc.collect()
 
     asyncio.run(story())
@@ -106,19 +116,24 @@ def test_lost_acks_cost_duplicates_and_nothing_else(make_van: Any, follower: Any
     asyncio.run(story())
 
 
-def test_a_hub_that_acknowledges_frames_together_is_neither_waited_for_nor_asked_again(make_van: Any, follower: Any, wait: Any) -> None:
+def test_a_hub_that_acknowledges_frames_together_is_neither_waited_for_nor_asked_again(
+    make_van: Any, follower: Any, wait: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """An ack costs as much as twenty fixes: the van goes on without, and is told everything once it rests."""
 
     async def story() -> None:
         follower.pace = Pace()
         async with make_van() as van:
             await wait(lambda: van.backlog == 0 and follower.presences, "the session's beginning is acknowledged")
+            quick_s = uplink.ACK_TIMEOUT_S
+            monkeypatch.setattr(uplink, "ACK_TIMEOUT_S", 600.0)  # frames are counted: none is sent again because this machine is slow
             frames, acks, many = follower.frames, follower.acks, 3 * ACK_FRAMES + 3
             for number in range(1, many + 1):
                 van.log(fixes=1)
                 await wait(lambda number=number: follower.snapshot().through.get((van.outbox.session, TRACK)) == number, "a fix is there")
             await wait(lambda: van.backlog == 2, "the acks of three times five frames and the first")
             assert (follower.frames - frames, follower.acks - acks) == (many, 4)
+            monkeypatch.setattr(uplink, "ACK_TIMEOUT_S", quick_s)
             van.uplink.resting = True
             van.log(facts=1)
             await wait(lambda: everything_is_there(van, follower), "all of it is acknowledged")
@@ -191,11 +206,13 @@ def test_live_marker_goes_out_at_most_once_a_second(make_van: Any, follower: Any
         async with make_van() as van:
             await wait(lambda: van.link and van.link[-1][0], "the link is up")
             van.now = Now(session=van.outbox.session, order=1, mono_ms=5, utc_ms=None, lat_e6=1, lon_e6=2)
+            began_s = time.monotonic()
             for _ in range(50):
                 van.uplink.moved()
                 await asyncio.sleep(0.02)
+            most = 1 + (time.monotonic() - began_s) / (uplink.NOW_S[0] - uplink.NOW_JITTER_S)
             await wait(lambda: follower.nows, "a marker is seen")
-            assert len(follower.nows) <= 2
+            assert len(follower.nows) <= most
 
     asyncio.run(story())
 
