@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-import time
 from pathlib import Path
 
 import pytest
@@ -56,9 +55,7 @@ def helsinki(tmp_path_factory: pytest.TempPathFactory) -> Problem:
 
 
 def test_plan_day(helsinki: Problem, engine: EngineProcess) -> None:
-    began = time.monotonic()
     decision = decide(helsinki, None, 3.0, 1, engine=engine)
-    assert time.monotonic() - began < 20  # 3 s of search; the rest is a busy machine
     assert decision.verdict.violations == ()
     assert decision.verdict.lateness_s == 0
     assert decision.plan.unassigned == {}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Callable
 from dataclasses import replace
 from itertools import pairwise
@@ -23,12 +22,6 @@ from roundsman_hub.planning.portfolio import _with_the_same_vans, first_plan, pr
 from roundsman_hub.planning.problem import Plan, Problem
 from roundsman_hub.planning.solve import decide
 from roundsman_hub.planning.walk import Ground
-
-
-@pytest.fixture
-def cpu_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Budgets count this process's CPU: what is found in them does not depend on who else is at work."""
-    monkeypatch.setattr(budget, "_clock", time.process_time)
 
 
 @pytest.mark.parametrize("seed", range(20))

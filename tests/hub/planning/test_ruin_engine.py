@@ -33,6 +33,7 @@ def test_a_search_is_never_dearer_and_breaks_no_rule(make_rich: MakeRich, seed: 
     assert verdict.cost_cents <= evaluate(problem, plan).cost_cents + 1  # each verdict is rounded to a cent
 
 
+@pytest.mark.usefixtures("cpu_seconds")
 @pytest.mark.parametrize("seed", range(2))
 def test_a_search_finds_what_cheapest_insertion_does_not(make_problem: Callable[..., Problem], seed: int) -> None:
     problem = make_problem(seed, 40, 4, on_the_road=False)

@@ -51,6 +51,7 @@ def test_insertion_minds_it(cents: int) -> None:
     assert ("o_new" in found.routes[HOME]) == (cents == 0)
 
 
+@pytest.mark.usefixtures("cpu_seconds")
 @pytest.mark.parametrize("engine", ["pyvrp", "ortools", "vroom", "ruin"])
 @pytest.mark.parametrize("cents", [0, 6_000])
 def test_every_search_minds_it(engine: str, cents: int) -> None:

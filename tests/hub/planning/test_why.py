@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+import pytest
 
 from roundsman_hub.planning.engines.here import Here
 from roundsman_hub.planning.evaluate import evaluate
@@ -25,6 +26,9 @@ def street(tasks: list[Task], vans: list[Van]) -> Problem:
 def stop(name: str, place: int, **more: object) -> Task:
     whole = Task(task=name, place=place, kind="delivery", load=(1,), service_s=60)
     return replace(whole, **more)  # type: ignore[arg-type]  # names are checked by `replace`
+
+
+pytestmark = pytest.mark.usefixtures("cpu_seconds")
 
 
 def anew(problem: Problem, plan: Plan) -> Plan:
@@ -68,7 +72,7 @@ def test_where_no_time_is_left_prices_are_those_of_mending_and_say_so() -> None:
     problem = street([stop("a", 3), stop("b", 4), stop("x", 5)], [VAN])
     plan = Plan(routes={"A": ("a", "b")}, unassigned={"x": "full"})
     told: list[Asking] = []
-    hurried = explained(problem, plan, "x", resolve_s=0.001, on_progress=told.append)
+    hurried = explained(problem, plan, "x", resolve_s=1e-9, on_progress=told.append)
     mended = why(problem, plan, "x")
     assert [(one.constraints, one.price_cents, one.searched) for one in hurried.relaxations] == [
         (one.constraints, one.price_cents, False) for one in mended.relaxations

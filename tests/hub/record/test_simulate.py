@@ -85,7 +85,7 @@ def test_insertion_serves_everything_and_drives_less_than_a_bad_plan(day: Day) -
 
 
 def test_a_search_is_no_worse_than_insertion(day: Day) -> None:
-    with EngineProcess() as engine:
+    with EngineProcess(grace_s=60.0) as engine:
         searched = simulate(day, "search", GreatCircle(), engine, search_s=0.2)
     assert (searched.served, searched.on_time) == (8, 8)
     assert searched.km <= simulate(day, "insertion", GreatCircle()).km * 1.01
