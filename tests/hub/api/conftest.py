@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -21,6 +20,7 @@ from roundsman_core.geo import LatLon, distance_m
 from roundsman_core.timebase import TimeBase
 from roundsman_hub.api import keys
 from roundsman_hub.api.app import create_app
+from roundsman_hub.broker import free_port
 from roundsman_hub.clock import Clock
 from roundsman_hub.domain.roles import Role
 from roundsman_hub.geocode import Ambiguous, Candidate, Found, Unknown
@@ -28,7 +28,7 @@ from roundsman_hub.geocode.answers import Answer
 from roundsman_hub.roads import GreatCircle, Nearest
 from roundsman_hub.settings import BrokerLogin, Endpoint, Settings
 from roundsman_hub.store.db import Database
-from roundsman_hub.store.rows import new_id, notify
+from roundsman_hub.store.rows import new_id, notify, row
 
 TOWN = LatLon(50.0, 10.0)
 MONDAY_10_UTC_MS = 1_772_445_600_000
@@ -121,8 +121,11 @@ class Shop:
 
     def in_force(self, vehicle: str, orders: list[str], *, duty: str = "on") -> None:
         """A plan of these stops that came into force on the van, whose driver is at work and stands in the middle of the town."""
-        version, now = self.clock.utc_ms(), self.clock.now()
+        now = self.clock.now()
         with self.db.transaction() as cur:
+            newest = row(cur, "SELECT coalesce(max(version), 0) AS version FROM plans WHERE vehicle_id = %s", (vehicle,))
+            assert newest is not None
+            version = max(self.clock.utc_ms(), newest["version"] + 1)
             cur.execute(
                 "INSERT INTO plans (vehicle_id, version, fleet_id, issued_at, issued_real_at, reason, changes, plan, hash, envelope)"
                 """ VALUES (%s, %s, %s, %s, %s, 'the first', '["one"]', '{"stops": []}', 'h', '')""",
@@ -168,9 +171,7 @@ def data_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def url(plain_database: Database, clock: Clock, data_dir: Path) -> Iterator[str]:
     """The API's address."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port: int = free.getsockname()[1]
+    port = free_port()
     here = Endpoint(host="127.0.0.1", port=port)
     settings = Settings(
         data_dir=data_dir,
@@ -183,7 +184,7 @@ def url(plain_database: Database, clock: Clock, data_dir: Path) -> Iterator[str]
     server = uvicorn.Server(uvicorn.Config(app, host=here.host, port=port, log_level="critical", timeout_graceful_shutdown=1, ws="none"))
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 90
     while not server.started:
         assert time.monotonic() < deadline
         time.sleep(0.02)
@@ -206,7 +207,7 @@ def make_shop(url: str, plain_database: Database, clock: Clock, data_dir: Path) 
         roles: tuple[Role, ...] = ("admin", "dispatcher", "shop", "viewer")
         for role in roles:
             key = keys.create(plain_database, fleet, role, role)
-            shop.clients[role] = httpx.Client(base_url=url, headers={"Authorization": f"Bearer {key}"}, timeout=30, trust_env=False)
+            shop.clients[role] = httpx.Client(base_url=url, headers={"Authorization": f"Bearer {key}"}, timeout=60, trust_env=False)
         made.append(shop)
         return shop
 

@@ -111,7 +111,7 @@ def test_the_bell_rings_for_ones_own_order_alone_and_says_nothing(shop: Any) -> 
     """An open page hears that something changed, and reads it again; of another's order it hears nothing."""
     shop.van(shop.depot())
     mine, other = shop.order(), shop.order()
-    with httpx.stream("GET", mine["track_url"] + "/events", trust_env=False, timeout=20) as stream:
+    with httpx.stream("GET", mine["track_url"] + "/events", trust_env=False, timeout=60) as stream:
         assert stream.headers["content-type"].startswith("text/event-stream")
         heard = stream.iter_raw()
         hello = next(heard)

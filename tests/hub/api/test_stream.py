@@ -35,19 +35,19 @@ def listening(shop: Any, role: str = "viewer") -> Iterator[Iterator[Event]]:
             elif line.startswith("data: "):
                 yield name, json.loads(line[6:])
 
-    timeout = httpx.Timeout(30, read=15)
+    timeout = httpx.Timeout(60)
     with shop.clients[role].stream("GET", "/v1/stream", timeout=timeout) as answer:
         assert answer.status_code == 200
         assert answer.headers["content-type"].startswith("text/event-stream")
         yield events(answer.iter_lines())
 
 
-def first(events: Iterator[Event], holds: Callable[[str, dict[str, Any]], bool], *, within: int = 100) -> dict[str, Any]:
-    """The first event that is looked for, among the next so many; the stream's own silence ends a search in vain."""
+def first(events: Iterator[Event], holds: Callable[[str, dict[str, Any]], bool]) -> dict[str, Any]:
+    """The first event that is looked for; there is a tick every other second, so who looks in vain is told."""
     for count, (name, body) in enumerate(events):
         if holds(name, body):
             return body
-        assert count < within, "the event looked for did not come"
+        assert count < 100, "the event looked for did not come"
     raise AssertionError("the stream ended")
 
 
@@ -71,11 +71,12 @@ def test_page_has_the_hubs_time_with_the_first_thing_that_it_is_told(shop: Any) 
     with listening(shop) as events:
         assert next(events)[0] == "snapshot"
         name, body = next(events)
-        assert (name, abs(datetime.fromisoformat(body["now"]) - shop.clock.now()) < timedelta(seconds=30)) == ("tick", True)
+        assert (name, abs(datetime.fromisoformat(body["now"]) - shop.clock.now()) < timedelta(hours=1)) == ("tick", True)
 
 
-def test_alert_comes_by_the_stream_and_goes_when_it_is_old(shop: Any) -> None:
+def test_alert_comes_by_the_stream_and_goes_when_it_is_old(shop: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """Only what a page cannot see by itself: it knows by the second who is silent or late."""
+    monkeypatch.setattr(broadcast, "REREAD_S", 1e9)  # by its notice, not by the look after lost ones
     van = shop.van(shop.depot())
     now = shop.clock.now()
 
@@ -95,10 +96,9 @@ def test_alert_comes_by_the_stream_and_goes_when_it_is_old(shop: Any) -> None:
         (shown,) = next(events)[1]["alert"]
         assert (shown["alert"], shown["vehicle"], shown["to_at"], shown["detail"]) == ("a-1", van, None, {"fence": "Yard"})
         alert("a-1", "fence_dwell", now - timedelta(minutes=1))
-        # Fewer ticks than it takes until everything is read again anyway.
-        assert first(events, lambda n, b: n == "alert", within=8)["to_at"] is not None
+        assert first(events, lambda n, b: n == "alert")["to_at"] is not None
         alert("a-1", "fence_dwell", now - timedelta(minutes=31))
-        assert first(events, lambda n, b: n == "gone", within=8) == {"kind": "alert", "id": "a-1"}
+        assert first(events, lambda n, b: n == "gone") == {"kind": "alert", "id": "a-1"}
 
 
 def test_plan_says_until_when_its_van_should_have_answered(shop: Any) -> None:

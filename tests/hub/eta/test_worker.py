@@ -13,6 +13,7 @@ import msgspec
 from psycopg.types.json import Jsonb
 
 from roundsman_core.geo import LatLon
+from roundsman_hub.clock import Clock
 from roundsman_hub.eta.calibrate import HORIZONS_MIN, Calibration
 from roundsman_hub.eta.worker import EtaWorker
 from roundsman_hub.roads import GreatCircle, Matrix
@@ -137,15 +138,17 @@ def test_it_listens(yard: Yard) -> None:
     thread = threading.Thread(target=EtaWorker(yard.db, GreatCircle(), yard.clock).run, args=(stop,))
     thread.start()
     try:
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 100
         while near not in told(yard):
             assert time.monotonic() < deadline
+            time.sleep(0.01)
         before = told(yard)[near]["eta"]
         yard.at(van, 2500, 0)
         with yard.db.transaction() as cur:
             notify(cur, "vehicle", yard.fleet, van)
         while told(yard)[near]["eta"] == before:
             assert time.monotonic() < deadline
+            time.sleep(0.01)
     finally:
         stop.set()
         thread.join()
@@ -225,6 +228,7 @@ def test_a_van_that_drives_away_from_its_next_stop_is_news_once(yard: Yard) -> N
 
 def test_a_second_load_takes_its_way_and_its_time_until_it_was_fetched(yard: Yard) -> None:
     """As the van itself counts (`roundsman_core.calls`)."""
+    yard.clock = Clock(replace(yard.clock.base, factor=1e-9))  # it stands: what the test takes is not what the van takes
     van, (near, far) = on_the_road(yard)
     with yard.db.transaction() as cur:
         (kept,) = rows(cur, "SELECT version, plan FROM plans WHERE vehicle_id = %s ORDER BY version DESC LIMIT 1", (van,))
@@ -254,7 +258,7 @@ def test_a_second_load_takes_its_way_and_its_time_until_it_was_fetched(yard: Yar
         cur.execute("UPDATE visits SET arrived_at = arrived_at + interval '300 seconds' WHERE visit = 998")
     worker.tell([van])
     just_there = told(yard)
-    assert abs((just_there[far]["eta"] - long_there[far]["eta"]).total_seconds() - 300) < 5, "what was done of the reload is done"
+    assert abs((just_there[far]["eta"] - long_there[far]["eta"]).total_seconds() - 300) < 2, "what was done of the reload is done"
     with yard.db.transaction() as cur:
         cur.execute("UPDATE visits SET left_at = %s WHERE visit = 998", (yard.clock.now(),))
     with yard.db.transaction() as cur:
@@ -266,4 +270,4 @@ def test_a_second_load_takes_its_way_and_its_time_until_it_was_fetched(yard: Yar
     worker.tell([van])
     after = told(yard)
     assert (before[far]["eta"] - after[far]["eta"]).total_seconds() >= 590
-    assert abs((before[near]["eta"] - after[near]["eta"]).total_seconds()) < 5, "the stop before it is not concerned"
+    assert abs((before[near]["eta"] - after[near]["eta"]).total_seconds()) < 2, "the stop before it is not concerned"

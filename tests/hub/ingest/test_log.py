@@ -13,6 +13,7 @@ import pytest
 from roundsman_core.lanes import MAX_WINDOW
 from roundsman_core.pacing import Pace
 from roundsman_hub.clock import Clock
+from roundsman_hub.ingest import worker
 from roundsman_hub.ingest.packets import Message
 from roundsman_hub.ingest.worker import Ingest
 from roundsman_hub.store.db import Database, DatabaseAway
@@ -62,7 +63,9 @@ def test_a_frame_that_overlaps_gives_only_what_is_new(hub: Any, van: Any) -> Non
     assert hub.stored(van) == list(range(1, 10))
 
 
-def test_a_lost_frame_is_asked_for_again_once(hub: Any, van: Any) -> None:
+def test_a_lost_frame_is_asked_for_again_once(hub: Any, van: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A window full of frames behind it comes in less than the second is here."""
+    monkeypatch.setattr(worker, "REWIND_AGAIN_S", 600.0)
     hub.hear(van.track(1, 5))
     [ack] = hub.hear(van.track(8, 9))
     assert (ack.through_seq, ack.rewind) == (5, True)
@@ -196,7 +199,7 @@ def test_two_workers_with_the_same_frames_store_them_once(
     def work(hub: Any, order: list[Any]) -> None:
         try:
             for first in range(1, 60, 5):
-                start.wait(20)
+                start.wait(100)
                 hub.hear(*[message for van in order for message in (van.track(first, first + 4), van.facts(first), van.facts(first + 1))])
         except BaseException as error:
             failures.append(error)

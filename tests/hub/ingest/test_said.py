@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import msgspec
+import pytest
 
+from roundsman_hub.ingest import worker
 from roundsman_hub.ingest.packets import Message
 from roundsman_hub.store.db import Notice, listen, notices
 from roundsman_wire import channels
@@ -96,7 +98,9 @@ def test_a_lost_van_is_told_as_lost(hub: Any, van: Any) -> None:
     assert hub.rows("SELECT online FROM vehicle_now WHERE vehicle_id = %s", van.vehicle) == [(False,)]
 
 
-def test_new_facts_are_told_and_a_marker_at_most_once_a_second(hub: Any, van: Any) -> None:
+def test_new_facts_are_told_and_a_marker_at_most_once_a_second(hub: Any, van: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Five of them, in less than the second is here."""
+    monkeypatch.setattr(worker, "MARKERS_EVERY_S", 600.0)
     with hub.db.dedicated() as ears:
         listen(ears)
         for order in range(1, 6):

@@ -39,7 +39,7 @@ class Slow:
 
     def solve(self, problem: Problem, warm: Plan, budget_s: float, seed: int) -> Plan:
         self.asked.set()
-        assert self.go.wait(20)
+        assert self.go.wait(60)
         return warm
 
 
@@ -61,11 +61,12 @@ def working(yard: Yard, engine: Any) -> Iterator[PlanWorker]:
         yield worker
     finally:
         stop.set()
-        thread.join(10)
+        thread.join(60)
+    assert not thread.is_alive()
     assert not failures
 
 
-def eventually(holds: Callable[[], bool], within_s: float = 10.0) -> None:
+def eventually(holds: Callable[[], bool], within_s: float = 60.0) -> None:
     deadline = time.monotonic() + within_s
     while not holds():
         assert time.monotonic() < deadline, "not in time"
@@ -80,7 +81,10 @@ def test_an_order_is_planned_with_or_without_a_search(yard: Yard, engine: Any) -
         eventually(lambda: yard.route(van) == [order])
 
 
-def test_orders_that_come_together_are_one_plan(yard: Yard) -> None:
+def test_orders_that_come_together_are_one_plan(yard: Yard, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Together: with less than `QUIET_S` between them, which here a slow machine keeps, too."""
+    monkeypatch.setattr("roundsman_hub.replan.worker.QUIET_S", 1.5)
+    monkeypatch.setattr("roundsman_hub.replan.worker.WAITS_AT_MOST_S", 60.0)
     van = yard.van()
     yard.order(500, 0)
     yard.plan()
@@ -98,10 +102,10 @@ def test_something_urgent_does_not_wait_for_a_search(yard: Yard) -> None:
     engine = Slow()
     with working(yard, engine):
         first = yard.order(500, 0)
-        assert engine.asked.wait(10)
+        assert engine.asked.wait(60)
         assert yard.newest(van) is None, "the first plan is searched before it is told"
         urgent = yard.order(900, 0, priority=9)
-        eventually(lambda: set(yard.route(van)) == {first, urgent}, within_s=5)
+        eventually(lambda: set(yard.route(van)) == {first, urgent})
         assert not engine.go.is_set()
         engine.go.set()
 

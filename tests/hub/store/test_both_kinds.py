@@ -34,13 +34,14 @@ def run(folder: Path, *, mirror_answers: bool) -> subprocess.CompletedProcess[st
         env=environment,
         capture_output=True,
         text=True,
-        timeout=150,
+        timeout=360,
         check=False,
     )
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root could make TimescaleDB's root")
 @pytest.mark.skipif(not Path("/usr/lib/apt/apt-helper").exists(), reason="no apt here")
+@pytest.mark.timeout(400)
 @pytest.mark.parametrize("mirror_answers", [True, False])
 def test_half_a_run_is_never_taken_for_a_whole_one(tmp_path: Path, mirror_answers: bool) -> None:
     done = run(tmp_path, mirror_answers=mirror_answers)
