@@ -140,11 +140,12 @@ class Rounds:
             return []
         if self._legs is None or self._legs[0] is not unit.plan:
             self._legs = unit.plan, Legs(unit.plan)
+        rests_ms = 1000 * timeline.BREAK_S if unit.board.duty == "break" else 0
         return timeline.expected(
             unit.plan,
             stops,
             legs=self._legs[1],
-            now_utc_ms=unit.clock.utc_ms(),
+            now_utc_ms=unit.clock.utc_ms() + rests_ms,
             place=unit.here(),
             in_progress_since_utc_ms=self.depot_calls.since_utc_ms(stops[0]),
         )

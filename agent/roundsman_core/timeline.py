@@ -26,6 +26,8 @@ SHORT_LEG_M: Final = 200
 """Below this a leg is mostly its turns: its pace says nothing of the road that is left."""
 NO_WAY: Final = 65_535
 """In a plan's matrix: no road leads there."""
+BREAK_S: Final = 900
+"""A driver on a break is taken to drive on after this: half of a usual lunch break."""
 HOUR_MS: Final = 3_600_000
 LEAST_FACTOR: Final = 0.2
 """A road that an hour makes five times as fast is an error, and one of 0 would never be driven through."""
@@ -284,7 +286,7 @@ def expected(
     stops : sequence of PlanStop
         What remains of it, in driving order.
     now_utc_ms : int
-        The instant that is computed for.
+        The instant that is computed for; on a break `BREAK_S` later, when the van drives on.
     place : LatLon or None
         Where the van is; None: it is taken to be where the plan has it.
     in_progress_since_utc_ms : int, optional

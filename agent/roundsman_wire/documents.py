@@ -123,6 +123,8 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     `hour_paces_pct` says what another hour makes of it: 24 lengths of a drive by hour UTC, in percent of the matrix's;
     empty: all hours are alike.
     `reason`, `changes` are in English; `reason_said`, `changes_said` (one for each change) say the same by code.
+    `eta_widths_pct`: how wide arrival times have to be told, as (how many minutes ahead or more, low, high) in percent of a rule of
+    thumb (`roundsman_core.widths`); empty: the rule of thumb itself.
     `route_e6`: the road to drive, as [lat, lon, lat, lon, …] differences after the first pair; empty: not known.
     """
 
@@ -150,6 +152,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     reason_said: tuple[Sentence, ...] = ()
     changes_said: tuple[tuple[Sentence, ...], ...] = ()
     hour_paces_pct: tuple[int, ...] = ()
+    eta_widths_pct: tuple[tuple[int, int, int], ...] = ()
 
 
 class ActiveHours(msgspec.Struct, frozen=True, kw_only=True):

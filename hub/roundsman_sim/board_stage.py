@@ -137,6 +137,7 @@ def _order(number: int, vehicle: str, position: int, at: LatLon) -> dict[str, An
         "name": "Kit",
         "address": f"Door {number}",
         "placed": "geocoded",
+        "eta_basis": "osrm, calibrated",
         "promise_start": None,
         "promise_end": None,
         "parcels": 1,

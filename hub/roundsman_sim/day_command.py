@@ -8,10 +8,10 @@ import logging
 import sys
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
 from datetime import timedelta
 from pathlib import Path
 
+from roundsman_hub.roads import GreatCircle
 from roundsman_sim import day_report
 from roundsman_sim.day_real import repeat
 from roundsman_sim.day_result import POLICIES, Result
@@ -85,13 +85,12 @@ def _repeat(made: Setting, day: Script, options: argparse.Namespace) -> None:
 
 def _show(day: Script, results: Sequence[Result], made: Setting, pictures: Path | None, *, as_json: bool) -> None:
     if as_json:
-        rows = [
-            {k: v for k, v in asdict(one).items() if k not in ("said", "tracks")} | {"on_time_share": one.on_time_share} for one in results
-        ]
+        rows = [day_report.row(one) for one in results]
         print(json.dumps({"seed": day.seed, "roads": made.town.roads.name, "policies": rows}), flush=True)
     else:
         print(f"\nseed {day.seed}: {len(day.asks)} orders, {len(day.jams)} jams, {len(day.no_shows)} not at home;", end=" ")
         print("; ".join(f"van {one.van + 1} {one.kind.replace('_', ' ')} {one.since:%H:%M} to {one.until:%H:%M}" for one in day.troubles))
+        print(f"by {'straight lines × detour, without roads' if made.town.roads.name == GreatCircle.name else made.town.roads.name}")
         print(day_report.table(results), flush=True)
     if pictures is not None:
         pictures.mkdir(parents=True, exist_ok=True)

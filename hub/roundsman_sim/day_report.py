@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 import statistics
 from collections.abc import Sequence
+from dataclasses import asdict
 from datetime import timedelta
 from html import escape
-from typing import Final
+from typing import Any, Final
 
 from roundsman_core.geo import LatLon
 from roundsman_sim.day_eta import Said
@@ -85,6 +86,13 @@ def _cells(result: Result) -> tuple[str, ...]:
         str(result.churn),
         "–" if error is None else f"{error / 60:.1f} min",
     )
+
+
+def row(result: Result) -> dict[str, Any]:
+    """For programs: what `table` says, and the share of arrivals inside the interval that was told."""
+    counted = {name: value for name, value in asdict(result).items() if name not in ("said", "tracks")}
+    told = {"eta_error_s": eta_error_s(result.said), "eta_coverage": coverage(result.said)}
+    return counted | {"on_time_share": result.on_time_share} | told
 
 
 def table(results: Sequence[Result]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from dataclasses import replace
@@ -90,7 +91,11 @@ def test_the_table_and_the_page_tell_the_same(lived: tuple[Script, Result, Datab
     assert page.count("<polyline") == sum(len(track) > 1 for track in result.tracks)
     assert f"{result.on_time_share:.1%}" in day_report.table([result])
     assert f"{result.on_time_share:.1%}" in page
-    assert day_report.coverage(result.said) is not None
+    row = day_report.row(result)
+    assert row["eta_coverage"] == day_report.coverage(result.said) is not None
+    assert row["eta_error_s"] == day_report.eta_error_s(result.said)
+    assert row["on_time_share"] == result.on_time_share
+    assert json.loads(json.dumps(row)) == row, "and as JSON it is the same"
 
 
 def test_what_the_mornings_plan_said_is_held_against_what_happened(plain_database: Database, tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ from starlette.staticfiles import StaticFiles
 from roundsman_agent.basemap import Basemap
 from roundsman_agent.outbox import StoreFull
 from roundsman_agent.screen.actions import Taps
+from roundsman_agent.screen.arrivals import arrivals
 from roundsman_agent.screen.files import Files
 from roundsman_agent.screen.http import BadRequest, Text, answer, problem, read
 from roundsman_agent.screen.says import Says
@@ -64,6 +65,9 @@ def application(
     async def screen(_: Request) -> Response:
         return answer(state())
 
+    async def tell_arrivals(_: Request) -> Response:
+        return answer(arrivals(unit))
+
     async def tell_status(_: Request) -> Response:
         return answer(status())
 
@@ -87,6 +91,7 @@ def application(
     routes = [
         Route("/", page),
         Route("/api/screen", screen),
+        Route("/api/arrivals", tell_arrivals),
         Route("/api/status", tell_status),
         Route("/api/events", Stream(streamed, changes), methods=["GET"]),
         Route("/api/shown", steering.shown, methods=["POST"]),

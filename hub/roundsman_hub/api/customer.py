@@ -61,6 +61,7 @@ class CustomerState(BaseModel):
     eta: datetime | None
     eta_low: datetime | None
     eta_high: datetime | None
+    eta_basis: str | None = Field(description="who knows the roads for it (osrm, great_circle), and whether the interval is calibrated")
     expected_start: datetime | None = Field(description="the window, narrowed to what the arrival time says")
     expected_end: datetime | None
     stops_before: int | None = Field(description="stops that the van still makes before this one")
@@ -284,6 +285,7 @@ def state_of(reading: Reading) -> CustomerState:
         eta=seen.eta,
         eta_low=seen.eta_low,
         eta_high=seen.eta_high,
+        eta_basis=seen.basis,
         expected_start=first,
         expected_end=last,
         stops_before=seen.stops_before,

@@ -102,6 +102,7 @@ def live(s: Shown) -> str:
         before = f'<p class="before">{escape(w("stops_n", n=n) if n > 1 else w(f"stops_{n}"))}</p>'
     now = _NOW.get(s.life)
     before += f"<p>{s.t(now)}</p>" if now and (s.life not in _CHOOSE or s.open) else ""
+    before += f'<p class="note">{s.t("straight")}</p>' if seen.straight else ""
     late = f'<p class="late">{escape(w(seen.late))}</p>' if seen.late else ""
     where = ""
     if seen.van is not None and seen.place is not None:

@@ -52,4 +52,5 @@ class VehiclePlan(PlanSaying):
     issued_at: datetime
     reason: str
     receipts: list[PlanReceipt]
+    basis: str = Field(description="who gave the travel times: osrm, or great_circle (straight lines × detour)")
     plan: dict[str, Any] = Field(description="the plan as the van holds it (roundsman_wire.Plan)")

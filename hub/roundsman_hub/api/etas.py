@@ -8,10 +8,10 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field
 
+from roundsman_core.widths import COVERAGE
 from roundsman_hub.api.desk import AtDesk, MetricsReader, OrdersReader
 from roundsman_hub.api.eta_models import Eta, Etas, SaidEta
 from roundsman_hub.api.problems import documented
-from roundsman_hub.eta.calibrate import COVERAGE
 from roundsman_hub.store import eta_store
 from roundsman_hub.store.rows import Row
 

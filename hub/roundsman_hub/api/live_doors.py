@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 from fastapi import APIRouter, Request, Response
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from roundsman_core.geo import LatLon
 from roundsman_hub.api import models as m
@@ -21,6 +21,7 @@ from roundsman_hub.live import documents
 from roundsman_hub.live.drawn_plans import DrawnPlans, DrawRoute
 from roundsman_hub.live.stream import LiveStream
 from roundsman_hub.live.view import plans_of, talk
+from roundsman_hub.roads import GreatCircle
 from roundsman_hub.roads.network import RoadNetwork, RoadsError
 from roundsman_hub.store import first_plan_store, fleet as fleet_store, live as store, orders as order_store
 from roundsman_hub.store.rows import rows
@@ -34,6 +35,7 @@ class FirstArrival(BaseModel):
     order: str
     vehicle: str
     at: datetime
+    basis: str = Field(description="who gave the travel times: osrm, or great_circle (straight lines × detour)")
 
 
 class FirstArrivals(BaseModel):
@@ -159,7 +161,7 @@ def get_first_arrivals(desk: AtDesk, caller: LiveReader) -> FirstArrivals:
     with desk.db.tenant(caller.fleet) as cur:
         since = store.day_start(cur, desk.clock.now())
         found = first_plan_store.first_arrivals(cur, since)
-    return FirstArrivals(items=[FirstArrival(order=r["order_id"], vehicle=r["vehicle_id"], at=r["at"]) for r in found])
+    return FirstArrivals(items=[FirstArrival(order=r["order_id"], vehicle=r["vehicle_id"], at=r["at"], basis=r["basis"]) for r in found])
 
 
 @router.get("/vehicles/{vehicle}/plan")
@@ -174,6 +176,7 @@ def get_plan(vehicle: str, desk: AtDesk, caller: LiveReader) -> VehiclePlan:
         )
     return VehiclePlan(
         vehicle=vehicle,
+        basis=found["plan"].get("travel_times", GreatCircle.name),
         receipts=[PlanReceipt(**receipt) for receipt in found["receipts"]],
         **{field: found[field] for field in ("version", "hash", "issued_at", "reason", "changes", "plan")},
     )

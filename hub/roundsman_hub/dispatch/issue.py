@@ -14,8 +14,10 @@ from roundsman_hub import HubError
 from roundsman_hub.clock import Clock, from_ms, to_ms
 from roundsman_hub.dispatch.loading import placed
 from roundsman_hub.domain import sentences
+from roundsman_hub.eta.calibrate import widths
 from roundsman_hub.pki import Signer
 from roundsman_hub.replan.world import Draft, VanFacts, World
+from roundsman_hub.store import eta_store
 from roundsman_hub.store.rows import journal, notify, rows
 from roundsman_wire.envelopes import hash_of, seal
 from roundsman_wire.messages import BasedOn, EnvelopeHeader, HoursLeft, Plan, Reorder, Sentence
@@ -73,7 +75,8 @@ def issue(
     }
     if any(last.get(van.vehicle_id, 0) != (van.newest.version if van.newest else 0) for van in world.vans.values()):
         raise Stale(f"a van of depot {world.depot_id} has a newer plan than the one that was read")
-    plans = [_plan(world, draft, next_version(_newest_known(world, draft.vehicle_id, last), clock.utc_ms())) for draft in drafts]
+    told = widths(eta_store.calibrations(cur, world.fleet_id)) if drafts else ()
+    plans = [_plan(world, draft, next_version(_newest_known(world, draft.vehicle_id, last), clock.utc_ms()), told) for draft in drafts]
     for plan in plans:
         _store(cur, world, plan, signer=signer, clock=clock)
     _tell_unassigned(cur, world, unassigned, clock)
@@ -85,7 +88,7 @@ def _newest_known(world: World, vehicle: str, last: Mapping[str, int]) -> int:
     return max(last.get(vehicle, 0), world.vans[vehicle].strange_version)
 
 
-def _plan(world: World, draft: Draft, version: int) -> Plan:
+def _plan(world: World, draft: Draft, version: int, eta_widths_pct: tuple[tuple[int, int, int], ...]) -> Plan:
     van = world.vans[draft.vehicle_id]
     return Plan(
         plan=f"{van.vehicle_id}.{version}",
@@ -101,6 +104,7 @@ def _plan(world: World, draft: Draft, version: int) -> Plan:
         depot_lon_e6=world.depot.lon_e6,
         matrix_s=draft.matrix_s,
         hour_paces_pct=draft.hour_paces_pct,
+        eta_widths_pct=eta_widths_pct,
         travel_times=draft.travel_times,
         reason=draft.reason,
         changes=draft.changes,

@@ -52,8 +52,15 @@ class CustomerView:
     stops_before: int | None = None
     expected: tuple[datetime, datetime] | None = None
     """The window, narrowed to what the arrival time says; rounded outward."""
+    basis: str | None = None
+    """By whose roads that is; None: there is no arrival time."""
     late: str | None = None
     """Why it is late, as a word of the page; None: it is not."""
+
+    @property
+    def straight(self) -> bool:
+        """Whether what is expected comes from straight lines, for want of roads: that is said where it is told."""
+        return self.expected is not None and (self.basis or "").startswith("great_circle")
 
 
 _STAGES: Final[dict[str, Stage]] = {
@@ -118,6 +125,7 @@ def view(
         stops_before=stops_before if on_the_way else None,
         # A van that is there sooner waits: nobody is asked to be at home before their window.
         expected=None if low is None or high is None else narrowed(max(low, opens), max(high, opens), now),
+        basis=order["eta_basis"] if on_the_way else None,
         late=_late(reported) if low is not None and low > promised + LATE_GRACE else UNSURE if _unsure(order, opens, now) else None,
     )
 

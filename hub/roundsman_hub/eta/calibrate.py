@@ -11,7 +11,6 @@ holds for whoever asks whenever. (The first word of each class, as it was before
 
 from __future__ import annotations
 
-import math
 import zlib
 from bisect import bisect_right
 from collections.abc import Mapping
@@ -20,14 +19,8 @@ from datetime import datetime
 from itertools import accumulate
 from typing import Final, NamedTuple
 
-COVERAGE: Final = 0.8
-HORIZONS_MIN: Final = (0, 5, 15, 30, 60, 120, 180, 240, 360)
-"""Where each class of "so far ahead" begins: a stop next door errs by a parking space, one this afternoon by other stops."""
-FIXED_S: Final = 90
-SHARE: Final = 0.15
-STEADY_S: Final = 3_600
-"""The rule of thumb: 90 s for parking and lights, and 15 % of the time until then; past an hour delays make up for each other, and it grows
-by the square root. Used alone until there is something to learn from."""
+from roundsman_core.widths import COVERAGE, horizon_of, rule_s
+
 GAMMA: Final = 0.01
 """Of two hundred arrivals in a row outside, α falls from 0.2 to its floor; the paper's own examples use 0.005 to 0.05. What is said hours
 ahead is answered late: with 0.02 a slow day made the next one's intervals swing by 17 points, with this by 10."""
@@ -50,13 +43,6 @@ class Calibration:
         return len(self.scores) >= ENOUGH
 
 
-class Bounds(NamedTuple):
-    """How much earlier (negative) and later than told, in seconds."""
-
-    low_s: float
-    high_s: float
-
-
 class Word(NamedTuple):
     """What was said of an order at an instant."""
 
@@ -75,31 +61,14 @@ class Hit(NamedTuple):
     score: float
 
 
-def horizon_of(ahead_s: float) -> int:
-    """The class of a time that far ahead, in minutes."""
-    return HORIZONS_MIN[max(0, bisect_right(HORIZONS_MIN, ahead_s / 60) - 1)]
+def widths(learned: Mapping[int, Calibration]) -> tuple[tuple[int, int, int], ...]:
+    """What is told, by hub and vans alike (`roundsman_core.widths`): of each class that has taught enough, the bounds in percent of the
+    rule of thumb. Whole percents: of a time an hour ahead one is six seconds."""
+    return tuple((horizon, *_bounds_pct(state)) for horizon, state in sorted(learned.items()) if state.ready)
 
 
-def rule_s(ahead_s: float) -> float:
-    """The rule of thumb for half an interval's width."""
-    steady_s = min(max(0.0, ahead_s), STEADY_S)
-    return FIXED_S + SHARE * steady_s * math.sqrt(max(1.0, ahead_s / STEADY_S))
-
-
-def bounds(learned: Mapping[int, Calibration], ahead_s: float) -> Bounds:
-    """The interval around a time told so far ahead. It always contains the time itself."""
-    unit = rule_s(ahead_s)
-    known = _teacher(learned, horizon_of(ahead_s))
-    if known is None:
-        return Bounds(-unit, unit)
-    low, high = _quantile(known.scores, known.alpha / 2), _quantile(known.scores, 1 - known.alpha / 2)
-    return Bounds(min(0.0, low * unit), max(0.0, high * unit))
-
-
-def _teacher(learned: Mapping[int, Calibration], horizon: int) -> Calibration | None:
-    """Who says how wide a class is: itself, or the nearest that knows enough: errors are in units of a rule that grows with the time."""
-    ready = [known for known, state in learned.items() if state.ready]
-    return learned[min(ready, key=lambda known: (abs(known - horizon), known))] if ready else None
+def _bounds_pct(state: Calibration) -> tuple[int, int]:
+    return round(100 * _quantile(state.scores, state.alpha / 2)), round(100 * _quantile(state.scores, 1 - state.alpha / 2))
 
 
 def hits(words: list[Word], arrived_at: datetime, order: str) -> list[Hit]:

@@ -1,14 +1,14 @@
-"""Arrival times of one van's remaining stops, with the width that their fleet's arrivals taught (see `calibrate`). Pure."""
+"""Arrival times of one van's remaining stops, as wide as their fleet's arrivals taught (see `calibrate`). Pure."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from roundsman_core.calls import is_call
 from roundsman_core.timeline import Legs, StopTime, arrivals, paces_of, pauses_of, unpaced_s
-from roundsman_hub.eta.calibrate import Calibration, bounds, horizon_of
+from roundsman_core.widths import Widths, interval
 from roundsman_wire.messages import Plan, PlanStop
 
 CALIBRATED: Final = "calibrated"
@@ -39,7 +39,7 @@ def etas(
     first_leg_s: int,
     arrived_utc_ms: int | None,
     plan: Plan | None = None,
-    learned: Mapping[int, Calibration] | None = None,
+    widths: Widths = (),
 ) -> list[Eta]:
     """Arrival times at what is left of a plan.
 
@@ -57,8 +57,8 @@ def etas(
         When the van arrived at the first stop, if it stands there.
     plan : Plan, optional
         The stops' own: times of legs that it has in another order come from its matrix, and its breaks count, as in the van.
-    learned : mapping of int to Calibration, optional
-        What the fleet's arrivals taught, by horizon; without it the width is a rule of thumb.
+    widths : Widths, optional
+        What the fleet's arrivals taught; without it the width is a rule of thumb.
     """
     legs = [StopTime.of(stop) for stop in stops] if plan is None else Legs(plan).times(stops)
     factors = () if plan is None else paces_of(plan)
@@ -66,26 +66,22 @@ def etas(
         first_leg_s = unpaced_s(starts_utc_ms, first_leg_s, factors)
     pauses = () if plan is None else pauses_of(plan, stops, starts_utc_ms)
     times = arrivals(starts_utc_ms, first_leg_s, legs, in_progress_since_utc_ms=arrived_utc_ms, band_factors=factors, pauses=pauses)
-    known = learned or {}
     out = []
     position = 0
     for stop, at in zip(stops, times, strict=True):
         if is_call(stop):
             continue  # nobody waits there; what comes behind it has waited for it
         position += 1
-        ahead_ms = max(0, at.eta_utc_ms - now_utc_ms)
-        standing = stop is stops[0] and arrived_utc_ms is not None
-        low_s, high_s = (0.0, 0.0) if standing else bounds(known, ahead_ms / 1000)
-        state = known.get(horizon_of(ahead_ms / 1000))
+        told = interval(at.eta_utc_ms, now_utc_ms, widths, standing=stop is stops[0] and arrived_utc_ms is not None)
         out.append(
             Eta(
                 order_id=stop.stop,
                 position=position,
                 eta_utc_ms=at.eta_utc_ms,
-                low_utc_ms=min(at.eta_utc_ms, max(now_utc_ms, at.eta_utc_ms + round(1000 * low_s))),
-                high_utc_ms=at.eta_utc_ms + round(1000 * high_s),
+                low_utc_ms=told.low_utc_ms,
+                high_utc_ms=told.high_utc_ms,
                 late_s=max(at.late_s, 0 if stop.promise_end_utc_ms is None else (at.start_utc_ms - stop.promise_end_utc_ms) // 1000),
-                calibrated=state is not None and state.ready,
+                calibrated=told.learned,
             )
         )
     return out

@@ -16,11 +16,11 @@ from psycopg import Cursor
 
 from roundsman_core import calls
 from roundsman_core.geo import LatLon
-from roundsman_core.timeline import first_leg_s
+from roundsman_core.timeline import BREAK_S, first_leg_s
+from roundsman_core.widths import Widths, horizon_of
 from roundsman_hub.clock import Clock, from_ms, to_ms
-from roundsman_hub.eta.calibrate import Calibration, horizon_of
+from roundsman_hub.eta.calibrate import widths
 from roundsman_hub.eta.compute import CALIBRATED, UNCALIBRATED, Eta, etas
-from roundsman_hub.replan.build import BREAK_S
 from roundsman_hub.replan.reasons import BY_KIND, Kind
 from roundsman_hub.replan.revision import bump
 from roundsman_hub.replan.terms import kind_of_words
@@ -109,7 +109,7 @@ class EtaWorker:
         """Of each vehicle: the stop it drives to, and the fewest seconds that it was away from it."""
         self._said: dict[str, tuple[str, Eta, int]] = {}
         """Of each order: the van, what the history has last, and when that was said."""
-        self._learned: dict[str, dict[int, Calibration]] = {}
+        self._widths: dict[str, Widths] = {}
         self._next_at: dict[str, float] = {}
 
     def run(self, stop: threading.Event) -> None:
@@ -162,7 +162,7 @@ class EtaWorker:
         with self._db.transaction() as cur:
             eta_store.learn(cur, self._clock.now())
             fleets = [r["fleet_id"] for r in rows(cur, "SELECT DISTINCT fleet_id FROM eta_calibrations")]
-            self._learned = {fleet: eta_store.calibrations(cur, fleet) for fleet in fleets}
+            self._widths = {fleet: widths(eta_store.calibrations(cur, fleet)) for fleet in fleets}
         old = self._clock.utc_ms() - FORGOTTEN_MS
         self._said = {order: said for order, said in self._said.items() if said[2] >= old}
 
@@ -246,7 +246,7 @@ class EtaWorker:
             first_leg_s=leg_s,
             arrived_utc_ms=van.arrived_utc_ms,
             plan=van.plan,
-            learned=self._learned.get(vehicle["fleet_id"]),
+            widths=self._widths.get(vehicle["fleet_id"], ()),
         )
         both = GreatCircle.name if GreatCircle.name in (by_leg, by_plan) else by_plan
         return [replace(eta, network=by_leg if eta.order_id == first.stop else both) for eta in times]

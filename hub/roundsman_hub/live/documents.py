@@ -87,7 +87,7 @@ def order(r: Row) -> Document:
         "service_s",
         "priority",
     )
-    more = ("state", "reason", "position", "eta", "eta_low", "eta_high", "arrived_at", "done_at")
+    more = ("state", "reason", "position", "eta", "eta_low", "eta_high", "eta_basis", "arrived_at", "done_at")
     return {
         "order": r["order_id"],
         "depot": r["depot_id"],

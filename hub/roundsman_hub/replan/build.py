@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from roundsman_core import calls
 from roundsman_core.geo import LatLon
+from roundsman_core.timeline import BREAK_S
 from roundsman_hub.clock import to_ms
 from roundsman_hub.planning.problem import CHARGE, RELOAD, Begun, Problem, Profile, Task, Van, is_task
 from roundsman_hub.planning.walk import Ground
@@ -37,8 +38,6 @@ from roundsman_wire.messages import PlanStop
 
 LEFT_OUT_CENTS: Final = 100_000
 """Price of leaving an order out; each step of priority adds as much again."""
-BREAK_S: Final = 900
-"""A driver on a break is taken to drive on after this: half of a usual lunch break."""
 LEAST_SERVICE_S: Final = 30
 """A stop that takes longer than planned is taken to end this soon."""
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Final
 
-from roundsman_hub.eta.calibrate import rule_s
+from roundsman_core.widths import rule_s
 from roundsman_hub.planning.evaluate import judge
 from roundsman_hub.planning.problem import Plan, Problem, Task
 from roundsman_hub.planning.walk import Ground

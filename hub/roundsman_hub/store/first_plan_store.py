@@ -14,7 +14,8 @@ FIRST_ARRIVALS: Final[LiteralString] = """
         SELECT DISTINCT ON (t.order_id) t.order_id, t.vehicle_id, t.version
         FROM plan_tasks t JOIN plans p USING (vehicle_id, version) WHERE p.issued_at >= %(since)s ORDER BY t.order_id, t.version
     )
-    SELECT first.order_id, first.vehicle_id, to_timestamp((stop ->> 'arrival_utc_ms')::bigint / 1000.0) AS at
+    SELECT first.order_id, first.vehicle_id, to_timestamp((stop ->> 'arrival_utc_ms')::bigint / 1000.0) AS at,
+           coalesce(p.plan ->> 'travel_times', 'great_circle') AS basis
     FROM (SELECT DISTINCT vehicle_id, version FROM first) AS wanted JOIN plans p USING (vehicle_id, version)
     CROSS JOIN LATERAL jsonb_array_elements(p.plan -> 'stops') AS stop
     CROSS JOIN LATERAL jsonb_array_elements_text(stop -> 'tasks') AS task
@@ -24,5 +25,5 @@ FIRST_ARRIVALS: Final[LiteralString] = """
 
 
 def first_arrivals(cur: Cursor, since: datetime) -> list[Row]:
-    """Order, van and arrival by the first plan since an instant that had the order."""
+    """Order, van, arrival and by whose roads, by the first plan since an instant that had the order."""
     return rows(cur, FIRST_ARRIVALS, {"since": since})

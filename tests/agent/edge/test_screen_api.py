@@ -12,6 +12,7 @@ import pytest
 from roundsman_agent.fix import Fix
 from roundsman_agent.screen.port import PortTaken
 from roundsman_core.geo import LatLon
+from roundsman_core.timeline import BREAK_S
 from roundsman_wire.messages import Action, Command, Receipt
 
 TAP = {"stop": "o_1", "outcome": "delivered", "action": "tap-0001"}
@@ -31,6 +32,10 @@ def van(start: Any, hub: Any) -> Any:
     one.give("plan", hub.seal(hub.plan(1, "o_1", "o_2", "o_3")))
     assert one.post("/api/duty", {"duty": "on", "driver": "d_1"}).json() == {"duty": "on", "driver": "d_1"}
     return one
+
+
+def arrivals(van: Any) -> dict[str, Any]:
+    return dict(van.client.get("/api/arrivals").json())
 
 
 def receipts(van: Any) -> list[tuple[int, str]]:
@@ -177,3 +182,28 @@ def test_start_after_a_damaged_store_says_so(start: Any, settings: Any) -> None:
     file.write_bytes(b"not a database" * 1000)
     again = start()
     assert [note.topic for note in again.facts("note")] == ["store set aside"]
+
+
+def test_every_arrival_time_has_its_interval_without_network(van: Any, hub: Any) -> None:
+    """By what the plan brought of the fleet's arrivals; a plan of an older hub brought nothing, and the rule of thumb tells it."""
+    before = arrivals(van)
+    assert [item["stop"] for item in before["items"]] == ["o_1", "o_2", "o_3"]
+    assert (before["travel_times"], before["coverage"], {item["learned"] for item in before["items"]}) == ("great_circle", 0.8, {False})
+    told = ((0, -10, 5), (5, -20, 30), (15, -20, 30))
+    van.give("plan", hub.seal(hub.plan(2, "o_1", "o_2", "o_3", travel_times="osrm", eta_widths_pct=told)))
+    after = arrivals(van)
+    assert (after["travel_times"], {item["learned"] for item in after["items"]}) == ("osrm", {True})
+    for wide, narrow in zip(before["items"], after["items"], strict=True):
+        assert narrow["low_utc_ms"] <= narrow["eta_utc_ms"] < narrow["high_utc_ms"]
+        assert narrow["high_utc_ms"] - narrow["low_utc_ms"] < (wide["high_utc_ms"] - wide["low_utc_ms"]) / 2
+    van.post("/api/actions", TAP | {"outcome": "arrived"})
+    here, *_ = arrivals(van)["items"]
+    assert here["low_utc_ms"] == here["eta_utc_ms"] == here["high_utc_ms"], "the van stands there"
+
+
+def test_a_driver_who_rests_is_expected_later(van: Any) -> None:
+    """As the hub counts it (`roundsman_core.timeline.BREAK_S`)."""
+    driving = {item["stop"]: item["eta_utc_ms"] for item in arrivals(van)["items"]}
+    van.post("/api/duty", {"duty": "break"})
+    for item in arrivals(van)["items"]:
+        assert item["eta_utc_ms"] - driving[item["stop"]] >= 1000 * BREAK_S

@@ -5,6 +5,8 @@
   const seen = (node) => node.checkVisibility({ visibilityProperty: true }) && node.getBoundingClientRect().width > 1 && !node.closest("svg, .unseen, #details, #camera, [inert]");
   const nodes = [...document.querySelectorAll("body *")].filter(seen);
   const scrolled = (node) => node.closest("#content") !== null;
+  const content = document.querySelector("#content");
+  const turner = document.querySelector("#turner");
   const dots = (node) => getComputedStyle(node).textOverflow === "ellipsis" || getComputedStyle(node).webkitLineClamp !== "none";
 
   for (const node of nodes) {
@@ -16,6 +18,7 @@
     if (node.matches("button, a, header, #tiles, #actions, #content, #where") && node.scrollWidth > node.clientWidth + 1) say("cut off sideways", node);
     if (node.matches("button, a, header, #where, #tiles") && node.scrollHeight > node.clientHeight + 2) say("cut off below", node);
   }
+  if (seen(content) && content.scrollHeight > content.clientHeight + 1 && !(turner && seen(turner))) say("longer than the glass, and nothing turns the page", content);
   if (document.documentElement.scrollWidth > innerWidth || document.documentElement.scrollHeight > innerHeight) say("the page scrolls", document.body);
 
   const channel = (value) => ((value /= 255) <= 0.03928 ? value / 12.92 : ((value + 0.055) / 1.055) ** 2.4);
@@ -44,7 +47,8 @@
     const label = [...node.childNodes].map((child) => child.textContent.trim()).join(" ").trim();
     if (node.getAttribute("aria-label") && /\p{L}{2}/u.test(label) && !node.getAttribute("aria-label").toLowerCase().includes(label.toLowerCase())) say("2.5.3 label not in name", node);
     const box = node.getBoundingClientRect();
-    if (Math.min(box.width, box.height) < (node.matches("label input") ? 24 : 40)) say("2.5.8 too small to touch", node);
+    if (Math.min(box.width, box.height) < (node.matches("label input") ? 24 : 48)) say("2.5.8 too small for a glove", node);
+    if (node.closest("#content .tiles") && box.bottom > content.getBoundingClientRect().bottom + 1) say("to be pressed, but only after scrolling", node);
   }
   for (const node of nodes.filter((one) => one.matches("canvas, img"))) if (!node.getAttribute("aria-label") && !node.alt) say("1.1.1 no alternative", node);
   const ids = [...document.querySelectorAll("[id]")].map((node) => node.id);

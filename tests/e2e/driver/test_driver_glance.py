@@ -65,9 +65,12 @@ UNDER_WAY = (
     ("stops",),
     ("problem",),
     ("problem", "refused"),
-    ("problem", "damaged"),
+    ("problem", "refused", "why"),
+    ("problem", "damaged", "why"),
     ("problem", "partial"),
+    ("problem", "partial", "why"),
     ("messages",),
+    ("messages", "write"),
     ("report",),
     ("report", "report breakdown"),
     ("end",),
@@ -86,6 +89,8 @@ def views(page: Page, van: Any) -> Iterator[str]:
     yield "menu"
     for keys in UNDER_WAY:
         press(page, *keys)
+        if keys[-1] in ("details", "stops"):
+            page.wait_for_selector("[data-bounds]:not(:empty)")
         yield " ".join(keys)
     leave(page)
     page.click("[data-act=arrived]:not(.busy)")

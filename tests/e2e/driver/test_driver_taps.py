@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from playwright.sync_api import Page, Route, expect
@@ -125,3 +126,24 @@ def test_the_list_of_stops_follows_the_plan(glass: Any, van: Any, round_of: Any)
     expect(page.locator("#content li")).to_have_count(6)
     change(van, *stops[:-2], what="two go to another van")
     expect(page.locator("#content li")).to_have_count(4)
+
+
+def test_who_opens_the_list_reads_how_sure_each_time_is_and_by_whose_roads(glass: Any, van: Any, round_of: Any) -> None:
+    stops = round_of()
+    page = glass("5 inch")
+    page.click("#more")
+    page.click("[data-key=stops]")
+    bounds = page.locator("#content [data-bounds]:not(:empty)")
+    expect(bounds).to_have_count(6)
+    assert all(re.fullmatch(r"\d\d:\d\d–\d\d:\d\d", text) for text in bounds.all_inner_texts())
+    expect(page.locator("#content .basis")).to_contain_text("straight lines")
+    place = van.hub.place
+    van.hub.give_plan(
+        *stops, travel_times="osrm", eta_widths_pct=((0, -50, 50),), depot_lat_e6=place.lat_e6 - 40_000, depot_lon_e6=place.lon_e6
+    )
+    expect(page.locator("#content .basis")).to_be_hidden()
+    expect(bounds).to_have_count(6)
+    page.keyboard.press("Escape")
+    page.click("#more")
+    page.click("[data-key=details]")
+    expect(bounds).to_contain_text("four times of five")

@@ -139,6 +139,7 @@ def test_what_is_not_handed_over_is_told_by_parcel(
     tile(page, outcome)
     if untick:
         page.click(f"label:has-text('{untick}')")
+    tile(page, "why")
     tile(page, f"reason {reason}")
     (fact,) = wait(lambda: [a for a in van.log("action") if a["outcome"] == outcome], "it is on the disk")
     assert (fact["reason"], fact["parcels"], [p["kind"] for p in fact["proofs"]]) == (reason, parcels, ["photo"])
@@ -213,6 +214,7 @@ def test_breakdown_is_reported_and_the_message_answered(glass: Any, van: Any, ro
     van.hub.say("command", Command(command="c_1", verb="message", text="Can you take one more at Kalevankatu?"), 1)
     expect(page.locator("#news")).to_contain_text("Kalevankatu")
     page.click("#news")
+    tile(page, "reply")
     tile(page, "answer yes")
     (said,) = wait(lambda: van.log("said"), "the answer is on the disk")
     assert (said["text"], said["about"]) == ("yes", "c_1")

@@ -85,7 +85,8 @@ def test_words_from_outside_are_text(shop: Any) -> None:
 def row(state: str, **fields: Any) -> dict[str, Any]:
     """An order's row as the store gives it."""
     times = {"promise_start": NOW, "promise_end": NOW, "eta": NOW, "eta_low": NOW, "eta_high": NOW, "done_at": None, "unassigned_at": NOW}
-    return {"state": state, "kind": "delivery", "reason": "why", "lat_e6": 1, "lon_e6": 2, **times, **fields}
+    order = {"state": state, "kind": "delivery", "reason": "why", "lat_e6": 1, "lon_e6": 2, "eta_basis": "osrm, calibrated"}
+    return order | times | fields
 
 
 @pytest.mark.parametrize("age", [timedelta(0), FRESH + timedelta(seconds=1)])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import datetime, timedelta
+from html import escape
 from typing import Any
 
 import httpx
@@ -11,6 +12,7 @@ import pytest
 from tests.hub.api.forms import delivered, of, send
 
 from roundsman_hub.clock import Clock
+from roundsman_hub.domain.words import LANGUAGES
 from roundsman_hub.store.rows import row, rows
 
 
@@ -394,3 +396,24 @@ def test_stops_before_and_lateness_are_told_in_plain_words(shop: Any) -> None:
     assert "2 stops before you." in page
     assert "Later than we said: traffic" in page
     assert "One stop before you." in httpx.get(orders[1]["track_url"], trust_env=False).text
+
+
+def test_a_time_from_straight_lines_is_called_so(shop: Any) -> None:
+    """Where there are no road data: on the page in each language, and in what programs read."""
+    van, order = shop.van(shop.depot()), shop.order()
+    shop.in_force(van, [order["order"]])
+    now = shop.clock.now()
+    for basis, straight in (("osrm, calibrated", False), ("great_circle, uncalibrated", True)):
+        with shop.db.transaction() as cur:
+            cur.execute(
+                "INSERT INTO etas (order_id, fleet_id, vehicle_id, plan_version, position, eta, low, high, computed_at, basis)"
+                " VALUES (%(order)s, %(fleet)s, %(van)s, 1, 1, %(at)s, %(at)s, %(at)s, %(now)s, %(basis)s)"
+                " ON CONFLICT (order_id) DO UPDATE SET basis = excluded.basis",
+                {
+                    "order": order["order"], "fleet": shop.fleet, "van": van, "at": now + timedelta(minutes=30), "now": now, "basis": basis,
+                },
+            )  # fmt: skip
+        for language, table in LANGUAGES.items():
+            page = httpx.get(order["track_url"], params={"lang": language}, trust_env=False).text
+            assert (escape(table["straight"]) in page) is straight, (language, basis)
+        assert httpx.get(order["track_url"] + "/state", trust_env=False).json()["eta_basis"] == basis

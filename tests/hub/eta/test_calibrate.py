@@ -9,7 +9,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from roundsman_hub.eta.calibrate import Calibration, Word, bounds, hits, horizon_of, learned, rule_s
+from roundsman_core.widths import bounds, rule_s
+from roundsman_hub.eta.calibrate import Calibration, Word, hits, learned, widths
 
 NINE = datetime(2026, 3, 2, 9, tzinfo=UTC)
 Error = Callable[[random.Random, float, int], float]
@@ -32,7 +33,7 @@ def test_four_of_five_arrivals_come_inside_whatever_the_errors_are(world: str) -
     for number in range(2_000):
         ahead_s = rng.uniform(1_800, 3_500)
         eta = NINE + timedelta(seconds=ahead_s)
-        low_s, high_s = bounds(state, ahead_s)
+        low_s, high_s = bounds(widths(state), ahead_s)
         word = Word(NINE, eta, eta + timedelta(seconds=low_s), eta + timedelta(seconds=high_s))
         (hit,) = hits([word], eta + timedelta(seconds=WORLDS[world](rng, ahead_s, number)), f"o{number}")
         state[hit.horizon_min] = learned(state.get(hit.horizon_min, Calibration()), hit)
@@ -48,8 +49,8 @@ def test_a_better_world_gets_narrower_intervals() -> None:
         eta = NINE + timedelta(minutes=20)
         (hit,) = hits([Word(NINE, eta, eta, eta)], eta + timedelta(seconds=rng.gauss(0, 20)), "o")
         state = learned(state, hit)
-    low_s, high_s = bounds({15: state}, 1_200)
-    assert high_s - low_s < 0.4 * sum(map(abs, bounds({}, 1_200)))
+    low_s, high_s = bounds(widths({15: state}), 1_200)
+    assert high_s - low_s < 0.4 * sum(map(abs, bounds((), 1_200)))
 
 
 @settings(max_examples=25, deadline=None)
@@ -69,7 +70,7 @@ def test_the_share_inside_stays_near_four_of_five_when_the_errors_change_at_once
     state: dict[int, Calibration] = {}
     inside = []
     for number in range(1_600):
-        low_s, high_s = bounds(state, ahead_s)
+        low_s, high_s = bounds(widths(state), ahead_s)
         error_s = rule_s(ahead_s) * scale * (bias + rng.gauss(0, 1)) * (shifted if number >= 800 else 1.0)
         eta = NINE + timedelta(seconds=ahead_s)
         word = Word(NINE, eta, eta + timedelta(seconds=low_s), eta + timedelta(seconds=high_s))
@@ -103,11 +104,7 @@ def test_a_word_counts_as_often_as_somebody_would_have_read_it() -> None:
     assert hits(told, arrived_at, "o_7") == hits(told, arrived_at, "o_7")
 
 
-def test_a_class_that_knows_too_little_borrows_from_the_nearest() -> None:
-    state = Calibration(scores=(-0.1, 0.1) * 50)
-    assert bounds({60: state}, 9_000).high_s < 0.2 * bounds({}, 9_000).high_s
-
-
-@pytest.mark.parametrize(("ahead_s", "horizon"), [(-5, 0), (0, 0), (299, 0), (300, 5), (3_600, 60), (100_000, 360)])
-def test_horizons(ahead_s: float, horizon: int) -> None:
-    assert horizon_of(ahead_s) == horizon
+def test_a_class_that_knows_too_little_tells_nothing() -> None:
+    """It borrows from the nearest that does (`roundsman_core.widths`)."""
+    sure = Calibration(scores=(-0.1, 0.1) * 50)
+    assert widths({60: sure, 0: Calibration(scores=(-1.0, 1.0))}) == ((60, -10, 10),)

@@ -8,7 +8,7 @@ from hypothesis import given, strategies as st
 
 from roundsman_core.geo import LatLon
 from roundsman_core.timeline import Legs, driven_utc_ms, expected, first_leg_s, paces_of
-from roundsman_hub.eta.calibrate import FIXED_S
+from roundsman_core.widths import FIXED_S, HORIZONS_MIN, interval
 from roundsman_hub.eta.compute import etas
 from roundsman_wire.messages import BasedOn, Break, Plan, PlanStop
 
@@ -70,10 +70,13 @@ factors = st.one_of(st.just(()), st.lists(st.floats(0.5, 2.0), min_size=24, max_
 pauses = st.lists(st.tuples(st.integers(0, 4), st.integers(-2_000, 9_000), st.integers(60, 2_700)), max_size=2)
 
 
+widths = st.lists(
+    st.tuples(st.sampled_from(HORIZONS_MIN), st.integers(-300, 50), st.integers(-50, 300)), max_size=9, unique_by=lambda row: row[0]
+).map(tuple)
 paces = st.one_of(st.just(()), st.lists(st.integers(50, 200), min_size=24, max_size=24).map(tuple))
 
 
-@given(names, st.integers(1, 4), st.integers(-50_000, 50_000), st.booleans(), factors, paces, pauses)
+@given(names, st.integers(1, 4), st.integers(-50_000, 50_000), st.booleans(), factors, paces, pauses, widths)
 def test_van_and_hub_say_the_same(
     order: list[str],
     left: int,
@@ -82,8 +85,9 @@ def test_van_and_hub_say_the_same(
     band_factors: tuple[float, ...],
     hour_paces_pct: tuple[int, ...],
     breaks: list[tuple[int, int, int]],
+    eta_widths_pct: tuple[tuple[int, int, int], ...],
 ) -> None:
-    """One code on both sides: whatever order is driven, with breaks and traffic by the hour, in whatever place the van is."""
+    """One code on both sides: whatever order is driven, with breaks and traffic by the hour, in whatever place the van is; and as wide."""
     told = tuple(
         Break(
             duration_s=duration_s,
@@ -97,7 +101,7 @@ def test_van_and_hub_say_the_same(
     stops = tuple(stop(name, leg_s=300 + 60 * at) for at, name in enumerate("abcd"))
     plan = Plan(
         plan="p", vehicle="v", version=1, issued_utc_ms=NOW, based_on=BasedOn(session=None, facts_seq=0), stops=stops,
-        band_factors=band_factors, hour_paces_pct=hour_paces_pct, breaks=told,
+        band_factors=band_factors, hour_paces_pct=hour_paces_pct, breaks=told, eta_widths_pct=eta_widths_pct,
     )  # fmt: skip
     by_name = {one.stop: one for one in stops}
     driven = [by_name[name] for name in order][:left]
@@ -108,10 +112,14 @@ def test_van_and_hub_say_the_same(
     leg_s = first_leg_s(place, LatLon.from_e6(first.lat_e6, first.lon_e6), leg_s=Legs(plan).own_s(first), leg_m=first.leg_m)
     if hour_paces_pct:  # the hub's roads know what the way takes at this hour
         leg_s = round((driven_utc_ms(NOW, leg_s, paces_of(plan)) - NOW) / 1000)
-    hub = etas(driven, now_utc_ms=NOW, starts_utc_ms=NOW, first_leg_s=leg_s, arrived_utc_ms=since, plan=plan)
+    hub = etas(driven, now_utc_ms=NOW, starts_utc_ms=NOW, first_leg_s=leg_s, arrived_utc_ms=since, plan=plan, widths=eta_widths_pct)
     apart_ms = 20_000 if hour_paces_pct else 0  # whole seconds, there and back, at the slowest pace; a border may double it each leg
     assert all(abs(one.eta_utc_ms - other.eta_utc_ms) <= apart_ms for one, other in zip(van, hub, strict=True))
     assert all(abs(one.late_s - other.late_s) <= apart_ms / 1000 for one, other in zip(van, hub, strict=True))
+    for at, (one, other) in enumerate(zip(van, hub, strict=True)):
+        told_there = interval(one.eta_utc_ms, NOW, plan.eta_widths_pct, standing=standing and at == 0)
+        if one.eta_utc_ms == other.eta_utc_ms:
+            assert told_there == (other.low_utc_ms, other.high_utc_ms, other.calibrated)
 
 
 def test_a_break_delays_what_comes_after_it_wherever_the_stop_before_it_went() -> None:

@@ -13,8 +13,9 @@ import msgspec
 from psycopg.types.json import Jsonb
 
 from roundsman_core.geo import LatLon
-from roundsman_hub.clock import Clock
-from roundsman_hub.eta.calibrate import HORIZONS_MIN, Calibration
+from roundsman_core.widths import HORIZONS_MIN, interval
+from roundsman_hub.clock import Clock, to_ms
+from roundsman_hub.eta.calibrate import Calibration
 from roundsman_hub.eta.worker import EtaWorker
 from roundsman_hub.roads import GreatCircle, Matrix
 from roundsman_hub.store import eta_store
@@ -212,6 +213,26 @@ def test_intervals_say_when_they_are_calibrated(yard: Yard) -> None:
     narrow = told(yard)[near]
     assert (wide["basis"], narrow["basis"]) == ("great_circle, uncalibrated", "great_circle, calibrated")
     assert narrow["high"] - narrow["low"] < (wide["high"] - wide["low"]) / 3
+
+
+def test_a_plan_brings_the_van_what_the_hub_has_learned(yard: Yard) -> None:
+    """So that both tell the same interval around the same time, with and without network."""
+    van, (near, _) = on_the_road(yard)
+    assert yard.newest(van).eta_widths_pct == (), "of a fleet that has not learned yet"
+    sure = Calibration(scores=tuple(0.01 * n for n in range(-15, 25)))
+    with yard.db.transaction() as cur:
+        cur.execute("INSERT INTO eta_calibrations VALUES (%s, 5, %s)", (yard.fleet, Jsonb(msgspec.to_builtins(sure))))
+    yard.order(9000, 0)
+    yard.plan()
+    plan = yard.newest(van)
+    assert [row[0] for row in plan.eta_widths_pct] == [5]
+    worker = EtaWorker(yard.db, GreatCircle(), yard.clock)
+    worker.learn()
+    worker.tell([van])
+    said = told(yard)[near]
+    at_the_van = interval(to_ms(said["eta"]), to_ms(said["computed_at"]), plan.eta_widths_pct)
+    assert (at_the_van.low_utc_ms, at_the_van.high_utc_ms) == (to_ms(said["low"]), to_ms(said["high"]))
+    assert said["basis"] == f"great_circle, {'' if at_the_van.learned else 'un'}calibrated"
 
 
 def test_a_van_that_drives_away_from_its_next_stop_is_news_once(yard: Yard) -> None:

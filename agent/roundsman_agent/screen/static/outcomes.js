@@ -103,10 +103,11 @@ export function problem() {
   show({ title: say("problem"), tiles, parked: true, about: state.next.stop });
 }
 
-// Which parcels, and why. `partial` names those that stay with the customer; the others those that come back.
+// Which parcels, where there is a choice, and then why. `partial` names those that stay with the customer; the others those that come back.
 function part(outcome, ticked = null) {
   const stop = state.next;
   const chosen = ticked ?? new Set(outcome === "partial" ? drafted().scanned : stop.items.map((item) => item.parcel));
+  if (stop.items.length < (outcome === "partial" ? 1 : 2)) return because(outcome, chosen, problem);
   const again = () => part(outcome, chosen);
   const count = make("p", { role: "status" });
   const tell = () => text(count, say("parcelsOf", chosen.size, stop.items.length));
@@ -121,15 +122,14 @@ function part(outcome, ticked = null) {
     return make("label", { class: "row" }, box, make("span", {}, item.name || item.parcel), make("b", {}, item.place));
   });
   tell();
+  const asked = make("p", { class: "strong" }, say(outcome === "partial" ? "whichHanded" : "whichBack"));
+  const next = named("why", () => because(outcome, chosen, again), "warn");
+  show({ title: outcomeWord(outcome), content: [asked, count, ...rows], tiles: [next], parked: true, back: problem, about: stop.stop });
+}
+
+function because(outcome, chosen, back) {
+  const again = () => because(outcome, chosen, back);
   const reasons = REASONS[outcome].map((reason) => named(`reason ${reason}`, () => finish(outcome, { reason, parcels: [...chosen] }), outcome === "partial" ? "warn" : "stop"));
   const photo = named("photo", () => ASK.photo(again), proofFor("photo") ? "done" : "act", proofFor("photo") ? `✓ ${proofFor("photo")}` : "");
-  const asked = make("p", { class: "strong" }, say(outcome === "partial" ? "whichHanded" : "whichBack"));
-  show({
-    title: outcomeWord(outcome),
-    content: [...(rows.length ? [asked, count, ...rows] : []), make("p", {}, say("why")), make("div", { class: "tiles" }, ...reasons)],
-    tiles: [photo],
-    parked: true,
-    back: problem,
-    about: stop.stop,
-  });
+  show({ title: `${outcomeWord(outcome)}. ${say("why")}`, tiles: [...reasons, photo], parked: true, back, about: state.next.stop });
 }

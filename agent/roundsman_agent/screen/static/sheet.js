@@ -2,6 +2,7 @@
 import { attribute, el, make, text } from "./dom.js";
 import { moving, say, state } from "./now.js";
 
+const KEPT_PX = 40; // of a page that is turned, so much is seen again
 let open = null; // {repaint, parked, back, about}
 let opener = null;
 
@@ -28,7 +29,7 @@ export function show({ title, content = [], tiles, parked = false, back = null, 
   text(el.about, title);
   el.content.replaceChildren(...content);
   const leave = back ?? (() => {});
-  el.tiles.replaceChildren(...tiles, ...(last ? [tile(say(last), leave, "plain", "", { key: "back" })] : []));
+  el.tiles.replaceChildren(...(content.length ? [turner()] : []), ...tiles, ...(last ? [tile(say(last), leave, "plain", "", { key: "back" })] : []));
   attribute(el.sheet, "class", content.length ? "split" : "grid");
   el.tiles.dataset.count = el.tiles.children.length;
   el.content.hidden = content.length === 0;
@@ -62,7 +63,25 @@ export function paintSheet() {
   el.wait.hidden = !covered;
   el.content.inert = covered;
   for (const node of [...el.tiles.children].slice(0, -1)) node.inert = covered;
+  paintTurner();
 }
+
+// What is longer than the glass is turned like a page: with gloves nobody drags a list.
+function turner() {
+  const turn = (key, sign, by) => make("button", { type: "button", "aria-label": say(key), onclick: () => el.content.scrollBy({ top: by * (el.content.clientHeight - KEPT_PX) }) }, sign);
+  return make("div", { id: "turner", hidden: true }, turn("up", "▲", -1), turn("down", "▼", 1));
+}
+
+function paintTurner() {
+  const pages = document.querySelector("#turner");
+  if (!pages) return;
+  const { scrollTop, scrollHeight, clientHeight } = el.content;
+  pages.hidden = scrollHeight <= clientHeight + 1;
+  attribute(pages.firstElementChild, "aria-disabled", String(scrollTop <= 0));
+  attribute(pages.lastElementChild, "aria-disabled", String(scrollTop + clientHeight >= scrollHeight - 1));
+}
+el.content.onscroll = paintTurner;
+new MutationObserver(paintTurner).observe(el.content, { childList: true, characterData: true, subtree: true });
 
 function leave() {
   const back = open?.back;

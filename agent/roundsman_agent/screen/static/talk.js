@@ -17,12 +17,15 @@ export function openMessages() {
   const list = state.messages.slice(-8).reverse().map((message) =>
     make("li", { class: "row" }, make("time", {}, format.clock(message.utc_ms)), make("span", {}, message.text), make("i", {}, message.answered ? "✓" : "")),
   );
-  const canned = about ? ANSWERS : NOTES;
-  const tiles = canned.map((words) => named(`answer ${words}`, () => tellDispatch(words, about)));
   const head = list.length ? make("ol", {}, ...list) : make("p", {}, say("noMessages"));
   const known = state.messages.length;
   const repaint = () => known !== state.messages.length && openMessages();
-  show({ title: say("messages"), content: [head, make("div", { class: "tiles" }, ...tiles)], tiles: [], parked: true, repaint });
+  show({ title: say("messages"), content: [head], tiles: [named(about ? "reply" : "write", () => openWords(about), "act")], parked: true, repaint });
+}
+
+function openWords(about) {
+  const tiles = (about ? ANSWERS : NOTES).map((words) => named(`answer ${words}`, () => tellDispatch(words, about)));
+  show({ title: say(about ? "reply" : "write"), tiles, parked: true, back: openMessages });
 }
 
 async function tellDispatch(text, about) {

@@ -68,6 +68,7 @@ export interface Order {
   eta: number | null;
   eta_low: number | null;
   eta_high: number | null;
+  eta_basis: string | null;
   arrived_at: number | null;
   done_at: number | null;
 }

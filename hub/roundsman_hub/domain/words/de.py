@@ -23,6 +23,7 @@ DE: Final = {
     "cancelled_pickup": "Diese Abholung wurde storniert",
     "promised": "Geplant für {day}, {start} bis {end}.",
     "expected": "Erwartet zwischen {start} und {end}.",
+    "straight": "Diese Zeit ist nach Luftlinie geschätzt: Hier gibt es keine Straßendaten.",
     "here_detail": "Die Fahrerin oder der Fahrer ist jetzt bei Ihnen.",
     "at_clock": "{day}, {at}.",
     "no_reason": "Ein Grund wurde nicht genannt",

@@ -23,6 +23,7 @@ EN: Final = {
     "cancelled_pickup": "This collection was cancelled",
     "promised": "Planned for {day}, {start} to {end}.",
     "expected": "Expected between {start} and {end}.",
+    "straight": "This time is estimated by straight lines: there are no road data here.",
     "here_detail": "The driver is with you now.",
     "at_clock": "{day}, {at}.",
     "no_reason": "No reason was given",

@@ -23,6 +23,7 @@ ES: Final = {
     "cancelled_pickup": "Esta recogida fue cancelada",
     "promised": "Previsto para {day}, de {start} a {end}.",
     "expected": "Se espera entre las {start} y las {end}.",
+    "straight": "Esta hora se estima en línea recta: aquí no hay datos de calles.",
     "here_detail": "El conductor está ahora con usted.",
     "at_clock": "{day}, {at}.",
     "no_reason": "No se indicó el motivo",

@@ -23,6 +23,7 @@ FR: Final = {
     "cancelled_pickup": "Cet enlèvement a été annulé",
     "promised": "Prévu {day}, de {start} à {end}.",
     "expected": "Attendu entre {start} et {end}.",
+    "straight": "Cette heure est estimée à vol d’oiseau : il n’y a pas de données routières ici.",
     "here_detail": "Le livreur est chez vous.",
     "at_clock": "{day}, {at}.",
     "no_reason": "Aucune raison n’a été donnée",
