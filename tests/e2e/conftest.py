@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -15,11 +14,13 @@ from typing import Any
 import httpx
 import pytest
 import uvicorn
+from tests.e2e.patience import WAITS_MS
 
 from roundsman_core.geo import LatLon
 from roundsman_core.timebase import TimeBase
 from roundsman_hub.api import keys
 from roundsman_hub.api.app import create_app
+from roundsman_hub.broker import free_port
 from roundsman_hub.clock import Clock
 from roundsman_hub.geocode import AddressBook
 from roundsman_hub.roads import GreatCircle
@@ -68,7 +69,9 @@ class Served:
     def plan(self, vehicle: str, stops: list[dict[str, Any]], *, reason: str, changes: tuple[str, ...] = ()) -> None:
         """A plan that came into force on the van, with its arrival times."""
         now = self.clock.now()
-        version = self.clock.utc_ms()
+        with self.db.transaction() as cur:
+            cur.execute("SELECT coalesce(max(version), 0) AS newest FROM plans WHERE vehicle_id = %s", (vehicle,))
+            version = max(self.clock.utc_ms(), cur.fetchall()[0]["newest"] + 1)  # two plans in one millisecond are two plans
         wire = {
             "plan": f"p-{version}",
             "vehicle": vehicle,
@@ -150,12 +153,12 @@ def axe() -> Callable[[Any], list[str]]:
 
 @pytest.fixture(scope="session")
 def until() -> Callable[[Callable[[], bool]], None]:
-    """Wait for a condition, at most thirty seconds."""
+    """Wait for a condition, at most a minute and a half."""
 
     def wait(holds: Callable[[], bool]) -> None:
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 90
         while not holds():
-            assert time.monotonic() < deadline, "it did not come to hold within 30 s"
+            assert time.monotonic() < deadline, "it did not come to hold within 90 s"
             time.sleep(0.02)
 
     return wait
@@ -172,9 +175,7 @@ def hub(
     place = town.build(seed=1)
     town_file.write(place, folder / "town.osm.pbf")
     clock = Clock(TimeBase(origin_real_ms=round(time.time() * 1000), origin_utc_ms=1_772_445_600_000, factor=1.0))  # a Monday, 10:00 UTC
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port: int = free.getsockname()[1]
+    port = free_port()
     settings = Settings(
         data_dir=folder,
         database_url=plain_database.dsn,
@@ -190,7 +191,9 @@ def hub(
     until(lambda: server.started)
     fleet, _ = keys.first_fleet(plain_database, "Brackwater parcels", "Europe/London")
     key = keys.create(plain_database, fleet, "admin", "tests")
-    with httpx.Client(base_url=f"http://127.0.0.1:{port}", headers={"Authorization": f"Bearer {key}"}, timeout=30) as client:
+    with httpx.Client(
+        base_url=f"http://127.0.0.1:{port}", headers={"Authorization": f"Bearer {key}"}, timeout=60, trust_env=False
+    ) as client:
         served = Served(
             url=f"http://127.0.0.1:{port}", key=key, fleet=fleet, db=plain_database, clock=clock, client=client, vehicles=[], orders=[],
             blobs=settings.blobs_dir,
@@ -270,7 +273,7 @@ def opened(browser: Any) -> Iterator[Callable[..., Any]]:
         context = browser.new_context(viewport={"width": width, "height": height}, color_scheme=scheme, **more)
         contexts.append(context)
         page = context.new_page()
-        page.set_default_timeout(30_000)
+        page.set_default_timeout(WAITS_MS)
         page.on(
             "console",
             lambda message: (

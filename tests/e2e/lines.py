@@ -27,11 +27,11 @@ def line_to(port: int) -> Iterator[Line]:
     thread = threading.Thread(target=loop.run_forever, name="line")
     thread.start()
     line = Proxy("127.0.0.1", port)
-    asyncio.run_coroutine_threadsafe(line.start(), loop).result(10)
+    asyncio.run_coroutine_threadsafe(line.start(), loop).result(60)
     try:
         yield Line(port=line.port, cut=lambda: loop.call_soon_threadsafe(line.cut), heal=lambda: loop.call_soon_threadsafe(line.heal))
     finally:
-        asyncio.run_coroutine_threadsafe(line.stop(), loop).result(10)
+        asyncio.run_coroutine_threadsafe(line.stop(), loop).result(60)
         loop.call_soon_threadsafe(loop.stop)
-        thread.join(10)
+        thread.join(60)
         loop.close()

@@ -17,8 +17,6 @@ from tests.e2e.pictures import picture
 from roundsman_core.geo import LatLon
 from roundsman_sim.board_states import VIEWS
 
-WAITS_MS = 30_000
-expect.set_options(timeout=WAITS_MS)
 LOOKS = {
     "telephone-light": (320, 640, "light"),
     "laptop-light": (1280, 720, "light"),
@@ -32,7 +30,7 @@ def enter(page: Page, hub: Any, view: str = "now") -> None:
     page.goto(f"{hub.url}/#/{view}")
     page.get_by_label("API key").fill(hub.key)
     page.get_by_role("button", name="Show the fleet").click()
-    expect(page.locator(".link")).to_have_text("live", timeout=WAITS_MS)
+    expect(page.locator(".link")).to_have_text("live")
 
 
 def settled(page: Page, view: str) -> None:
@@ -41,7 +39,7 @@ def settled(page: Page, view: str) -> None:
         page.wait_for_selector("body[data-map=ready]")
     if view == "fences":
         page.wait_for_selector("[data-map=ready]")
-    expect(page.get_by_text("Asking the hub")).to_have_count(0, timeout=WAITS_MS)
+    expect(page.get_by_text("Asking the hub")).to_have_count(0)
 
 
 @pytest.mark.parametrize("look", [pytest.param(look, marks=[pytest.mark.deep] if look in SLOW_LOOKS else []) for look in LOOKS])
@@ -86,16 +84,16 @@ def test_page_that_lost_the_hub_says_so_and_catches_up(opened: Callable[..., Pag
         page.goto(f"http://127.0.0.1:{line.port}/#/orders")
         page.get_by_label("API key").fill(hub.key)
         page.keyboard.press("Enter")
-        expect(page.locator(".link")).to_have_text("live", timeout=WAITS_MS)
+        expect(page.locator(".link")).to_have_text("live")
         line.cut()
-        expect(page.locator(".link")).to_contain_text("no link to the hub", timeout=WAITS_MS)
+        expect(page.locator(".link")).to_contain_text("no link to the hub")
         at = hub.orders[5]
         window = {"window_start": at["window_start"], "window_end": at["window_end"]}
         made = hub.client.post("/v1/orders", json={"reference": "WHILE-AWAY", "address": at["address"], **window}).json()
         expect(page.get_by_role("link", name="WHILE-AWAY")).to_have_count(0)
         line.heal()
-        expect(page.locator(".link")).to_have_text("live", timeout=WAITS_MS)
-        expect(page.get_by_role("link", name="WHILE-AWAY")).to_be_visible(timeout=WAITS_MS)
+        expect(page.locator(".link")).to_have_text("live")
+        expect(page.get_by_role("link", name="WHILE-AWAY")).to_be_visible()
         hub.client.post(f"/v1/orders/{made['order']}/cancel")
 
 
@@ -117,7 +115,7 @@ def test_everything_is_in_lists_where_the_map_cannot_be_drawn(browser: Browser, 
         expect(page.locator("main tbody tr").nth(30)).to_be_visible()
         page.evaluate("location.hash = '#/playback'")
         page.get_by_role("button", name="Load").click()
-        expect(page.get_by_text("Asking the hub")).to_have_count(0, timeout=WAITS_MS)
+        expect(page.get_by_text("Asking the hub")).to_have_count(0)
         page.evaluate("location.hash = '#/fences'")
         expect(page.get_by_text("This browser cannot draw the map")).to_be_visible()
         assert not [*wrong, *axe(page), *complaints]

@@ -15,7 +15,6 @@ from tests.e2e.pictures import picture
 
 WORDS = Path(__file__).parents[2] / "dashboards" / "web" / "src" / "dispatch" / "words"
 LOOKS = [("en", 1440, "dark"), ("de", 320, "light"), ("fr", 320, "dark"), ("es", 1440, "light")]
-expect.set_options(timeout=30_000)
 
 
 def words(language: str) -> dict[str, str]:

@@ -12,7 +12,6 @@ import pytest
 from playwright.sync_api import Page, expect
 
 LANGUAGES = Path(__file__).parents[2] / "dashboards" / "web" / "src" / "dispatch" / "words"
-expect.set_options(timeout=30_000)
 WORDS = {
     "en-IE": ("Keep or forbid a van", "Stays with", "Never with", "Keep it so", "Leave it to the planner"),
     "de-DE": ("Fahrzeug festlegen oder sperren", "Bleibt bei", "Nie bei", "So festlegen", "Der Planung überlassen"),

@@ -11,10 +11,10 @@ import httpx
 import pytest
 from playwright.sync_api import Page, expect
 from tests.e2e.pictures import picture
+from tests.e2e.pointing import on_map
 
 from roundsman_hub.store import outbox_store
 
-WAITS_MS = 30_000
 LOOKS = {"telephone-light": (320, 640, "light"), "telephone-dark": (320, 640, "dark"), "desk-light": (1440, 900, "light"),
          "desk-dark": (1440, 900, "dark")}  # fmt: skip
 SIGNATURE = (
@@ -22,7 +22,6 @@ SIGNATURE = (
     b'<path d="M10 60C40 0 60 80 100 40S150 20 190 50" fill="none" stroke="#000"/></svg>'
 )
 TOMORROW = "2026-03-03"
-expect.set_options(timeout=WAITS_MS)
 
 
 def said(order: dict[str, Any], what: str, **fields: str) -> None:
@@ -217,11 +216,9 @@ def test_street_is_closed_and_opened_again(
         sketch.get_by_label("Name").fill(name)
         if what == "zone":
             sketch.get_by_label("truck").check()
-        box = desk.locator(".map").bounding_box()
-        assert box is not None
-        for x, y in ((0.4, 0.4), (0.6, 0.4), (0.6, 0.6)):
-            desk.mouse.click(box["x"] + box["width"] * x, box["y"] + box["height"] * y)
-        expect(desk.get_by_text("3 corners")).to_be_visible()
+        for count, at in enumerate(((0.4, 0.4), (0.6, 0.4), (0.6, 0.6)), 1):
+            desk.mouse.click(*on_map(desk, *at))
+            expect(desk.get_by_text(f"{count} corner")).to_be_visible()
         sketch.get_by_role("button", name="Close it").click()
         expect(desk.locator("li", has_text=name)).to_be_visible()
     picture(desk, "fences-closed")

@@ -16,7 +16,6 @@ from tests.e2e.pictures import picture
 from roundsman_hub.domain.afterlife import Choice, State
 
 WORDS = Path(__file__).parents[2] / "dashboards" / "web" / "src" / "dispatch" / "words"
-expect.set_options(timeout=30_000)
 
 
 def test_another_day_is_chosen_and_the_goods_come_out_of_the_van(

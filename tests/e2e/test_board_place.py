@@ -9,8 +9,6 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 from tests.e2e.pictures import picture
 
-expect.set_options(timeout=30_000)
-
 
 def correcting(page: Page, hub: Any, order: str) -> Locator:
     """The order's page, entered, with the dialog that corrects its place."""

@@ -21,7 +21,6 @@ from roundsman_hub.store.alert_store import add_corrections
 from roundsman_wire.facts import Duty, Outcome
 
 ROOT = Path(__file__).parents[2]
-expect.set_options(timeout=30_000)
 WIDTHS = {"en": 1440, "de": 320, "fr": 320}
 
 

@@ -14,8 +14,6 @@ from tests.e2e.pictures import picture
 from roundsman_hub.store.db import Database
 from roundsman_sim.board_hub import BoardHub, board_hub
 
-expect.set_options(timeout=30_000)
-
 
 @pytest.fixture(scope="module")
 def day(plain_database: Database, tmp_path_factory: pytest.TempPathFactory) -> Iterator[BoardHub]:

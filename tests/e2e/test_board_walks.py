@@ -11,14 +11,13 @@ from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, Page, ViewportSize, expect
+from tests.e2e.patience import WAITS_MS
 from tests.e2e.pictures import picture
+from tests.e2e.pointing import on_map
 
 from roundsman_hub.store.db import Database
 from roundsman_sim.board_hub import BoardHub, board_hub
 
-WAITS_MS = 30_000
-"""A browser that draws by the processor shares it with everything else."""
-expect.set_options(timeout=WAITS_MS)
 DESK: ViewportSize = {"width": 1440, "height": 900}
 NAMES_OF = [("Van 1", "Alma"), ("Van 2", "Björn"), ("Van 3", "Chidi"), ("Van 4", "Dana")]
 
@@ -87,7 +86,7 @@ def test_urgent_order_and_a_breakdown(desk: Page, day: BoardHub) -> None:
     go(desk, "now")
     day.reported(broken, "breakdown", "the gearbox")
     row = desk.locator(".exception", has_text="Breakdown: the gearbox")
-    expect(row).to_be_visible(timeout=WAITS_MS)
+    expect(row).to_be_visible()
     row.get_by_role("link", name="Open the van").click()
     sheet = desk.get_by_role("region", name=name)
     sheet.get_by_role("button", name="Out: broken down").click()
@@ -259,18 +258,10 @@ def test_file_of_orders_with_a_bad_line(desk: Page, day: BoardHub) -> None:
     expect(dialog).to_contain_text("1 order taken")
     expect(dialog.locator("tbody tr")).to_contain_text(["parcels"])
     desk.keyboard.press("Escape")
-    expect(desk.get_by_role("link", name="C-1 Ann")).to_be_visible(timeout=WAITS_MS)
+    expect(desk.get_by_role("link", name="C-1 Ann")).to_be_visible()
     desk.get_by_label("Choose C-1 Ann").check()
     desk.get_by_role("group", name="With the chosen orders").get_by_role("button", name="Cancel").click()
     expect(desk.locator("tr", has_text="C-1 Ann")).to_contain_text("cancelled")
-
-
-def on_map(desk: Page, x: float, y: float) -> tuple[float, float]:
-    """A point of the map, by its share of width and height: measured anew each time, because what stands above it may grow."""
-    desk.locator(".map").scroll_into_view_if_needed()
-    box = desk.locator(".map").bounding_box()
-    assert box is not None
-    return box["x"] + box["width"] * x, box["y"] + box["height"] * y
 
 
 def test_fence_is_drawn_changed_taken_down_and_put_back(desk: Page, day: BoardHub) -> None:

@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, Page
-from tests.e2e.test_customer_walk import WAITS_MS, drive_freely, placed
+from tests.e2e.patience import WAITS_MS
+from tests.e2e.test_customer_walk import drive_freely, placed
 from tests.e2e.visiting import visit
 
 from roundsman_core.geo import LatLon

@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
+from tests.e2e.patience import WAITS_MS
 from tests.e2e.pictures import picture
 from tests.e2e.visiting import visit
 
@@ -22,8 +23,6 @@ from roundsman_hub.store.rows import row
 
 AXE = Path(__file__).parents[2] / "dashboards" / "web" / "node_modules" / "axe-core" / "axe.min.js"
 SIZES = {"telephone": (320, 640), "desk": (1440, 900)}
-WAITS_MS = 60_000
-expect.set_options(timeout=WAITS_MS)
 
 
 @pytest.fixture(params=sorted(SIZES))

@@ -9,14 +9,12 @@ from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
+from tests.e2e.patience import WAITS_MS
 from tests.e2e.pictures import picture
 from tests.e2e.visiting import visit
 
 from roundsman_core.geo import LatLon
 
-WAITS_MS = 60_000
-"""WebGL is drawn by the processor here, and shares it with everything else."""
-expect.set_options(timeout=WAITS_MS)
 SIZES = {"telephone": (320, 640), "desk": (1440, 900)}
 
 

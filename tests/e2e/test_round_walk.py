@@ -22,6 +22,7 @@ import httpx
 import pytest
 from playwright.sync_api import Browser, Page, ViewportSize, expect
 from tests.e2e.lines import Line, line_to
+from tests.e2e.patience import WAITS_MS
 from tests.e2e.pictures import picture
 
 from roundsman_hub.broker import free_port
@@ -146,7 +147,7 @@ def desk(browser: Browser, fleet: Fleet) -> Iterator[Page]:
     """The dispatcher's board."""
     context = browser.new_context(viewport=DESK, locale="en-IE")
     page = context.new_page()
-    page.set_default_timeout(30_000)
+    page.set_default_timeout(WAITS_MS)
     page.goto(str(fleet.hub.base_url))
     page.get_by_label("API key").fill(fleet.key)
     page.keyboard.press("Enter")

@@ -25,6 +25,7 @@ import paho.mqtt.client as paho
 import pytest
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 from playwright.sync_api import Browser, BrowserContext, Page, expect
+from tests.e2e.patience import WAITS_MS
 
 from roundsman_agent.basemap import Basemap
 from roundsman_core.geo import LatLon
@@ -40,7 +41,6 @@ VEHICLE = "v_0123456789ab"
 DEADLINE_S = 60.0
 SIZES = {"3.5 inch": (480, 320), "5 inch": (800, 480), "telephone": (390, 844), "small telephone": (360, 640), "narrow": (320, 568)}
 STREETS = ("Mannerheimintie 104 B 12", "Runeberginkatu 12 B", "Pohjoisesplanadi 33", "Kalevankatu 5", "Hämeentie 155 C", "Sturenkatu 4")
-expect.set_options(timeout=DEADLINE_S * 1000)
 
 
 def until(condition: Callable[[], Any], what: str) -> Any:
@@ -86,6 +86,7 @@ class Receiver:
         self.alive = True
         self._door = socket.create_server(("127.0.0.1", 0))
         self.port = self._door.getsockname()[1]
+        self._said_s = 0
         self._end = threading.Event()
         self._thread = threading.Thread(target=self._speak)
         self._thread.start()
@@ -113,7 +114,8 @@ class Receiver:
             whole, minutes = divmod(round(abs(deg) * 6e6), 6_000_000)
             return f"{whole:0{width}d}{minutes / 1e5:08.5f}"
 
-        at = time.gmtime(round(time.time()))
+        self._said_s = max(self._said_s + 1, round(time.time()))  # one that was late for a second has not said the next one before
+        at = time.gmtime(self._said_s)
         north, east = "N" if self.lat_deg >= 0 else "S", "E" if self.lon_deg >= 0 else "W"
         place = f"{angle(self.lat_deg, 2)},{north},{angle(self.lon_deg, 3)},{east}"
         body = f"GNRMC,{time.strftime('%H%M%S', at)}.00,A,{place},{self.north_mps * 1.943844:.1f},0.0,{time.strftime('%d%m%y', at)},,,A"
@@ -208,7 +210,7 @@ class Van:
     client: httpx.Client = field(init=False)
 
     def __post_init__(self) -> None:
-        self.client = httpx.Client(base_url=self.url, trust_env=False, timeout=20)
+        self.client = httpx.Client(base_url=self.url, trust_env=False, timeout=60)
 
     @property
     def url(self) -> str:
@@ -240,9 +242,17 @@ class Van:
     def log(self, kind: str) -> list[dict[str, Any]]:
         """Facts of one kind, as they lie on the disk: of a copy, for the agent lets nobody else into its store."""
         with tempfile.TemporaryDirectory() as folder:
-            for file in (self.file.parent / "store").glob("log.db*"):
-                if not file.name.endswith("-shm"):
-                    shutil.copy(file, folder)
+            files = [self.file.parent / "store" / name for name in ("log.db", "log.db-wal")]
+
+            def copied() -> bool:
+                """Whole: not while the agent brings the one into the other."""
+                before = [(file.stat().st_size, file.stat().st_mtime_ns) for file in files if file.exists()]
+                for file in files:
+                    if file.exists():
+                        shutil.copy(file, folder)
+                return before == [(file.stat().st_size, file.stat().st_mtime_ns) for file in files if file.exists()]
+
+            until(copied, "the store stands still")
             store = sqlite3.connect(Path(folder) / "log.db")
             rows = store.execute("SELECT body FROM facts WHERE kind = ? ORDER BY id", (kind,)).fetchall()
             store.close()
@@ -354,7 +364,7 @@ def glass(browser: Browser, van: Van) -> Iterator[Callable[..., Page]]:
         chosen_js = f"for (const [k, v] of Object.entries({json.dumps(chosen)})) localStorage.setItem(k, v)"
         context.add_init_script(f"if (location.protocol === 'http:') {chosen_js}")
         page = context.new_page()
-        page.set_default_timeout(DEADLINE_S * 1000)
+        page.set_default_timeout(WAITS_MS)
         if not quiet:
             page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
         page.on("pageerror", lambda error: complaints.append(str(error)))

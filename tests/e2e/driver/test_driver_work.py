@@ -166,15 +166,15 @@ def test_way_back_from_a_collection_calls_it_one(glass: Any, van: Any, round_of:
     stops = round_of(kind="pickup", items=())
     pages = {language: glass(language=language) for language in COLLECTED}
     for outcome, more in (("failed", {"reason": "closed"}), ("delivered", {})):
-        assert van.post("/api/actions", {"stop": "o_0", "outcome": outcome, **more}).is_success
-        for language, page in pages.items():
+        for language, page in pages.items():  # each is looked at within the minute that there is for the way back
+            van.has("whatever was said is taken back", lambda state: state["last_action"] is None)
+            assert van.post("/api/actions", {"stop": "o_0", "outcome": outcome, **more}).is_success
             done, not_done = COLLECTED[language]
             expect(page.locator("[data-act=undo] small")).to_contain_text(f"{done if outcome == 'delivered' else not_done} · ")
             assert audit(page) == []
             picture(page, f"collected-{outcome}-{language}")
-        if outcome == "failed":
-            pages["en"].click("[data-act=undo]:not(.busy)")
-            van.has("it was taken back", lambda state: state["last_action"] is None)
+            if (outcome, language) != ("delivered", "fr"):
+                page.click("[data-act=undo]:not(.busy)")
     van.hub.give_plan(*stops[1:])
     van.has("the stop is in no plan any more", lambda state: state["plan"]["version"] == van.hub.version)
     expect(pages["en"].locator("[data-act=undo] small")).to_contain_text("Collected · ")
@@ -245,7 +245,7 @@ def test_hub_sets_language_unit_and_time_zone(glass: Any, van: Any, round_of: An
     )
     shown = page.inner_text("#clock")
     minutes = [int(hour) * 60 + int(minute) for hour, minute in (there.split(":"), shown.split(":"))]
-    assert (minutes[0] - minutes[1]) % 1440 <= 1
+    assert (minutes[0] - minutes[1] + 1) % 1440 <= 2, "the minute may end between two looks"
     assert page.get_attribute("html", "lang") == "de"
 
 
