@@ -21,6 +21,6 @@ def visit(page: Page, url: str) -> None:
             if not left or not any(word in error.message for word in ("ERR_ABORTED", "interrupted by another navigation")):
                 raise
             continue
-        if urlsplit(page.url).path == urlsplit(url).path:
+        if urlsplit(page.url).path == (urlsplit(url).path or "/"):
             return
     raise AssertionError(f"still at {page.url}, not at {url}")
