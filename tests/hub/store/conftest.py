@@ -40,6 +40,9 @@ def make_depot(make_database: Callable[[str], str]) -> Iterator[Callable[[str], 
         db = Database.connect(make_database(kind), max_size=3)
         opened.append(db)
         now = datetime.now(UTC)
+        drove = now - DAY_BEFORE
+        if (drove + timedelta(minutes=2)).date() != drove.date():
+            drove -= timedelta(minutes=5)  # a drive of one day, also where the tests run at midnight
         depot = Depot(db=db, now=now)
         with db.transaction() as cur:
             for day in (now - DAY_BEFORE, now):
@@ -58,11 +61,11 @@ def make_depot(make_database: Callable[[str], str]) -> Iterator[Callable[[str], 
                     "INSERT INTO log.fixes (time, vehicle_id, session_no, seq, mono_ms, lat_e6, lon_e6, satellites, flags) "
                     "SELECT %s + make_interval(secs => n), 'v_1', %s, n, n * 1000, 60000000 + 90 * n, 25000000, 9, 0 "
                     "FROM generate_series(1, 100) n WHERE n NOT BETWEEN 11 AND 20",
-                    (now - DAY_BEFORE, session_no),
+                    (drove, session_no),
                 )
                 cur.execute(
                     "INSERT INTO log.entries SELECT 'v_1', %(s)s, n, 'note', n, %(t)s, %(t)s, %(t)s, '{}' FROM generate_series(1, 5) n",
-                    {"s": session_no, "t": now - DAY_BEFORE},
+                    {"s": session_no, "t": drove},
                 )
                 cur.execute("INSERT INTO log.gaps VALUES (%s, 1, 11, 20, 'thinned', %s)", (session_no, now))
                 cur.execute("INSERT INTO log.watermarks VALUES (%(s)s, 0, 5), (%(s)s, 1, 100)", {"s": session_no})
