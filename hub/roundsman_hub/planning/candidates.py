@@ -98,6 +98,7 @@ class _Board:
         names = {task.task for task in self.job}
         rows = {van.vehicle: Row(ground, van, plan.routes.get(van.vehicle, ())) for van in problem.vans}
         self.rows = {vehicle: row.without(names) if names & set(row.route) else row for vehicle, row in rows.items()}
+        self.as_it_is = rows
         self.frozen_at = next((van.vehicle for van in problem.vans if names & set(van.frozen)), None)
         self.where: Mapping[Step, VehicleId] = {step: vehicle for vehicle, row in self.rows.items() for step in row.route}
         self.routes = {vehicle: row.route for vehicle, row in self.rows.items()}
@@ -106,6 +107,8 @@ class _Board:
         row = self.rows[van.vehicle]
         if reason := self._refused(van):
             return self._nowhere(row, reason)
+        if van.vehicle == self.frozen_at:
+            return self._stays(van)
         for late_allowed in (False, True):
             place = place_of(row, self.job, late_allowed=late_allowed)
             if place is not None:
@@ -116,11 +119,19 @@ class _Board:
         row = self.rows[van.vehicle]
         if reason := self._refused(van):
             return self._nowhere(row, reason)
+        if van.vehicle == self.frozen_at:
+            return self._stays(van)
         if position < row.first_free:
             return self._nowhere(row, "the stop before it is in progress, or being driven to")
         names = [task.task for task in self.job]
         at = min(position, len(row.route))
         return self._told(row, Row(self.ground, van, [*row.route[:at], *names, *row.route[at:]]), at)
+
+    def _stays(self, van: Van) -> Candidate:
+        """Of the van that is serving it, or on its way there: where it stands now, whatever position was asked for."""
+        row = self.as_it_is[van.vehicle]
+        at = next((at for at, step in enumerate(row.route) if step in {task.task for task in self.job}), 0)
+        return self._told(self.rows[van.vehicle], row, at)
 
     def _refused(self, van: Van) -> str | None:
         if self.frozen_at is not None and van.vehicle != self.frozen_at:

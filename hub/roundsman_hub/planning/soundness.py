@@ -220,6 +220,8 @@ def _wrong_van(problem: Problem, van: Van, n: int) -> Iterator[str]:
         instants = [pause.earliest_s, *(at for gap in pause.gaps_s for at in gap), pause.latest_s]
         if instants != sorted(instants) or not 0 <= pause.duration_s <= LONG_S:
             yield f"its break from {pause.earliest_s} to {pause.latest_s} of {pause.duration_s} s is none"
+    for depot in sorted(van.reloads - {one.depot for one in problem.depots}):
+        yield f"there is no depot {depot!r} where it could load again"
     if van.begun is not None and not 0 <= van.begun.left_s <= LONG_S:
         yield f"its {van.begun.step} that is begun takes {van.begun.left_s} s more"
     if van.energy is not None and (van.energy.range_m < 0 or van.energy.full_m <= 0):

@@ -106,6 +106,9 @@ BAD: dict[str, Bad] = {
         words="its break from 0 to 900 of 60 s is none",
         who="van v2",
     ),
+    "second load at a depot that is none": Bad(
+        change=second_van(reloads=["d9"]), words="there is no depot 'd9' where it could load again", who="van v2"
+    ),
     "load that takes less than no time": Bad(
         change=second_van(begun={"step": "@d", "left_s": -600}), words="its @d that is begun takes -600 s more", who="van v2"
     ),

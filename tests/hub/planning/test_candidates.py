@@ -55,6 +55,7 @@ def test_a_stop_in_progress_stays_with_its_van() -> None:
     problem = street([JOB], [replace(VAN, frozen=("x",)), replace(VAN, vehicle="other")], current={"near": ("x",)})
     found = {one.vehicle: one for one in candidates(problem, repair(problem), "x")}
     assert found["other"].reason == "near is serving it, or on its way there"
+    assert (found["near"].position, found["near"].route) == (0, ("x",)), "it stays where it is, also with nothing else on the way"
 
 
 @settings(max_examples=60, deadline=None)

@@ -94,7 +94,7 @@ def of_vroom(body: Body) -> Body:
     return found
 
 
-@pytest.mark.parametrize("seed", range(120))
+@pytest.mark.parametrize("seed", range(80))
 def test_what_vroom_calls_kept_our_judge_does_and_the_sums_are_the_same(seed: int) -> None:
     rng = random.Random(seed)
     body = dealt(rng, small(rng))
@@ -118,13 +118,13 @@ def test_what_vroom_calls_kept_our_judge_does_and_the_sums_are_the_same(seed: in
 def test_about_half_of_these_days_can_be_kept() -> None:
     """Else the test above would compare nothing."""
     seen = []
-    for seed in range(120):
+    for seed in range(80):
         rng = random.Random(seed)
         seen.append(not of_vroom(dealt(rng, small(rng)))["summary"]["violations"])
-    assert 15 < sum(seen) < 105, sum(seen)
+    assert 10 < sum(seen) < 70, sum(seen)
 
 
-@pytest.mark.parametrize("seed", range(60))
+@pytest.mark.parametrize("seed", range(40))
 def test_what_we_plan_vroom_times_without_a_word(seed: int) -> None:
     """Breaks with three windows, setup by type of vehicle: our plan, in VROOM's words, is a route that VROOM finds nothing wrong with."""
     body = small(random.Random(seed), breaks=True)
@@ -138,6 +138,10 @@ def test_what_we_plan_vroom_times_without_a_word(seed: int) -> None:
         vehicle: [{"type": step["type"], "id": step["id"]} for step in route if step["type"] not in ("start", "end")]
         for vehicle, route in routes.items()
     }
+    windows = {one["id"]: one["breaks"][0]["time_windows"] for one in body["vehicles"]}
+    for vehicle, route in routes.items():
+        rests = [step["arrival"] + step["waiting_time"] for step in route if step["type"] == "break"]
+        assert all(any(opens <= at <= closes for opens, closes in windows[vehicle]) for at in rests), rests
     vehicles = [one | {"steps": steps[one["id"]]} for one in body["vehicles"] if one["id"] in steps]
     theirs = of_vroom(body | {"vehicles": vehicles})
     missed = {tuple(one.items()) for route in theirs["routes"] for one in route["violations"]} - {(("cause", "missing_break"),)}
@@ -150,7 +154,7 @@ def test_what_we_plan_vroom_times_without_a_word(seed: int) -> None:
 def test_some_of_these_breaks_are_taken_after_a_gap() -> None:
     """Else no test above would see a second window."""
     later = 0
-    for seed in range(60):
+    for seed in range(40):
         ours = asked(small(random.Random(seed), breaks=True), no_roads)
         verdict = answer(ours.problem, budget_s=0).verdict
         first = {van.vehicle: van.breaks[0].windows_s[0][1] for van in ours.problem.vans}
@@ -202,6 +206,18 @@ def test_two_stops_at_one_place_are_one_setup() -> None:
         assert ours.warm is not None
         said = told(ours, ours.warm, evaluate(ours.problem, ours.warm), wrong_vans={}, computing_ms=0)
         assert said["summary"]["setup"] == of_vroom(body)["summary"]["setup"] == setup
+
+
+def test_a_break_is_taken_before_a_leg_that_ends_in_a_gap_between_its_windows() -> None:
+    """After it the driver would wait for the second window."""
+    pause = {"id": 1, "service": 100, "time_windows": [[0, 50], [1000, 1200]]}
+    vehicle = {"id": 1, "start_index": 0, "time_window": [0, 9000], "breaks": [pause], "steps": [{"type": "job", "id": 1}]}
+    body = street(vehicles=[vehicle], jobs=[{"id": 1, "location_index": 1, "service": 2000}])
+    ours = asked(body, no_roads)
+    assert ours.warm is not None
+    verdict = evaluate(ours.problem, ours.warm)
+    assert [rest.start_s for rest in verdict.breaks["vehicle 1"]] == [0]
+    assert (verdict.back_s["vehicle 1"], verdict.violations) == (2200, ())
 
 
 def test_windows_of_a_break_that_touch_are_one() -> None:

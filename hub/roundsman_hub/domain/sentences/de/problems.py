@@ -23,6 +23,7 @@ PROBLEMS: Final = {
     "problem.shift": "seine Schicht endet ({ends}), bevor sie beginnt ({begins})",
     "problem.shift_long": "seine Schicht ist länger als 100 Tage",
     "problem.pause": "seine Pause von {earliest} bis {latest} mit {seconds} s ist keine",
+    "problem.no_depot": "es gibt kein Depot {name}, an dem er wieder laden könnte",
     "problem.begun": "sein angefangenes {name} dauert noch {seconds} s",
     "problem.range": "seine Reichweite ist weniger als nichts",
     "problem.profile": "es gibt kein Profil {profile}",

@@ -23,6 +23,7 @@ PROBLEMS: Final = {
     "problem.shift": "its shift ends ({ends}) before it begins ({begins})",
     "problem.shift_long": "its shift is longer than 100 days",
     "problem.pause": "its break from {earliest} to {latest} of {seconds} s is none",
+    "problem.no_depot": "there is no depot {name} where it could load again",
     "problem.begun": "its {name} that is begun takes {seconds} s more",
     "problem.range": "its range is less than nothing",
     "problem.profile": "there is no profile {profile}",

@@ -23,6 +23,7 @@ PROBLEMS: Final = {
     "problem.shift": "su turno termina ({ends}) antes de empezar ({begins})",
     "problem.shift_long": "su turno dura más de 100 días",
     "problem.pause": "su pausa de {earliest} a {latest} de {seconds} s no lo es",
+    "problem.no_depot": "no hay ningún depósito {name} donde pueda volver a cargar",
     "problem.begun": "su {name} ya empezado dura {seconds} s más",
     "problem.range": "su autonomía es menos que nada",
     "problem.profile": "no hay ningún perfil {profile}",

@@ -23,6 +23,7 @@ PROBLEMS: Final = {
     "problem.shift": "son service finit ({ends}) avant de commencer ({begins})",
     "problem.shift_long": "son service dure plus de 100 jours",
     "problem.pause": "sa pause de {earliest} à {latest} de {seconds} s n’en est pas une",
+    "problem.no_depot": "il n’y a pas de dépôt {name} où il pourrait recharger",
     "problem.begun": "son {name} déjà commencé dure encore {seconds} s",
     "problem.range": "son autonomie est moins que rien",
     "problem.profile": "il n’y a pas de profil {profile}",
