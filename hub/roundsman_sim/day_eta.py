@@ -72,7 +72,7 @@ class Watch:
         return {r["order_id"]: (r["eta"], r["low"], r["high"]) for r in found}
 
     def _plain(self, van: DayVan, now: datetime) -> list[tuple[str, datetime]]:
-        at, here = now, van.where(now)
+        at, here = now, van.sets_out_from(now)
         if (serving := van.serving_until) is not None:
             planned = timedelta(seconds=van.asks[serving[0]].service_s)
             at = max(now, serving[1] + planned)

@@ -234,7 +234,7 @@ class DayVan:
         leg = self._leg
         assert leg is not None
         share = leg.share(at)
-        self.at, self.driven_m, self._leg = leg.place(share), self.driven_m + share * leg.metres, None
+        self.at, self.driven_m, self._leg = self.sets_out_from(at), self.driven_m + share * leg.metres, None
         self._near_at = self._approached = None
         self._set_out(at)
 
@@ -286,7 +286,7 @@ class DayVan:
     def _stand_until(self, leg: Leg, at: datetime, until: datetime) -> None:
         """On the road, where it is: the rest of the leg begins then."""
         share = leg.share(at)
-        self.at, self.driven_m = leg.place(share), self.driven_m + share * leg.metres
+        self.at, self.driven_m = self.sets_out_from(at), self.driven_m + share * leg.metres
         self._drive(leg.rest(share, until))
 
     def _action(self, stop: str, outcome: str, reason: str | None = None) -> Action:
@@ -388,6 +388,10 @@ class DayVan:
             rss_mb=70,
             fixes_accepted=len(self.track),
         )
+
+    def sets_out_from(self, at: datetime) -> LatLon:
+        """Where a way from here begins: while it looks for a place, at the stop, from which all roads are known."""
+        return self.at if self._leg is not None and self._leg.searching else self.where(at)
 
     def where(self, at: datetime) -> LatLon:
         """Where it is."""

@@ -17,6 +17,9 @@ GAP_M: Final = 2_000.0
 APART_M: Final = 15.0
 """Closer points say nothing of the street and much of the receiver: they make the matched line run to and fro (Newson and Krumm 2009
 leave out points within two sigma)."""
+TIP_M: Final = 8.0
+"""Of the points that are too close to the one before, the farthest is kept where the vehicle turned round there, if it is so far off (two
+sigma): the end of a spur would be cut off otherwise, and counts twice."""
 STILL_S: Final = 30.0
 """A point is kept this often all the same, so that standing is no gap."""
 
@@ -34,6 +37,7 @@ class Chunk:
 def stretches(trace: Sequence[TracePoint]) -> list[list[int]]:
     """The indices of the points that are asked for, cut at gaps and thinned. Pieces of one point are left out."""
     out: list[list[int]] = []
+    tip: int | None = None
     for at, point in enumerate(trace):
         if not out:
             out.append([at])
@@ -43,10 +47,17 @@ def stretches(trace: Sequence[TracePoint]) -> list[list[int]]:
             if out[-1][-1] != at - 1 and before.at_s - kept.at_s >= 1:
                 out[-1].append(at - 1)
             out.append([at])
-        elif point.at_s - kept.at_s >= 1 and (
-            distance_m(kept.position, point.position) >= APART_M or point.at_s - kept.at_s >= STILL_S or at == len(trace) - 1
-        ):
+            tip = None
+            continue
+        if tip is not None and point.at_s - trace[tip].at_s >= 1 and distance_m(trace[tip].position, point.position) >= APART_M:
+            out[-1].append(tip)
+            kept, tip = trace[tip], None
+        off_m, after_s = distance_m(kept.position, point.position), point.at_s - kept.at_s
+        if after_s >= 1 and (off_m >= APART_M or after_s >= STILL_S or at == len(trace) - 1):
             out[-1].append(at)
+            tip = None
+        elif after_s >= 1 and off_m >= (TIP_M if tip is None else distance_m(kept.position, trace[tip].position)):
+            tip = at
     return [piece for piece in out if len(piece) > 1]
 
 

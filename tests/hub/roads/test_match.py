@@ -9,10 +9,10 @@ from itertools import pairwise
 import pytest
 from hypothesis import given, strategies as st
 
-from roundsman_core.geo import LatLon, distance_m
+from roundsman_core.geo import LatLon, LocalFrame, distance_m
 from roundsman_hub.roads import GreatCircle, OsrmRoads
 from roundsman_hub.roads.network import TracePoint
-from roundsman_hub.roads.trace import chunks
+from roundsman_hub.roads.trace import chunks, stretches
 
 Crossing = Callable[[int, int], LatLon]
 NOISE_DEG = 4.0 / 111_195
@@ -84,3 +84,28 @@ def test_chunks_use_every_leg_once(points: int, size: int, overlap: int) -> None
     used = [leg for part in parts for leg in range(part.use_from, part.use_to)]
     assert used == list(range(points - 1))
     assert all(part.last - part.first < size and part.first <= part.use_from and part.use_to <= part.last for part in parts)
+
+
+def test_the_end_of_a_spur_is_kept_though_it_is_near_to_where_it_began() -> None:
+    """In and out again, 9 m a second: the tip is 14 m beyond the last point that was kept, and its metres count twice."""
+    here = LatLon(50.0, 10.0)
+    along = [0, 9, 18, 27, 32, 27, 18, 9, 0, -9, -18]
+    spur = [TracePoint(position=LocalFrame(here).to_latlon(metres, 0), at_s=float(second)) for second, metres in enumerate(along)]
+    (kept,) = stretches(spur)
+    assert max(along[at] for at in kept) == 32
+    assert sum(abs(along[b] - along[a]) for a, b in pairwise(kept)) == 32 + 50
+    standing = [TracePoint(position=LocalFrame(here).to_latlon(7.0 * (second % 2), 0), at_s=float(second)) for second in range(25)]
+    assert stretches(standing) == [[0, 24]]  # a receiver's noise is no spur
+
+
+@given(st.lists(st.tuples(st.integers(-60, 60), st.integers(-60, 60), st.integers(0, 40)), min_size=2, max_size=60))
+def test_what_is_thinned_keeps_its_order_and_its_ends(moves: list[tuple[int, int, int]]) -> None:
+    east = north = at_s = 0
+    trace = []
+    for de, dn, ds in moves:
+        east, north, at_s = east + de, north + dn, at_s + ds
+        trace.append(TracePoint(position=LocalFrame(LatLon(50.0, 10.0)).to_latlon(east, north), at_s=float(at_s)))
+    for piece in stretches(trace):
+        assert all(trace[b].at_s - trace[a].at_s >= 1 and a < b for a, b in pairwise(piece))
+    if at_s - moves[0][2] >= 1 and trace[-1].at_s - trace[-2].at_s >= 1:
+        assert stretches(trace)[-1][-1] == len(trace) - 1
