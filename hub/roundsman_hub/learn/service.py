@@ -89,8 +89,13 @@ class Stop:
         )
 
 
+def can_be_search(seconds: float) -> bool:
+    """Whether so much more than the drive may have been looking for a place."""
+    return -MOST_QUICKER_S <= seconds <= MOST_SEARCH_S
+
+
 def _searched(stop: Stop) -> float | None:
-    return None if stop.searched_s is None or not -MOST_QUICKER_S <= stop.searched_s <= MOST_SEARCH_S else stop.searched_s
+    return stop.searched_s if stop.searched_s is not None and can_be_search(stop.searched_s) else None
 
 
 def _walked(stop: Stop) -> float | None:

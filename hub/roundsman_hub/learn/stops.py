@@ -8,8 +8,11 @@ from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
+import numpy as np
+
 from roundsman_core.geo import LatLon, distance_m
-from roundsman_hub.learn.service import Stop
+from roundsman_hub.learn.lasting import slopes
+from roundsman_hub.learn.service import Stop, can_be_search
 from roundsman_hub.learn.speeds import SpeedTable
 from roundsman_hub.learn.ways import Ways
 from roundsman_hub.replan.terms import kind_of_words
@@ -57,7 +60,11 @@ def stops_of(rows: Sequence[Mapping[str, Any]], came_near: CameNear, zone: ZoneI
 def _searched_s(
     rows: Sequence[Mapping[str, Any]], came_near: CameNear, zone: ZoneInfo, ways: Ways, speeds: SpeedTable
 ) -> dict[tuple[int, int], float]:
-    """By session and visit: from when the van came near until it stood, without the drive from there to the order's place."""
+    """By session and visit: from when the van came near until it stood, without the drive from there to the order's place.
+
+    Whatever of it grows with that drive is the streets' pace where the roads do not have it yet, and no search: least squares tell them
+    apart, for some vans are told near a minute before the door and others at the door before.
+    """
     by_kind: defaultdict[str, list[tuple[tuple[int, int], float, tuple[LatLon, LatLon, str]]]] = defaultdict(list)
     for row in rows:
         near = came_near.get(_key(row))
@@ -65,11 +72,13 @@ def _searched_s(
             kind = kind_of_words(row["terms"].get("profile", ""), row["terms"].get("type", ""))
             took_s = (row["arrived_at"] - near[0]).total_seconds()
             by_kind[kind].append((_key(row), took_s, (near[1], _place(row), band_at(near[0].astimezone(zone)))))
-    out = {}
+    out: dict[tuple[int, int], float] = {}
     for kind, found in by_kind.items():
-        for (key, took_s, _), drive_s in zip(found, ways.drives_s(kind, [way for _, _, way in found], speeds), strict=True):
-            if drive_s is not None:
-                out[key] = took_s - drive_s
+        drives_s = ways.drives_s(kind, [way for _, _, way in found], speeds)
+        known = [(key, took_s - drive_s, drive_s) for (key, took_s, _), drive_s in zip(found, drives_s, strict=True) if drive_s is not None]
+        sane = [(more_s, drive_s) for _, more_s, drive_s in known if can_be_search(more_s)]
+        slower = slopes(np.array([[drive_s] for _, drive_s in sane]), np.array([more_s for more_s, _ in sane])) if sane else (0.0,)
+        out |= {key: more_s - float(slower[0]) * drive_s for key, more_s, drive_s in known}
     return out
 
 

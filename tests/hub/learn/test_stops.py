@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -120,3 +121,32 @@ def test_what_nobody_said_is_not_known(yard: Yard, tmp_path: Path) -> None:
     (stop,) = told_stops(yard, tmp_path)
     assert (stop.searched_s, stop.walked_s, stop.back_s) == (None, None, None)
     assert stop.stood_s == 210
+
+
+class SlowRoads(Ways):
+    """Drives of half a minute to two, by how far north the order is."""
+
+    def drives_s(self, kind: str, ways: Sequence[tuple[LatLon, LatLon, str]], speeds: SpeedTable) -> list[float | None]:
+        return [30.0 + 90.0 * (end.lat_deg - 50.0) for _, end, _ in ways]
+
+
+def test_streets_that_are_slower_than_the_roads_know_are_no_search(tmp_path: Path) -> None:
+    """Everything takes 1.4 times as long as the roads say, and then half a minute of looking for a place."""
+    rng = random.Random(1)
+    noon = datetime(2026, 3, 2, 12, tzinfo=UTC)
+    rows: list[dict[str, Any]] = []
+    near = {}
+    for visit in range(200):
+        north = rng.random()
+        drive_s = 30.0 + 90.0 * north
+        arrived = noon + timedelta(minutes=visit)
+        near[1, visit] = arrived - timedelta(seconds=1.4 * drive_s + rng.uniform(0, 60)), LatLon(50.0, 10.0)
+        at = LatLon(50.0 + north, 10.0)
+        place = {"lat_e6": at.lat_e6, "lon_e6": at.lon_e6, "stood_lat_e6": at.lat_e6, "stood_lon_e6": at.lon_e6}
+        who = {"session_no": 1, "visit": visit, "terms": {}, "driver": "a", "parcels": 1, "served_at": None, "ended_at": None}
+        rows.append({**place, **who, "arrived_at": arrived, "left_at": arrived + timedelta(minutes=3), "window_start": noon})
+    with SlowRoads(None, None, tmp_path) as ways:
+        found = [stop.searched_s or 0.0 for stop in stops_of(rows, near, ZoneInfo("UTC"), ways, SpeedTable())]
+    assert sum(found) / len(found) == pytest.approx(30, abs=8)
+    far = [seconds for seconds, row in zip(found, rows, strict=True) if row["lat_e6"] > 50_500_000]
+    assert sum(far) / len(far) == pytest.approx(30, abs=8)  # and the long drives' are not longer
