@@ -12,6 +12,7 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from pydantic import BaseModel
 from starlette.datastructures import MutableHeaders
+from starlette.exceptions import HTTPException
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -74,6 +75,8 @@ if TYPE_CHECKING:
     from roundsman_hub.store.db import Database
 
 VERSION = "1"
+MOST_BYTES = 64_000_000
+"""Of a request's body, at any door: the largest that one takes is a problem's matrices (40 MB, `solving`)."""
 SECURITY_HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
@@ -102,6 +105,26 @@ class SecurityHeaders:
             await send(message)
 
         await self._app(scope, receive, with_headers if scope["type"] == "http" else send)
+
+
+class BodyLimit:
+    """Reads no more than `MOST_BYTES` of a request. Bodies are read before anybody's key is looked at, and are kept in memory."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        left = MOST_BYTES
+
+        async def counted() -> Message:
+            nonlocal left
+            message = await receive()
+            left -= len(message.get("body", b""))
+            if left < 0:
+                raise HTTPException(413, f"more than {MOST_BYTES:,} bytes")
+            return message
+
+        await self._app(scope, counted if scope["type"] == "http" else receive, send)
 
 
 class Timed:
@@ -191,6 +214,7 @@ def create_app(settings: Settings, db: Database, clock: Clock, geocoder: Geocode
     # Level 1: 5,000 vans' positions, 788 kB, shrink to 180 kB in 3 to 11 ms; at the usual level 9 to 142 kB in 60 to 80.
     app.add_middleware(GZipMiddleware, minimum_size=1_000, compresslevel=1)
 
+    app.add_middleware(BodyLimit)
     app.add_middleware(SecurityHeaders)
     app.add_middleware(Timed)
     app.add_middleware(Doorway, doorbell=doorbell, whose=customer.whose(db, clock))

@@ -177,7 +177,8 @@ def _of_http(error: HTTPException) -> Problem:
         phrase = "error"
     return Problem(
         error.status_code,
-        phrase.lower().replace(" ", "-").replace("'", ""),
+        # Python 3.13 calls it otherwise than 3.11.
+        "body-too-large" if error.status_code == HTTPStatus.REQUEST_ENTITY_TOO_LARGE else phrase.lower().replace(" ", "-").replace("'", ""),
         str(error.detail or phrase),
         next_step=steps.get(error.status_code, "GET /openapi.json describes this address"),
         headers=error.headers,

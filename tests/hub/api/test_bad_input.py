@@ -486,6 +486,26 @@ def test_what_is_no_request_at_all_is_refused_with_words(shop: Shop, door: str, 
     assert answer.json().get("detail") or answer.json()["error"]
 
 
+@pytest.mark.parametrize(
+    ("door", "most"),
+    [
+        ("/v1/solve", 40),
+        ("/v1/solve/candidates?task=t", 40),
+        ("/vroom", 40),
+        ("/v1/orders:import", 64),
+        ("/v1/orders", 64),
+        ("/v1/whatif", 64),
+    ],
+)
+def test_a_body_of_200_mb_is_not_read_to_its_end(shop: Shop, door: str, most: int) -> None:
+    """Sent in pieces, so that nobody knows before how long it is; whoever sends it, also without a key, fills no memory with it."""
+    millions = (b" " * 1_000_000 for _ in range(200))
+    refused = shop.post(door, content=millions, headers={"Content-Type": "text/csv" if "import" in door else "application/json"})
+    assert refused.status_code == 413, refused.text
+    said = refused.json()
+    assert said.get("detail", said.get("error")) == f"more than {most},000,000 bytes"
+
+
 @pytest.mark.parametrize("name", [name for name in BODIES if name != "no text"])
 def test_a_file_that_is_no_problem_is_refused_with_words(name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file = tmp_path / "problem.json"
