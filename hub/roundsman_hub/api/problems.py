@@ -169,6 +169,10 @@ def _of_validation(error: RequestValidationError) -> Problem:
     )
 
 
+KINDS: Final = {413: "body-too-large"}
+"""What Python 3.13 calls otherwise than 3.11."""
+
+
 def _of_http(error: HTTPException) -> Problem:
     steps = {404: "GET /openapi.json lists every address", 405: "see the `Allow` header for what this address takes"}
     try:
@@ -177,8 +181,7 @@ def _of_http(error: HTTPException) -> Problem:
         phrase = "error"
     return Problem(
         error.status_code,
-        # Python 3.13 calls it otherwise than 3.11.
-        "body-too-large" if error.status_code == HTTPStatus.REQUEST_ENTITY_TOO_LARGE else phrase.lower().replace(" ", "-").replace("'", ""),
+        KINDS.get(error.status_code) or phrase.lower().replace(" ", "-").replace("'", ""),
         str(error.detail or phrase),
         next_step=steps.get(error.status_code, "GET /openapi.json describes this address"),
         headers=error.headers,
