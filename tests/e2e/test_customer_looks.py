@@ -65,7 +65,8 @@ def states(hub: Any) -> Mapping[str, dict[str, Any]]:
     hub.plan(van, [orders["next"], orders["planned"], orders["late"]], reason="the round")
     with hub.db.transaction() as cur:
         cur.execute(
-            "UPDATE etas SET low = %(at)s, eta = %(at)s, high = %(at)s + interval '20 minutes' WHERE order_id = %(o)s",
+            "UPDATE etas SET low = %(at)s, eta = %(at)s, high = %(at)s + interval '20 minutes',"
+            " basis = 'great_circle, uncalibrated' WHERE order_id = %(o)s",
             {"o": orders["late"]["order"], "at": hub.clock.now() + timedelta(hours=6)},
         )
     with hub.db.tenant(hub.fleet) as cur:
