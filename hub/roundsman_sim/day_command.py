@@ -84,17 +84,22 @@ def _repeat(made: Setting, day: Script, options: argparse.Namespace) -> None:
 
 
 def _show(day: Script, results: Sequence[Result], made: Setting, pictures: Path | None, *, as_json: bool) -> None:
+    roads = made.town.roads.name
+    by = "straight lines × detour, for want of roads" if roads == GreatCircle.name else roads
     if as_json:
-        rows = [day_report.row(one) for one in results]
-        print(json.dumps({"seed": day.seed, "roads": made.town.roads.name, "policies": rows}), flush=True)
+        print(json.dumps({"seed": day.seed, "roads": roads, "policies": [day_report.row(one) for one in results]}), flush=True)
     else:
-        print(f"\nseed {day.seed}: {len(day.asks)} orders, {len(day.jams)} jams, {len(day.no_shows)} not at home;", end=" ")
+        off = sum(ask.cancelled_at is not None for ask in day.asks)
+        print(
+            f"\nseed {day.seed}: {len(day.asks)} orders, {off} called off; {len(day.jams)} jams, {len(day.no_shows)} not at home;", end=" "
+        )
         print("; ".join(f"van {one.van + 1} {one.kind.replace('_', ' ')} {one.since:%H:%M} to {one.until:%H:%M}" for one in day.troubles))
-        print(f"by {'straight lines × detour, without roads' if made.town.roads.name == GreatCircle.name else made.town.roads.name}")
+        print(f"travel times: {by}")
         print(day_report.table(results), flush=True)
     if pictures is not None:
         pictures.mkdir(parents=True, exist_ok=True)
         file = pictures / f"day-{day.seed}.html"
-        file.write_text(day_report.page(results, [ask.home for ask in day.asks], f"A day in a box, seed {day.seed}"), encoding="utf-8")
+        title = f"A day in a box, seed {day.seed}; travel times: {by}"
+        file.write_text(day_report.page(results, [ask.home for ask in day.asks], title), encoding="utf-8")
         if not as_json:
             print(f"pictures: {file}")
