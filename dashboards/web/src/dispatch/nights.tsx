@@ -110,7 +110,7 @@ const off = (found: Found, error: number): string => (found.what === "speeds" ? 
 function Parts({ parts }: { parts: readonly Part[] }) {
   return (
     <ul class="plainlist">
-      {parts.map((one) => <li key={one.part}><small>{t(`nights.part.${one.part}`)}: {t("nights.part_judged", { usual: f.span(one.usual_s), error: f.span(one.error_s), alike: f.span(one.alike_s), told: tn("stops", one.told) })}</small></li>)}
+      {parts.map((one) => <li key={one.part}><small>{t(`nights.part.${one.part}`)}: {t("nights.part_judged", { usual: f.span(one.usual_s), error: f.span(one.error_s), alike: f.span(one.alike_s), told: f.count(one.told) })}</small></li>)}
     </ul>
   );
 }
