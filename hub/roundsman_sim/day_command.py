@@ -34,7 +34,9 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--days", type=int, default=1)
     parser.add_argument("--learn-days", type=int, default=0, help="days before, for the product to learn from (3 or more)")
     parser.add_argument("--policy", action="append", choices=list(POLICIES), help="may be repeated; without it, all")
-    parser.add_argument("--search-s", type=float, default=0.3, help="real seconds of each search (default: 0.3; a hub has 1.5)")
+    parser.add_argument(
+        "--search-s", type=float, default=0.3, help="real seconds of each search (default: 0.3; a hub has 1.5): two runs differ"
+    )
     parser.add_argument("--roads", choices=["osrm", "great_circle"], default="osrm", help="osrm where it can run (default)")
     parser.add_argument("--pictures", type=Path, metavar="DIR", help="write a page for each day there")
     parser.add_argument("--traffic", action="store_true", help="the living plan hears of jams from its own vans' last 15 minutes")
