@@ -256,7 +256,11 @@ def build(
         possible = frozenset(
             task
             for task in _possible(world, van, aboard, holders, between)
-            if task not in without and task not in other and van.vehicle_id in (hand.allowed(world, task) or (van.vehicle_id,))
+            if task not in without
+            and task not in other
+            and hand.may_have(
+                world, task, van.vehicle_id, holder=next(iter(holders.get(task, frozenset())), None), on_board=aboard.get(task)
+            )
         )
         cold[van.vehicle_id] = hand.fixed_stops(world, van, remaining(world, van), hot[van.vehicle_id], possible)
     frozen_by = {task: vehicle for vehicle, tasks in cold.items() for task in tasks}

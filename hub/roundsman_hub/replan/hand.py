@@ -22,6 +22,13 @@ def allowed(world: World, order_id: str) -> frozenset[str] | None:
     return vans - hand.forbid
 
 
+def may_have(world: World, order_id: str, vehicle: str, *, holder: str | None, on_board: str | None) -> bool:
+    """Whether an order may be in a van's route: the dispatcher leaves it that van, or what was decided cannot reach it there: its goods are
+    in that van, or only that van may hold it and cannot be asked to let go."""
+    vans = allowed(world, order_id)
+    return vans is None or vehicle in vans or on_board == vehicle or (holder == vehicle and not world.vans[vehicle].online)
+
+
 def limited(task: Task, world: World, *, holder: str | None, frozen_by: str | None) -> Task:
     """The task with the dispatcher's limits.
 

@@ -124,6 +124,22 @@ def test_a_locked_route_gets_nothing_and_loses_only_what_is_cancelled(yard: Yard
     assert yard.route(van) == route[:2]
 
 
+def test_a_locked_route_keeps_its_order_when_what_was_decided_cannot_reach_the_van(yard: Yard) -> None:
+    """It has no network and may hold the work: it drives what it has, and nothing may be told as if it were moved."""
+    van, _ = yard.van("Away", online=False), yard.van("Other")
+    orders = [yard.order(900 * n, 0, bumped=False) for n in range(1, 4)]
+    for order in orders:
+        assign(yard, order, van)
+    yard.plan()
+    route, issued = yard.route(van), yard.issued()
+    assert set(route) == set(orders)
+    with yard.db.transaction() as cur:
+        hand_store.set_vehicle(cur, yard.fleet, van, locked=True, actor="k", at=yard.clock.now())
+    assign(yard, route[0], None, forbid=(van,))
+    yard.plan()
+    assert (yard.route(van), yard.issued()) == (route, issued)
+
+
 def test_a_forbidden_van_never_gets_the_order(yard: Yard) -> None:
     near, far = yard.van("Near"), yard.van("Far")
     order = yard.order(700, 0, bumped=False)

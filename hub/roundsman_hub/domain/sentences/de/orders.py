@@ -29,7 +29,11 @@ ORDERS: Final = {
     "placed.in_time": "pünktlich geplant",
     "placed.late": "geplant {late} min nach seinem Fenster, {told} min nach der Zusage",
     "unserved.waits": "wartet, bis {vans} einen Plan ohne es bestätigt",
+    "unserved.approval": "wartet auf die Genehmigung der Disposition",
+    "unserved.off": "die Planung ist aus: die Disposition gibt es einem Wagen",
     "unserved.later": "ist für den {day}; dessen Plan entsteht am Abend davor",
+    "unserved.depot_off_map": "das Depot liegt an keiner Straße der Karte: berichtigen Sie seine Stelle, oder nehmen Sie einen passenden"
+    " Auszug",
     "unserved.off_map": "die Adresse liegt an keiner Straße der Karte: berichtigen Sie die Stelle, oder nehmen Sie einen passenden Auszug",
     # why it cannot come to that van
     "move.stands": "{name} steht dort oder fährt gerade hin",

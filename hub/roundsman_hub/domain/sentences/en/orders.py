@@ -29,7 +29,10 @@ ORDERS: Final = {
     "placed.in_time": "planned in time",
     "placed.late": "planned {late} min after its window, {told} min after its promise",
     "unserved.waits": "waits until {vans} confirmed a plan without it",
+    "unserved.approval": "waits for a dispatcher's approval",
+    "unserved.off": "planning is off: a dispatcher gives it to a van",
     "unserved.later": "is for {day}, whose plan is made the evening before",
+    "unserved.depot_off_map": "the depot is on no road of the map: correct its place, or give the hub a street extract that it is in",
     "unserved.off_map": "its address is on no road of the map: correct its pin, or give the hub a street extract that it is in",
     # why it cannot come to that van
     "move.stands": "{name} stands there, or drives there now",

@@ -29,7 +29,10 @@ ORDERS: Final = {
     "placed.in_time": "planificado a tiempo",
     "placed.late": "planificado {late} min después de su franja, {told} min después de lo prometido",
     "unserved.waits": "espera a que {vans} confirme un plan sin él",
+    "unserved.approval": "espera la aprobación de la central",
+    "unserved.off": "la planificación está desactivada: la central lo da a una furgoneta",
     "unserved.later": "es para el {day}, cuyo plan se hace la tarde anterior",
+    "unserved.depot_off_map": "el depósito no está en ninguna calle del mapa: corrija su punto, o dé al centro un extracto que lo contenga",
     "unserved.off_map": "su dirección no está en ninguna calle del mapa: corrija el punto, o dé al centro un extracto que la contenga",
     # why it cannot come to that van
     "move.stands": "{name} está allí, o va hacia allí",

@@ -29,7 +29,10 @@ ORDERS: Final = {
     "placed.in_time": "planifiée à l'heure",
     "placed.late": "planifiée {late} min après son créneau, {told} min après la promesse",
     "unserved.waits": "attend que {vans} confirme un plan sans elle",
+    "unserved.approval": "attend l'accord du régulateur",
+    "unserved.off": "la planification est arrêtée : le régulateur la donne à un véhicule",
     "unserved.later": "est pour le {day}, dont le plan est fait la veille au soir",
+    "unserved.depot_off_map": "le dépôt n'est sur aucune rue de la carte : corrigez son point, ou donnez au hub un extrait qui le contient",
     "unserved.off_map": "son adresse n'est sur aucune rue de la carte : corrigez le point, ou donnez au hub un extrait qui la contient",
     # why it cannot come to that van
     "move.stands": "{name} y est, ou y va",
