@@ -163,7 +163,7 @@ def preview_undo(depot: str, desk: AtDesk, caller: LiveReader) -> Undoing:
     if last is None:
         raise _nothing_to_undo()
     bans = {order: frozenset({vehicle}) for order, vehicle in _given(last)}
-    found = preview.without(world_of(desk, depot), builder(desk), bans)
+    found = preview.without(world_of(desk, depot), builder(desk), bans, routes=last["before"])
     return Undoing(depot=depot, proposal=last["proposal_id"], text=last["diff"]["text"], effect=_effect(desk, depot, found))
 
 

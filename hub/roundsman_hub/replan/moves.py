@@ -35,6 +35,13 @@ def as_wished(problem: Problem, wish: Mapping[str, Sequence[str]]) -> dict[str, 
     return {vehicle: tuple(route) for vehicle, route in out.items()}
 
 
+def set_to(problem: Problem, wish: Mapping[str, Sequence[str]]) -> dict[str, tuple[str, ...]]:
+    """The routes that the vans hold, but those of `wish` as they are there; what is in these is in no other."""
+    routes = {**problem.current, **known(problem, wish)}
+    taken = {step for vehicle in wish for step in routes[vehicle] if is_task(step)}
+    return {vehicle: route if vehicle in wish else tuple(step for step in route if step not in taken) for vehicle, route in routes.items()}
+
+
 def remaining_now(world: World, van: VanFacts) -> tuple[str, ...]:
     """What a van had left, cancelled work included: it was in the plan that people saw."""
     return tuple(stop.stop for stop in ahead(world, van))

@@ -14,14 +14,14 @@ from roundsman_hub.dispatch.issue import Stale
 from roundsman_hub.pki import Signer
 from roundsman_hub.planning.evaluate import judge
 from roundsman_hub.planning.insertion import repair
-from roundsman_hub.planning.problem import Plan, Problem, is_task
+from roundsman_hub.planning.problem import Plan, Problem
 from roundsman_hub.planning.walk import Ground
 from roundsman_hub.replan import consent
 from roundsman_hub.replan.build import LATER, WAITS, anew, build, remaining
 from roundsman_hub.replan.holds import HEARD_WITHIN
 from roundsman_hub.replan.load import Kept, load_world
 from roundsman_hub.replan.matrix import Matrices, Ways
-from roundsman_hub.replan.moves import as_wished, change_vans, known
+from roundsman_hub.replan.moves import as_wished, change_vans, known, set_to
 from roundsman_hub.replan.positions import fitting
 from roundsman_hub.replan.reasons import URGENT_PRIORITY, least_gain_cents
 from roundsman_hub.replan.spare import better_in, spared
@@ -149,12 +149,7 @@ class Planner:
         named = frozenset(step for route in wish.values() for step in route)
         turn = consent.turn(world, named=named)
         problem = build(world, *tables, may_move=True, without=turn.without)
-        routes = {**problem.current, **known(problem, wish)}
-        taken = {step for vehicle in wish for step in routes[vehicle] if is_task(step)} if wish else set()
-        routes = {
-            vehicle: route if vehicle in wish else tuple(step for step in route if step not in taken) for vehicle, route in routes.items()
-        }
-        plan, ground = repair(replace(problem, current=routes)), Ground(problem)
+        plan, ground = repair(replace(problem, current=set_to(problem, wish))), Ground(problem)
         if judge(ground, plan).violations:
             plan = repair(problem, ground)
         approved = next((reason.subject for reason in reasons if reason.kind == "approved"), None)

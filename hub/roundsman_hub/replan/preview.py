@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 
 import msgspec
 
@@ -14,6 +15,7 @@ from roundsman_hub.planning.problem import Plan, Problem, Verdict, is_task
 from roundsman_hub.planning.walk import Ground
 from roundsman_hub.replan.build import frozen, on_board
 from roundsman_hub.replan.holds import may_hold
+from roundsman_hub.replan.moves import set_to
 from roundsman_hub.replan.world import Hand, World
 
 Build = Callable[[World], Problem]
@@ -104,7 +106,13 @@ def effect(world: World, build: Build, order: str, vehicle: str, position: int |
     )
 
 
-def without(world: World, build: Build, bans: Mapping[str, frozenset[str]]) -> Effect:
+def without(
+    world: World,
+    build: Build,
+    bans: Mapping[str, frozenset[str]],
+    *,
+    routes: Mapping[str, Sequence[str]] = MappingProxyType({}),
+) -> Effect:
     """What it would mean to forbid orders vans: where they would go, and what that costs. Not `feasible`: an order would have no van, or
     stays where it is all the same.
 
@@ -112,6 +120,8 @@ def without(world: World, build: Build, bans: Mapping[str, frozenset[str]]) -> E
     ----------
     bans : mapping of order id to vehicle ids
         Orders that the planner does not know any more are left out.
+    routes : by vehicle
+        That these vans would be given back: a plan is taken back.
     """
     known = {order: vans for order, vans in bans.items() if order in world.orders}
     hands = dict(world.hands)
@@ -120,8 +130,10 @@ def without(world: World, build: Build, bans: Mapping[str, frozenset[str]]) -> E
         kept = was if was.vehicle_id not in vans else replace(was, vehicle_id=None, position=None, before=())
         hands[order] = replace(kept, forbid=kept.forbid | vans)
     now, then = build(world), build(replace(world, hands=hands))
-    before_plan, plan = repair(now), repair(then)
-    before, after = judge(Ground(now), before_plan), judge(Ground(then), plan)
+    before_plan, plan, ground = repair(now), repair(replace(then, current=set_to(then, routes))), Ground(then)
+    if judge(ground, plan).violations:
+        plan = repair(then, ground)
+    before, after = judge(Ground(now), before_plan), judge(ground, plan)
     where = {step: vehicle for vehicle, route in plan.routes.items() for step in route}
     reasons = [bound(world, order, None) for order, vans in known.items() if where.get(order) in vans]
     reasons += [plan.unassigned[order] for order in known if order in plan.unassigned and order not in before_plan.unassigned]

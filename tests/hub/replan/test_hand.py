@@ -7,9 +7,13 @@ from typing import Any
 
 from psycopg.types.json import Jsonb
 
+from roundsman_hub.replan import preview
+from roundsman_hub.replan.build import build
 from roundsman_hub.replan.decide import unsettled
+from roundsman_hub.replan.matrix import Matrices
 from roundsman_hub.replan.revision import bump
 from roundsman_hub.replan.worker import PlanWorker
+from roundsman_hub.roads import GreatCircle
 from roundsman_hub.store import hand_store, proposal_store
 from roundsman_hub.store.rows import rows
 
@@ -248,6 +252,34 @@ def test_what_is_taken_back_does_not_come_back(yard: Yard) -> None:
     yard.planner.adopt(search, type(search.warm)(routes={van: (new, *orders)}, unassigned={}))
     assert yard.route(van) == orders
     assert new in yard.unassigned()
+
+
+def test_taking_back_another_order_of_stops_shows_and_brings_the_one_before(yard: Yard) -> None:
+    """No van is given anything by such a plan: what is shown first is what happens."""
+    van = yard.van()
+    orders = tuple(yard.order(4_000 * n, 0) for n in range(1, 4))
+    search = yard.planner.plan(yard.depot)
+    poor = (orders[1], orders[0], orders[2])
+    yard.planner.adopt(search, type(search.warm)(routes={van: poor}, unassigned={}))
+    yard.receipt(van)
+    yard.bump()
+    search = yard.planner.plan(yard.depot)
+    yard.planner.adopt(search, type(search.warm)(routes={van: orders}, unassigned={}))
+    assert tuple(yard.route(van)) == orders
+    yard.receipt(van)
+    with yard.db.transaction() as cur:
+        last = proposal_store.last_adopted(cur, yard.depot)
+    assert last is not None
+    ways = Matrices(GreatCircle())
+    world = yard.planner.look(yard.depot)
+    shown = preview.without(world, lambda now: build(now, *ways.of(now), may_move=True), {}, routes=last["before"])
+    assert (shown.feasible, shown.routes) == (True, {van: poor})
+    assert shown.cost_cents > 0
+    with yard.db.transaction() as cur:
+        proposal_store.decide(cur, last["proposal_id"], was="adopted", state="rejected", actor="k", at=yard.clock.now(), note="taken back")
+        bump(cur, yard.depot, "taken back", 8, clock=yard.clock, kind="undone", subject=last["proposal_id"])
+    yard.plan()
+    assert tuple(yard.route(van)) == poor
 
 
 def test_work_of_a_broken_van_goes_to_others_and_goods_on_board_only_by_a_hand_over(yard: Yard) -> None:
