@@ -69,7 +69,7 @@ def anneal(
     until: float,
     seed: int,
     doubt: tuple[float, float] = (math.inf, math.inf),
-    enough: int = 0,
+    enough: Callable[[Any], bool] | None = None,
     hear: Callable[[Any], None] | None = None,
 ) -> Any:
     """The cheapest plan within the rules that was met; `start` where none was.
@@ -90,8 +90,8 @@ def anneal(
         Of what is accepted; the steps have PyVRP's own.
     doubt : float, float
         An instant and a price: it ends then, if nothing cheaper was met.
-    enough : int
-        It ends with the first plan of so few vans.
+    enough : callable, optional
+        It ends with the first plan within the rules of which this holds.
     hear : callable, optional
         Told at every step of the cheapest plan within the rules so far.
     """
@@ -102,7 +102,7 @@ def anneal(
     each = now_cost / max(1, now.num_clients() + now.num_shipments())
     began = budget.seconds()
     while (left_s := until - budget.seconds()) > 0 and (least < doubt[1] or until - left_s < doubt[0]):
-        if best.num_routes() <= enough and least < math.inf:
+        if enough is not None and least < math.inf and enough(best):
             break
         found = local(now, prices.costs, exhaustive=False)
         cost = prices.costs.penalised_cost(found)

@@ -18,6 +18,8 @@ from roundsman_hub.planning.problem import Plan, Problem
 from roundsman_hub.planning.walk import Ground
 
 NAME: Final = "pyvrp"
+LIBRARY: Final = "pyvrp"
+"""What a process imports before it searches."""
 TELLS: Final = True
 """Whether a search tells of better plans while it goes on."""
 FEATURES: Final = frozenset(
@@ -45,10 +47,15 @@ many steps the rest will have. Shipments are searched so (LR2_2_1 after 1 CPU s:
 SEARCHED: Final = 0.01
 """A warm plan that one look at each stop makes hardly cheaper was searched before: it is neither thrown away nor heated up again."""
 
-SQUEEZE: Final = (100, 10)
-"""Prices of a unit of load and of a second too many, in seconds of work, where a warm plan leaves work out: what has no room comes
-in only by way of plans that break a rule. PyVRP's own (250 each, looked at every 500 steps) never let it. Of a town of 250 after
-changes, with the vans it had, 0.6 CPU s, four seeds: all found room with these, 0.7 % above the best of 15 s; none with PyVRP's."""
+PRICES: Final = (100, 10)
+"""Prices of a unit of load and of a second too many, in seconds of work, that a search which cools begins with."""
+SQUEEZE: Final = (300, 30)
+"""The same where a warm plan leaves work out: what has no room comes in only by way of plans that break a rule. PyVRP's own (250 each,
+looked at every 500 steps) never let it."""
+FITTING: Final = (0.3, 0.6, 0.9)
+"""Up to these shares of the time that is tried, each time from the plan in hand on, until all is in. Where it comes in it does so soon or
+not at all; from then on the plan is mended. (Five days of a town of 250 on five vans that are 93 to 95 % full, 0.4 CPU s, eight seeds
+each: 37 of 40 found room. One try, with smaller steps (`MENDED`): about half; the best plan without room is 9 to 13 % dearer.)"""
 MENDED: Final = (20, 10)
 """Neighbours looked at, and the most stops disturbed in a step, where a plan in hand is mended in a hurry: most of it is good, and
 smaller steps are quicker ones."""
@@ -103,7 +110,7 @@ def solve(problem: Problem, warm: Plan, budget_s: float, seed: int, tell: Tell |
         if not warm.unassigned and _counts_vans(data, first):
             began = budget.seconds()
             if _vans(model, plan) > (fewest := _fewest(data)):
-                plan = _planned(pyvrp, model, data, first, warm, began + FEWER * (until - began), seed, enough=fewest, tell=tell)
+                plan = _planned(pyvrp, model, data, first, warm, began + FEWER * (until - began), seed, fewest=fewest, tell=tell)
             kind = data.vehicle_type(0).replace(num_available=_vans(model, plan), fixed_cost=0)
             data = data.replace(vehicle_types=[kind])
             first = pyvrp.Solution(data, model.routes_of(pyvrp, data, plan))
@@ -119,10 +126,10 @@ def _planned(
     until: float,
     seed: int,
     *,
-    enough: int = 0,
+    fewest: int = 0,
     tell: Tell | None = None,
 ) -> Plan:
-    """The plan that a search comes to; the warm one when nothing feasible was found. `enough`: so few vans, and it ends."""
+    """The plan that a search comes to; the warm one when nothing feasible was found. `fewest`: so few vans, and it ends."""
     problem = model.ground.problem
     each_s = (until - budget.seconds()) / max(data.num_clients + data.num_shipments, 1)
     lacks = model.leaves_out(warm)
@@ -134,7 +141,17 @@ def _planned(
         best, anew = _plain(pyvrp, data, first, until, seed, hear), False
     if best is None:
         best = _search(
-            pyvrp, data, first, model.squeeze(SQUEEZE), until, seed, lacks=lacks, mends=mends, anew=anew, enough=enough, hear=hear
+            pyvrp,
+            data,
+            first,
+            model.squeeze(SQUEEZE if lacks else PRICES),
+            until,
+            seed,
+            lacks=lacks,
+            mends=mends,
+            anew=anew,
+            fewest=fewest,
+            hear=hear,
         )
     return model.plan_of(best, warm) if best.is_feasible() else warm
 
@@ -196,6 +213,11 @@ def _begins_anew(problem: Problem, warm: Plan, each_s: float) -> bool:
     return not any(problem.current.values()) and each_s >= FRESH[1] and sum(lengths) >= FRESH[0] * len(lengths) > 0
 
 
+def _all_in(best: Any) -> bool:
+    """Nothing is left out."""
+    return not best.uncollected_prizes()
+
+
 def _dear(pyvrp: Any, data: Any) -> Any:
     """Prices at which no rule is broken that need not be."""
     return pyvrp.CostEvaluator([DEAREST] * data.num_load_dimensions, DEAREST, DEAREST)
@@ -228,7 +250,7 @@ def _search(
     lacks: bool,
     mends: bool,
     anew: bool,
-    enough: int,
+    fewest: int,
     hear: Hearer | None,
 ) -> Any:
     """The best of PyVRP's local search while it cools.
@@ -238,12 +260,12 @@ def _search(
     squeeze : float, float
         Prices of a unit of load and of a second too many, to begin with.
     lacks : bool
-        The plan in hand leaves work out, which is to be squeezed in.
+        The plan in hand leaves work out, which is to be squeezed in first.
     mends : bool
         A plan in hand that serves everything is mended in a hurry (`MENDED`).
     anew : bool
         Begin from no plan.
-    enough : int
+    fewest : int
         End with the first plan of so few vans, where it cools.
     hear : Hearer, optional
         Told of what is best so far.
@@ -254,10 +276,11 @@ def _search(
     hurried = small or each_s < HURRY_S[data.num_shipments > 0]
     paired = bool(data.num_shipments) and not small
     neighbours = MENDED[0] if small else PAIRED[0] if paired else HURRIED_NEIGHBOURS if hurried else WIDE
-    near = _local(pyvrp, data, rng, neighbours, MENDED[1] if small else PAIRED[1] if paired else DISTURBED, small=small)
+    disturbed = MENDED[1] if mends else PAIRED[1] if paired else DISTURBED
+    near = _local(pyvrp, data, rng, neighbours, disturbed, small=small)
     dear, began = _dear(pyvrp, data), budget.seconds()
     prices = Prices(pyvrp, data.num_load_dimensions, *squeeze)
-    share = 1 - first.fixed_vehicle_cost() / dear.penalised_cost(first) if enough else 1.0  # of the ways, that a step changes
+    share = 1 - first.fixed_vehicle_cost() / dear.penalised_cost(first) if fewest else 1.0  # of the ways, that a step changes
     hot = min(max(HEAT_PER_S * each_s, HOTTEST[0]), HOTTEST[1])
     looked = begun = near(first, prices.costs if small else dear, exhaustive=True)
     if not small:
@@ -275,14 +298,45 @@ def _search(
             wide = _local(pyvrp, data, rng, HURRIED_NEIGHBOURS if hurried else WIDE, PAIRED[1], small=False)
             other = _look_back(pyvrp, data, wide, best, until, hear, patient=patient)
             best = min(best, other, key=dear.penalised_cost)
+    elif lacks:
+        best = _fitted(pyvrp, data, near, begun, squeeze, Heat(hot=hot, cold=COLDEST), (began, until), seed, hear)
+        mending = _local(pyvrp, data, rng, *MENDED, small=True)
+        prices = Prices(pyvrp, data.num_load_dimensions, *squeeze)
+        best = anneal(mending, best, prices, Heat(hot=HOTTEST[0], cold=COLDEST), until, seed, hear=hear)
     else:
         surer = begun is not looked and looked.is_feasible()
         doubt = (began + DOUBT * (until - began), dear.cost(looked)) if surer else (math.inf, math.inf)
+
+        def enough(best: Any) -> bool:
+            return bool(best.num_routes() <= fewest)
+
         best = anneal(near, begun, prices, Heat(hot=hot * share, cold=COLDEST * share), until, seed, doubt, enough, hear)
-        if surer and budget.seconds() < until and best.num_routes() > enough:
+        if surer and budget.seconds() < until and not enough(best):
             best = anneal(near, looked, prices, Heat(hot=HOTTEST[0] * share, cold=COLDEST * share), until, seed, enough=enough, hear=hear)
     found = [one for one in (best, begun, looked, first) if one.is_feasible()]
     return min(found, key=dear.cost) if found else best
+
+
+def _fitted(
+    pyvrp: Any,
+    data: Any,
+    local: Any,
+    begun: Any,
+    squeeze: tuple[float, float],
+    heat: Heat,
+    time: tuple[float, float],
+    seed: int,
+    hear: Hearer | None,
+) -> Any:
+    """The plan in hand with what it leaves out squeezed in, or as much of that as was found room for (`FITTING`)."""
+    dear, (began, until), best = _dear(pyvrp, data), time, begun
+    for at, share in enumerate(FITTING):
+        prices = Prices(pyvrp, data.num_load_dimensions, *squeeze)
+        found = anneal(local, begun, prices, heat, began + share * (until - began), seed + at, enough=_all_in, hear=hear)
+        best = min((one for one in (found, best) if one.is_feasible()), key=dear.cost, default=best)
+        if best.is_feasible() and _all_in(best):
+            break
+    return best
 
 
 def _local(pyvrp: Any, data: Any, rng: Any, neighbours: int, disturbed: int, *, small: bool) -> Any:
