@@ -13,6 +13,7 @@ import pytest
 
 from roundsman_hub.planning.engines import budget
 from roundsman_hub.planning.engines.process import EngineProcess
+from roundsman_hub.planning.insertion import repair
 from roundsman_hub.planning.problem import Begun, Break, Charger, Depot, Energy, Hours, Plan, Problem, Profile, Relation, Task, Van
 
 MakeProblem = Callable[..., Problem]
@@ -258,9 +259,11 @@ def _rich_tasks(rng: random.Random, at: int, vans: list[str]) -> list[Task]:
 
 
 @pytest.fixture(scope="session")
-def engine() -> Iterator[EngineProcess]:
-    """The real search, in its process; late on a busy machine, and no failure."""
+def engine(make_problem: MakeProblem) -> Iterator[EngineProcess]:
+    """The real search, in its process, which is up: its start would be part of the first test's budget."""
+    problem = make_problem(1)
     with EngineProcess(grace_s=60.0) as engine:
+        engine.solve(problem, repair(problem), 0.1, 0)
         yield engine
 
 

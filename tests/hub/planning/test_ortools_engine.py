@@ -29,9 +29,11 @@ SHORT_S = (0.3, 3.0, 12.0)
 
 
 @pytest.fixture(scope="module")
-def ortools() -> Iterator[EngineProcess]:
-    """The real search, in its process."""
+def ortools(make_problem: MakeProblem) -> Iterator[EngineProcess]:
+    """The real search, in its process, which is up: its start would be part of the first test's budget."""
+    problem = make_problem(1)
     with EngineProcess("ortools", grace_s=60.0) as engine:
+        engine.solve(problem, repair(problem), 0.1, 0)
         yield engine
 
 

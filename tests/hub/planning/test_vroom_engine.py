@@ -16,9 +16,11 @@ MakeProblem = Callable[..., Problem]
 
 
 @pytest.fixture(scope="module")
-def vroom() -> Iterator[EngineProcess]:
-    """The real search, in its process."""
+def vroom(make_problem: MakeProblem) -> Iterator[EngineProcess]:
+    """The real search, in its process, which is up: its start would be part of the first test's budget."""
+    problem = make_problem(1)
     with EngineProcess("vroom") as engine:
+        engine.solve(problem, repair(problem), 0.1, 0)
         yield engine
 
 

@@ -29,6 +29,7 @@ import numpy as np
 
 from roundsman_hub.planning.cargo import load_up
 from roundsman_hub.planning.duty import DRIVE_S, REST_S
+from roundsman_hub.planning.engines import budget
 from roundsman_hub.planning.lookups import UNITS_PER_CENT, UNITS_PER_LATE_SECOND, UNITS_PER_METRE, UNITS_PER_SECOND
 from roundsman_hub.planning.problem import Plan, Problem, Task, TaskId, Van, VehicleId
 from roundsman_hub.planning.travel import mean_s, profile_of
@@ -36,6 +37,8 @@ from roundsman_hub.planning.walk import Ground
 from roundsman_hub.planning.work import Loads
 
 NAME: Final = "ortools"
+LIBRARY: Final = "ortools.constraint_solver.pywrapcp"
+"""What a process imports before it searches."""
 TELLS: Final = False
 """Whether a search tells of better plans while it goes on."""
 FEATURES: Final = frozenset(
@@ -53,6 +56,7 @@ def solve(problem: Problem, warm: Plan, budget_s: float, seed: int) -> Plan:
     """Search for `budget_s` seconds; the warm plan when nothing was found."""
     from ortools.constraint_solver import pywrapcp
 
+    until = budget.seconds() + budget_s
     ground = Ground(problem)
     model = Translation(pywrapcp, ground, warm)
     if not problem.vans or not model.tasks:
@@ -61,6 +65,7 @@ def solve(problem: Problem, warm: Plan, budget_s: float, seed: int) -> Plan:
     routing.solver().ReSeed(seed)
     routing.CloseModelWithParameters(parameters)
     first = routing.ReadAssignmentFromRoutes(model.routes_of(warm), True)
+    parameters.time_limit.FromMilliseconds(max(1, round(1000 * (until - budget.seconds()))))
     found = routing.SolveWithParameters(parameters) if first is None else routing.SolveFromAssignmentWithParameters(first, parameters)
     return warm if found is None else model.plan_of(found, warm)
 

@@ -13,7 +13,7 @@ from types import TracebackType
 from typing import Final
 
 from roundsman_hub.planning.engines import Better, EngineFailed, ortools_engine, pyvrp_engine, ruin_engine, vroom_engine
-from roundsman_hub.planning.engines.worker import LENGTH, send
+from roundsman_hub.planning.engines.worker import LENGTH, Asked, send
 from roundsman_hub.planning.problem import Plan, Problem
 
 MEMORY_MB: Final = 4_096
@@ -63,12 +63,13 @@ class EngineProcess:
         return None if self._process is None else self._process.pid
 
     def solve(self, problem: Problem, warm: Plan, budget_s: float, seed: int) -> Plan:
-        """See `Engine.solve`. One search at a time; others wait for their turn."""
+        """See `Engine.solve`. One search at a time; others wait for their turn. The start of a process counts (`worker.Asked`)."""
         with self._lock:
             process = self._started()
             deadline = time.monotonic() + budget_s + self._grace_s + (START_S if self._fresh else 0.0)
             try:
-                answer = self._ask(process, (problem, warm, budget_s, seed, self._heard is not None), deadline)
+                question = (problem, warm, Asked(budget_s, time.monotonic()), seed, self._heard is not None)
+                answer = self._ask(process, question, deadline)
                 while isinstance(answer, Better):
                     if self._heard is not None:
                         self._heard(self.name, problem, answer.plan)

@@ -24,6 +24,8 @@ from roundsman_hub.planning.walk import Excess, Ground
 from roundsman_hub.planning.work import TaskId, VehicleId
 
 NAME: Final = "ruin"
+LIBRARY: Final[str | None] = None
+"""What a process imports before it searches; nothing but what is here."""
 TELLS: Final = True
 """Whether a search tells of better plans while it goes on."""
 FEATURES: Final = frozenset(

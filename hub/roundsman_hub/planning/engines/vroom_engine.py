@@ -27,6 +27,8 @@ from roundsman_hub.planning.walk import Ground
 from roundsman_hub.planning.work import Task, TaskId, VehicleId
 
 NAME: Final = "vroom"
+LIBRARY: Final = "vroom"
+"""What a process imports before it searches."""
 TELLS: Final = False
 """Whether a search tells of better plans while it goes on."""
 FEATURES: Final = frozenset(
