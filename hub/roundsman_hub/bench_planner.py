@@ -259,6 +259,7 @@ def hours(say: Callable[[str], None]) -> Iterator[Row]:
     verdict = evaluate(problem, plan)
     assert not verdict.violations
     pauses = sum(len(breaks) for breaks in verdict.breaks.values())
+    assert pauses, "a day on which nobody has to pause shows nothing"
     say(f"  driving-time rules: {took_s:.2f} s, {len(plan.unassigned)} left out, {pauses} breaks")
     yield Row(name="hos_250_s", value=round(took_s, 2) if not plan.unassigned else LOST, unit="s", goal=5.0)
 

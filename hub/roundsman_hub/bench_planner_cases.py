@@ -48,8 +48,8 @@ def town(n: int, seed: int, *, vans: int, capacity: int = 100) -> Problem:
 
 
 def long_day(n: int, seed: int) -> Problem:
-    """A town whose drivers keep the 4.5 h rule (45 min, or 15 and then 30), on a shift of eleven hours."""
-    problem = town(n, seed, vans=max(2, n // 10))
+    """A town whose drivers keep the 4.5 h rule (45 min, or 15 and then 30), on a shift of eleven hours; so few that each drives longer."""
+    problem = town(n, seed, vans=max(2, n // 30))
     hours = Hours(rule="eu_561", to_break_s=16_200, driving_s=32_400, duty_s=46_800)
     return replace(problem, vans=tuple(replace(van, shift_end_s=11 * 3600, hours=hours) for van in problem.vans))
 
