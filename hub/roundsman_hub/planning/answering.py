@@ -116,7 +116,7 @@ def answer(
     processes : int
         How many search at once.
     executor : Executor, optional
-        Searches the parts of a large problem elsewhere (see `portfolio.cluster`).
+        Searches the parts of a large problem elsewhere (see `elsewhere.cluster`).
     on_progress : callable
         Told of the first plan, of every better one, and every `BEATS_EVERY_S` of how things stand; from any thread, one at a time.
     """

@@ -21,11 +21,11 @@ from roundsman_hub.domain.sentences import LANGUAGES, told
 from roundsman_hub.domain.words import preferred
 from roundsman_hub.planning import spoken
 from roundsman_hub.planning.answering import Progress, answer
+from roundsman_hub.planning.elsewhere import cluster
 from roundsman_hub.planning.evaluate import evaluate
 from roundsman_hub.planning.instances import BadInstance, parse
 from roundsman_hub.planning.picture import layout, page
 from roundsman_hub.planning.portable import BadProblem, check, plan_from_json, plan_to_json, problem_from_json
-from roundsman_hub.planning.portfolio import cluster
 from roundsman_hub.planning.problem import Plan, Problem, Verdict
 from roundsman_hub.planning.reasoning import Asking, explained
 from roundsman_hub.planning.soundness import sound

@@ -5,17 +5,16 @@
 - up to `WHOLE` stops for each second of budget everybody searches the whole problem, with another seed each, and begins every round with
   the best plan that anybody found; larger ones are searched in parts (`decompose`), dealt anew each round.
 
-Every engine is in a process of its own, with limits on time and memory; threads only wait for them. A cluster takes the parts through
-the same `concurrent.futures.Executor`.
+Every engine is in a process of its own, with limits on time and memory; threads only wait for them. A cluster takes the parts as any
+other `concurrent.futures.Executor` (`elsewhere`).
 """
 
 from __future__ import annotations
 
-import atexit
 import functools
 import queue
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Executor, Future, ThreadPoolExecutor, wait
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from itertools import chain
@@ -26,6 +25,7 @@ from roundsman_hub.planning.borders import Borders
 from roundsman_hub.planning.construct import construct
 from roundsman_hub.planning.decompose import Part, merged, parts
 from roundsman_hub.planning.effort import patient_us
+from roundsman_hub.planning.elsewhere import at_once, search_parts
 from roundsman_hub.planning.engines import Engine, budget, needed
 from roundsman_hub.planning.engines.process import FEATURES, EngineProcess
 from roundsman_hub.planning.evaluate import judge
@@ -48,7 +48,7 @@ IN_HAND: Final = 0.7
 """A plan that serves so much of the work before anything was inserted is mended, not made."""
 MENDING: Final = 0.3
 """VROOM's share of the time where a plan is mended; mostly it needs less."""
-SQUEEZING: Final = 0.4
+SQUEEZING: Final = 0.5
 """Share of the time in which new work is squeezed into the vans that drive already."""
 FEW_NEW: Final = 0.08
 """Up to this share of the work."""
@@ -63,8 +63,6 @@ FEW: Final = 40
 """Up to here every new task is inserted by regret, which is dearer to compute and better."""
 LETTING_IN: Final = 0.6
 """Most of the time that is left which a round of insertion may take before the engines begin."""
-ANSWERS_S: Final = 10
-"""How long a cluster's scheduler may take to answer."""
 FIRST: Final = 0.15
 """VROOM's share of the time where it makes the first plan: of many shipments, for which insertion tries every pair of places."""
 
@@ -108,7 +106,7 @@ def search(
     on_progress : callable, optional
         Told each time that a better plan is there: it can be taken at any moment.
     executor : Executor, optional
-        Searches the parts of large problems elsewhere (see `cluster`), instead of this machine's processes.
+        Searches the parts of large problems elsewhere (see `elsewhere`), instead of this machine's processes.
     engines : sequence of Engine, optional
         Search with these, in this thread, instead of processes of their own.
     """
@@ -161,27 +159,6 @@ def _bare(problem: Problem) -> bool:
 
 def _nothing(ground: Ground) -> Plan:
     return Plan(routes=dict.fromkeys(ground.vans, ()), unassigned=dict.fromkeys(ground.tasks, "not looked at yet"))
-
-
-@contextmanager
-def cluster(address: str) -> Iterator[Executor]:
-    """The machines of a Dask cluster as an executor, by the address of its scheduler. They need this package, and the engines.
-
-    Raises
-    ------
-    ValueError
-        Dask is not installed here, or no scheduler answers there.
-    """
-    try:
-        from dask.distributed import Client
-    except ImportError as error:
-        raise ValueError("a cluster by address needs dask's `distributed` on this machine and on the cluster's") from error
-    try:
-        client = Client(address, timeout=ANSWERS_S)  # type: ignore[no-untyped-call, unused-ignore]  # upstream has no types
-    except (OSError, ValueError) as error:
-        raise ValueError(f"no scheduler of a cluster answers at {address}: {error}") from error
-    with client:
-        yield client.get_executor(pure=False)  # type: ignore[no-untyped-call, unused-ignore]  # as above
 
 
 class _Pool:
@@ -296,22 +273,22 @@ def _in_parts(pool: _Pool, board: Best, until: float, seed: int, executor: Execu
         if not dealt:
             _whole(pool, board, until, seed)
             return
-        at_once = len(dealt) if executor is not None else pool.count
-        for first in range(0, len(dealt), at_once):
+        together = pool.count if executor is None else at_once(executor, len(dealt))
+        for first in range(0, len(dealt), together):
             left_s = until - budget.seconds()
             if left_s <= 0:
                 return
-            turns_left = -(-(len(dealt) - first) // at_once)
+            turns_left = -(-(len(dealt) - first) // together)
             rounds_left = max(1, round(left_s / (turns_left * 2 * PART_S[0])))
             seconds = min(max(left_s / (turns_left * min(rounds_left, 4)), PART_S[0]), PART_S[1], left_s)
-            some = dealt[first : first + at_once]
+            some = dealt[first : first + together]
             with board.listening((part.problem, functools.partial(_put, board, part)) for part in some):
                 if executor is not None:
-                    asked = [executor.submit(search_part, part.problem, part.plan, seconds, seed + number) for part in some]
+                    found = search_parts(executor, some, seconds, seed + number, board.hear)
                 else:
                     asked = [pool.submit(part.problem, part.plan, seconds, seed + number) for part in some]
-                wait(asked)
-            _take(board, [(part, answer.result()) for part, answer in zip(some, asked, strict=True)])
+                    found = [(part, answer.result()) for part, answer in zip(some, asked, strict=True)]
+            _take(board, found)
         plan = borders.mended(board.best.plan, dealt)
         if plan != board.best.plan:
             board.offer(plan, judge(board.ground, plan), "borders", "moved over borders")
@@ -333,21 +310,3 @@ def _take(board: Best, answers: Sequence[tuple[Part, Decision]]) -> None:
         if not taken and len(better) > 1:
             for one in better:
                 _take(board, [one])
-
-
-@functools.cache
-def _own_engines() -> tuple[EngineProcess, ...]:
-    engines = tuple(EngineProcess(name) for name in ENGINES)
-    for engine in engines:
-        atexit.register(engine.close)
-    return engines
-
-
-def has_searched_parts() -> bool:
-    """Whether an engine for `search_part` is up; the first one is started by its first search, which takes a second or more of its time."""
-    return any(engine.pid is not None for engine in _own_engines())
-
-
-def search_part(problem: Problem, plan: Plan, budget_s: float, seed: int) -> Decision:
-    """One part's search on a machine of a cluster; its engines are kept for the next part."""
-    return decide(problem, plan, budget_s, seed, engine=_own_engines())

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from roundsman_hub.planning.portfolio import has_searched_parts, search_part
+from roundsman_hub.planning.elsewhere import has_searched_parts, search_part
 from roundsman_hub.planning.problem import Plan, Problem
 from roundsman_hub.planning.why import Relaxation, Why, binding, why
 from roundsman_hub.planning.work import TaskId

@@ -6,7 +6,6 @@ import os
 import signal
 import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
 from itertools import combinations, permutations
@@ -22,12 +21,11 @@ from roundsman_hub.planning.best import Progress
 from roundsman_hub.planning.engines import EngineFailed, needed, pyvrp_engine, ruin_engine
 from roundsman_hub.planning.engines.process import FEATURES, EngineProcess
 from roundsman_hub.planning.evaluate import evaluate, judge
-from roundsman_hub.planning.portfolio import cluster, first_plan, search
+from roundsman_hub.planning.portfolio import first_plan, search
 from roundsman_hub.planning.problem import Break, Depot, Hours, Plan, Problem, Profile, Task, Van
 from roundsman_hub.planning.solve import Decision
 from roundsman_hub.planning.walk import Ground
 
-PARTS_S = (4.0, 40.0)
 COMPILED = ("pyvrp", "vroom", "ortools")
 
 
@@ -244,6 +242,7 @@ def test_plans_come_while_a_process_still_searches() -> None:
     problem = town(60, 4, 5)
     heard: list[tuple[str, Problem, Plan]] = []
     with EngineProcess("pyvrp", heard=lambda *of: heard.append(of)) as engine:
+        engine.solve(problem, first_plan(problem), 0.1, 1)  # its start would be part of the budget
         found = engine.solve(problem, first_plan(problem), 3.0, 1)
     assert heard
     assert {(name, of is problem) for name, of, _ in heard} == {("pyvrp", True)}
@@ -258,41 +257,6 @@ def test_a_search_that_finds_nothing_better_is_seen_to_go_on() -> None:
     assert [at.elapsed_s for at in seen] == sorted(at.elapsed_s for at in seen)
     assert len(seen) > 3, "the first plan twice, the last once, and in between where things stand"
     assert len({at.best_cents for at in seen}) == 1
-
-
-def test_parts_can_be_searched_by_any_executor() -> None:
-    """A cluster is one more of them."""
-    problem = town(300, 3, 14)
-    with ThreadPoolExecutor(2) as executor:
-        found = with_patience(
-            lambda budget_s: search(problem, None, budget_s, 1, executor=executor), lambda one: one.gain_cents > 0, budgets_s=PARTS_S
-        )
-    assert found.verdict.violations == ()
-    assert found.gain_cents > 0
-
-
-def test_a_cluster_searches_the_parts_by_the_address_of_its_scheduler() -> None:
-    """A real scheduler and a real worker, in processes of their own; they find what this machine would."""
-    distributed = pytest.importorskip("distributed", reason="the extra `cluster` is not installed")
-    problem = town(300, 3, 14)
-    with (
-        distributed.LocalCluster(n_workers=1, threads_per_worker=1, dashboard_address=None, silence_logs=50) as machines,
-        cluster(machines.scheduler_address) as executor,
-    ):
-        found = with_patience(
-            lambda budget_s: search(problem, None, budget_s, 1, executor=executor), lambda one: one.gain_cents > 0, budgets_s=PARTS_S
-        )
-        machine = executor.submit(os.getpid).result()
-    assert machine != os.getpid()
-    assert found.verdict.violations == ()
-    assert found.gain_cents > 0
-
-
-def test_a_cluster_that_does_not_answer_is_told_in_words(monkeypatch: pytest.MonkeyPatch) -> None:
-    pytest.importorskip("distributed", reason="the extra `cluster` is not installed")
-    monkeypatch.setattr(portfolio, "ANSWERS_S", 0.5)
-    with pytest.raises(ValueError, match=r"no scheduler .* answers at tcp://127\.0\.0\.1:1"), cluster("tcp://127.0.0.1:1"):
-        pass
 
 
 def test_a_first_plan_keeps_driving_time_rules() -> None:
