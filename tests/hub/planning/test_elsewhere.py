@@ -15,7 +15,8 @@ from tests.hub.planning.patience import with_patience
 from roundsman_hub.planning import elsewhere, portfolio
 from roundsman_hub.planning.decompose import Part, parts
 from roundsman_hub.planning.elsewhere import Cluster, at_once, cluster, search_part, search_parts
-from roundsman_hub.planning.engines import worker
+from roundsman_hub.planning.engines import budget
+from roundsman_hub.planning.engines.worker import Asked
 from roundsman_hub.planning.evaluate import evaluate
 from roundsman_hub.planning.portfolio import first_plan, search
 from roundsman_hub.planning.problem import Plan, Problem, Task, Van
@@ -172,14 +173,13 @@ def test_a_cluster_is_asked_for_as_many_parts_as_it_has_machines(monkeypatch: py
     monkeypatch.setattr(portfolio, "parts", lambda ground, plan, seed: parts(ground, plan, seed, stops=50))
     monkeypatch.setattr(portfolio, "PART_S", (0.1, 0.1))
     ticks = iter(range(10_000))
-    monkeypatch.setattr(portfolio.budget, "seconds", lambda: 0.05 * next(ticks))
+    monkeypatch.setattr(budget, "_clock", lambda: 0.05 * next(ticks))
     search(town, first_plan(town), 2.0, 1, executor=Cluster(Client(Machines(), 2)))
     assert max(asked) == 2
     assert at_once(Machines(), 7) == 7
 
 
-def test_the_start_of_a_search_process_is_part_of_the_budget(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_start_of_a_search_process_is_part_of_the_budget() -> None:
     """But half of it is always left to search in: somebody asked for a search."""
-    monkeypatch.setattr(worker.time, "monotonic", lambda: 100.8)
-    assert worker.Asked(10.0, 100.0).left_s() == pytest.approx(9.2)
-    assert worker.Asked(1.0, 100.0).left_s() == pytest.approx(0.5)
+    assert Asked(10.0, 100.0).left_s(100.8) == pytest.approx(9.2)
+    assert Asked(1.0, 100.0).left_s(100.8) == pytest.approx(0.5)

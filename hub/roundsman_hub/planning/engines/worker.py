@@ -33,9 +33,9 @@ class Asked:
     budget_s: float
     at_s: float
 
-    def left_s(self) -> float:
+    def left_s(self, now_s: float) -> float:
         """What is left now: the start of this process, and a large problem's way into it, are part of the budget."""
-        return max(self.at_s + self.budget_s - time.monotonic(), LEAST_LEFT * self.budget_s)
+        return max(self.at_s + self.budget_s - now_s, LEAST_LEFT * self.budget_s)
 
 
 class Teller:
@@ -72,7 +72,7 @@ def main() -> int:
         problem, warm, asked, seed, heard = pickle.loads(source.read(LENGTH.unpack(header)[0]))
         try:
             tell = {"tell": Teller(sink)} if heard and engine.TELLS else {}
-            send(sink, engine.solve(problem, warm, asked.left_s(), seed, **tell))
+            send(sink, engine.solve(problem, warm, asked.left_s(time.monotonic()), seed, **tell))
         except MemoryError:
             send(sink, f"out of memory ({memory_mb} MB)")
         except (ValueError, RuntimeError, IndexError) as error:
