@@ -24,7 +24,7 @@ from roundsman_hub.planning.answering import Progress, answer
 from roundsman_hub.planning.elsewhere import cluster
 from roundsman_hub.planning.evaluate import evaluate
 from roundsman_hub.planning.instances import BadInstance, parse
-from roundsman_hub.planning.picture import layout, page
+from roundsman_hub.planning.picture import layout, page, undrawable
 from roundsman_hub.planning.portable import BadProblem, check, plan_from_json, plan_to_json, problem_from_json
 from roundsman_hub.planning.problem import Plan, Problem, Verdict
 from roundsman_hub.planning.reasoning import Asking, explained
@@ -123,9 +123,9 @@ def run_plot(arguments: Sequence[str], _: Path) -> int:
     plan = _plan(options.plan)
     title = f"Plan {options.plan.stem}"
     if options.problem is not None:
-        problem = _problem(options.problem, "distance")
-        origin = problem.origin_utc_s or None
-        text = page(plan, evaluate(problem, plan), layout(problem), title=title, origin_utc_s=origin, timezone=problem.timezone)
+        problem = sound(_problem(options.problem, "distance")).problem
+        verdict, places = evaluate(problem, plan), layout(problem)
+        origin, timezone = problem.origin_utc_s or None, problem.timezone
     else:
         body = _json(options.plan)
         if "verdict" not in body:
@@ -136,7 +136,10 @@ def run_plot(arguments: Sequence[str], _: Path) -> int:
             origin = msgspec.convert(body.get("origin_utc_s"), int | None)
         except msgspec.ValidationError as error:
             raise CannotRead(f"{options.plan}: {error}") from None
-        text = page(plan, verdict, places, title=title, origin_utc_s=origin, timezone=str(body.get("timezone", "UTC")))
+        timezone = str(body.get("timezone", "UTC"))
+    if wrong := undrawable(verdict, places, origin, timezone):
+        raise CannotRead(f"{options.plan} cannot be drawn: {wrong}")
+    text = page(plan, verdict, places, title=title, origin_utc_s=origin, timezone=timezone)
     out: Path = options.out or options.plan.with_suffix(".html")
     out.write_text(text, encoding="utf-8")
     print(out)

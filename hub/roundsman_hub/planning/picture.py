@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from html import escape
-from math import ceil, floor
+from math import ceil, floor, isfinite
 from typing import Final
-from zoneinfo import ZoneInfo
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import numpy as np
 
+from roundsman_hub.planning.portable import LATEST_S
 from roundsman_hub.planning.problem import Plan, PlannedVisit, Problem, Verdict, is_task
+from roundsman_hub.planning.soundness import LONG_S
 from roundsman_hub.planning.work import VehicleId
 
 Point = tuple[float, float]
@@ -61,6 +63,26 @@ def layout(problem: Problem) -> dict[str, Point]:
         if van.end_place is not None:
             out[f"<{van.vehicle}"] = at[van.end_place]
     return out
+
+
+def undrawable(verdict: Verdict, where: Layout, origin_utc_s: int | None, timezone: str) -> str:
+    """What is wrong with a verdict from a file: times of no day, places that are none; "": nothing."""
+    visits = [visit for route in verdict.routes.values() for visit in route]
+    times = [at for visit in visits for at in (visit.arrival_s, visit.start_s, visit.departure_s)] + list(verdict.back_s.values())
+    times += [at for taken in verdict.breaks.values() for rest in taken for at in (rest.start_s, rest.start_s + rest.duration_s)]
+    if any(abs(at) > LONG_S for at in times):
+        return "it has times beyond 100 days"
+    if origin_utc_s is not None and not 0 <= origin_utc_s <= LATEST_S:
+        return f"origin_utc_s is {origin_utc_s}"
+    if not all(isfinite(x) and isfinite(y) for x, y in where.values()):
+        return "a place is nowhere"
+    if len({len(visit.load_after) for visit in visits}) > 1:
+        return "loads have different dimensions"
+    try:
+        ZoneInfo(timezone)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        return f"there is no time zone {timezone}"
+    return ""
 
 
 def page(

@@ -6,7 +6,9 @@ import itertools
 import json
 import math
 import re
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -308,3 +310,27 @@ def test_a_file_that_cannot_be_read_is_refused_in_that_language(
 def test_every_constraint_that_could_give_way_has_a_name_for_people() -> None:
     assert NAMES.keys() == CONSTRAINTS.keys()
     assert len(set(NAMES.values())) == len(NAMES)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda plan: plan["verdict"]["routes"]["v1"][0].update(arrival_s=10**18), "beyond 100 days"),
+        (lambda plan: plan["verdict"]["back_s"].update(v1=-(10**18)), "beyond 100 days"),
+        (lambda plan: plan.update(origin_utc_s=10**18), f"origin_utc_s is {10**18}"),
+        (lambda plan: plan.update(timezone="Atlantis"), "no time zone Atlantis"),
+        (lambda plan: plan["verdict"]["routes"]["v1"][0].update(load_after=[1, 2]), "different dimensions"),
+    ],
+)
+def test_a_plan_of_no_day_is_refused_instead_of_drawn(
+    change: Callable[[dict[str, Any]], None], words: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """An axis of 10¹⁸ seconds would have so many marks that drawing it never ends."""
+    file, plan = tmp_path / "small.txt", tmp_path / "plan.json"
+    file.write_text(SMALL)
+    main(["solve", str(file), "--seconds", "0", "--out", str(plan)])
+    body = json.loads(plan.read_text())
+    change(body)
+    plan.write_text(json.dumps(body))
+    assert main(["plot", str(plan)]) == 1
+    assert words in capsys.readouterr().err
