@@ -27,7 +27,7 @@ from roundsman_agent.outbox import Outbox
 from roundsman_agent.pipeline import Position
 from roundsman_agent.screen.port import listen
 from roundsman_agent.screen.state import View, moved, screen
-from roundsman_agent.screen.stream import Changes
+from roundsman_agent.screen.stream import Changes, Shown
 from roundsman_agent.unit import TICK_MS, Unit
 from roundsman_agent.uplink import NOW_S, Uplink
 from roundsman_agent.vigil import Vigil
@@ -230,7 +230,7 @@ class Daemon:
         app = server.application(
             self.unit,
             state=self.screen_state,
-            streamed=self._streamed_state,
+            streamed=self._shown,
             status=self.status,
             changes=self._changes,
             basemap=self.basemap,
@@ -317,15 +317,16 @@ class Daemon:
         """What the driver sees."""
         return screen(self._view())
 
-    def _streamed_state(self) -> Mapping[str, Any]:
+    def _shown(self) -> Shown:
         """The same for the stream: between two whole looks, a fix changes only what depends on the place."""
         revision, moving, now_s = self._changes.important, self.unit.rounds.moving(), time.monotonic()
         if (revision, moving) != self._painted[1:] or now_s >= self._painted_until_s:
             self._painted = self.screen_state(), revision, moving
             self._painted_until_s = now_s + self.config.time_base.real_s(PAINT_WHOLE_S)
-            return self._painted[0]
-        clock = self.clock
-        return moved(self._painted[0], self.unit.position, now_utc_ms=clock.utc_ms(), mono_ms=clock.mono_ms(), factor=clock.base.factor)
+            return Shown(self._painted[0])
+        whole, clock = self._painted[0], self.clock
+        since = moved(whole, self.unit.position, now_utc_ms=clock.utc_ms(), mono_ms=clock.mono_ms(), factor=clock.base.factor)
+        return Shown(whole, since)
 
     def now(self) -> Now | None:
         """The live marker; None off shift and before the first fix."""

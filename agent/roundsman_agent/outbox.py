@@ -34,6 +34,8 @@ SHARE_FOR_TRACK: Final = 0.9
 ROWS_A_CHUNK: Final = 500
 BODY_BYTES: Final = 32_768
 """A frame ends at the first entry beyond this: facts are up to 8 kB each and a frame at most 64 kB."""
+FRESH_BYTES: Final = 8_192
+"""Kept of the facts of a commit, so that they need not be read back; larger ones seldom come."""
 MAX_SESSIONS_TOLD: Final = 200
 """In a presence: about 40 kB. Unsent sessions always; a unit that restarted more often than this in 14 days has told its hub so."""
 EXPIRED: Final = 4
@@ -51,6 +53,15 @@ class Appended:
     facts_last: int
     track_last: int
     dropped: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fresh:
+    """What the newest commit wrote of a lane, as the body of a frame."""
+
+    first: int
+    last: int
+    body: bytes
 
 
 class Outbox:
@@ -84,7 +95,7 @@ class Outbox:
         """Rows of a damaged store that could still be read, and are here now."""
         self._limited = self._max_pages
         self._ballast = Ballast(path.with_name("ballast"))
-        self._fresh: Chunk | None = None
+        self._fresh: dict[int, Fresh] = {}
         self._lanes: dict[tuple[SessionId, int], Lane] = {}
         self._previous: dict[SessionId, SessionId | None] = {}
         self._unsaved: set[tuple[SessionId, int]] = set()
@@ -166,18 +177,23 @@ class Outbox:
             return Appended(facts_last=on_facts.last, track_last=on_track.last, dropped=dropped)
 
     def _insert(self, on_facts: Lane, encoded: Sequence[tuple[str, bytes]], on_track: Lane, rows: Sequence[FixRow]) -> None:
+        fresh: dict[int, Fresh] = {}
         with transaction(self._db):
             if encoded:
+                first = on_facts.last + 1
                 self._db.executemany(
                     "INSERT INTO facts (id, kind, body) VALUES (?, ?, ?)",
-                    [(on_facts.base + on_facts.last + 1 + index, kind, body) for index, (kind, body) in enumerate(encoded)],
+                    [(on_facts.base + number, kind, body) for number, (kind, body) in enumerate(encoded, first)],
                 )
-            fresh = None
+                bodies = [body for _, body in encoded]
+                if sum(map(len, bodies)) <= FRESH_BYTES:
+                    fresh[FACTS] = Fresh(first=first, last=first + len(bodies) - 1, body=frames.pack_entries(bodies))
             for start in range(0, len(rows), ROWS_A_CHUNK):
                 part = rows[start : start + ROWS_A_CHUNK]
                 first = on_track.last + 1 + start
-                fresh = Chunk(first=first, last=first + len(part) - 1, thinned=0, gone=(), body=frames.pack_rows(part))
-                room.put_chunk(self._db, on_track, fresh)
+                chunk = Chunk(first=first, last=first + len(part) - 1, thinned=0, gone=(), body=frames.pack_rows(part))
+                room.put_chunk(self._db, on_track, chunk)
+                fresh[TRACK] = Fresh(first=chunk.first, last=chunk.last, body=chunk.body)
         on_facts.last += len(encoded)
         on_track.last += len(rows)
         self._fresh = fresh
@@ -194,7 +210,7 @@ class Outbox:
                     raise
             else:
                 return True
-            self._fresh = None  # it may be among what goes
+            self._fresh = {}  # it may be among what goes
             # Bookkeeping of a DELETE may itself need a page.
             self._limit(self._max_pages + 64)
             try:
@@ -316,12 +332,12 @@ class Outbox:
         return list(self._previous)
 
     def fresh_frame(self, session: SessionId, lane: int, first: int, last: int) -> tuple[bytes, int] | None:
-        """The frame of exactly those fixes that the newest commit wrote, without the disk; None: `frame` has to read them.
+        """The frame of exactly what the newest commit wrote of a lane, without the disk; None: `frame` has to read it.
 
-        A van that keeps up sends every fix this way: nothing is read back that has just been written.
+        A van that keeps up sends everything this way: nothing is read back that has just been written.
         """
-        fresh = self._fresh
-        if fresh is None or (session, lane, first, last) != (self.session, TRACK, fresh.first, fresh.last):
+        fresh = self._fresh.get(lane)
+        if fresh is None or (session, first, last) != (self.session, fresh.first, fresh.last):
             return None
         return frames.encode_frame(session, lane, first, last, fresh.body), last
 

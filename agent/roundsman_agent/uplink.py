@@ -233,7 +233,8 @@ class Uplink:
             flight.waits_since_s = now_s
         if epoch > epoch_before and epoch_before:
             self.repeat_presence()
-        if flight.state.sent < flight.state.last or any(x.state.sent < x.state.last for x in self._flights.values()):
+        # With nothing under way any more, the alarm for its ack would wake the whole program later, for nothing.
+        if not flight.frames or any(x.state.sent < x.state.last for x in self._flights.values()):
             self._wake.set()
 
     async def _send(self, link: Link) -> None:

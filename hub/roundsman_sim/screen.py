@@ -50,10 +50,19 @@ class Screen:
             with contextlib.suppress(httpx.HTTPError, TimeoutError, ValueError):
                 async with self._client.stream("GET", "/api/events", timeout=httpx.Timeout(5.0, read=SILENT_S)) as answer:
                     answer.raise_for_status()
+                    name = ""
                     async for line in answer.aiter_lines():
-                        if line.startswith("data:"):
-                            self._take(json.loads(line[5:]))
+                        if line.startswith("event:"):
+                            name = line[6:].strip()
+                        elif line.startswith("data:"):
+                            told = json.loads(line[5:])
+                            self._take(told if name != "moved" else self._moved(told))
+                            name = ""
             await asyncio.sleep(RETRY_S)
+
+    def _moved(self, told: dict[str, Any]) -> dict[str, Any]:
+        """The newest state with what time and place have changed of it."""
+        return {**self.state, **told, "next": told["next"] and {**self.state["next"], **told["next"]}}
 
     def _take(self, state: dict[str, Any]) -> None:
         self.state, self.seen_real_s = state, time.monotonic()

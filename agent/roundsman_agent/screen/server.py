@@ -25,7 +25,7 @@ from roundsman_agent.screen.files import Files
 from roundsman_agent.screen.http import BadRequest, Text, answer, problem, read
 from roundsman_agent.screen.says import Says
 from roundsman_agent.screen.steering import Steering
-from roundsman_agent.screen.stream import Changes, Stream
+from roundsman_agent.screen.stream import Changes, Shown, Stream
 from roundsman_agent.unit import Unit
 
 STATIC: Final = Path(__file__).parent / "static"
@@ -42,7 +42,7 @@ def application(
     unit: Unit,
     *,
     state: Callable[[], Mapping[str, Any]],
-    streamed: Callable[[], Mapping[str, Any]],
+    streamed: Callable[[], Shown],
     status: Callable[[], Mapping[str, Any]],
     changes: Changes,
     basemap: Basemap | None = None,
@@ -51,8 +51,10 @@ def application(
 
     Parameters
     ----------
-    state, streamed, status : callable
-        What the screen shows, the same again and again for its stream, and what a technician is told, as JSON objects.
+    state, status : callable
+        What the screen shows, and what a technician is told, as JSON objects.
+    streamed : callable
+        The state again and again, for its stream.
     changes : Changes
         Told of every change by the unit.
     basemap : Basemap, optional

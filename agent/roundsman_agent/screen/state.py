@@ -103,13 +103,12 @@ def screen(view: View) -> dict[str, Any]:
 
 
 def moved(shown: Mapping[str, Any], position: Position | None, *, now_utc_ms: int, mono_ms: int, factor: float) -> dict[str, Any]:
-    """The same state when nothing but the position and the time has changed since `shown`: a tenth of the work, once a second."""
+    """What is different when nothing but the position and the time has changed since `shown`: a tenth of the work, once a second."""
     following, at = shown["next"], _fresh(position, mono_ms, factor)
     return {
-        **shown,
         "now_utc_ms": now_utc_ms,
         "fix": _fix(position, mono_ms, factor),
-        "next": None if following is None else {**following, **_distance(at, following["lat_e6"], following["lon_e6"])},
+        "next": None if following is None else _distance(at, following["lat_e6"], following["lon_e6"]),
     }
 
 

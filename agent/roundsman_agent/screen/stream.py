@@ -1,11 +1,11 @@
-"""The stream of events behind the driver's screen: the state, encoded once for all who look, when something painted has changed."""
+"""The stream of events behind the driver's screen: the state, and between two whole ones what moves. Encoded once for all who look."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import msgspec
 
@@ -19,6 +19,16 @@ JITTER_S: Final = 0.2
 
 Receive = Callable[[], Any]
 Send = Callable[[Mapping[str, Any]], Any]
+
+
+class Shown(NamedTuple):
+    """A whole state, and what time and place have changed of it since; None: nothing, it is of now.
+
+    Whoever was sent the whole is sent only the rest: forty stops are 14 kB, a van that moved 200 bytes.
+    """
+
+    whole: Mapping[str, Any]
+    moved: Mapping[str, Any] | None = None
 
 
 class Changes:
@@ -86,15 +96,17 @@ class Stream:
     Parameters
     ----------
     state : callable
-        What the screen shows, as a JSON object.
+        What the screen shows. The whole is sent as an event without a name; what moved since, as `moved`: its members take the place of
+        the whole's, those of `next` the place of the members of `next`.
     changes : Changes
         Told of every change.
     """
 
-    def __init__(self, state: Callable[[], Mapping[str, Any]], changes: Changes) -> None:
+    def __init__(self, state: Callable[[], Shown], changes: Changes) -> None:
         self._state, self._changes = state, changes
-        self._event = b""
-        self._event_of = -1
+        self._whole: Mapping[str, Any] | None = None
+        self._whole_event = self._moved_event = b""
+        self._made_of = -1
         self._made_s = float("-inf")
 
     async def __call__(self, _scope: Mapping[str, Any], receive: Receive, send: Send) -> None:
@@ -102,11 +114,15 @@ class Stream:
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         gone = asyncio.ensure_future(_gone(receive, asyncio.current_task()))
         loop, changes = asyncio.get_running_loop(), self._changes
+        told: Mapping[str, Any] | None = None
         changes.watchers += 1
         try:
             while not changes.ended:
                 seen, sent_s = changes.seen(), loop.time()
-                await send({"type": "http.response.body", "body": self._newest(sent_s), "more_body": True})
+                whole = self._look(sent_s)
+                event = self._moved_event if told is whole else self._whole_event + self._moved_event
+                told = whole
+                await send({"type": "http.response.body", "body": event, "more_body": True})
                 await changes.after(seen)
                 if (early_s := sent_s + EVENT_SPACING_S - loop.time()) > 0:
                     await asyncio.sleep(early_s)
@@ -120,12 +136,15 @@ class Stream:
             with suppress(asyncio.CancelledError):
                 await gone
 
-    def _newest(self, now_s: float) -> bytes:
-        """The event of now; two who look at once are told the same bytes."""
-        if self._event_of != self._changes.revision or now_s - self._made_s >= EVENT_SPACING_S:
-            self._event_of, self._made_s = self._changes.revision, now_s
-            self._event = b"data: " + msgspec.json.encode(self._state()) + b"\n\n"
-        return self._event
+    def _look(self, now_s: float) -> Mapping[str, Any]:
+        """Make the events of now, and give the whole state that they are of; two who look at once are told the same bytes."""
+        if self._whole is None or self._made_of != self._changes.revision or now_s - self._made_s >= EVENT_SPACING_S:
+            self._made_of, self._made_s = self._changes.revision, now_s
+            whole, moved = self._state()
+            if whole is not self._whole:
+                self._whole, self._whole_event = whole, b"data: " + msgspec.json.encode(whole) + b"\n\n"
+            self._moved_event = b"" if moved is None else b"event: moved\ndata: " + msgspec.json.encode(moved) + b"\n\n"
+        return self._whole
 
 
 async def _gone(receive: Receive, listener: asyncio.Task[Any] | None) -> None:

@@ -156,7 +156,7 @@ def test_off_shift_no_place_is_known(van: Any, hub: Any, wait: Any) -> None:
 
 def test_events_tell_of_a_change_at_once(van: Any, hub: Any) -> None:
     with van.client.stream("GET", "/api/events") as stream:
-        states = (json.loads(line[5:]) for line in stream.iter_lines() if line.startswith("data:"))
+        states = (json.loads(line[5:]) for line in stream.iter_lines() if line.startswith("data:") and '"plan"' in line)
         assert next(states)["plan"]["version"] == 1
         van.give("plan", hub.seal(hub.plan(2, "o_2", "o_3")))
         assert next(state for state in states if state["plan"]["version"] == 2)["next"]["stop"] == "o_2"

@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from roundsman_agent.fix import Fix
-from roundsman_agent.screen.stream import POSITION_EVENTS_S, Changes, Stream
+from roundsman_agent.screen.stream import POSITION_EVENTS_S, Changes, Shown, Stream
 from roundsman_core.geo import LatLon
 
 
@@ -83,9 +83,9 @@ def test_stream_ends_when_its_page_has_gone(start: Any, wait: Any) -> None:
 def test_all_who_look_are_told_the_same_bytes_that_were_made_once() -> None:
     made: list[int] = []
 
-    def state() -> dict[str, int]:
+    def state() -> Shown:
         made.append(1)
-        return {"n": len(made)}
+        return Shown({"n": len(made)})
 
     async def story() -> list[bytes]:
         changes = Changes()
@@ -121,12 +121,67 @@ def test_between_two_whole_looks_a_fix_moves_the_van_and_nothing_else(start: Any
 
     drive(37.41)
     wait(lambda: unit.position is not None, "the first fix")
-    whole = van.daemon._streamed_state()
-    light = van.daemon._streamed_state()
-    again = van.screen()
+    first, then = van.daemon._shown(), van.daemon._shown()
+    assert then.whole is first.whole
+    merged, again = after(then), van.screen()
     ticking = {"now_utc_ms", "fix", "next", "following", "plan"}
-    assert {k: v for k, v in light.items() if k not in ticking} == {k: v for k, v in again.items() if k not in ticking}
-    assert light["next"]["distance_m"] == again["next"]["distance_m"] == whole["next"]["distance_m"]
+    assert {k: v for k, v in merged.items() if k not in ticking} == {k: v for k, v in again.items() if k not in ticking}
+    assert merged["next"].keys() == again["next"].keys()
+    assert merged["next"]["distance_m"] == again["next"]["distance_m"] == first.whole["next"]["distance_m"]
+
+
+def after(shown: Shown) -> dict[str, Any]:
+    """What who was told both makes of it."""
+    moved = dict(shown.moved or {})
+    return {**shown.whole, **moved, "next": {**shown.whole["next"], **moved["next"]}}
+
+
+def test_who_has_the_whole_state_is_told_only_what_moved_and_who_comes_later_both() -> None:
+    """A screen that is watched costs its van an event a second."""
+    whole, more = {"n": 1}, {"n": 2}
+    shown = [Shown(whole), Shown(whole, {"at": 1}), Shown(whole, {"at": 2}), Shown(more)]
+
+    async def story() -> dict[str, list[bytes]]:
+        changes = Changes()
+        stream = Stream(lambda: shown.pop(0) if len(shown) > 1 else shown[0], changes)
+        got: dict[str, list[bytes]] = {"early": [], "late": []}
+        silent: asyncio.Future[dict[str, str]] = asyncio.get_running_loop().create_future()
+
+        def look(name: str) -> asyncio.Task[None]:
+            async def send(message: Mapping[str, Any]) -> None:
+                if message.get("more_body"):
+                    got[name].append(message["body"])
+
+            return asyncio.create_task(stream({}, lambda: asyncio.shield(silent), send))
+
+        async def told(name: str, events: int) -> None:
+            while len(got[name]) < events:
+                await asyncio.sleep(0.01)
+
+        looking = [look("early")]
+        await told("early", 1)
+        changes.tell(True)
+        await told("early", 2)
+        changes.tell(True)
+        looking.append(look("late"))
+        await told("late", 1)
+        await told("early", 3)
+        changes.tell(True)
+        await told("early", 4)
+        changes.end()
+        await asyncio.gather(*looking)
+        return got
+
+    got: dict[str, list[bytes]] = {}
+
+    async def kept() -> None:
+        got.update(await story())
+
+    waited_s(kept)
+    one, two = b'data: {"n":1}\n\n', b'data: {"n":2}\n\n'
+    first, second = b'event: moved\ndata: {"at":1}\n\n', b'event: moved\ndata: {"at":2}\n\n'
+    assert got["early"][:4] == [one, first, second, two]
+    assert got["late"][0] == one + second
 
 
 def test_unit_without_a_screen_does_not_carry_its_server() -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import msgspec
 import pytest
 from playwright.sync_api import Page
 
+from roundsman_agent import daemon
 from roundsman_agent.fix import Fix
 from roundsman_core.geo import LatLon
 from roundsman_hub.domain import sentences
@@ -138,6 +140,38 @@ def test_way_back_is_taken_though_the_way_there_is_not_yet_answered(browser: Any
     route.fulfill(response=response)
     page.wait_for_selector("[data-act=arrived]")
     assert [a.outcome for a in van.facts("action")] == ["arrived", "undo"]
+    page.close()
+
+
+def test_van_that_moves_is_drawn_without_a_whole_state(browser: Any, van: Any, wait: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Between two whole states the page is told only where the van is; all that it showed before stays."""
+    monkeypatch.setattr(daemon, "PAINT_WHOLE_S", math.inf)
+    van.post("/api/duty", {"duty": "on"})
+    unit, stop = van.daemon.unit, van.screen()["next"]
+
+    def stands_before(metres: float) -> None:
+        place = LatLon(stop["lat_e6"] / 1e6 - metres / 111_195, stop["lon_e6"] / 1e6)
+        van.loop.call_soon_threadsafe(unit.receive, Fix(mono_ms=unit.clock.mono_ms(), utc_ms=None, position=place, speed_mps=9.0))
+        van.loop.call_soon_threadsafe(unit.placed)
+
+    def reads(page: Page, metres: float, distance: str) -> bool:
+        stands_before(metres)
+        return page.inner_text("#distance").replace("\u00a0", " ") == distance
+
+    stands_before(2_000)
+    wait(lambda: van.screen()["moving"], "the van drives")
+    page = open_page(browser, van, "3.5 inch")
+    wait(lambda: reads(page, 2_000, "3.0 km"), "the way by road is told")
+    page.evaluate("""() => new Promise((heard) => {
+        const beside = new EventSource("/api/events");
+        let wholes = 0;
+        beside.onmessage = () => { wholes += 1; };
+        beside.addEventListener("moved", heard);
+        window.wholes = () => wholes;
+    })""")
+    wait(lambda: reads(page, 1_000, "1.5 km"), "the distance shrinks")
+    assert page.inner_text("#address") == "Mannerheimintie 104"
+    assert page.evaluate("window.wholes()") == 1
     page.close()
 
 

@@ -141,6 +141,29 @@ def test_a_hub_that_acknowledges_frames_together_is_neither_waited_for_nor_asked
     asyncio.run(story())
 
 
+@pytest.mark.usefixtures("follower")
+def test_van_that_has_its_ack_is_not_woken_by_the_alarm_for_it(make_van: Any, wait: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A waking costs what ten fixes' work does."""
+    monkeypatch.setattr(uplink, "ACK_TIMEOUT_S", 30.0)
+
+    async def story() -> None:
+        async with make_van() as van:
+            sleeps_s: list[float] = []
+            asked = van.uplink._until_next
+
+            def noted() -> float:
+                sleeps_s.append(asked())
+                return sleeps_s[-1]
+
+            monkeypatch.setattr(van.uplink, "_until_next", noted)
+            await wait(lambda: van.backlog == 0, "the session's beginning is acknowledged")
+            van.log(facts=1)
+            await wait(lambda: any(sleep_s <= 30.0 for sleep_s in sleeps_s), "it waits for the ack")
+            await wait(lambda: van.backlog == 0 and sleeps_s[-1] > 100.0, "it sleeps until it says hello again")
+
+    asyncio.run(story())
+
+
 def test_restored_hub_has_its_log_again(make_van: Any, follower: Any, wait: Any) -> None:
     """Invariant 11: an ack releases, it does not delete."""
 
@@ -233,7 +256,7 @@ def test_thinned_numbers_are_claimed_as_gone(make_van: Any, broker: Any, followe
         broker.kill()
         async with make_van() as van:
             van.log(fixes=100)
-            van.outbox._fresh = None
+            van.outbox._fresh = {}
             van.outbox._db.execute("UPDATE track SET thinned = 2, body = x'', gone = ?", (b"\x01\x00\x00\x00\x64\x00\x00\x00\x01",))
             broker.start()
             await wait(lambda: everything_is_there(van, follower), "all is accounted for")

@@ -10,10 +10,18 @@ export const dead = () => performance.now() - heardAt > DEAD_AFTER_MS;
 
 export function listen(onState) {
   const events = new EventSource("/api/events");
-  events.onmessage = (event) => {
+  let state = null;
+  const hear = (next) => {
     heardAt = performance.now();
-    onState(JSON.parse(event.data));
+    state = next;
+    onState(state);
   };
+  events.onmessage = (event) => hear(JSON.parse(event.data));
+  // Between two whole states: only what time and place have changed.
+  events.addEventListener("moved", (event) => {
+    const { next, ...rest } = JSON.parse(event.data);
+    hear({ ...state, ...rest, next: next && { ...state.next, ...next } });
+  });
   events.onerror = () => {
     if (events.readyState === EventSource.CLOSED) setTimeout(() => listen(onState), 1000);
   };
