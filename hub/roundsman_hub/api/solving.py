@@ -33,7 +33,9 @@ from roundsman_hub.roads.profiles import CAR, PROFILES
 router = APIRouter(tags=["planning"], responses=documented(401, 403, 413, 422, 429))
 MAX_BYTES: Final = 40_000_000
 """A matrix of 1,500 places, written out twice."""
-MAX_TASKS: Final = 10_000
+MAX_TASKS: Final = vroom_json.MOST["tasks"]
+MAX_VANS: Final = 5_000
+MAX_STOPS: Final = vroom_json.MOST["kinds of vehicle times tasks"]
 LONGEST_S: Final = 60.0
 AT_ONCE: Final = 2
 """Searches beside the fleet's own planning: more would only slow each other down."""
@@ -249,8 +251,15 @@ def _read(data: bytes) -> tuple[Problem, Plan | None]:
         raise Refusal(
             422, "no-problem", str(error), next_step="send the format roundsman-problem/1: the planner's README lists its fields"
         ) from None
-    if len(problem.tasks) > MAX_TASKS:
-        raise Refusal(413, "problem-too-large", f"{len(problem.tasks)} tasks; at most {MAX_TASKS}", next_step="split it by depot or day")
+    tasks, vans, kinds = len(problem.tasks), len(problem.vans), len({van.type for van in problem.vans})
+    split = "split it by depot or day"
+    if tasks > MAX_TASKS:
+        raise Refusal(413, "problem-too-large", f"{tasks} tasks; at most {MAX_TASKS}", next_step=split)
+    if vans > MAX_VANS:
+        raise Refusal(413, "problem-too-large", f"{vans} vans; at most {MAX_VANS}", next_step=split)
+    if tasks * kinds > MAX_STOPS:
+        words = f"{kinds} kinds of vehicle for {tasks} tasks; at most {MAX_STOPS // max(tasks, 1)}"
+        raise Refusal(413, "problem-too-large", words, next_step=split)
     return problem, first
 
 

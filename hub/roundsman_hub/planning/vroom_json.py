@@ -46,8 +46,12 @@ FORCED: Final = {"service_at", "service_after", "service_before"}
 """When a step of a given route is served. They say nothing of the routes that a search begins with: VROOM ignores them there, too."""
 
 
-MOST: Final = {"tasks": 10_000, "vehicles": 2_000, "places without a matrix": 3_000, "matrix cells of all profiles": 64_000_000}
-"""What is planned at once. Each profile, speed factor and price of driving is a matrix of its own, of 16 bytes a cell at first."""
+MOST: Final = {
+    **{"tasks": 10_000, "vehicles": 2_000, "kinds of vehicle times tasks": 1_000_000},
+    **{"places without a matrix": 3_000, "matrix cells of all profiles": 64_000_000},
+}
+"""What is planned at once. Each kind of vehicle has its own view of each stop, of 200 bytes.
+Each profile, speed factor and price of driving is a matrix of its own, of 16 bytes a cell at first."""
 
 
 class VroomError(ValueError):
@@ -156,6 +160,7 @@ class Reader:
             with _named("vehicle", at, vehicle):
                 vans_.append(self._van(at, vehicle, dims, zero))
         vans = tuple(vans_)
+        _within("kinds of vehicle times tasks", len({van.type for van in vans}) * len(tasks))
         if exchanges and not self.given and any(van.max_tasks is not None for van in vans):
             raise VroomError("Invalid input: max_tasks is not supported beside jobs with a delivery and a pickup.")
         for what, names in (("job", [task.task for task in tasks]), ("vehicle", [van.vehicle for van in vans])):

@@ -452,8 +452,15 @@ def test_a_place_that_is_none_is_told_with_its_job(shop: Shop, place: list[Any],
         ),
         ({"vehicles": [{"id": at, "start_index": 0} for at in range(2001)]}, "vehicles (2001)"),
         ({"vehicles": [{"id": at, "start_index": 0, "speed_factor": 1 + at / 1e6} for at in range(1000)]}, "cells of all profiles"),
+        (
+            {
+                "vehicles": [{"id": at, "start_index": 0, "type": f"kind {at}"} for at in range(1100)],
+                "jobs": [{"id": at, "location_index": 0} for at in range(1000)],
+            },
+            "kinds of vehicle times tasks (1100000)",
+        ),
     ],
-    ids=["places", "vehicles", "profiles"],
+    ids=["places", "vehicles", "profiles", "kinds"],
 )
 def test_what_would_not_fit_in_memory_is_refused_before_it_is_tried(shop: Shop, body: Body, words: str) -> None:
     whole: Body = {"jobs": [{"id": 1, "location_index": 1}], "options": {"l": 0}} | body

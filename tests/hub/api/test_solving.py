@@ -96,6 +96,18 @@ def test_limits_hold(shop: Shop) -> None:
     assert shop.post("/v1/solve?seconds=1000", json=problem()).status_code == 422
     assert [shop.post(f"/v1/solve?seed={seed}", json=problem()).status_code for seed in (-1, 2**31, 10**30)] == [422] * 3
     assert shop.post("/v1/solve", content=b"[" * 5_000_000).status_code == 422
+    (task, *_), (van,) = problem()["tasks"], problem()["vans"]
+    large = {
+        "10001 tasks; at most 10000": {"tasks": [task | {"task": f"t{at}"} for at in range(10_001)]},
+        "5001 vans; at most 5000": {"vans": [van | {"vehicle": f"v{at}"} for at in range(5_001)]},
+        "1001 kinds of vehicle for 1000 tasks; at most 1000": {
+            "tasks": [task | {"task": f"t{at}"} for at in range(1_000)],
+            "vans": [van | {"vehicle": f"v{at}", "type": f"kind {at}"} for at in range(1_001)],
+        },
+    }
+    for words, fields in large.items():
+        refused = shop.post("/v1/solve?seconds=0", json=problem(**fields))
+        assert (refused.status_code, refused.json()["detail"]) == (413, words)
     assert shop.clients["shop"].post("/v1/solve", json=problem()).status_code == 403
     assert shop.post("/v1/solve", content=b" " * 41_000_000).status_code == 413
 

@@ -109,5 +109,7 @@ REFUSALS: Final = {
     "no.other_depot": "das Fahrzeug {vehicle} gehört zum Depot {depot}",
     "no.many_bytes": "mehr als {most} Bytes",
     "no.many_tasks": "{count} Aufgaben; höchstens {most}",
+    "no.many_vans": "{count} Wagen; höchstens {most}",
+    "no.many_kinds": "{kinds} Arten von Wagen für {count} Aufgaben; höchstens {most}",
     "no.planning_busy": "{count} Aufgaben werden schon geplant",
 }

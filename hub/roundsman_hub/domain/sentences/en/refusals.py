@@ -109,5 +109,7 @@ REFUSALS: Final = {
     "no.other_depot": "vehicle {vehicle} belongs to depot {depot}",
     "no.many_bytes": "more than {most} bytes",
     "no.many_tasks": "{count} tasks; at most {most}",
+    "no.many_vans": "{count} vans; at most {most}",
+    "no.many_kinds": "{kinds} kinds of vehicle for {count} tasks; at most {most}",
     "no.planning_busy": "{count} problems are being planned already",
 }

@@ -109,5 +109,7 @@ REFUSALS: Final = {
     "no.other_depot": "el vehículo {vehicle} es del depósito {depot}",
     "no.many_bytes": "más de {most} bytes",
     "no.many_tasks": "{count} tareas; como máximo {most}",
+    "no.many_vans": "{count} furgonetas; como máximo {most}",
+    "no.many_kinds": "{kinds} tipos de vehículo para {count} tareas; como máximo {most}",
     "no.planning_busy": "ya se están planificando {count} problemas",
 }

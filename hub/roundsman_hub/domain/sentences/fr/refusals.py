@@ -109,5 +109,7 @@ REFUSALS: Final = {
     "no.other_depot": "le véhicule {vehicle} est du dépôt {depot}",
     "no.many_bytes": "plus de {most} octets",
     "no.many_tasks": "{count} tâches ; au plus {most}",
+    "no.many_vans": "{count} fourgons ; au plus {most}",
+    "no.many_kinds": "{kinds} types de véhicule pour {count} tâches ; au plus {most}",
     "no.planning_busy": "{count} problèmes sont déjà en cours de planification",
 }
