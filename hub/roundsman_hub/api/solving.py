@@ -26,6 +26,8 @@ from roundsman_hub.planning.explain import NOT_YET
 from roundsman_hub.planning.portable import BadProblem, plan_from_json, problem_from_json, problem_schema
 from roundsman_hub.planning.problem import Plan, Problem
 from roundsman_hub.planning.soundness import sound
+from roundsman_hub.planning.vroom_errors import MOST, TooLarge, VroomError
+from roundsman_hub.planning.vroom_ways import Matrix
 from roundsman_hub.roads import RoadNetwork, RoadsError
 from roundsman_hub.roads.polyline import encode_polyline
 from roundsman_hub.roads.profiles import CAR, PROFILES
@@ -33,9 +35,9 @@ from roundsman_hub.roads.profiles import CAR, PROFILES
 router = APIRouter(tags=["planning"], responses=documented(401, 403, 413, 422, 429))
 MAX_BYTES: Final = 40_000_000
 """A matrix of 1,500 places, written out twice."""
-MAX_TASKS: Final = vroom_json.MOST["tasks"]
+MAX_TASKS: Final = MOST["tasks"]
 MAX_VANS: Final = 5_000
-MAX_STOPS: Final = vroom_json.MOST["kinds of vehicle times tasks"]
+MAX_STOPS: Final = MOST["kinds of vehicle times tasks"]
 LONGEST_S: Final = 60.0
 AT_ONCE: Final = 2
 """Searches beside the fleet's own planning: more would only slow each other down."""
@@ -142,8 +144,8 @@ async def post_vroom(request: Request, desk: AtDesk, caller: FleetReader, open_s
         return _vroom_error(VROOM_ROUTING, str(error))
     except vroom_check.CheckFailed as error:
         return _vroom_error(VROOM_INTERNAL, str(error))
-    except (vroom_json.VroomError, vroom_check.CheckRefused) as error:
-        return _vroom_error(VROOM_TOO_LARGE if isinstance(error, vroom_json.TooLarge) else VROOM_INPUT, str(error))
+    except (VroomError, vroom_check.CheckRefused) as error:
+        return _vroom_error(VROOM_TOO_LARGE if isinstance(error, TooLarge) else VROOM_INPUT, str(error))
     return JSONResponse(found | ({"roads": sorted(asked_of)} if asked_of else {}))
 
 
@@ -156,7 +158,7 @@ class _Understood(NamedTuple):
     kinds: Mapping[Any, str]
 
 
-def _understood(data: bytes, matrix: vroom_json.Matrix) -> _Understood:
+def _understood(data: bytes, matrix: Matrix) -> _Understood:
     """Read a body.
 
     Raises
@@ -167,17 +169,17 @@ def _understood(data: bytes, matrix: vroom_json.Matrix) -> _Understood:
     try:
         body = msgspec.json.decode(data)
         if not isinstance(body, dict):
-            raise vroom_json.VroomError("Invalid input: not an object.")
+            raise VroomError("Invalid input: not an object.")
         options = body.get("options") or {}
         seconds = _seconds(options)
         asked = vroom_plan.given(body, matrix) if options.get("c") else vroom_json.asked(body, matrix)
         kinds = {vehicle["id"]: str(vehicle.get("profile", CAR)) for vehicle in body["vehicles"]}
-    except vroom_json.VroomError:
+    except VroomError:
         raise
     except msgspec.DecodeError as error:
-        raise vroom_json.VroomError(f"Invalid JSON: {error}") from error
+        raise VroomError(f"Invalid JSON: {error}") from error
     except (ValueError, TypeError, AttributeError, KeyError, OverflowError, RecursionError) as error:
-        raise vroom_json.VroomError(str(error)) from error
+        raise VroomError(str(error)) from error
     return _Understood(asked, seconds, bool(options.get("g")), kinds)
 
 
@@ -216,7 +218,7 @@ def _seconds(options: Mapping[str, Any]) -> float:
     effort = min(5, max(0, int(options.get("x", USUAL_EFFORT))))
     seconds = float(options.get("l", USUAL_S * 2 ** (effort - USUAL_EFFORT)))
     if not math.isfinite(seconds):
-        raise vroom_json.VroomError("Invalid input: options.l is no number of seconds.")
+        raise VroomError("Invalid input: options.l is no number of seconds.")
     return min(LONGEST_S, max(0.0, seconds))
 
 
@@ -355,12 +357,12 @@ def _started(problem: Problem, warm: Plan | None, seconds: float, seed: int, lan
     return events()
 
 
-def _matrix_of(roads: RoadNetwork, asked_of: set[str]) -> vroom_json.Matrix:
+def _matrix_of(roads: RoadNetwork, asked_of: set[str]) -> Matrix:
     def matrix(places: Sequence[tuple[float, float]], kind: str) -> tuple[Any, Any]:
         try:
             at = [LatLon(lat, lon) for lon, lat in places]
         except ValueError as error:
-            raise vroom_json.VroomError(f"Invalid location: {error}") from None
+            raise VroomError(f"Invalid location: {error}") from None
         found = roads.matrix(at, at, profile=kind if kind in PROFILES else CAR)
         asked_of.add(found.network)
         return found.durations_s, found.distances_m

@@ -6,26 +6,18 @@ Its objective is travel: waiting and service cost nothing. So each kind of vehic
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any, Final
 
-import numpy as np
-import numpy.typing as npt
+from roundsman_hub.planning.problem import Break, Plan, Problem, Relation, Task, Van
+from roundsman_hub.planning.vroom_errors import VroomError, named, within
+from roundsman_hub.planning.vroom_ways import Matrix, Table, Ways, profile_of
 
-from roundsman_hub.planning.problem import Break, Plan, Problem, Profile, Relation, Task, Van
-
-Table = npt.NDArray[np.int32]
-Matrix = Callable[[Sequence[tuple[float, float]], str], tuple[Table, Table]]
-"""(seconds, metres) between [lon, lat] places, for a profile."""
 LEFT_OUT: Final = 100_000_000
 """VROOM serves as much priority as it can, whatever it costs; each step of priority weighs as much as a task."""
 SHIFT_S: Final = 90 * 86_400
-FAR: Final = 1 << 30
-"""A longer leg is no way, and still fits where legs are counted."""
-NO_WAY: Final = -1
 NOWHERE: Final = -1
 """Where a vehicle without a start begins, until the other places are known."""
 KNOWN: Final = {
@@ -44,22 +36,6 @@ FORBIDS: Final = {"break": {"max_load"}}
 """What would forbid or change plans: not known here, so refused, never ignored. (Of given routes VROOM tells it.)"""
 FORCED: Final = {"service_at", "service_after", "service_before"}
 """When a step of a given route is served. They say nothing of the routes that a search begins with: VROOM ignores them there, too."""
-
-
-MOST: Final = {
-    **{"tasks": 10_000, "vehicles": 2_000, "kinds of vehicle times tasks": 1_000_000},
-    **{"places without a matrix": 3_000, "matrix cells of all profiles": 64_000_000},
-}
-"""What is planned at once. Each kind of vehicle has its own view of each stop, of 200 bytes.
-Each profile, speed factor and price of driving is a matrix of its own, of 16 bytes a cell at first."""
-
-
-class VroomError(ValueError):
-    """VROOM's code 2: the input is not right, or asks for what is not known here."""
-
-
-class TooLarge(VroomError):
-    """VROOM's code 4, as vroom-express has it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,16 +81,14 @@ def asked(body: Any, matrix: Matrix, *, given: bool = False) -> Asked:
 
 
 class Reader:
-    """See `asked`. `places`: the index of each place, where the request has no matrices."""
+    """See `asked`."""
 
     def __init__(self, body: Any, matrix: Matrix, *, given: bool = False) -> None:
         if not isinstance(body, dict):
             raise VroomError("Invalid input: not an object.")
-        self.body, self.matrix, self.given = body, matrix, given
+        self.body, self.given = body, given
+        self.ways = Ways(body, matrix)
         self.ignored: list[str] = []
-        self.places: dict[tuple[float, float], int] = {}
-        self.adrift = any("start" not in v and "start_index" not in v for v in body.get("vehicles") or () if isinstance(v, dict))
-        self.tables = body.get("matrices") or ({"car": {"durations": body["matrix"]}} if "matrix" in body else None)
 
     def read(self) -> Asked:
         body = self.body
@@ -126,14 +100,14 @@ class Reader:
             raise VroomError("Invalid vehicles: no vehicle.")
         if not jobs and not shipments:
             raise VroomError("Invalid input: no jobs and no shipments.")
-        _within("tasks", len(jobs) + 2 * len(shipments))
-        _within("vehicles", len(vehicles))
+        within("tasks", len(jobs) + 2 * len(shipments))
+        within("vehicles", len(vehicles))
         dims, zero = _surveyed(jobs, shipments, vehicles)
         tasks: list[Task] = []
         shown: dict[str, dict[str, Any]] = {}
         exchanges: dict[str, str] = {}
         for at, job in enumerate(jobs):
-            with _named("job", at, job):
+            with named("job", at, job):
                 self._known(job, "job", f"jobs[{at}]")
                 drops, takes = job.get("delivery") or job.get("amount") or [], job.get("pickup") or []
                 both = any(drops) and any(takes)
@@ -146,7 +120,7 @@ class Reader:
                     tasks.append(replace(taken, service_s=0, service_by_type=(), parking_s=0, parking_by_type=(), windows_s=()))
                     exchanges[name] = taken.task
         for at, shipment in enumerate(shipments):
-            with _named("shipment", at, shipment):
+            with named("shipment", at, shipment):
                 self._known(shipment, "shipment", f"shipments[{at}]")
                 for kind in ("pickup", "delivery"):
                     end = shipment[kind]
@@ -157,17 +131,16 @@ class Reader:
                     shown[name] = self._shown(end, kind)
         vans_ = []
         for at, vehicle in enumerate(vehicles):
-            with _named("vehicle", at, vehicle):
+            with named("vehicle", at, vehicle):
                 vans_.append(self._van(at, vehicle, dims, zero))
         vans = tuple(vans_)
-        _within("kinds of vehicle times tasks", len({van.type for van in vans}) * len(tasks))
+        within("kinds of vehicle times tasks", len({van.type for van in vans}) * len(tasks))
         if exchanges and not self.given and any(van.max_tasks is not None for van in vans):
             raise VroomError("Invalid input: max_tasks is not supported beside jobs with a delivery and a pickup.")
         for what, names in (("job", [task.task for task in tasks]), ("vehicle", [van.vehicle for van in vans])):
             if twice := next((name for name, count in Counter(names).items() if count > 1), None):
                 raise VroomError(f"Invalid {what}: duplicate {twice}.")
-        self._within_memory(vehicles)
-        profiles, metres = self._profiles(vehicles)
+        profiles, metres = self.ways.profiles(vehicles)
         first = next(iter(profiles.values()))
         vans = tuple(replace(van, start_place=len(first.distances_m) - 1) if van.start_place == NOWHERE else van for van in vans)
         problem = Problem(
@@ -204,7 +177,7 @@ class Reader:
         for at, v in enumerate(vehicles):
             route: list[str] = []
             for number, step in enumerate(v.get("steps") or ()):
-                with _named("vehicle", at, v):
+                with named("vehicle", at, v):
                     self._known(step, "step", f"vehicles[{at}].steps[{number}]")
                     if step["type"] in ("start", "end", "break"):
                         continue
@@ -221,7 +194,7 @@ class Reader:
         windows = sorted((int(a) - zero, int(b) - zero) for a, b in end.get("time_windows") or ())
         return Task(
             task=name,
-            place=self._place(end, "location", name),
+            place=self.ways.place(end, "location", name),
             kind=kind,
             load=tuple(int(n) for n in load) + (0,) * (dims - len(load)),
             service_s=int(end.get("service", 0)),
@@ -247,14 +220,14 @@ class Reader:
         capacity = v.get("capacity") or [1 << 30] * dims
         return Van(
             vehicle=f"vehicle {v['id']}",
-            start_place=self._place(v, "start", f"vehicle {v['id']}") if starts else NOWHERE,
-            end_place=self._place(v, "end", f"vehicle {v['id']}") if ends else None,
+            start_place=self.ways.place(v, "start", f"vehicle {v['id']}") if starts else NOWHERE,
+            end_place=self.ways.place(v, "end", f"vehicle {v['id']}") if ends else None,
             start_s=int(opens) - zero,
             shift_end_s=int(closes) - zero,
             capacity=tuple(int(n) for n in capacity) + (0,) * (dims - len(capacity)),
             at_depot=True,
             type=str(v.get("type", "")),
-            profile=self._profile_of(v),
+            profile=profile_of(v),
             skills=frozenset(str(skill) for skill in v.get("skills") or ()),
             breaks=tuple(sorted(breaks, key=lambda pause: pause.earliest_s)),
             max_tasks=None if v.get("max_tasks") is None else int(v["max_tasks"]),
@@ -267,7 +240,7 @@ class Reader:
     def _longest(self, v: Any) -> int | None:
         """The longest way, in what a leg costs (see the module): so only where a leg costs just its seconds, or just its metres."""
         costs = v.get("costs") or {}
-        own = self.tables is not None and "costs" in self.tables.get(str(v.get("profile", "car")), {})
+        own = self.ways.tables is not None and "costs" in self.ways.tables.get(str(v.get("profile", "car")), {})
         paid = None if own else (costs.get("per_hour", 3600), costs.get("per_km", 0))
         for key, alone in (("max_travel_time", (3600, 0)), ("max_distance", (0, 1000))):
             if key in v and paid != alone:
@@ -278,94 +251,8 @@ class Reader:
         return None if limit is None else int(limit)
 
     @staticmethod
-    def _profile_of(v: Any) -> str:
-        costs = v.get("costs") or {}
-        words = (v.get("profile", "car"), v.get("speed_factor", 1), costs.get("per_hour", 3600), costs.get("per_km", 0))
-        return " ".join(map(str, words))
-
-    def _place(self, found: Any, key: str, who: str) -> int:
-        index = "location_index" if key == "location" else f"{key}_index"
-        if self.tables is not None:
-            if index not in found:
-                raise VroomError(f"Invalid {who}: {index} is missing (the request has matrices).")
-            return int(found[index])
-        if key not in found:
-            raise VroomError(f"Invalid {who}: {key} is missing.")
-        lon, lat = map(float, found[key])
-        if not (-180 <= lon <= 180 and -90 <= lat <= 90):
-            raise VroomError(f"Invalid {who}: {key} [{lon}, {lat}] is not [longitude, latitude].")
-        return self.places.setdefault((lon, lat), len(self.places))
-
-    def _within_memory(self, vehicles: Any) -> None:
-        if self.tables is None:
-            _within("places without a matrix", len(self.places))
-        places = [len(found["durations"]) for found in self.tables.values()] if self.tables is not None else [len(self.places)]
-        _within("matrix cells of all profiles", len({self._profile_of(v) for v in vehicles}) * max(places, default=0) ** 2)
-
-    def _profiles(self, vehicles: Any) -> tuple[dict[str, Profile], dict[str, Table]]:
-        profiles: dict[str, Profile] = {}
-        metres: dict[str, Table] = {}
-        for v in vehicles:
-            name = self._profile_of(v)
-            if name in profiles:
-                continue
-            kind = str(v.get("profile", "car"))
-            durations, distances, own = self.tables_of(kind)
-            factor = float(v.get("speed_factor", 1))
-            if not 0 < factor <= 5:
-                raise VroomError(f"Invalid vehicle {v['id']}: speed_factor {factor}.")
-            slowed = np.rint(durations / factor)
-            seconds = np.where((slowed < 0) | (slowed >= FAR), NO_WAY, slowed).astype(np.int32)
-            cost = seconds * (_price(v, "per_hour", 3600) / 3600) + distances * (_price(v, "per_km", 0) / 1000) if own is None else own
-            if (cost >= FAR).any():
-                raise VroomError(f"Invalid vehicle {v['id']}: with these costs a leg costs more than can be counted.")
-            profiles[name] = Profile(
-                durations_s=seconds[None], distances_m=np.where(seconds < 0, NO_WAY, np.rint(cost)).astype(np.int32), band_starts_s=(0,)
-            )
-            metres[name] = distances
-        if self.adrift:
-            metres = {name: _adrift(table) for name, table in metres.items()}
-            profiles = {
-                name: replace(one, durations_s=_adrift(one.durations_s[0])[None], distances_m=_adrift(one.distances_m))
-                for name, one in profiles.items()
-            }
-        return profiles, metres
-
-    def tables_of(self, kind: str) -> tuple[Table, Table, Table | None]:
-        """Seconds and metres of a profile, and what its legs cost if that is said by itself."""
-        if self.tables is None:
-            durations, distances = self.matrix(list(self.places), kind)
-            return durations, distances, None
-        if kind not in self.tables:
-            raise VroomError(f"Invalid profile: {kind} is not among the matrices.")
-        found = self.tables[kind]
-        durations = _table(found["durations"])
-        distances = _table(found["distances"]) if "distances" in found else np.zeros_like(durations)
-        own = _table(found["costs"]) if "costs" in found else None
-        for other in (distances, own):
-            if other is not None and other.shape != durations.shape:
-                raise VroomError("Invalid matrix: inconsistent sizes.")
-            if other is not None:
-                durations = np.where(other < 0, -1, durations)
-        return durations, distances, own
-
-    @staticmethod
     def _shown(end: Any, kind: str) -> dict[str, Any]:
         return {"type": kind, **{key: end[key] for key in ("id", "description", "location", "location_index") if key in end}}
-
-
-@contextmanager
-def _named(kind: str, at: int, found: Any) -> Iterator[None]:
-    """Whatever is of a wrong type there is told with its name."""
-    who = f"{kind} {found['id']}" if isinstance(found, dict) and "id" in found else f"{kind}s[{at}]"
-    try:
-        yield
-    except VroomError:
-        raise
-    except KeyError as error:
-        raise VroomError(f"Invalid {who}: {error.args[0]} is missing.") from error
-    except (TypeError, ValueError, IndexError, AttributeError, OverflowError) as error:
-        raise VroomError(f"Invalid {who}: {error}.") from error
 
 
 def _surveyed(jobs: Any, shipments: Any, vehicles: Any) -> tuple[int, int]:
@@ -373,7 +260,7 @@ def _surveyed(jobs: Any, shipments: Any, vehicles: Any) -> tuple[int, int]:
     dims, windows, shifts = 1, list[int](), list[int]()
     for kind, all_of in (("job", jobs), ("shipment", shipments), ("vehicle", vehicles)):
         for at, one in enumerate(all_of):
-            with _named(kind, at, one):
+            with named(kind, at, one):
                 amounts = ("amount",) if kind == "shipment" else ("capacity", "amount", "delivery", "pickup")
                 dims = max([dims, *(len(one.get(key) or ()) for key in amounts)])
                 ends = [one["pickup"], one["delivery"]] if kind == "shipment" else [one]
@@ -393,19 +280,6 @@ def _zero(opens: list[int]) -> int:
     return min((at for at in opens if middle - at <= SHIFT_S), default=0)
 
 
-def _within(what: str, count: int) -> None:
-    if count > MOST[what]:
-        raise TooLarge(f"Too many {what} ({count}) in query, maximum is set to {MOST[what]}")
-
-
-def _price(v: Any, key: str, usual: float) -> float:
-    """What an hour or a kilometre costs."""
-    price = float((v.get("costs") or {}).get(key, usual))
-    if not 0 <= price <= FAR:
-        raise VroomError(f"Invalid vehicle {v['id']}: costs {key} {price}.")
-    return price
-
-
 def _by_type(found: Any) -> tuple[tuple[str, int], ...]:
     return tuple((str(kind), int(seconds)) for kind, seconds in (found or {}).items())
 
@@ -420,21 +294,3 @@ def _break(windows: Sequence[tuple[int, int]], duration_s: int, reason: str) -> 
             spans.append((opens, closes))
     gaps = tuple((before[1], after[0]) for before, after in pairwise(spans))
     return Break(duration_s=duration_s, earliest_s=spans[0][0], latest_s=spans[-1][1], reason=reason, gaps_s=gaps)
-
-
-def _table(rows: Any) -> Table:
-    """A matrix as it was sent; what is missing in it (null, a cell or a whole row), negative or absurd is no way."""
-    n = len(rows)
-    if not n:
-        raise VroomError("Invalid matrix: empty.")
-    if any(row is not None and len(row) != n for row in rows):
-        raise VroomError("Invalid matrix: not square.")
-    found = np.array([[NO_WAY if cell is None else cell for cell in row] if row is not None else [NO_WAY] * n for row in rows], dtype=float)
-    return np.where((found < 0) | (found >= FAR) | ~np.isfinite(found), NO_WAY, found).astype(np.int32)
-
-
-def _adrift(table: Table) -> Table:
-    """With one more place, from which every other is reached at once, and none leads to."""
-    wider = np.pad(table, ((0, 1), (0, 1)))
-    wider[:-1, -1] = NO_WAY
-    return wider

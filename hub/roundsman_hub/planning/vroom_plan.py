@@ -13,7 +13,9 @@ from typing import Any, Final
 
 import numpy as np
 
-from roundsman_hub.planning.vroom_json import Matrix, Reader, Table, VroomError
+from roundsman_hub.planning.vroom_errors import VroomError
+from roundsman_hub.planning.vroom_json import Reader
+from roundsman_hub.planning.vroom_ways import Matrix, Table
 
 INDEX: Final = {"location": "location_index", "start": "start_index", "end": "end_index"}
 
@@ -40,8 +42,8 @@ def given(body: Any, matrix: Matrix) -> Given:
         asked = reader.read()
         if asked.warm is None and not any(vehicle.get("steps") for vehicle in body["vehicles"]):
             raise VroomError("Invalid input: options.c asks for the times of given routes, and no vehicle has steps.")
-        places = reader.places if reader.tables is None else None
-        tables = {kind: reader.tables_of(kind) for kind in {str(vehicle.get("profile", "car")) for vehicle in body["vehicles"]}}
+        places = reader.ways.places if reader.ways.tables is None else None
+        tables = {kind: reader.ways.tables_of(kind) for kind in {str(vehicle.get("profile", "car")) for vehicle in body["vehicles"]}}
         whole: dict[str, Any] = {
             "jobs": [_indexed(job, places) for job in body.get("jobs") or ()],
             "shipments": [one | {end: _indexed(one[end], places) for end in ("pickup", "delivery")} for one in body.get("shipments") or ()],

@@ -13,7 +13,8 @@ import vroom
 
 from roundsman_hub.planning.answering import answer
 from roundsman_hub.planning.evaluate import evaluate
-from roundsman_hub.planning.vroom_json import VroomError, asked
+from roundsman_hub.planning.vroom_errors import VroomError
+from roundsman_hub.planning.vroom_json import asked
 from roundsman_hub.planning.vroom_plan import given
 from roundsman_hub.planning.vroom_told import told
 
