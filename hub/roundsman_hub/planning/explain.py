@@ -91,7 +91,9 @@ def _nobody_may(ground: Ground, task: Task) -> str:
         return "goods are on board of a van that may not bring them here"
     vans = ground.problem.vans
     if task.vans is not None and not any(van.vehicle in task.vans for van in vans):
-        return "pinned to a van that is not on a shift"
+        if not task.vans:
+            return "it is forbidden to every van"
+        return "pinned to a van that is not on a shift" if len(task.vans) == 1 else "none of the vans that may have it is on a shift"
     for skill in sorted(task.skills):
         if not any(skill in van.skills for van in vans):
             return f"no van has the skill {skill}"

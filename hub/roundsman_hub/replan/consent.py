@@ -85,6 +85,18 @@ def not_again(world: World, current: Mapping[str, Sequence[str]], routes: Mappin
     return out
 
 
+def asked_again(world: World, current: Mapping[str, Sequence[str]], routes: Mapping[str, Sequence[str]]) -> frozenset[str]:
+    """Work that no van has, and that routes give to a van as a proposal did that was rejected lately: it waits for a dispatcher's word."""
+    planned = {order for route in current.values() for order in route}
+    again: set[str] = set()
+    for said in world.refused:
+        about = {order for route in said.after.values() for order in route} & set(world.orders)
+        alike = all([o for o in routes.get(van, ()) if o in about] == [o for o in route if o in about] for van, route in said.after.items())
+        if alike:
+            again |= about - planned
+    return frozenset(again)
+
+
 def distinct(reasons: Sequence[Reason]) -> tuple[Reason, ...]:
     """Each once, oldest first."""
     return tuple({(reason.kind, reason.subject, reason.text): reason for reason in reasons}.values())

@@ -122,6 +122,11 @@ class Planner:
         mended = build(world, *tables, may_move=False, without=turn.without)
         ground = Ground(mended)
         plan = self._as_searched(world, mended, _mended(world, mended, ground))
+        if turn.how == "ask" and (again := consent.asked_again(world, mended.current, plan.routes)):
+            turn = replace(turn, without=turn.without | again)
+            mended = build(world, *tables, may_move=False, without=turn.without)
+            ground = Ground(mended)
+            plan = self._as_searched(world, mended, _mended(world, mended, ground))
         if not self._teller.tell(world, mended, plan, turn=turn, ground=ground):
             return False, None
         return True, self._search(world, tables) if turn.whole and search else None
@@ -173,6 +178,11 @@ class Planner:
                 if van.declined_version and set(kept) == set(routes.get(van.vehicle_id, ())):
                     routes[van.vehicle_id] = kept  # its driver said no to another order of these stops
             fresh = repair(replace(problem, current=routes))
+            if turn.how == "ask" and (again := consent.asked_again(world, problem.current, fresh.routes)):
+                turn = replace(turn, without=again)
+                problem = build(world, *self._ways.of(world), may_move=True, without=again)
+                ground = Ground(problem if first else spared(problem))
+                fresh = repair(replace(problem, current=known(problem, routes)))
             verdict = judge(ground, fresh)
             why = ""
             if first and verdict.violations:

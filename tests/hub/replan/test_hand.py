@@ -210,6 +210,39 @@ def test_where_a_dispatcher_is_asked_choices_wait_and_truths_do_not(yard: Yard) 
     assert told["versions"] == {van: yard.newest(van).version}
 
 
+def test_what_a_dispatcher_rejected_is_not_proposed_again_with_the_next_news(yard: Yard) -> None:
+    """It waits for their own word; other news is proposed without it."""
+    van = yard.van()
+    first = yard.order(900, 0, name="Ann")
+    yard.plan()
+    yard.receipt(van)
+    mode(yard, "ask")
+    new = yard.order(500, 0, name="Cy")
+    yard.plan()
+    (waiting,) = proposals(yard, "waiting")
+    with yard.db.transaction() as cur:
+        proposal_store.decide(cur, waiting["proposal_id"], was="waiting", state="rejected", actor="k", at=yard.clock.now())
+    yard.bump()
+    search = yard.planner.plan(yard.depot)
+    assert proposals(yard, "waiting") == []
+    if search is not None:
+        yard.planner.adopt(search, type(search.warm)(routes={van: (new, first)}, unassigned={}))
+    assert proposals(yard, "waiting") == []
+    assert yard.unassigned() == {new: "waits for a dispatcher's approval"}
+    other = yard.order(1300, 0, name="Di")
+    yard.plan()
+    (waiting,) = proposals(yard, "waiting")
+    assert [c["order"] for c in waiting["diff"]["changes"] if c["what"] == "added"] == [other]
+
+
+def test_an_order_that_no_van_may_have_says_so(yard: Yard) -> None:
+    vans = yard.van("One"), yard.van("Two")
+    order = yard.order(700, 0, bumped=False)
+    assign(yard, order, None, forbid=vans)
+    yard.plan()
+    assert yard.unassigned() == {order: "it is forbidden to every van"}
+
+
 def test_where_planning_is_off_only_a_dispatcher_plans(yard: Yard) -> None:
     van = yard.van()
     yard.order(900, 0)

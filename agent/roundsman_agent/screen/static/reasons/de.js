@@ -97,6 +97,8 @@ export default {
   "unserved.held": "ein Wagen hat es im Plan und hat noch keinen Plan ohne es bestätigt",
   "unserved.aboard": "die Ware ist in einem Wagen ohne Schicht",
   "unserved.aboard_unfit": "die Ware ist in einem Wagen, der sie nicht herbringen darf",
+  "unserved.forbidden": "es ist allen Wagen verboten",
+  "unserved.vans_off": "keiner der Wagen, die es haben dürfen, hat eine Schicht",
   "unserved.pinned": "an einen Wagen ohne Schicht gebunden",
   "unserved.skill": "kein Wagen hat die Fähigkeit {skill}",
   "unserved.skills": "kein Wagen hat alle Fähigkeiten ({skills})",

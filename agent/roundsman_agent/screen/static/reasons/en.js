@@ -97,6 +97,8 @@ export default {
   "unserved.held": "a van holds it in its plan and has not yet confirmed a plan without it",
   "unserved.aboard": "goods are on board of a van that is not on a shift",
   "unserved.aboard_unfit": "goods are on board of a van that may not bring them here",
+  "unserved.forbidden": "it is forbidden to every van",
+  "unserved.vans_off": "none of the vans that may have it is on a shift",
   "unserved.pinned": "pinned to a van that is not on a shift",
   "unserved.skill": "no van has the skill {skill}",
   "unserved.skills": "no van has all its skills ({skills})",

@@ -97,6 +97,8 @@ export default {
   "unserved.held": "una furgoneta lo tiene en su plan y aún no ha confirmado otro sin él",
   "unserved.aboard": "la mercancía está en una furgoneta sin turno",
   "unserved.aboard_unfit": "la mercancía está en una furgoneta que no puede traerla aquí",
+  "unserved.forbidden": "está prohibido a todas las furgonetas",
+  "unserved.vans_off": "ninguna de las furgonetas permitidas tiene turno",
   "unserved.pinned": "fijado a una furgoneta sin turno",
   "unserved.skill": "ninguna furgoneta tiene la capacidad {skill}",
   "unserved.skills": "ninguna furgoneta tiene todas las capacidades ({skills})",

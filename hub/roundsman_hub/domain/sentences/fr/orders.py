@@ -18,6 +18,8 @@ ORDERS: Final = {
     "unserved.held": "un fourgon l'a dans son plan et n'en a pas encore confirmé un sans elle",
     "unserved.aboard": "la marchandise est dans un fourgon qui n'est pas de service",
     "unserved.aboard_unfit": "la marchandise est dans un fourgon qui ne peut pas l'apporter ici",
+    "unserved.forbidden": "elle est interdite à tous les fourgons",
+    "unserved.vans_off": "aucun des fourgons permis n'est de service",
     "unserved.pinned": "lié à un fourgon qui n'est pas de service",
     "unserved.skill": "aucun fourgon n'a la compétence {skill}",
     "unserved.skills": "aucun fourgon n'a toutes les compétences ({skills})",
