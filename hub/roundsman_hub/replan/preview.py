@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 
@@ -13,7 +13,8 @@ from roundsman_hub.planning.evaluate import judge
 from roundsman_hub.planning.insertion import repair
 from roundsman_hub.planning.problem import Plan, Problem, Verdict, is_task
 from roundsman_hub.planning.walk import Ground
-from roundsman_hub.replan.build import frozen, on_board
+from roundsman_hub.replan.build import frozen, held_back, on_board
+from roundsman_hub.replan.consent import PLANNING_IS_OFF
 from roundsman_hub.replan.holds import may_hold
 from roundsman_hub.replan.moves import set_to
 from roundsman_hub.replan.world import Hand, World
@@ -75,7 +76,7 @@ def bound(world: World, order: str, vehicle: str | None) -> str:
 def ranked(world: World, build: Build, order: str) -> tuple[Candidate, ...]:
     """Every van that could take the order, best first; work in another van's hands is not taken out of them here."""
     problem = build(freed(world, order))
-    return candidates(problem, repair(problem), order)
+    return candidates(problem, _but(repair(problem), _waiting(world, _tied(world, order))), order)
 
 
 def effect(world: World, build: Build, order: str, vehicle: str, position: int | None) -> Effect:
@@ -85,12 +86,15 @@ def effect(world: World, build: Build, order: str, vehicle: str, position: int |
     if vehicle not in {van.vehicle for van in problem.vans}:
         return _impossible([*reasons, f"{world.vans[vehicle].name} is not on a shift"])
     now = build(world)
-    before_plan, plan = repair(now), repair(problem)
+    own = _tied(world, order)
+    waits = _waiting(world, own)
+    before_plan, plan = _but(repair(now), waits | (own - _planned(now))), _but(repair(problem), waits)
     found = candidate_at(problem, plan, order, vehicle, None if position is None else position - 1)
     if found.position is None:
         return _impossible([*reasons, found.reason])
     routes = {van: tuple(step for step in route if step != order) for van, route in plan.routes.items()} | {vehicle: found.route}
-    before, after = judge(Ground(now), before_plan), judge(Ground(problem), Plan(routes=routes, unassigned=plan.unassigned))
+    others = {task: why for task, why in plan.unassigned.items() if task != order}
+    before, after = judge(Ground(now), before_plan), judge(Ground(problem), Plan(routes=routes, unassigned=others))
     reasons += after.violations
     if not found.feasible and not found.breaks:
         reasons.append(found.reason)
@@ -130,9 +134,10 @@ def without(
         kept = was if was.vehicle_id not in vans else replace(was, vehicle_id=None, position=None, before=())
         hands[order] = replace(kept, forbid=kept.forbid | vans)
     now, then = build(world), build(replace(world, hands=hands))
-    before_plan, plan, ground = repair(now), repair(replace(then, current=set_to(then, routes))), Ground(then)
+    waits = _waiting(world)
+    before_plan, plan, ground = _but(repair(now), waits), _but(repair(replace(then, current=set_to(then, routes))), waits), Ground(then)
     if judge(ground, plan).violations:
-        plan = repair(then, ground)
+        plan = _but(repair(then, ground), waits)
     before, after = judge(Ground(now), before_plan), judge(ground, plan)
     where = {step: vehicle for vehicle, route in plan.routes.items() for step in route}
     reasons = [bound(world, order, None) for order, vans in known.items() if where.get(order) in vans]
@@ -147,6 +152,30 @@ def without(
         breaks=_later(before, after),
         routes=_differ(plan.routes, before_plan.routes),
     )
+
+
+def _waiting(world: World, named: frozenset[str] = frozenset()) -> frozenset[str]:
+    """Work that no van has or gets by itself, but for what is `named`: a dispatcher decides, and nothing counts it into a round before."""
+    return frozenset() if world.mode == "automatic" else held_back(world, named)
+
+
+def _tied(world: World, order: str) -> frozenset[str]:
+    """An order and what goes only with it: the other half of a shipment, what has to be in the same van."""
+    needs = world.orders[order].needs
+    ties = {tie for tie in (needs.shipment, needs.same_van) if tie is not None}
+    return frozenset({order, *(name for name, one in world.orders.items() if ties & {one.needs.shipment, one.needs.same_van})})
+
+
+def _planned(problem: Problem) -> set[str]:
+    """What is in a round now."""
+    return {step for route in problem.current.values() for step in route}
+
+
+def _but(plan: Plan, left_out: Collection[str]) -> Plan:
+    """A plan without some work."""
+    routes = {vehicle: tuple(step for step in route if step not in left_out) for vehicle, route in plan.routes.items()}
+    gone = {step: PLANNING_IS_OFF for route in plan.routes.values() for step in route if step in left_out}
+    return replace(plan, routes=routes, unassigned={**plan.unassigned, **gone})
 
 
 def _differ(routes: Mapping[str, Sequence[str]], before: Mapping[str, Sequence[str]]) -> dict[str, tuple[str, ...]]:

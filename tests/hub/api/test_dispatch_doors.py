@@ -93,6 +93,24 @@ def test_a_move_is_shown_before_it_is_made_and_pins_the_order(day: Day) -> None:
     assert day.shop.delete(f"/v1/orders/{order}/assignment").status_code == 204
 
 
+def test_where_planning_is_off_a_move_shows_what_it_adds_and_no_other_waiting_work(day: Day) -> None:
+    assert day.shop.put(f"/v1/depots/{day.depot}/mode", json={"mode": "off"}).status_code == 200
+    day.plan()
+    new, other, van = day.order(name="New", east=0.015), day.order(name="Other", east=0.025), day.van_of(day.orders[0])
+    day.plan()
+    assert day.van_of(new) is None
+    shown = day.shop.post("/v1/moves:preview", json={"order": new, "vehicle": van}).json()
+    assert (shown["feasible"], shown["reasons"], set(shown["routes"])) == (True, [], {van})
+    assert set(shown["routes"][van]) == {*day.orders, new}
+    assert shown["cost_cents"] > 0
+    assert {one["cost_cents"] for one in day.shop.get("/v1/candidates", params={"order": new}).json() if one["vehicle"] == van} != {0}
+    assert day.shop.post("/v1/moves", json={"order": new, "vehicle": van}).status_code == 202
+    day.plan()
+    stops = [stop["stop"] for stop in day.shop.get(f"/v1/vehicles/{van}/plan").json()["plan"]["stops"]]
+    assert stops == shown["routes"][van]
+    assert day.van_of(other) is None
+
+
 def test_goods_on_board_cannot_be_moved_by_a_plan(day: Day) -> None:
     goods = day.shop.order(kind="delivery", lat_deg=50.0, lon_deg=10.02, address="")["order"]
     day.plan()
