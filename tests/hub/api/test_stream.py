@@ -112,6 +112,23 @@ def test_plan_says_until_when_its_van_should_have_answered(shop: Any) -> None:
     assert plan["valid_until"] == (None if row["valid_until"] is None else row["valid_until"].isoformat().replace("+00:00", "Z"))
 
 
+def test_receipts_that_came_at_one_instant_are_told_in_the_vans_order(shop: Any) -> None:
+    """A van that was away tells all of them in one batch."""
+    van = shop.van(shop.depot())
+    shop.in_force(van, [])
+    with shop.db.transaction() as cur:
+        for state in ("accepted", "held"):
+            cur.execute(
+                "INSERT INTO plan_receipts (vehicle_id, version, fleet_id, state, hash, at, received_real_at)"
+                " SELECT vehicle_id, version, fleet_id, %s, hash, at, received_real_at FROM plan_receipts"
+                " WHERE vehicle_id = %s AND state = 'in_force'",
+                (state, van),
+            )
+    told = shop.get(f"/v1/vehicles/{van}/plan")
+    assert told.status_code == 200, told.text
+    assert [receipt["state"] for receipt in told.json()["receipts"]] == ["held", "accepted", "in_force"]
+
+
 def test_each_part_is_read_at_most_once_a_second_and_at_once_after_a_quiet_one() -> None:
     pace = Pace()
     told = [

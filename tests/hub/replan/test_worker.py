@@ -6,13 +6,14 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from roundsman_hub.planning.engines import EngineFailed
 from roundsman_hub.planning.problem import Plan, Problem
-from roundsman_hub.replan.worker import PlanWorker
+from roundsman_hub.replan.worker import QUIET_S, WAITS_AT_MOST_S, PlanWorker
 from roundsman_hub.store.rows import notify
 
 Yard = Any  # the fixture of conftest.py
@@ -94,6 +95,36 @@ def test_orders_that_come_together_are_one_plan(yard: Yard, monkeypatch: pytest.
         orders = [yard.order(500 + 10 * n, 0, priority=3) for n in range(5)]
         eventually(lambda: set(orders) <= set(yard.route(van)))
         assert yard.issued() - before <= 2
+
+
+def test_changes_wait_for_a_moments_quiet_and_no_longer_than_a_second(yard: Yard, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By a clock that is set: three changes a twentieth of a second apart, then one after another without end."""
+    seconds = [100.0]
+    monkeypatch.setattr("roundsman_hub.replan.worker.time", SimpleNamespace(monotonic=lambda: seconds[0]))
+    van = yard.van()
+    worker = PlanWorker(yard.db, yard.planner, yard.clock, None)
+
+    def change(after_s: float) -> str:
+        seconds[0] += after_s
+        order: str = yard.order(500, 0, priority=3)
+        worker._ring()
+        return order
+
+    orders = [change(0.05) for _ in range(3)]
+    worker._plan_due()
+    assert yard.newest(van) is None
+    seconds[0] += QUIET_S + 0.01
+    worker._plan_due()
+    assert (set(yard.route(van)), yard.issued()) == (set(orders), 1)
+    orders.append(change(5.0))
+    waits_until = seconds[0] + WAITS_AT_MOST_S
+    while seconds[0] < waits_until:
+        worker._plan_due()
+        assert yard.issued() == 1
+        orders.append(change(0.09))
+    worker._plan_due()
+    assert yard.issued() == 2, "a second is enough, though it is not quiet yet"
+    assert set(orders) <= set(yard.route(van))
 
 
 def test_something_urgent_does_not_wait_for_a_search(yard: Yard) -> None:
