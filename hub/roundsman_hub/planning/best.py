@@ -91,7 +91,7 @@ class Best:
     def settled(self) -> Decision:
         """The best plan, with a reason of today for whatever it leaves out."""
         if self._heard:
-            plan = insert(self.ground.problem, self.best.plan)
+            plan = insert(self.ground.problem, self.best.plan, most_s=0.0)  # the time is over
             self.offer(plan, judge(self.ground, plan), self.best.by, self.best.note)
         return self.best
 

@@ -9,6 +9,7 @@ insertion within a search, may take `PATIENT_US`: more than they need, but where
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Final
 
@@ -62,9 +63,9 @@ class Effort:
         return cls(spent_us=cells // CELLS_PER_US, cut_us=round(SHORTENING * END_US * times), end_us=round(END_US * times))
 
     @classmethod
-    def patient(cls, tasks: int) -> Effort:
-        """For a first plan, and for insertion between searches: seconds."""
-        end_us = patient_us(tasks)
+    def patient(cls, tasks: int, most_s: float = math.inf) -> Effort:
+        """For a first plan, and for insertion between searches: seconds. `most_s`: no more than that, but what there is at once."""
+        end_us = round(min(patient_us(tasks), max(most_s * 1_000_000, END_US * max(1.0, tasks / USUAL_TASKS))))
         return cls(cut_us=end_us, end_us=end_us)
 
     def keep(self, needed_us: float) -> None:

@@ -8,6 +8,7 @@ driver's plan may be late at a price, if no place in time is left.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
@@ -26,7 +27,7 @@ from roundsman_hub.planning.work import TaskId, VehicleId
 RESCUE_ROUNDS: Final = 3
 
 
-def insert(problem: Problem, plan: Plan, tasks: Iterable[TaskId] | None = None) -> Plan:
+def insert(problem: Problem, plan: Plan, tasks: Iterable[TaskId] | None = None, *, most_s: float = math.inf) -> Plan:
     """Put tasks where they cost least, and leave the rest of the plan as it is.
 
     Parameters
@@ -37,6 +38,8 @@ def insert(problem: Problem, plan: Plan, tasks: Iterable[TaskId] | None = None) 
         A plan without violations, but for the tasks that it lacks. Its order is kept.
     tasks : iterable of TaskId, optional
         What to insert; by default everything that the plan does not serve.
+    most_s : float
+        Seconds of effort, about, of those that a patient insertion may take (see `effort`).
 
     Returns
     -------
@@ -44,12 +47,12 @@ def insert(problem: Problem, plan: Plan, tasks: Iterable[TaskId] | None = None) 
         The plan with them; those that have no place are unassigned, each with its reason.
     """
     ground = Ground(problem)
-    ground.effort = Effort.patient(len(problem.tasks))
+    ground.effort = Effort.patient(len(problem.tasks), most_s)
     rows = {van.vehicle: Row(ground, van, plan.routes.get(van.vehicle, ())) for van in problem.vans}
     return _insert(ground, rows, tasks, plan.unassigned)
 
 
-def repair(problem: Problem, ground: Ground | None = None, *, patient: bool = False) -> Plan:
+def repair(problem: Problem, ground: Ground | None = None, *, patient: bool = False, most_s: float = math.inf) -> Plan:
     """The plan that the vans hold now, made to fit the problem: what a search has to beat.
 
     Work that is gone is dropped, frozen stops come first, what overruns the shift, the van's size or its rights is taken out
@@ -65,10 +68,12 @@ def repair(problem: Problem, ground: Ground | None = None, *, patient: bool = Fa
         As good as insertion can in some two seconds, which is nearly always as good as it can at all. Else there is a valid plan in
         about a tenth of a second (of 300 tasks). What would take longer goes to the first place that will do, or waits for the search
         (see `effort`).
+    most_s : float
+        Seconds of effort, about, of those that patience may take.
     """
     ground = ground or Ground(problem)
     cells = sum(travel.cells for travel in ground.travel.values())
-    ground.effort = Effort.patient(len(problem.tasks)) if patient else Effort.at_once(len(problem.tasks), cells)
+    ground.effort = Effort.patient(len(problem.tasks), most_s) if patient else Effort.at_once(len(problem.tasks), cells)
     try:
         return _repaired(problem, ground)
     finally:
