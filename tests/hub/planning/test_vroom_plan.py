@@ -197,6 +197,18 @@ def test_a_hole_that_no_route_crosses_is_no_matter() -> None:
     assert [(step["type"], step["arrival"]) for step in found["routes"][0]["steps"]] == [("start", 0), ("job", 100), ("end", 100)]
 
 
+def test_vroom_itself_looks_at_given_times_in_its_plan_mode_only() -> None:
+    """So `/vroom` tells them as ignored where a plan is asked for."""
+    vehicle = {"id": 1, "start_index": 0, "steps": [{"type": "job", "id": 1, "service_at": 5000}, {"type": "job", "id": 2}]}
+    problem = vroom.Input()
+    problem._from_json(json.dumps(given(street(vehicles=[vehicle]), no_roads).body), False)
+    planned, timed = (
+        found.to_dict()["routes"][0]["steps"] for found in (problem.solve(exploration_level=5, nb_threads=1), problem.check())
+    )
+    assert [step["arrival"] for step in planned] == [0, 100, 200, 200]
+    assert [step["arrival"] for step in timed] == [4900, 5000, 5100, 5100]
+
+
 def test_two_stops_at_one_place_are_one_setup() -> None:
     """VROOM and our judge alike: setup counts on coming to a place, by the vehicle's type."""
     jobs = [{"id": at, "location_index": 1, "setup": 50, "setup_per_type": {"bike": 5}, "service": 10} for at in (1, 2)]
