@@ -17,6 +17,12 @@ from roundsman_hub.telemetry.figures import Sample
 from roundsman_hub.telemetry.gather import Noted
 
 
+@pytest.fixture(autouse=True)
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who is there answers, however busy the machine; who is not refuses at once."""
+    monkeypatch.setattr(gather, "ANSWERS_WITHIN_S", 60.0)
+
+
 @pytest.fixture
 def data_dir(tmp_path: Path) -> Path:
     """A hub's folder, whose `serve` keeps an ingest worker and a derive."""
