@@ -379,6 +379,8 @@ def glass(browser: Browser, van: Van) -> Iterator[Callable[..., Page]]:
 
 
 AUDIT = (Path(__file__).parent / "audit.js").read_text()
+STANDS_JS = "Promise.all(document.getAnimations().map(one => one.finished.catch(() => null)))"
+"""What has just come still rises from below the glass's edge."""
 
 
 @pytest.fixture(scope="session")
@@ -386,6 +388,7 @@ def audit() -> Callable[[Page], list[str]]:
     """What is wrong with a view: cut off, off the glass, or against what a program can judge of WCAG 2.2 AA."""
 
     def check(page: Page) -> list[str]:
+        page.evaluate(STANDS_JS)
         return list(page.evaluate(AUDIT))
 
     return check
