@@ -96,10 +96,12 @@ def test_each_part_of_a_stop_has_its_own_evidence(yard: Yard, tmp_path: Path) ->
     log = Log(yard, order)
     log.visit(100, "approaching", 700, 0)
     log.visit(220, "arrived", 1_000, 40)
-    log.tap(230, "failed")  # a slip of the finger
-    log.tap(232, "undo", undoes=f"{order}-failed-230")
+    log.tap(225, "arrived")  # a slip of the finger
+    log.tap(227, "undo", undoes=f"{order}-arrived-225")
     log.tap(260, "arrived")
     log.tap(400, "delivered")
+    log.tap(410, "failed")
+    log.tap(412, "undo", undoes=f"{order}-failed-410")
     log.visit(430, "left", 1_000, 40)
     said(yard, van, log.entries)
     (stop,) = told_stops(yard, tmp_path)
