@@ -15,30 +15,35 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from psycopg.sql import SQL, Identifier
 
 from roundsman_hub.store import embedded
 
 
 @pytest.fixture(scope="module")
 def folder() -> Iterator[Path]:
-    """Deeper than a Unix socket's path may be: the server has to find a shorter place for its socket."""
+    """A cluster that holds a word. Deeper than a Unix socket's path may be: the server has to find a shorter place for its socket."""
     top = Path(tempfile.mkdtemp(prefix="roundsman-embedded-"))
-    yield top / ("a" * 60) / ("b" * 60)
+    deep = top / ("a" * 60) / ("b" * 60)
+    with embedded.start(deep) as server, psycopg.connect(server.dsn(), autocommit=True) as connection:
+        connection.execute("CREATE TABLE words AS SELECT 'hello' AS told")
+    yield deep
     shutil.rmtree(top)
 
 
-def read(server: embedded.EmbeddedPostgres) -> object:
+def read(server: embedded.EmbeddedPostgres, table: str = "words") -> object:
     with psycopg.connect(server.dsn()) as connection:
-        row = connection.execute("SELECT told FROM words").fetchone()
+        row = connection.execute(SQL("SELECT told FROM {}").format(Identifier(table))).fetchone()
     return row and row[0]
 
 
 def test_what_was_committed_is_there_after_a_restart(folder: Path) -> None:
     with embedded.start(folder) as server, psycopg.connect(server.dsn(), autocommit=True) as connection:
-        connection.execute("CREATE TABLE words AS SELECT 'hello' AS told")
+        connection.execute("CREATE TABLE more AS SELECT 'more' AS told")
     assert not server.alive()
     with embedded.start(folder) as again:
         assert read(again) == "hello"
+        assert read(again, "more") == "more"
 
 
 def test_a_deep_folder_for_temporary_files_is_no_hindrance(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
