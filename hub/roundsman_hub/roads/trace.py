@@ -20,6 +20,8 @@ leave out points within two sigma)."""
 TIP_M: Final = 8.0
 """Of the points that are too close to the one before, the farthest is kept where the vehicle turned round there, if it is so far off (two
 sigma): the end of a spur would be cut off otherwise, and counts twice."""
+TIP_S: Final = 12.0
+"""Out and back at the pace of a turning vehicle. One that stood for longer drifted as far by its receiver's noise alone."""
 STILL_S: Final = 30.0
 """A point is kept this often all the same, so that standing is no gap."""
 
@@ -49,6 +51,8 @@ def stretches(trace: Sequence[TracePoint]) -> list[list[int]]:
             out.append([at])
             tip = None
             continue
+        if tip is not None and point.at_s - kept.at_s > TIP_S:
+            tip = None
         if tip is not None and point.at_s - trace[tip].at_s >= 1 and distance_m(trace[tip].position, point.position) >= APART_M:
             out[-1].append(tip)
             kept, tip = trace[tip], None
@@ -56,7 +60,7 @@ def stretches(trace: Sequence[TracePoint]) -> list[list[int]]:
         if after_s >= 1 and (off_m >= APART_M or after_s >= STILL_S or at == len(trace) - 1):
             out[-1].append(at)
             tip = None
-        elif after_s >= 1 and off_m >= (TIP_M if tip is None else distance_m(kept.position, trace[tip].position)):
+        elif 1 <= after_s <= TIP_S and off_m >= (TIP_M if tip is None else distance_m(kept.position, trace[tip].position)):
             tip = at
     return [piece for piece in out if len(piece) > 1]
 

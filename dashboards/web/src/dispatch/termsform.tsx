@@ -1,6 +1,6 @@
 /** What binds plans of a vehicle, a driver, a depot or the fleet, and what their units are told: read, changed and sent back, on the spot or in a dialog. */
 
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 import { fleet } from "./fleet";
 import { Dialog, Trouble } from "./parts";
 import { t } from "./reader";
@@ -71,7 +71,8 @@ function Form({ fresh = false, terms, held, usual, people, save, kept }: Drawn) 
   const before = useRef(new FormData());
   const [wrong, setWrong] = useState(NOTHING_WRONG);
   const [busy, setBusy] = useState(false);
-  useEffect(() => {
+  // Before anybody can change a field: an effect after the paint took the first change on a slow machine for what was there.
+  useLayoutEffect(() => {
     if (!fresh) before.current = new FormData(form.current!);
   }, []);
   useEffect(() => form.current?.querySelector<HTMLElement>("[aria-invalid], .wrong-field")?.focus(), [wrong]);

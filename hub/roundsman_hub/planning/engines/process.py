@@ -54,7 +54,7 @@ class EngineProcess:
         self._memory_mb, self._grace_s = memory_mb, grace_s
         self._process: subprocess.Popen[bytes] | None = None
         self._fresh = True
-        self._given_up = False
+        self._given_up = threading.Event()
         self._lock = threading.Lock()
 
     @property
@@ -85,7 +85,7 @@ class EngineProcess:
 
     def give_up(self) -> None:
         """End the process in the middle of its search, from another thread than the one that waits for it; it is asked nothing any more."""
-        self._given_up = True
+        self._given_up.set()
         process = self._process
         if process is not None:
             process.kill()
@@ -102,13 +102,15 @@ class EngineProcess:
         self.close()
 
     def _started(self) -> subprocess.Popen[bytes]:
-        if self._given_up:
+        if self._given_up.is_set():
             raise EngineFailed(f"{self.name}: given up")
         if self._process is None or self._process.poll() is not None:
             self._end()
             command = [sys.executable, "-m", "roundsman_hub.planning.engines.worker", self.name, str(self._memory_mb)]
             self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0)
             self._fresh = True
+            if self._given_up.is_set():  # by another thread, while this one started it
+                self._process.kill()
         return self._process
 
     def _ask(self, process: subprocess.Popen[bytes], question: object, deadline: float) -> object:
