@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -9,7 +10,7 @@ from typing import Any, Final
 from roundsman_core.geo import LatLon
 from roundsman_sim.day_eta import Said
 from roundsman_sim.day_town import Town
-from roundsman_sim.day_van import DayVan, paid_cents
+from roundsman_sim.day_van import DayVan
 from roundsman_sim.day_world import Ask, Script
 
 POLICIES: Final = {
@@ -72,7 +73,7 @@ def outcome(town: Town, day: Script, vans: Sequence[DayVan], called_off: Collect
     on_time = [ask for ask in due if ask.order in served and served[ask.order][0] <= ask.closes]
     late_s = sum(max(0.0, (served[ask.order][0] - ask.closes).total_seconds()) for ask in due if ask.order in served)
     left = [ask for ask in due if ask.order not in served]
-    paid = sum(paid_cents(van) for van in vans) + sum(_extra_trip_cents(town, ask) for ask in left)
+    paid = sum(_paid_cents(van) for van in vans) + sum(_extra_trip_cents(town, ask) for ask in left)
     late_s += sum(town.way(town.depot_at, ask.home)[1] for ask in left)
     return {
         "seed": day.seed,
@@ -95,3 +96,12 @@ def _extra_trip_cents(town: Town, ask: Ask) -> int:
     _, there_s, there_m = town.way(town.depot_at, ask.home)
     _, back_s, back_m = town.way(ask.home, town.depot_at)
     return round(3_000 * (there_s + back_s + ask.service_s) / 3600 + 40 * (there_m + back_m) / 1000)
+
+
+def _paid_cents(van: DayVan) -> int:
+    """What the fleet pays for a van's day, at the prices that a vehicle has by itself: hours out, kilometres, the van."""
+    if van.left_at is None:
+        return 0
+    last = max([van.home_at or van.left_at, *(ends for _, ends, _ in van.served.values())])
+    hours = max(0.0, (last - van.left_at).total_seconds()) / 3600
+    return 5_000 + math.ceil(3_000 * hours + 40 * van.driven_m / 1000)

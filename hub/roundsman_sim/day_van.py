@@ -6,7 +6,6 @@ network its log waits, and so do plans for it.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Final, Literal
@@ -396,12 +395,3 @@ class DayVan:
     def where(self, at: datetime) -> LatLon:
         """Where it is."""
         return self.at if self._leg is None else self._leg.place(self._leg.share(at))
-
-
-def paid_cents(van: DayVan) -> int:
-    """What the fleet pays for a van's day, at the prices that a vehicle has by itself: hours out, kilometres, the van."""
-    if van.left_at is None:
-        return 0
-    last = max([van.home_at or van.left_at, *(ends for _, ends, _ in van.served.values())])
-    hours = max(0.0, (last - van.left_at).total_seconds()) / 3600
-    return 5_000 + math.ceil(3_000 * hours + 40 * van.driven_m / 1000)
