@@ -15,12 +15,14 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 from playwright.sync_api import Browser, Page, ViewportSize, expect
+from tests import waiting
 from tests.e2e.lines import Line, line_to
 from tests.e2e.patience import WAITS_MS
 from tests.e2e.pictures import picture
@@ -38,13 +40,7 @@ MORE = ("Egger", "Falk", "Greco", "Hahn", "Ito", "Juhl")
 pytestmark = pytest.mark.deep
 
 
-def until(holds: Callable[[], Any], what: Callable[[], str]) -> Any:
-    ends = time.monotonic() + DEADLINE_S
-    while time.monotonic() < ends:
-        if found := holds():
-            return found
-        time.sleep(0.1)
-    raise AssertionError(f"not within {DEADLINE_S:g} s: {what()}")
+until = partial(waiting.until, within_s=DEADLINE_S)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,11 +8,13 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import msgspec
 import paho.mqtt.client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion
+from tests import waiting
 
 from roundsman_core import lanes
 from roundsman_core.lanes import SendLane
@@ -35,11 +37,7 @@ WITHIN_S = 60.0
 """Far more than anything here takes: the machine may be busy with other tests."""
 
 
-def until(holds: Callable[[], bool], what: str) -> None:
-    deadline = time.monotonic() + WITHIN_S
-    while not holds():
-        assert time.monotonic() < deadline, f"waited {WITHIN_S:.0f} s for {what}"
-        time.sleep(0.02)  # between looks at the condition
+until = partial(waiting.until, within_s=WITHIN_S)
 
 
 class Van:

@@ -11,7 +11,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -22,6 +22,7 @@ import httpx
 import paho.mqtt.client as mqtt
 import pytest
 from paho.mqtt.enums import CallbackAPIVersion
+from tests.waiting import until
 
 from roundsman_hub import broker as brokers, supervise
 from roundsman_wire.channels import topic
@@ -59,13 +60,6 @@ def start(data: Path, *options: str) -> subprocess.Popen[str]:
 
 def said(data: Path) -> str:
     return (data.parent / f"{data.name}.log").read_text()
-
-
-def until(holds: Callable[[], bool], *, within_s: float, what: Callable[[], str]) -> None:
-    deadline = time.monotonic() + within_s
-    while not holds():
-        assert time.monotonic() < deadline, what()
-        time.sleep(0.02)
 
 
 def wait_ready(data: Path, process: subprocess.Popen[str]) -> dict[str, Any]:

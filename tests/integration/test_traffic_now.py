@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -17,6 +17,7 @@ from zoneinfo import ZoneInfo
 import httpx
 import osmium
 import pytest
+from tests.waiting import until
 
 from roundsman_core.geo import LatLon
 from roundsman_core.timebase import TimeBase
@@ -102,13 +103,6 @@ class Hub:
             return -1.0
         told, eta = (datetime.fromisoformat(items[0][name]) for name in ("computed_at", "eta"))
         return (eta - told).total_seconds()
-
-
-def until(holds: Callable[[], bool], *, within_s: float, what: Callable[[], Any]) -> None:
-    deadline = time.monotonic() + within_s
-    while not holds():
-        assert time.monotonic() < deadline, what()
-        time.sleep(0.1)
 
 
 @pytest.fixture(scope="module")

@@ -8,15 +8,16 @@ import json
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 import httpx
 import pytest
+from tests import waiting
 
 from roundsman_hub.broker import free_port
 from roundsman_sim import town, town_file
@@ -27,14 +28,7 @@ DEADLINE_S = 180.0
 pytestmark = pytest.mark.deep
 
 
-def until(condition: Callable[[], Any], what: Callable[[], str]) -> Any:
-    ends = time.monotonic() + DEADLINE_S
-    while time.monotonic() < ends:
-        found = condition()
-        if found:
-            return found
-        time.sleep(0.1)
-    raise AssertionError(f"not within {DEADLINE_S:g} s: {what()}")
+until = partial(waiting.until, within_s=DEADLINE_S)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from importlib.util import find_spec
 from pathlib import Path
@@ -24,6 +25,7 @@ import httpx
 import paho.mqtt.client as mqtt
 import pytest
 from paho.mqtt.enums import CallbackAPIVersion
+from tests import waiting
 
 from roundsman_hub.broker import free_port
 from roundsman_hub.roads.polyline import decode_polyline
@@ -37,11 +39,7 @@ SESSION = "00000000000050a1"
 FIXES = 30
 
 
-def until(holds: Callable[[], bool], what: Callable[[], str]) -> None:
-    deadline = time.monotonic() + WITHIN_S
-    while not holds():
-        assert time.monotonic() < deadline, f"waited {WITHIN_S:.0f} s for {what()}"
-        time.sleep(0.05)  # between looks at the condition
+until = partial(waiting.until, within_s=WITHIN_S)
 
 
 @dataclass

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import threading
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from tests import waiting
 
 from roundsman_agent import config, daemon
 from roundsman_agent.config import AgentConfig
@@ -70,15 +71,7 @@ def hub() -> Hub:
     return Hub()
 
 
-def until(condition: Callable[[], Any], what: str) -> Any:
-    """Wait for something true, and give it."""
-    ends = time.monotonic() + DEADLINE_S
-    while time.monotonic() < ends:
-        found = condition()
-        if found:
-            return found
-        time.sleep(0.02)
-    raise AssertionError(f"not within {DEADLINE_S} s: {what}")
+until = partial(waiting.until, within_s=DEADLINE_S)
 
 
 @pytest.fixture

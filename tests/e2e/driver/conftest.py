@@ -16,6 +16,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ import paho.mqtt.client as paho
 import pytest
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 from playwright.sync_api import Browser, BrowserContext, Page, expect
+from tests import waiting
 from tests.e2e.patience import WAITS_MS
 
 from roundsman_agent.basemap import Basemap
@@ -43,15 +45,7 @@ SIZES = {"3.5 inch": (480, 320), "5 inch": (800, 480), "telephone": (390, 844), 
 STREETS = ("Mannerheimintie 104 B 12", "Runeberginkatu 12 B", "Pohjoisesplanadi 33", "Kalevankatu 5", "Hämeentie 155 C", "Sturenkatu 4")
 
 
-def until(condition: Callable[[], Any], what: str) -> Any:
-    """Wait for something true, and give it."""
-    ends = time.monotonic() + DEADLINE_S
-    while time.monotonic() < ends:
-        found = condition()
-        if found:
-            return found
-        time.sleep(0.05)
-    raise AssertionError(f"not within {DEADLINE_S:g} s: {what}")
+until = partial(waiting.until, within_s=DEADLINE_S)
 
 
 @pytest.fixture(scope="session")

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import psycopg
 import pytest
+from tests import waiting
 
 from roundsman_core.timebase import TimeBase
 from roundsman_hub.clock import Clock
@@ -22,11 +23,7 @@ NEXT_YEAR = Clock(TimeBase(origin_real_ms=0, origin_utc_ms=A_YEAR_MS))
 WITHIN_S = 60.0
 
 
-def until(holds: Callable[[], bool], what: str) -> None:
-    deadline = time.monotonic() + WITHIN_S
-    while not holds():
-        assert time.monotonic() < deadline, f"waited for {what}"
-        time.sleep(0.05)  # between looks at the condition
+until = partial(waiting.until, within_s=WITHIN_S)
 
 
 @contextmanager

@@ -12,12 +12,14 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import httpx
 import msgspec
 import pytest
+from tests import waiting
 
 from roundsman_hub.broker import free_port
 from roundsman_hub.provision import Unit, provision
@@ -29,14 +31,7 @@ VEHICLE = "v_0123456789ab"
 DEADLINE_S = 90.0
 
 
-def until(condition: Callable[[], Any], what: str) -> Any:
-    ends = time.monotonic() + DEADLINE_S
-    while time.monotonic() < ends:
-        found = condition()
-        if found:
-            return found
-        time.sleep(0.05)
-    raise AssertionError(f"not within {DEADLINE_S:g} s: {what}")
+until = partial(waiting.until, within_s=DEADLINE_S)
 
 
 class Receiver:
