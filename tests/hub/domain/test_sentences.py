@@ -376,9 +376,11 @@ def test_a_story_is_told_whole_in_the_readers_language() -> None:
     "Kit: its position in Van 2 cannot be kept, the van can",
 ])  # fmt: skip
 @pytest.mark.parametrize("price", ["It costs 4.71 more.", "It saves 4.71.", "It costs the same, 5 min more lateness."])
-def test_a_plan_that_changes_one_thing_is_told_with_its_price_and_reason(only: str, price: str) -> None:
-    """The change ends in no word of its own where it ends in a number: the price after it is not part of that."""
-    (whole,) = sentences.plain(f"{only}. {price} Why: delivery P-1 ordered.")
+@pytest.mark.parametrize("why", ["delivery P-1 ordered", "as the chief wished"])
+def test_a_plan_that_changes_one_thing_is_told_with_its_price_and_reason(only: str, price: str, why: str) -> None:
+    """The change ends in no word of its own where it ends in a number: the price after it is not part of that. Also where the reason is
+    a person's own words."""
+    (whole,) = sentences.plain(f"{only}. {price} Why: {why}.")
     assert whole["code"].startswith("story.whole")
     assert whole["params"]["changes_said"] == sentences.plain(only)
     assert whole["params"]["changes_said"][0]["code"].startswith("story.")
